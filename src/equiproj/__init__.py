@@ -1,0 +1,1 @@
+"""Approximate equivariance by projection-based regularisation, for any group and any torch module."""

@@ -1,0 +1,23 @@
+"""Fixtures for every room."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Shapes written in signatures are checked while tests run (and only then).
+if os.environ.get("EQUIPROJ_SKIP_TYPE_HOOK") is None:
+    from jaxtyping import install_import_hook
+
+    install_import_hook(["equiproj"], "beartype.beartype")
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real CT for development; tests that need it skip where it is absent."""
+    folder = Path(os.environ.get("EQUIPROJ_SHARED", REPOSITORY.parent / "shared")) / "data"
+    if not folder.is_dir():
+        pytest.skip(f"development data not found at {folder}; set EQUIPROJ_SHARED to the folder that holds data/")
+    return folder
