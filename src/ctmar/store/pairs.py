@@ -1,0 +1,283 @@
+"""Files of simulated pairs (clean slice, metal-corrupted slice), written once and read at random while training.
+
+Layout, format version 1 (lengths of the first axis: slices or pairs; `size` is the side of the working grid):
+
+* per slice: ``/image``, ``/poly_CT`` float32 (n_slices, size, size) in 1/cm; ``/patient``, ``/slice_id`` UTF-8;
+  ``/pixel_mm`` float64; with sinograms ``/poly_sinogram`` float32 (n_slices, n_views, n_bins), no unit;
+* per pair: ``/ma_CT``, ``/LI_CT`` float32 (n_pairs, size, size) in 1/cm; ``/mask`` uint8 (n_pairs, size, size);
+  ``/slice_index``, ``/mask_index``, ``/metal_pixels`` int64 (n_pairs); with sinograms ``/ma_sinogram``,
+  ``/LI_sinogram`` float32 and ``/metal_trace`` uint8 (n_pairs, n_views, n_bins);
+* root attributes ``format`` = "ctmar-pairs", ``format_version`` = 1, ``subset``, ``provenance`` (JSON).
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from ctmar.errors import InputError
+from ctmar.store.atomic import atomic_path
+
+FORMAT = "ctmar-pairs"
+FORMAT_VERSION = 1
+LARGEST_CHUNK = 128  # a 64 × 64 training patch then touches at most four chunks of a 416 × 416 image
+METADATA = ("patient", "slice_id", "pixel_mm", "slice_index", "mask_index", "metal_pixels")
+
+
+@dataclass(frozen=True)
+class SliceRecord:
+    """A clean slice as it is written: images (size, size) in 1/cm, sinogram (n_views, n_bins) or None."""
+
+    image: NDArray[np.float32]
+    poly_CT: NDArray[np.float32]
+    patient: str
+    slice_id: str
+    pixel_mm: float
+    poly_sinogram: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class PairRecord:
+    """A corrupted copy of slice ``slice_index`` as it is written; metal is where ``mask`` is 1."""
+
+    ma_CT: NDArray[np.float32]
+    LI_CT: NDArray[np.float32]
+    mask: NDArray[np.uint8]
+    slice_index: int
+    mask_index: int
+    ma_sinogram: NDArray[np.float32] | None = None
+    LI_sinogram: NDArray[np.float32] | None = None
+    metal_trace: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A pair as it is read: images in 1/cm (whole slices or patches), metal is where ``mask`` is 1."""
+
+    image: NDArray[np.float32]
+    ma_CT: NDArray[np.float32]
+    LI_CT: NDArray[np.float32]
+    mask: NDArray[np.uint8]
+    patient: str
+    slice_id: str
+    slice_index: int
+    mask_index: int
+    metal_pixels: int
+    pixel_mm: float
+
+
+class PairWriter:
+    """Append slices and then their pairs to an open file; made by :func:`open_pair_writer`."""
+
+    def __init__(self, file: h5py.File) -> None:
+        self._file = file
+        self._metadata: dict[str, list[Any]] = {name: [] for name in METADATA}
+
+    def write_slice(self, record: SliceRecord) -> int:
+        """Append a slice and return its index, the ``slice_index`` of its pairs."""
+        for name in ("patient", "slice_id", "pixel_mm"):
+            self._metadata[name].append(getattr(record, name))
+        index = len(self._metadata["patient"]) - 1
+        self._append_arrays(record, index)
+        return index
+
+    def write_pair(self, record: PairRecord) -> int:
+        """Append a pair and return its index.
+
+        Raises:
+            InputError: the slice of the pair has not been written.
+        """
+        n_slices = len(self._metadata["patient"])
+        if not 0 <= record.slice_index < n_slices:
+            raise InputError(f"pair of slice {record.slice_index}: expected a slice index below {n_slices}")
+        for name in ("slice_index", "mask_index"):
+            self._metadata[name].append(getattr(record, name))
+        self._metadata["metal_pixels"].append(int(record.mask.sum()))
+        index = len(self._metadata["slice_index"]) - 1
+        self._append_arrays(record, index)
+        return index
+
+    def write_metadata(self) -> None:
+        """Write the columns that are small enough to wait in memory; called once at the end."""
+        for name, values in self._metadata.items():
+            kind: Any = h5py.string_dtype() if name in ("patient", "slice_id") else np.int64
+            self._file.create_dataset(name, data=values, dtype=np.float64 if name == "pixel_mm" else kind)
+
+    def _append_arrays(self, record: SliceRecord | PairRecord, index: int) -> None:
+        for field in fields(record):
+            array = getattr(record, field.name)
+            if isinstance(array, np.ndarray):
+                dataset = self._dataset(field.name, array)
+                if array.shape != dataset.shape[1:] or index != len(dataset):
+                    raise InputError(
+                        f"{self._file.filename}: {field.name} of entry {index}: expected shape {dataset.shape[1:]}"
+                        f" as in every entry before, found {array.shape}"
+                    )
+                dataset.resize(index + 1, axis=0)
+                dataset[index] = array
+
+    def _dataset(self, name: str, array: NDArray[Any]) -> h5py.Dataset:
+        if name in self._file:
+            return self._file[name]
+        dataset = self._file.create_dataset(
+            name,
+            shape=(0, *array.shape),
+            maxshape=(None, *array.shape),
+            dtype=np.uint8 if name in ("mask", "metal_trace") else np.float32,
+            chunks=(1, *(_chunk_length(length) for length in array.shape)),
+            compression="gzip",
+            compression_opts=1,
+            shuffle=True,
+        )
+        if name.endswith("_CT") or name == "image":
+            dataset.attrs["units"] = "1/cm"
+        return dataset
+
+
+def _chunk_length(length: int) -> int:
+    """Split ``length`` evenly into pieces of at most ``LARGEST_CHUNK``."""
+    return -(-length // -(-length // LARGEST_CHUNK))
+
+
+@contextmanager
+def open_pair_writer(path: Path | str, subset: str, provenance: Mapping[str, Any]) -> Iterator[PairWriter]:
+    """Open a pair file for writing; it appears under ``path`` whole when the block ends without an error.
+
+    ``provenance`` is written as sorted JSON, so equal contents give equal bytes.
+    """
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs.update(format=FORMAT, format_version=FORMAT_VERSION, subset=subset)
+        file.attrs["provenance"] = json.dumps(provenance, sort_keys=True)
+        writer = PairWriter(file)
+        yield writer
+        writer.write_metadata()
+
+
+def write_pairs(
+    path: Path | str,
+    slices: Iterable[SliceRecord],
+    pairs: Iterable[PairRecord],
+    subset: str,
+    provenance: Mapping[str, Any],
+) -> None:
+    """Write a whole pair file from records in memory (small files; a study streams through a writer)."""
+    with open_pair_writer(path, subset, provenance) as writer:
+        for record in slices:
+            writer.write_slice(record)
+        for pair in pairs:
+            writer.write_pair(pair)
+
+
+class PairFile:
+    """Read pairs, or patches of pairs, at random from a pair file.
+
+    The small columns are read at once: ``patient`` and ``slice_id`` (lists, per slice), ``pixel_mm`` (per slice),
+    ``slice_index``, ``mask_index`` and ``metal_pixels`` (per pair), ``subset``, ``provenance`` and ``image_size``.
+    Images are read on demand. Each process opens its own handle, so an object made before a fork, or sent to a
+    spawned process, reads safely there.
+
+    Raises:
+        InputError: the file is missing, is no HDF5 file, or is not a pair file of this version.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._file: h5py.File | None = None
+        self._process: int | None = None
+        file = self._handle()
+        self.subset = str(file.attrs["subset"])
+        self.provenance: dict[str, Any] = json.loads(file.attrs["provenance"])
+        self.patient: list[str] = list(file["patient"].asstr()[()])
+        self.slice_id: list[str] = list(file["slice_id"].asstr()[()])
+        self.pixel_mm: NDArray[np.float64] = file["pixel_mm"][()]
+        self.slice_index: NDArray[np.int64] = file["slice_index"][()]
+        self.mask_index: NDArray[np.int64] = file["mask_index"][()]
+        self.metal_pixels: NDArray[np.int64] = file["metal_pixels"][()]
+        self.image_size: int = file["image"].shape[-1]
+
+    @property
+    def n_slices(self) -> int:
+        """Number of clean slices."""
+        return len(self.patient)
+
+    @property
+    def n_pairs(self) -> int:
+        """Number of pairs."""
+        return len(self.slice_index)
+
+    def read_pair(self, index: int) -> Pair:
+        """Read pair ``index`` with whole images of shape (size, size)."""
+        return self.read_patch(index, 0, 0, self.image_size)
+
+    def read_patch(self, index: int, row: int, column: int, size: int) -> Pair:
+        """Read the patch of pair ``index`` whose first pixel is (``row``, ``column``), decoding its chunks only.
+
+        Raises:
+            InputError: there is no such pair, or the patch leaves the image.
+        """
+        if not 0 <= index < self.n_pairs:
+            raise InputError(f"{self.path}: pair {index}: expected an index from 0 to {self.n_pairs - 1}")
+        if size < 1 or min(row, column) < 0 or max(row, column) + size > self.image_size:
+            raise InputError(
+                f"{self.path}: a patch of {size} pixels at row {row}, column {column} leaves the image"
+                f" of {self.image_size} × {self.image_size} pixels"
+            )
+        file = self._handle()
+        window = (slice(row, row + size), slice(column, column + size))
+        k = int(self.slice_index[index])
+        return Pair(
+            image=file["image"][(k, *window)],
+            ma_CT=file["ma_CT"][(index, *window)],
+            LI_CT=file["LI_CT"][(index, *window)],
+            mask=file["mask"][(index, *window)],
+            patient=self.patient[k],
+            slice_id=self.slice_id[k],
+            slice_index=k,
+            mask_index=int(self.mask_index[index]),
+            metal_pixels=int(self.metal_pixels[index]),
+            pixel_mm=float(self.pixel_mm[k]),
+        )
+
+    def close(self) -> None:
+        """Close this process's handle; the next read opens it again."""
+        if self._file is not None and self._process == os.getpid():
+            self._file.close()
+        self._file = None
+
+    def __enter__(self) -> "PairFile":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_file": None, "_process": None}
+
+    def _handle(self) -> h5py.File:
+        # a handle inherited through fork shares its file position and cache with the parent: leave it alone
+        if self._file is None or self._process != os.getpid():
+            self._file, self._process = _open_pair_file(self.path), os.getpid()
+        return self._file
+
+
+def _open_pair_file(path: Path) -> h5py.File:
+    if not path.is_file():
+        raise InputError(f"{path}: pair file not found")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise InputError(f"{path}: not a readable HDF5 file ({' '.join(str(error).split())})") from None
+    found = (file.attrs.get("format"), file.attrs.get("format_version"))
+    if found != (FORMAT, FORMAT_VERSION):
+        file.close()
+        raise InputError(
+            f"{path}: expected format '{FORMAT}' version {FORMAT_VERSION}, found {found[0]} {found[1]}"
+        )
+    return file
