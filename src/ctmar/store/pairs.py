@@ -1,12 +1,12 @@
-"""Files of simulated pairs (clean slice, metal-corrupted slice), written once and read at random while training.
+"""Files of simulated pairs (clean slice, metal-corrupted slice), written once, read at random in training.
 
 Layout, format version 1 (lengths of the first axis: slices or pairs; `size` is the side of the working grid):
 
-* per slice: ``/image``, ``/poly_CT`` float32 (n_slices, size, size) in 1/cm; ``/patient``, ``/slice_id`` UTF-8;
-  ``/pixel_mm`` float64; with sinograms ``/poly_sinogram`` float32 (n_slices, n_views, n_bins), no unit;
-* per pair: ``/ma_CT``, ``/LI_CT`` float32 (n_pairs, size, size) in 1/cm; ``/mask`` uint8 (n_pairs, size, size);
-  ``/slice_index``, ``/mask_index``, ``/metal_pixels`` int64 (n_pairs); with sinograms ``/ma_sinogram``,
-  ``/LI_sinogram`` float32 and ``/metal_trace`` uint8 (n_pairs, n_views, n_bins);
+* per slice: ``/image``, ``/poly_CT`` float32 (n_slices, size, size) in 1/cm; ``/patient``, ``/slice_id``
+  UTF-8; ``/pixel_mm`` float64; with sinograms ``/poly_sinogram`` float32 (n_slices, n_views, n_bins);
+* per pair: ``/ma_CT``, ``/LI_CT`` float32 (n_pairs, size, size) in 1/cm; ``/mask`` uint8
+  (n_pairs, size, size); ``/slice_index``, ``/mask_index``, ``/metal_pixels`` int64 (n_pairs); with sinograms
+  ``/ma_sinogram``, ``/LI_sinogram`` float32 and ``/metal_trace`` uint8 (n_pairs, n_views, n_bins);
 * root attributes ``format`` = "ctmar-pairs", ``format_version`` = 1, ``subset``, ``provenance`` (JSON).
 """
 
@@ -36,7 +36,7 @@ class SliceRecord:
     """A clean slice as it is written: images (size, size) in 1/cm, sinogram (n_views, n_bins) or None."""
 
     image: NDArray[np.float32]
-    poly_CT: NDArray[np.float32]
+    poly_CT: NDArray[np.float32]  # noqa: N815 (name in the file)
     patient: str
     slice_id: str
     pixel_mm: float
@@ -47,7 +47,7 @@ class SliceRecord:
 class PairRecord:
     """A corrupted copy of slice ``slice_index`` as it is written; metal is where ``mask`` is 1."""
 
-    ma_CT: NDArray[np.float32]
+    ma_CT: NDArray[np.float32]  # noqa: N815 (name in the file)
     LI_CT: NDArray[np.float32]
     mask: NDArray[np.uint8]
     slice_index: int
@@ -62,7 +62,7 @@ class Pair:
     """A pair as it is read: images in 1/cm (whole slices or patches), metal is where ``mask`` is 1."""
 
     image: NDArray[np.float32]
-    ma_CT: NDArray[np.float32]
+    ma_CT: NDArray[np.float32]  # noqa: N815 (name in the file)
     LI_CT: NDArray[np.float32]
     mask: NDArray[np.uint8]
     patient: str
@@ -117,8 +117,8 @@ class PairWriter:
                 dataset = self._dataset(field.name, array)
                 if array.shape != dataset.shape[1:] or index != len(dataset):
                     raise InputError(
-                        f"{self._file.filename}: {field.name} of entry {index}: expected shape {dataset.shape[1:]}"
-                        f" as in every entry before, found {array.shape}"
+                        f"{self._file.filename}: {field.name} of entry {index}: expected shape"
+                        f" {dataset.shape[1:]} as in every entry before, found {array.shape}"
                     )
                 dataset.resize(index + 1, axis=0)
                 dataset[index] = array
@@ -178,10 +178,10 @@ def write_pairs(
 class PairFile:
     """Read pairs, or patches of pairs, at random from a pair file.
 
-    The small columns are read at once: ``patient`` and ``slice_id`` (lists, per slice), ``pixel_mm`` (per slice),
-    ``slice_index``, ``mask_index`` and ``metal_pixels`` (per pair), ``subset``, ``provenance`` and ``image_size``.
-    Images are read on demand. Each process opens its own handle, so an object made before a fork, or sent to a
-    spawned process, reads safely there.
+    The small columns are read at once: ``patient`` and ``slice_id`` (lists, per slice), ``pixel_mm`` (per
+    slice), ``slice_index``, ``mask_index`` and ``metal_pixels`` (per pair), ``subset``, ``provenance`` and
+    ``image_size``. Images are read on demand. Each process opens its own handle, so an object made before a
+    fork, or sent to a spawned process, reads safely there.
 
     Raises:
         InputError: the file is missing, is no HDF5 file, or is not a pair file of this version.
@@ -217,7 +217,7 @@ class PairFile:
         return self.read_patch(index, 0, 0, self.image_size)
 
     def read_patch(self, index: int, row: int, column: int, size: int) -> Pair:
-        """Read the patch of pair ``index`` whose first pixel is (``row``, ``column``), decoding its chunks only.
+        """Read the patch of pair ``index`` that starts at (``row``, ``column``), decoding its chunks only.
 
         Raises:
             InputError: there is no such pair, or the patch leaves the image.
@@ -277,7 +277,5 @@ def _open_pair_file(path: Path) -> h5py.File:
     found = (file.attrs.get("format"), file.attrs.get("format_version"))
     if found != (FORMAT, FORMAT_VERSION):
         file.close()
-        raise InputError(
-            f"{path}: expected format '{FORMAT}' version {FORMAT_VERSION}, found {found[0]} {found[1]}"
-        )
+        raise InputError(f"{path}: expected format {(FORMAT, FORMAT_VERSION)}, found {found}")
     return file
