@@ -1,0 +1,56 @@
+# What several rule files share: the validated configuration, the table of runs, and the two things
+# that must trigger a re-run but that Snakemake cannot see: settings and the source of our packages.
+import pandas as pd
+from ctmar.config import Config, validate_section
+from ctmar.errors import InputError
+from ctmar.store.provenance import code_digest
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import Paramspace
+
+try:
+    CONFIG = validate_section(Config, config, "configuration")
+    RUNS = CONFIG.study.expand()
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+
+wildcard_constraints:
+    subset="train|validation|test",
+
+
+def slug(norm):
+    """A norm as a path can carry it: mixed:2,1 becomes mixed-2-1."""
+    return norm.replace(":", "-").replace(",", "-")
+
+
+NORM_OF_SLUG = {slug(run.norm): run.norm for run in RUNS}
+RUN_SPACE = Paramspace(
+    pd.DataFrame([{**run.model_dump(), "norm": slug(run.norm)} for run in RUNS])
+)
+RUN_FOLDER = f"results/runs/{RUN_SPACE.wildcard_pattern}"
+RUN_FOLDERS = [f"results/runs/{instance}" for instance in RUN_SPACE.instance_patterns]
+
+
+def settings(section):
+    """One section of the configuration as JSON, for the command line and as a re-run trigger."""
+    return getattr(CONFIG, section).model_dump_json(exclude_defaults=True)
+
+
+def run_settings(wildcards):
+    """The run that the wildcards stand for, as JSON."""
+    instance = {**wildcards, "norm": NORM_OF_SLUG[wildcards.norm]}
+    return validate_section(type(RUNS[0]), instance, "run").model_dump_json()
+
+
+def network_settings(wildcards):
+    """The network that the wildcards name, as JSON."""
+    return CONFIG.study.networks[wildcards.network].model_dump_json()
+
+
+def source_folder():
+    """The folder that `ctmar ingest` reads."""
+    return "resources/packages" if CONFIG.source.kind == "package" else str(CONFIG.source.folder)
+
+
+TRACKING_TARGETS = ["results/mlflow/synchronised.json"] if CONFIG.tracking.enabled else []
+GPUS_PER_TRAINING = 1 if CONFIG.training.device == "cuda" else 0

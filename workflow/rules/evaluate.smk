@@ -1,0 +1,119 @@
+# In:  trained runs and results/pairs/test.h5.
+# Out: per-slice tables of every run and of the references, step costs, and results/summary: the tables,
+#      intervals and claims that the report shows.
+
+
+# Measure one trained model on every test pair
+rule evaluate:
+    input:
+        weights=f"{RUN_FOLDER}/weights.pt",
+        run=f"{RUN_FOLDER}/run.json",
+        test="results/pairs/test.h5",
+    output:
+        slices=f"{RUN_FOLDER}/slices.csv",
+        model=f"{RUN_FOLDER}/model.json",
+        examples=f"{RUN_FOLDER}/examples.npz",
+    log:
+        f"logs/evaluate/{RUN_SPACE.wildcard_pattern}.log",
+    benchmark:
+        f"benchmarks/results/evaluate/{RUN_SPACE.wildcard_pattern}.tsv"
+    conda:
+        "../../envs/ctmar.yaml"
+    params:
+        settings=settings("evaluation"),
+        code=code_digest("evaluation", "models", "store"),
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    threads: 1
+    shell:
+        "ctmar evaluate {input.test} --weights {input.weights} --run-file {input.run}"
+        " --slices {output.slices} --model {output.model} --examples {output.examples}"
+        " --settings {params.settings:q} &> {log}"
+
+
+# Measure the uncorrected input and linear interpolation on every test pair
+rule evaluate_references:
+    input:
+        "results/pairs/test.h5",
+    output:
+        slices="results/references/slices.csv",
+        examples="results/references/examples.npz",
+    log:
+        "logs/evaluate_references.log",
+    benchmark:
+        "benchmarks/results/evaluate_references.tsv"
+    conda:
+        "../../envs/ctmar.yaml"
+    params:
+        settings=settings("evaluation"),
+        code=code_digest("evaluation", "store"),
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    threads: 1
+    shell:
+        "ctmar evaluate-references {input} --slices {output.slices}"
+        " --examples {output.examples} --settings {params.settings:q} &> {log}"
+
+
+# Time a training step with every method and norm, side by side in one process that has the machine to itself
+rule cost:
+    input:
+        "results/pairs/train.h5",
+    output:
+        "results/cost.csv",
+    log:
+        "logs/cost.log",
+    benchmark:
+        "benchmarks/results/cost.tsv"
+    conda:
+        "../../envs/ctmar.yaml"
+    params:
+        study=settings("study"),
+        training=settings("training"),
+        settings=settings("evaluation"),
+        code=code_digest("evaluation", "models"),
+    resources:
+        gpu=GPUS_PER_TRAINING,
+        mem_mb=4000,
+        runtime=60,
+    threads: workflow.cores
+    shell:
+        "ctmar cost {input} --output {output} --study {params.study:q}"
+        " --training {params.training:q} --settings {params.settings:q} &> {log}"
+
+
+# Join the tables of all runs; intervals, paired differences to the plain network, and the paper's claims
+rule summarise:
+    input:
+        runs=expand(
+            "{folder}/{file}",
+            folder=RUN_FOLDERS,
+            file=["run.json", "metrics.jsonl", "slices.csv", "model.json"],
+        ),
+        references="results/references/slices.csv",
+        cost="results/cost.csv",
+    output:
+        models="results/summary/models.csv",
+        runs="results/summary/runs.csv",
+        references="results/summary/references.csv",
+        curves="results/summary/curves.csv",
+        claims="results/summary/claims.json",
+    log:
+        "logs/summarise.log",
+    benchmark:
+        "benchmarks/results/summarise.tsv"
+    conda:
+        "../../envs/ctmar.yaml"
+    params:
+        folders=RUN_FOLDERS,
+        settings=settings("evaluation"),
+        code=code_digest("evaluation"),
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    threads: 1
+    shell:
+        "ctmar summarise {params.folders} --references {input.references} --cost {input.cost}"
+        " --output results/summary --settings {params.settings:q} &> {log}"

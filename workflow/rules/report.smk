@@ -1,0 +1,47 @@
+# In:  results/summary, the examples of every run, and what is known of the data.
+# Out: reports/index.html (one file, no network), the model card and the dataset card.
+
+
+# Assemble the report
+rule report:
+    input:
+        models="results/summary/models.csv",
+        runs="results/summary/runs.csv",
+        references="results/summary/references.csv",
+        curves="results/summary/curves.csv",
+        claims="results/summary/claims.json",
+        cost="results/cost.csv",
+        reference_examples="results/references/examples.npz",
+        examples=expand("{folder}/examples.npz", folder=RUN_FOLDERS),
+        catalogue="results/data/catalogue.csv",
+        quarantine="results/data/quarantine.csv",
+        split="results/data/split.csv",
+    output:
+        page=report(
+            "reports/index.html",
+            category="Study",
+            caption="../report/index.rst",
+            labels={"what": "the whole report"},
+        ),
+        model_card=report("reports/model_card.md", category="Cards", labels={"what": "model card"}),
+        dataset_card=report(
+            "reports/dataset_card.md", category="Cards", labels={"what": "dataset card"}
+        ),
+    log:
+        "logs/report.log",
+    benchmark:
+        "benchmarks/results/report.tsv"
+    conda:
+        "../../envs/ctmar.yaml"
+    params:
+        settings=settings("report"),
+        config=CONFIG.model_dump_json(),
+        code=code_digest("reporting"),
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    threads: 1
+    shell:
+        "ctmar report --results results --output {output.page} --model-card {output.model_card}"
+        " --dataset-card {output.dataset_card} --settings {params.settings:q}"
+        " --config {params.config:q} 2>&1 | tee {log}"
