@@ -24,9 +24,7 @@ def slug(norm):
 
 
 NORM_OF_SLUG = {slug(run.norm): run.norm for run in RUNS}
-RUN_SPACE = Paramspace(
-    pd.DataFrame([{**run.model_dump(), "norm": slug(run.norm)} for run in RUNS])
-)
+RUN_SPACE = Paramspace(pd.DataFrame([{**run.model_dump(), "norm": slug(run.norm)} for run in RUNS]))
 RUN_FOLDER = f"results/runs/{RUN_SPACE.wildcard_pattern}"
 RUN_FOLDERS = [f"results/runs/{instance}" for instance in RUN_SPACE.instance_patterns]
 

@@ -19,13 +19,13 @@ rule evaluate:
         f"benchmarks/results/evaluate/{RUN_SPACE.wildcard_pattern}.tsv"
     conda:
         "../../envs/ctmar.yaml"
-    params:
-        settings=settings("evaluation"),
-        code=code_digest("evaluation", "models", "store"),
+    threads: 1
     resources:
         mem_mb=2000,
         runtime=120,
-    threads: 1
+    params:
+        settings=settings("evaluation"),
+        code=code_digest("evaluation", "models", "store"),
     shell:
         "ctmar evaluate {input.test} --weights {input.weights} --run-file {input.run}"
         " --slices {output.slices} --model {output.model} --examples {output.examples}"
@@ -45,13 +45,13 @@ rule evaluate_references:
         "benchmarks/results/evaluate_references.tsv"
     conda:
         "../../envs/ctmar.yaml"
-    params:
-        settings=settings("evaluation"),
-        code=code_digest("evaluation", "store"),
+    threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
-    threads: 1
+    params:
+        settings=settings("evaluation"),
+        code=code_digest("evaluation", "store"),
     shell:
         "ctmar evaluate-references {input} --slices {output.slices}"
         " --examples {output.examples} --settings {params.settings:q} &> {log}"
@@ -69,16 +69,16 @@ rule cost:
         "benchmarks/results/cost.tsv"
     conda:
         "../../envs/ctmar.yaml"
+    threads: workflow.cores
+    resources:
+        gpu=GPUS_PER_TRAINING,
+        mem_mb=4000,
+        runtime=60,
     params:
         study=settings("study"),
         training=settings("training"),
         settings=settings("evaluation"),
         code=code_digest("evaluation", "models"),
-    resources:
-        gpu=GPUS_PER_TRAINING,
-        mem_mb=4000,
-        runtime=60,
-    threads: workflow.cores
     shell:
         "ctmar cost {input} --output {output} --study {params.study:q}"
         " --training {params.training:q} --settings {params.settings:q} &> {log}"
@@ -106,14 +106,14 @@ rule summarise:
         "benchmarks/results/summarise.tsv"
     conda:
         "../../envs/ctmar.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
     params:
         folders=RUN_FOLDERS,
         settings=settings("evaluation"),
         code=code_digest("evaluation"),
-    resources:
-        mem_mb=4000,
-        runtime=30,
-    threads: 1
     shell:
         "ctmar summarise {params.folders} --references {input.references} --cost {input.cost}"
         " --output results/summary --settings {params.settings:q} &> {log}"

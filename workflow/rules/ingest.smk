@@ -13,12 +13,12 @@ rule acquire:
         "benchmarks/results/acquire.tsv"
     conda:
         "../../envs/ctmar.yaml"
-    params:
-        code=code_digest("datasets"),
+    threads: 1
     resources:
         mem_mb=1000,
         runtime=30,
-    threads: 1
+    params:
+        code=code_digest("datasets"),
     shell:
         "ctmar acquire {output} &> {log}"
 
@@ -37,14 +37,14 @@ rule ingest:
         "benchmarks/results/ingest.tsv"
     conda:
         "../../envs/ctmar.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=240,
     params:
         settings=settings("ingest"),
         source=settings("source"),
         code=code_digest("datasets", "dicom", "nifti", "store"),
-    resources:
-        mem_mb=4000,
-        runtime=240,
-    threads: 2
     shell:
         "ctmar ingest {input} --output {output.slices} --catalogue {output.catalogue}"
         " --quarantine {output.quarantine} --settings {params.settings:q}"
@@ -63,12 +63,12 @@ rule split:
         "benchmarks/results/split.tsv"
     conda:
         "../../envs/ctmar.yaml"
-    params:
-        settings=settings("split"),
-        code=code_digest("datasets"),
+    threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
-    threads: 1
+    params:
+        settings=settings("split"),
+        code=code_digest("datasets"),
     shell:
         "ctmar split {input} --output {output} --settings {params.settings:q} 2>&1 | tee {log}"

@@ -24,23 +24,21 @@ rule report:
             labels={"what": "the whole report"},
         ),
         model_card=report("reports/model_card.md", category="Cards", labels={"what": "model card"}),
-        dataset_card=report(
-            "reports/dataset_card.md", category="Cards", labels={"what": "dataset card"}
-        ),
+        dataset_card=report("reports/dataset_card.md", category="Cards", labels={"what": "dataset card"}),
     log:
         "logs/report.log",
     benchmark:
         "benchmarks/results/report.tsv"
     conda:
         "../../envs/ctmar.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=15,
     params:
         settings=settings("report"),
         config=CONFIG.model_dump_json(),
         code=code_digest("reporting"),
-    resources:
-        mem_mb=2000,
-        runtime=15,
-    threads: 1
     shell:
         "ctmar report --results results --output {output.page} --model-card {output.model_card}"
         " --dataset-card {output.dataset_card} --settings {params.settings:q}"

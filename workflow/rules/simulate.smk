@@ -15,13 +15,13 @@ rule simulate:
         "benchmarks/results/simulate/{subset}.tsv"
     conda:
         "../../envs/ctmar.yaml"
-    params:
-        settings=settings("simulation"),
-        code=code_digest("simulation", "store"),
+    threads: 2
     resources:
         mem_mb=4000,
         runtime=240,
-    threads: 2
+    params:
+        settings=settings("simulation"),
+        code=code_digest("simulation", "store"),
     shell:
         "ctmar simulate-subset {input.slices} --split {input.split} --subset {wildcards.subset}"
         " --output {output} --settings {params.settings:q} --threads {threads} 2>&1 | tee {log}"

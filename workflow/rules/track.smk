@@ -11,16 +11,16 @@ rule track_initialise:
         "logs/track_initialise.log",
     benchmark:
         "benchmarks/results/track_initialise.tsv"
+    localrule: True
     conda:
         "../../envs/ctmar.yaml"
-    params:
-        settings=settings("tracking"),
-        study=settings("study"),
+    threads: 1
     resources:
         mem_mb=1000,
         runtime=15,
-    threads: 1
-    localrule: True
+    params:
+        settings=settings("tracking"),
+        study=settings("study"),
     shell:
         "ctmar track-initialise --output {output} --settings {params.settings:q}"
         " --study {params.study:q} &> {log}"
@@ -41,14 +41,14 @@ rule track_synchronise:
         "logs/track_synchronise.log",
     benchmark:
         "benchmarks/results/track_synchronise.tsv"
+    localrule: True
     conda:
         "../../envs/ctmar.yaml"
-    params:
-        folders=RUN_FOLDERS,
+    threads: 1
     resources:
         mem_mb=1000,
         runtime=30,
-    threads: 1
-    localrule: True
+    params:
+        folders=RUN_FOLDERS,
     shell:
         "ctmar track-synchronise {params.folders} --parent {input.parent} --output {output} &> {log}"

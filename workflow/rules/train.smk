@@ -18,6 +18,11 @@ rule train:
         f"benchmarks/results/train/{RUN_SPACE.wildcard_pattern}.tsv"
     conda:
         "../../envs/ctmar.yaml"
+    threads: CONFIG.training.threads
+    resources:
+        gpu=GPUS_PER_TRAINING,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 720 * attempt,
     params:
         run=run_settings,
         network=network_settings,
@@ -26,11 +31,6 @@ rule train:
         power=CONFIG.study.power,
         checkpoint=f"results/checkpoints/{RUN_SPACE.wildcard_pattern}.pt",
         code=code_digest("training", "models", "store"),
-    resources:
-        gpu=GPUS_PER_TRAINING,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 720 * attempt,
-    threads: CONFIG.training.threads
     shell:
         "ctmar train {input.train} {input.validation} --weights {output.weights}"
         " --metrics {output.metrics} --run-file {output.run} --checkpoint {params.checkpoint}"

@@ -1,0 +1,45 @@
+# Two commands for a newcomer: `make report` and `make test`. Both make their environment in .venv first.
+PYTHON ?= python3
+CORES ?= all
+CONFIG ?= config/config.yaml
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: report test style locks clean help
+
+report: .venv/installed ## environment, then the whole study of CONFIG; opens at reports/index.html
+	snakemake --workflow-profile workflow/profiles/default --cores $(CORES) --configfile $(CONFIG)
+
+test: .venv/installed-test style ## environment, style and types, then every test
+	pytest
+
+style: .venv/installed-test ## formatting, lint, types, import directions, workflow lint
+	ruff format --check src tests benchmarks docs
+	ruff check src tests benchmarks docs
+	mypy
+	lint-imports
+	snakefmt --check Snakefile workflow
+	snakemake --lint
+
+locks: .venv/installed-test ## resolve the pinned versions again (envs/README.md)
+	bash envs/lock.sh
+
+clean: ## remove what the workflow made, keep the environment
+	rm -rf results logs resources benchmarks/results .snakemake reports/index.html reports/*_card.md
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+.venv/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "equiproj needs Python 3.11 or newer; name one with: make report PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/pip envs/cpu.txt pyproject.toml
+	pip install --quiet --requirement envs/cpu.txt
+	pip install --quiet --no-deps --editable .
+	touch $@
+
+.venv/installed-test: .venv/installed envs/cpu-test.txt
+	pip install --quiet --requirement envs/cpu-test.txt
+	touch $@
