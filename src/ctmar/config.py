@@ -122,7 +122,7 @@ class Training(Section):
     threads: int = Field(
         1, ge=1, description="Threads of one training run; part of the result, so it does not follow `--cores`."
     )
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto`: the GPU where there is one.")
+    device: Literal["cpu", "cuda"] = Field("cpu", description="`cuda` also asks the scheduler for one GPU per run.")
 
 
 def _known_norm(text: str) -> str:
