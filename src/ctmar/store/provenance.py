@@ -1,0 +1,80 @@
+"""Where a file came from: software, settings, checksums of what went in.
+
+No time, user or host is recorded, so that the same input gives the same bytes.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from importlib import metadata, util
+from pathlib import Path
+from typing import Any
+
+# Settings that are keys rather than parameters: whoever reads a result must not learn them.
+SECRET_SETTINGS = ("salt",)
+PACKAGES = ("equiproj", "numpy", "scipy", "h5py")
+
+
+def sha256_of(path: Path | str) -> str:
+    """SHA-256 of a file, as hexadecimal digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def package_versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
+    """Versions of installed packages by name.
+
+    Raises:
+        importlib.metadata.PackageNotFoundError: a package is not installed.
+    """
+    return {name: metadata.version(name) for name in packages}
+
+
+def provenance_json(settings: Mapping[str, Any], packages: Iterable[str] = PACKAGES, **facts: Any) -> str:
+    """JSON text of software versions, settings without secrets, their digest, and further facts.
+
+    Args:
+        settings: parameters that shaped the file; keys named in ``SECRET_SETTINGS`` are left out.
+        packages: installed packages whose versions are recorded.
+        **facts: anything else that JSON can hold (sources, geometry, checksums).
+
+    Examples:
+        >>> json.loads(provenance_json({"size": 4, "salt": "s"}, packages=[]))["settings"]
+        {'size': 4}
+    """
+    public = {key: value for key, value in settings.items() if key not in SECRET_SETTINGS}
+    digest = hashlib.sha256(json.dumps(public, sort_keys=True, default=str).encode()).hexdigest()
+    record = {
+        "software": package_versions(packages),
+        "settings": public,
+        "settings_sha256": digest,
+        **facts,
+    }
+    return json.dumps(record, sort_keys=True, default=str)
+
+
+def code_digest(*packages: str) -> str:
+    """SHA-256 over the source of packages and of their subpackages: it changes when, and only when, their code does.
+
+    The workflow passes it to every rule, because an edit of an imported package is otherwise no reason to run again.
+
+    Args:
+        packages: dotted names, such as ``"equiproj"`` or ``"ctmar.training"``.
+
+    Raises:
+        ModuleNotFoundError: a package does not exist.
+
+    Examples:
+        >>> code_digest("ctmar.store") == code_digest("ctmar.store")
+        True
+    """
+    digest = hashlib.sha256()
+    for package in sorted(packages):
+        spec = util.find_spec(package)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(f"no package {package!r} to digest", name=package)
+        origin = Path(spec.origin)
+        files = origin.parent.rglob("*") if origin.name == "__init__.py" else [origin]
+        for path in sorted(file for file in files if file.is_file() and "__pycache__" not in file.parts):
+            digest.update(f"{package}/{path.relative_to(origin.parent)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
