@@ -25,7 +25,7 @@ rule evaluate:
         runtime=120,
     params:
         settings=settings("evaluation"),
-        code=code_digest("evaluation", "models", "store"),
+        code=code_digest("equiproj", "ctmar.evaluation", "ctmar.models", "ctmar.store"),
     shell:
         "ctmar evaluate {input.test} --weights {input.weights} --run-file {input.run}"
         " --slices {output.slices} --model {output.model} --examples {output.examples}"
@@ -51,7 +51,7 @@ rule evaluate_references:
         runtime=30,
     params:
         settings=settings("evaluation"),
-        code=code_digest("evaluation", "store"),
+        code=code_digest("ctmar.evaluation", "ctmar.store"),
     shell:
         "ctmar evaluate-references {input} --slices {output.slices}"
         " --examples {output.examples} --settings {params.settings:q} &> {log}"
@@ -78,7 +78,7 @@ rule cost:
         study=settings("study"),
         training=settings("training"),
         settings=settings("evaluation"),
-        code=code_digest("evaluation", "models"),
+        code=code_digest("equiproj", "ctmar.evaluation", "ctmar.models", "ctmar.training"),
     shell:
         "ctmar cost {input} --output {output} --study {params.study:q}"
         " --training {params.training:q} --settings {params.settings:q} &> {log}"
@@ -113,7 +113,7 @@ rule summarise:
     params:
         folders=RUN_FOLDERS,
         settings=settings("evaluation"),
-        code=code_digest("evaluation"),
+        code=code_digest("ctmar.evaluation"),
     shell:
         "ctmar summarise {params.folders} --references {input.references} --cost {input.cost}"
         " --output results/summary --settings {params.settings:q} &> {log}"

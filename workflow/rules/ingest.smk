@@ -18,7 +18,7 @@ rule acquire:
         mem_mb=1000,
         runtime=30,
     params:
-        code=code_digest("datasets"),
+        code=code_digest("ctmar.datasets"),
     shell:
         "ctmar acquire {output} &> {log}"
 
@@ -44,7 +44,7 @@ rule ingest:
     params:
         settings=settings("ingest"),
         source=settings("source"),
-        code=code_digest("datasets", "dicom", "nifti", "store"),
+        code=code_digest("ctmar.datasets", "ctmar.dicom", "ctmar.nifti", "ctmar.store"),
     shell:
         "ctmar ingest {input} --output {output.slices} --catalogue {output.catalogue}"
         " --quarantine {output.quarantine} --settings {params.settings:q}"
@@ -69,6 +69,6 @@ rule split:
         runtime=10,
     params:
         settings=settings("split"),
-        code=code_digest("datasets"),
+        code=code_digest("ctmar.datasets"),
     shell:
         "ctmar split {input} --output {output} --settings {params.settings:q} 2>&1 | tee {log}"

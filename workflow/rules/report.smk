@@ -38,7 +38,7 @@ rule report:
     params:
         settings=settings("report"),
         config=CONFIG.model_dump_json(),
-        code=code_digest("reporting"),
+        code=code_digest("ctmar.reporting"),
     shell:
         "ctmar report --results results --output {output.page} --model-card {output.model_card}"
         " --dataset-card {output.dataset_card} --settings {params.settings:q}"

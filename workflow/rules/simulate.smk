@@ -21,7 +21,7 @@ rule simulate:
         runtime=240,
     params:
         settings=settings("simulation"),
-        code=code_digest("simulation", "store"),
+        code=code_digest("ctmar.simulation", "ctmar.store"),
     shell:
         "ctmar simulate-subset {input.slices} --split {input.split} --subset {wildcards.subset}"
         " --output {output} --settings {params.settings:q} --threads {threads} 2>&1 | tee {log}"

@@ -1,17 +1,15 @@
-"""The configuration of a study: one typed model per section, and errors that name the key.
+"""One typed model for each section of a study's configuration.
 
-The YAML a user writes, ``config/schema.json`` (for editors) and the tables of ``config/README.md`` are generated
-from or checked against these models by ``tests/ctmar/test_config.py``.
+``config/schema.json`` (for editors) and the tables of ``config/README.md`` are written from these models; a test keeps them
+in step.
 """
 
 import itertools
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-import yaml
 from equiproj.norms import parse_norm
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from ctmar.errors import InputError
 
@@ -226,57 +224,3 @@ class Config(Section):
     evaluation: Evaluation = Evaluation()
     tracking: Tracking = Tracking()
     report: Report = Report()
-
-
-SectionT = TypeVar("SectionT", bound=BaseModel)
-
-
-def validate_section(model: type[SectionT], values: Any, where: str) -> SectionT:
-    """Read ``values`` as ``model``.
-
-    Raises:
-        InputError: one line that names every wrong key of ``where``, what was expected and what was found.
-    """
-    if not isinstance(values, Mapping):
-        raise InputError(f"{where}: expected keys and values, found {type(values).__name__} {values!r}")
-    try:
-        return model.model_validate(dict(values))
-    except ValidationError as error:
-        raise InputError(f"{where}: " + "; ".join(_one_line(problem) for problem in error.errors())) from None
-
-
-def _one_line(problem: Any) -> str:
-    key = ".".join(str(part) for part in problem["loc"]) or "(whole section)"
-    if problem["type"] == "extra_forbidden":
-        return f"unknown key '{key}'"
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"'{key}': {message}, found {problem['input']!r}" if problem["loc"] else message
-
-
-def parse_settings(model: type[SectionT], text: str) -> SectionT:
-    """Read one section from YAML or JSON text, or from a file when the text starts with ``@``.
-
-    Examples:
-        >>> parse_settings(Split, "{seed: 3}").seed
-        3
-    """
-    where = f"settings of {model.__name__.lower()}"
-    if text.startswith("@"):
-        path = Path(text[1:])
-        if not path.is_file():
-            raise InputError(f"{path}: settings file not found")
-        where, text = str(path), path.read_text()
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
-    return validate_section(model, values if values is not None else {}, where)
-
-
-def load_config(path: Path | str) -> Config:
-    """Read a whole study from a YAML file.
-
-    Raises:
-        InputError: the file is missing, is not YAML, or has wrong keys or values.
-    """
-    return parse_settings(Config, f"@{path}")

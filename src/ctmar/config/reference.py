@@ -1,0 +1,31 @@
+"""The tables of ``config/README.md``, written from the models so that they never lag behind."""
+
+import json
+from typing import Any
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from ctmar.config.schema import Config, Network, RunGroup, Section
+
+
+def markdown_reference() -> str:
+    """One table of key, default and meaning for each section, in the order of the file."""
+    tables = [_table(f"`{name}`", field.annotation) for name, field in Config.model_fields.items() if field.annotation]
+    tables.append(_table("an entry of `study.networks`", Network))
+    tables.append(_table("an entry of `study.runs`", RunGroup))
+    return "\n".join(tables)
+
+
+def _table(title: str, model: type[Section]) -> str:
+    rows = [f"| `{key}` | {_default(field)} | {field.description} |" for key, field in model.model_fields.items()]
+    return "\n".join([f"### {title}", "", str(model.__doc__), "", "| key | default | meaning |", "|---|---|---|", *rows, ""])
+
+
+def _default(field: FieldInfo) -> str:
+    value: Any = field.get_default(call_default_factory=True)
+    if value is PydanticUndefined:
+        return "needed"
+    if isinstance(value, dict) and any(isinstance(entry, Section) for entry in value.values()):
+        return "see below"
+    return f"`{json.dumps(value)}`"
