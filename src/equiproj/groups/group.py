@@ -1,0 +1,110 @@
+"""What every group offers: composition, inversion, generators, and an action on space."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from equiproj.groups.grids import moved_pixels
+
+Element = Any  # a hashable value for finite groups (int, tuple); an angle or a matrix for continuous ones
+
+
+class Group(ABC):
+    """A compact group; subclasses are immutable values that compare, hash and print."""
+
+    @property
+    @abstractmethod
+    def identity(self) -> Element:
+        """The neutral element."""
+
+    @property
+    @abstractmethod
+    def generators(self) -> tuple[Element, ...]:
+        """Elements that generate the group (for continuous groups: a dense subgroup of it)."""
+
+    @abstractmethod
+    def multiply(self, a: Element, b: Element) -> Element:
+        """The product ``a b``: apply ``b`` first, then ``a``."""
+
+    @abstractmethod
+    def inverse(self, a: Element) -> Element:
+        """The element that undoes ``a``."""
+
+    @abstractmethod
+    def sample(self, n_samples: int, generator: torch.Generator | None = None) -> list[Element]:
+        """Draw independent elements from the Haar measure."""
+
+    def spatial_matrix(self, g: Element, n_axes: int) -> np.ndarray:
+        """Orthogonal matrix that moves points of space, in the coordinates of ``docs/notation.md``.
+
+        Raises:
+            ValueError: if the group does not act on space of that many axes.
+        """
+        raise ValueError(f"expected a group that acts on space with {n_axes} axes, found {self}, which does not")
+
+
+class FiniteGroup(Group):
+    """A group whose elements are listed; ``elements[0]`` is the identity.
+
+    The position of an element in ``elements`` is its channel inside a regular field (equation 2.2).
+    """
+
+    @property
+    @abstractmethod
+    def elements(self) -> tuple[Element, ...]:
+        """All elements in their fixed order."""
+
+    @property
+    def identity(self) -> Element:
+        """The neutral element."""
+        return self.elements[0]
+
+    @property
+    def order(self) -> int:
+        """Number of elements."""
+        return len(self.elements)
+
+    @cached_property
+    def _positions(self) -> dict[Element, int]:
+        return {g: position for position, g in enumerate(self.elements)}
+
+    def index(self, g: Element) -> int:
+        """Position of ``g`` in ``elements``.
+
+        Raises:
+            ValueError: if ``g`` is not an element of the group.
+        """
+        try:
+            return self._positions[g]
+        except (KeyError, TypeError):
+            raise ValueError(f"expected an element of {self}, found {g!r}") from None
+
+    @cached_property
+    def table(self) -> np.ndarray:
+        """Multiplication table: ``table[i, j]`` is the position of ``elements[i] elements[j]``."""
+        rows = [[self.index(self.multiply(a, b)) for b in self.elements] for a in self.elements]
+        return np.array(rows, dtype=np.int64)
+
+    def sample(self, n_samples: int, generator: torch.Generator | None = None) -> list[Element]:
+        """Draw independent elements, each equally likely."""
+        drawn = torch.randint(self.order, (n_samples,), generator=generator)
+        return [self.elements[position] for position in drawn.tolist()]
+
+    def grid_permutation(self, g: Element, shape: tuple[int, ...]) -> np.ndarray:
+        """Row-major pixel index to which ``g`` moves each pixel of a grid about its centre.
+
+        Raises:
+            ValueError: if the group does not map the grid onto itself.
+        """
+        destination = moved_pixels(self.spatial_matrix(g, len(shape)), shape)
+        if destination is None:
+            raise ValueError(
+                f"expected a grid that {self} maps onto itself, found shape {tuple(shape)}, "
+                f"which element {g!r} does not preserve"
+            )
+        return destination

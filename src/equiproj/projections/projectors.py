@@ -1,0 +1,175 @@
+"""Projections of weights onto equivariant maps, as values that are built once and applied to many weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from equiproj.groups import FiniteGroup
+from equiproj.projections.orbits import OrbitAverage, orbit_labels
+from equiproj.projections.self_adjoint import SelfAdjoint
+from equiproj.representations import Representation, grid, trivial
+
+Route = Literal["spatial", "spectral"]
+
+
+@dataclass(frozen=True)
+class LinearProjector:
+    """Orthogonal projection of ``torch.nn.Linear`` weights onto equivariant maps (equation 3.1).
+
+    Args:
+        rho_in: representation on the input features.
+        rho_out: representation on the output features, of the same group.
+        route: "spatial" averages over the group, "spectral" over blocks of irreps; by default spatial for
+            finite groups and spectral for continuous ones.
+
+    Raises:
+        ValueError: if the groups differ, the route is unknown, or a continuous group takes the spatial one.
+
+    Example:
+        >>> import torch
+        >>> from equiproj.groups import CyclicGroup
+        >>> from equiproj.representations import regular
+        >>> projector = LinearProjector(regular(CyclicGroup(2)), regular(CyclicGroup(2)))
+        >>> projector(torch.tensor([[1.0, 2.0], [4.0, 5.0]])).tolist()
+        [[3.0, 3.0], [3.0, 3.0]]
+    """
+
+    rho_in: Representation
+    rho_out: Representation
+    route: Route | None = None
+    _project: Callable[[Tensor], Tensor] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_project", weight_map(self.rho_out, self.rho_in, (), 1, self.route))
+
+    @property
+    def weight_shape(self) -> tuple[int, ...]:
+        """Shape of one weight, (c_out, c_in)."""
+        return (self.rho_out.dim, self.rho_in.dim)
+
+    def __call__(self, weight: Float[Tensor, "*batch c_out c_in"]) -> Float[Tensor, "*batch c_out c_in"]:
+        """Project weights with any leading batch axes."""
+        check_weight(weight, self.weight_shape, self.rho_out, self.rho_in)
+        return SelfAdjoint.apply(weight.flatten(-2), self._project).reshape(weight.shape)
+
+
+@dataclass(frozen=True)
+class ConvProjector:
+    """Orthogonal projection of convolution kernels onto equivariant ones (equations 3.5 and 3.6).
+
+    With ``n_blocks`` > 1 (``groups=`` of torch) the projection is onto the equivariant kernels that keep the
+    block sparsity: entries that the group would move out of the blocks become zero.
+
+    Args:
+        rho_in: representation on the input channels.
+        rho_out: representation on the output channels, of the same group.
+        kernel_shape: kernel sizes in pixels, 1 to 3 axes; the centre of an even size lies between pixels.
+        transposed: True for ``torch.nn.ConvTranspose*``, whose weights are (c_in, c_out / n_blocks, *kernel).
+        n_blocks: ``groups`` of the torch layer.
+        route: as in :class:`LinearProjector`.
+
+    Raises:
+        ValueError: if the groups differ, the group does not preserve the kernel grid, the channels do not
+            divide into the blocks, or the route is unknown or unavailable.
+
+    Example:
+        >>> import torch
+        >>> from equiproj.groups import CyclicGroup
+        >>> from equiproj.representations import trivial
+        >>> image = trivial(CyclicGroup(4))
+        >>> ConvProjector(image, image, (2, 2))(torch.tensor([[[[1.0, 2.0], [3.0, 6.0]]]])).flatten().tolist()
+        [3.0, 3.0, 3.0, 3.0]
+    """
+
+    rho_in: Representation
+    rho_out: Representation
+    kernel_shape: tuple[int, ...]
+    transposed: bool = False
+    n_blocks: int = 1
+    route: Route | None = None
+    _project: Callable[[Tensor], Tensor] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.kernel_shape) <= 3:
+            raise ValueError(f"expected a kernel with 1 to 3 axes, found shape {tuple(self.kernel_shape)}")
+        for name, rho in (("input", self.rho_in), ("output", self.rho_out)):
+            if rho.dim % self.n_blocks:
+                raise ValueError(f"expected {name} channels divisible by groups={self.n_blocks}, found {rho.dim}")
+        project = weight_map(*self._axes, tuple(self.kernel_shape), self.n_blocks, self.route)
+        object.__setattr__(self, "_project", project)
+
+    @property
+    def _axes(self) -> tuple[Representation, Representation]:
+        """Representations on the first and the second weight axis."""
+        # A transposed layer swaps the axes and nothing else: its kernel is not flipped (equation 3.7).
+        return (self.rho_in, self.rho_out) if self.transposed else (self.rho_out, self.rho_in)
+
+    @property
+    def weight_shape(self) -> tuple[int, ...]:
+        """Shape of one weight, as torch stores it."""
+        rows, columns = self._axes
+        return (rows.dim, columns.dim // self.n_blocks, *self.kernel_shape)
+
+    def __call__(self, weight: Tensor) -> Tensor:
+        """Project weights ``(*batch, c_out, c_in / n_blocks, *kernel)``."""
+        check_weight(weight, self.weight_shape, *self._axes)
+        flat = weight.flatten(-len(self.weight_shape))
+        return SelfAdjoint.apply(flat, self._project).reshape(weight.shape)
+
+
+def check_weight(weight: Tensor, shape: tuple[int, ...], rho_rows: Representation, rho_columns: Representation) -> None:
+    """Raise ValueError unless the weight ends in ``shape``."""
+    if weight.ndim < len(shape):
+        raise ValueError(f"expected a weight with {len(shape)} axes, found shape {tuple(weight.shape)}")
+    found = tuple(weight.shape[-len(shape) :])
+    for axis, rho in enumerate((rho_rows, rho_columns)):
+        if found[axis] != shape[axis]:
+            raise ValueError(f"expected {shape[axis]} channels on weight axis {axis} ({rho}), found {found[axis]}")
+    if found != shape:
+        raise ValueError(f"expected kernels of shape {shape[2:]}, found {found[2:]}")
+
+
+@lru_cache(maxsize=512)
+def weight_map(
+    rho_rows: Representation,
+    rho_columns: Representation,
+    kernel_shape: tuple[int, ...],
+    n_blocks: int,
+    route: Route | None,
+) -> Callable[[Tensor], Tensor]:
+    """The projection as a map of flattened weights ``(..., rows * columns / n_blocks * pixels)``; cached."""
+    group = rho_rows.group
+    if rho_columns.group != group:
+        raise ValueError(f"expected representations of one group, found {group} and {rho_columns.group}")
+    if route not in (None, "spatial", "spectral"):
+        raise ValueError(f"expected route 'spatial' or 'spectral', found {route!r}")
+    if not isinstance(group, FiniteGroup):
+        raise ValueError(f"expected a finite group, found {group}")
+    rho_pixels = grid(group, kernel_shape) if kernel_shape else trivial(group)
+    return permutation_average(rho_rows, rho_columns, rho_pixels, n_blocks)
+
+
+def permutation_average(
+    rho_rows: Representation, rho_columns: Representation, rho_pixels: Representation, n_blocks: int
+) -> OrbitAverage:
+    """Mean over the orbits of (row, column, pixel) triples inside the blocks."""
+    shape = (rho_rows.dim, rho_columns.dim, rho_pixels.dim)
+    row, column, pixel = np.indices((shape[0], shape[1] // n_blocks, shape[2])).reshape(3, -1)
+    column = column + row // (shape[0] // n_blocks) * (shape[1] // n_blocks)
+    entry_of = np.full(shape, -1)
+    entry_of[row, column, pixel] = np.arange(row.size)
+    edges, leaving = [], []
+    for g in rho_rows.group.generators:
+        moves = [rho.permutation(g) for rho in (rho_rows, rho_columns, rho_pixels)]
+        destination = entry_of[moves[0][row], moves[1][column], moves[2][pixel]]
+        stays = np.flatnonzero(destination >= 0)
+        edges.append((stays, destination[stays]))
+        leaving.append(np.flatnonzero(destination < 0))
+    return OrbitAverage(orbit_labels(row.size, edges), np.concatenate(leaving))
