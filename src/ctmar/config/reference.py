@@ -11,7 +11,8 @@ from ctmar.config.schema import Config, Network, RunGroup, Section
 
 def markdown_reference() -> str:
     """One table of key, default and meaning for each section, in the order of the file."""
-    tables = [_table(f"`{name}`", field.annotation) for name, field in Config.model_fields.items() if field.annotation]
+    sections: dict[str, Any] = {name: field.annotation for name, field in Config.model_fields.items()}
+    tables = [_table(f"`{name}`", model) for name, model in sections.items()]
     tables.append(_table("an entry of `study.networks`", Network))
     tables.append(_table("an entry of `study.runs`", RunGroup))
     return "\n".join(tables)
@@ -19,7 +20,18 @@ def markdown_reference() -> str:
 
 def _table(title: str, model: type[Section]) -> str:
     rows = [f"| `{key}` | {_default(field)} | {field.description} |" for key, field in model.model_fields.items()]
-    return "\n".join([f"### {title}", "", str(model.__doc__), "", "| key | default | meaning |", "|---|---|---|", *rows, ""])
+    return "\n".join(
+        [
+            f"### {title}",
+            "",
+            str(model.__doc__),
+            "",
+            "| key | default | meaning |",
+            "|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
 
 
 def _default(field: FieldInfo) -> str:

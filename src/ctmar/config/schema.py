@@ -1,17 +1,17 @@
 """One typed model for each section of a study's configuration.
 
-``config/schema.json`` (for editors) and the tables of ``config/README.md`` are written from these models; a test keeps them
-in step.
+``config/schema.json`` (for editors) and the tables of ``config/README.md`` are written from these models; a test keeps
+them in step.
 """
 
 import itertools
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from equiproj.norms import parse_norm
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from ctmar.errors import InputError
+from equiproj.norms import parse_norm
 
 SUBSETS = ("train", "validation", "test")
 Subset = Literal["train", "validation", "test"]
@@ -47,12 +47,12 @@ class Ingest(Section):
 
     image_size: int = Field(416, ge=32, le=1024, description="Rows and columns of the working grid [pixels].")
     pixel_mm: float | None = Field(
-        None, gt=0, description="Pixel of the working grid [mm]; `null` fits the longer side of each slice to the grid."
+        None,
+        gt=0,
+        description="Pixel of the working grid [mm]; `null` fits the longer side of each slice to the grid.",
     )
     minimum_rows: int = Field(256, ge=16, description="Images with fewer rows or columns are quarantined [pixels].")
-    maximum_slices_per_patient: int = Field(
-        100, ge=1, description="Evenly spaced slices kept of each patient."
-    )
+    maximum_slices_per_patient: int = Field(100, ge=1, description="Evenly spaced slices kept of each patient.")
     metal_hu: float = Field(2500.0, description="Above this a voxel counts as metal [HU].")
     maximum_metal_pixels: int = Field(20, ge=0, description="Slices with more metal than this are left out [pixels].")
     minimum_body_fraction: float = Field(
@@ -66,7 +66,8 @@ class Split(Section):
 
     seed: int = Field(0, ge=0, description="Seed of the order in which patients are dealt.")
     fractions: dict[Subset, float] = Field(
-        {"train": 0.6, "validation": 0.2, "test": 0.2}, description="Wanted share of the slices per subset; sums to 1."
+        {"train": 0.6, "validation": 0.2, "test": 0.2},
+        description="Wanted share of the slices per subset; sums to 1.",
     )
     assignment: dict[str, Subset] = Field(
         {}, description="Patients put into a subset by name (`patient` of the catalogue); the rest is dealt."
@@ -77,7 +78,9 @@ class Split(Section):
         if abs(sum(self.fractions.values()) - 1) > 1e-6:
             raise ValueError(f"fractions must sum to 1, found {sum(self.fractions.values()):g}")
         if set(self.fractions) != set(SUBSETS):
-            raise ValueError(f"fractions needs exactly the keys {', '.join(SUBSETS)}, found {', '.join(self.fractions)}")
+            raise ValueError(
+                f"fractions needs exactly the keys {', '.join(SUBSETS)}, found {', '.join(self.fractions)}"
+            )
         return self
 
 
@@ -117,8 +120,11 @@ class Training(Section):
     learning_rate: float = Field(2e-3, gt=0, description="Adam's first learning rate.")
     betas: tuple[float, float] = Field((0.9, 0.999), description="Adam's exponential decay rates.")
     schedule: Literal["constant", "cosine"] = Field("cosine", description="Learning rate over all steps.")
+    validation_pairs: int = Field(16, ge=1, description="Whole slices of the validation after each epoch.")
     threads: int = Field(
-        1, ge=1, description="Threads of one training run; part of the result, so it does not follow `--cores`."
+        1,
+        ge=1,
+        description="Threads of one training run; part of the result, so it does not follow `--cores`.",
     )
     device: Literal["cpu", "cuda"] = Field("cpu", description="`cuda` also asks the scheduler for one GPU per run.")
 
@@ -130,6 +136,13 @@ def _known_norm(text: str) -> str:
 
 
 NormName = Annotated[str, AfterValidator(_known_norm)]
+
+
+def _check_method(method: str, norms: list[str], weights: list[float]) -> None:
+    if (method == "projection") == ("none" in norms):
+        raise ValueError(f"method '{method}' with norm {norms}: method 'projection', and no other, needs a norm")
+    if method in METHODS_WITHOUT_PENALTY and any(weights):
+        raise ValueError(f"method '{method}' has no penalty: lam_perp and lam_equi must be 0 or left out")
 
 
 class Run(Section):
@@ -145,7 +158,9 @@ class Run(Section):
     @model_validator(mode="after")
     def _settings_go_with_method(self) -> "Run":
         if (self.method == "projection") != (self.norm != "none"):
-            raise ValueError(f"method '{self.method}' with norm '{self.norm}': a norm goes with method 'projection' only")
+            raise ValueError(
+                f"method '{self.method}' with norm '{self.norm}': a norm goes with method 'projection' only"
+            )
         if self.method in METHODS_WITHOUT_PENALTY and (self.lam_perp or self.lam_equi):
             raise ValueError(f"method '{self.method}' has no penalty: lam_perp and lam_equi must be 0 or left out")
         return self
@@ -160,6 +175,11 @@ class RunGroup(Section):
     norm: list[NormName] = Field(["none"], description="Matrix norms of the projection penalty.")
     lam_perp: list[float] = Field([0.0], description="Weights λ⊥ of ‖W − P(W)‖ (for `eqreg`: its λ).")
     lam_equi: list[float] = Field([0.0], description="Weights λ_G of ‖P(W)‖.")
+
+    @model_validator(mode="after")
+    def _settings_go_with_method(self) -> "RunGroup":
+        _check_method(self.method, self.norm, [*self.lam_perp, *self.lam_equi])
+        return self
 
 
 class Study(Section):

@@ -1,0 +1,65 @@
+"""A wrong configuration ends in one line that names the key."""
+
+import pytest
+
+from ctmar.config import Config, Split, load_config, parse_settings, validate_section
+from ctmar.errors import InputError
+
+RUNS = "study: {runs: [{method: plain}]}"
+
+
+def message(text: str) -> str:
+    with pytest.raises(InputError) as caught:
+        parse_settings(Config, text).study.expand()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (f"{RUNS}\ntrainig: {{}}", ["unknown key 'trainig'"]),
+        (f"{RUNS}\ntraining: {{epoch: 3}}", ["unknown key 'training.epoch'"]),
+        (f"{RUNS}\ntraining: {{epochs: many}}", ["'training.epochs'", "found 'many'"]),
+        (f"{RUNS}\nsplit: {{fractions: {{train: 0.5, validation: 0.2, test: 0.2}}}}", ["split", "0.9"]),
+        (f"{RUNS}\nsource: {{kind: dicom_dir}}", ["folder is needed"]),
+        ("study: {runs: []}", ["'study.runs'"]),
+        ("study: {runs: [{method: projection, norm: [frobenus]}]}", ["study.runs.0.norm.0", "frobenus", "spectral"]),
+        ("study: {runs: [{method: projection}]}", ["study.runs.0", "needs a norm"]),
+        ("study: {runs: [{method: plain, lam_perp: [1]}]}", ["study.runs.0", "no penalty"]),
+        ("study: {runs: [{method: plain}, {method: plain}]}", ["study.runs", "written twice"]),
+        ("- 1", ["expected keys and values", "list"]),
+        ("study: [", ["not valid YAML"]),
+    ],
+)
+def test_a_wrong_key_is_named(text, names):
+    found = message(text)
+    for name in names:
+        assert name in found
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"no\.yaml: settings file not found"):
+        load_config(tmp_path / "no.yaml")
+
+
+def test_defaults_fill_what_is_left_out():
+    config = parse_settings(Config, RUNS)
+    assert config.split == Split()
+    assert config.split.fractions["train"] == 0.6
+
+
+def test_lists_expand_against_each_other_and_the_seeds():
+    text = "study: {seeds: [0, 1], runs: [{method: projection, norm: [frobenius, spectral], lam_perp: [0.1, 1, 10]}]}"
+    runs = parse_settings(Config, text).study.expand()
+    assert len(runs) == 2 * 2 * 3
+    assert len(set(runs)) == len(runs)
+    assert [run.seed for run in runs[:2]] == [0, 1]
+
+
+def test_strings_from_paths_become_numbers():
+    from ctmar.config import Run
+
+    wildcards = {"network": "n", "method": "projection", "norm": "mixed:2,1", "lam_perp": "1e-05", "seed": "2"}
+    run = validate_section(Run, wildcards, "run")
+    assert (run.lam_perp, run.lam_equi, run.seed) == (1e-5, 0.0, 2)

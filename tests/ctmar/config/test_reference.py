@@ -1,0 +1,33 @@
+"""The documents made from the schema are in step with it."""
+
+import json
+from pathlib import Path
+
+from ctmar.config import Config, load_config, markdown_reference
+
+CONFIG = Path(__file__).resolve().parents[3] / "config"
+
+
+def test_readme_holds_the_generated_tables():
+    assert (CONFIG / "README.md").read_text().endswith(markdown_reference()), (
+        "run: ctmar schema --markdown, and put it at the end of config/README.md"
+    )
+
+
+def test_json_schema_is_the_generated_one():
+    assert json.loads((CONFIG / "schema.json").read_text()) == Config.model_json_schema(), (
+        "run: ctmar schema > config/schema.json"
+    )
+
+
+def test_every_key_is_described():
+    for name, section in Config.model_fields.items():
+        for key, field in section.annotation.model_fields.items():
+            assert field.description, f"{name}.{key} has no description"
+
+
+def test_every_study_in_the_folder_is_valid():
+    studies = sorted(CONFIG.glob("*.yaml"))
+    assert studies
+    for study in studies:
+        assert load_config(study).study.expand()
