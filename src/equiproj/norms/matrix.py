@@ -1,0 +1,97 @@
+"""`matrix_norm`: every norm by its name."""
+
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import torch
+from jaxtyping import Float, Inexact
+from torch import Tensor
+
+from equiproj.norms.elementwise import entrywise_norm, induced_norm, mixed_norm
+from equiproj.norms.gram import gram_iteration
+from equiproj.norms.names import Norm, parse_norm
+from equiproj.norms.singular import schatten_norm
+from equiproj.norms.subgradient import attach_subgradient, widen
+
+Method = Literal["exact", "gram"]
+BY_ENTRIES: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
+    "entrywise": entrywise_norm,
+    "induced": induced_norm,
+    "mixed": mixed_norm,
+}
+
+
+def matrix_norm(
+    matrix: Inexact[Tensor, "*batch rows columns"], norm: str | Norm, method: Method = "exact"
+) -> Float[Tensor, "*batch"]:
+    """Norm of each matrix in a batch, with a subgradient that is zero at zero and shared by ties.
+
+    With a_ij the entries (row i, column j) and σ_i the singular values:
+    `frobenius` (Σ|a_ij|²)^½ · `spectral` σ₁ · `nuclear` Σσ_i · `schatten:p` (Σσ_i^p)^(1/p) ·
+    `entrywise:p` (Σ|a_ij|^p)^(1/p) · `induced:1` largest column sum · `induced:inf` largest row sum ·
+    `mixed:p,q` (Σ_j (Σ_i |a_ij|^p)^(q/p))^(1/q), the p-norm of each column, then the q-norm over columns.
+
+    Args:
+        matrix: (..., rows, columns), real or complex; float16 and bfloat16 are computed and returned in float32.
+        norm: name or `Norm`.
+        method: for norms of singular values. `exact` is an SVD. `gram` works on the smaller Gram matrix: spectral by
+            Gram iteration (an upper bound within 1e-3), the others by its eigenvalues in double precision (exact to
+            float32 rounding). Other norms have one way only.
+
+    Raises:
+        ValueError: unknown norm or method, fewer than two axes, or a matrix without entries.
+
+    References:
+        docs/derivation.md, section 5. Berndt and Stühmer, arXiv 2601.05028, norm ablation.
+
+    Example:
+        >>> matrix = torch.zeros(2, 2, requires_grad=True)
+        >>> matrix_norm(matrix, "nuclear").backward(); matrix.grad
+        tensor([[0., 0.],
+                [0., 0.]])
+    """
+    norm = parse_norm(norm)
+    if method not in get_args(Method):
+        raise ValueError(f"expected method {' or '.join(map(repr, get_args(Method)))}, found {method!r}")
+    check_matrix(matrix)
+    # Autocast would lower the products inside to half precision.
+    with torch.no_grad(), torch.autocast(matrix.device.type, enabled=False):
+        value, subgradient = norm_and_subgradient(widen(matrix.detach()), norm, method)
+    return attach_subgradient(matrix, value, subgradient)
+
+
+def norm_and_subgradient(
+    matrix: Inexact[Tensor, "*batch rows columns"], norm: Norm, method: Method
+) -> tuple[Float[Tensor, "*batch"], Inexact[Tensor, "*batch rows columns"]]:
+    """The norm of each matrix and the minimum-norm element of its subdifferential, outside autograd.
+
+    Example:
+        >>> norm_and_subgradient(torch.tensor([[3.0, 4.0]]), Norm("frobenius"), "exact")
+        (tensor(5.), tensor([[0.6000, 0.8000]]))
+    """
+    p = norm.schatten_order
+    if p == 2:
+        return entrywise_norm(matrix, 2)
+    if p is None:
+        return BY_ENTRIES[norm.kind](matrix, *norm.orders)
+    if p == torch.inf and method == "gram":
+        return gram_iteration(matrix)
+    return schatten_norm(matrix, p, double_gram=method == "gram")
+
+
+def check_matrix(matrix: Tensor) -> None:
+    """Refuse what is not a batch of non-empty matrices.
+
+    Raises:
+        ValueError: fewer than two axes, or an axis of rows or columns of length zero.
+
+    Example:
+        >>> check_matrix(torch.ones(3))
+        Traceback (most recent call last):
+        ...
+        ValueError: expected a matrix with axes (..., rows, columns) of length at least 1, found shape (3,)
+    """
+    if matrix.ndim < 2 or 0 in matrix.shape[-2:]:
+        raise ValueError(
+            f"expected a matrix with axes (..., rows, columns) of length at least 1, found shape {tuple(matrix.shape)}"
+        )

@@ -1,0 +1,100 @@
+"""The names of the matrix norms."""
+
+import math
+from dataclasses import dataclass
+
+KNOWN_NORMS = (
+    "frobenius",
+    "spectral",
+    "nuclear",
+    "schatten:p",
+    "entrywise:p",
+    "induced:1",
+    "induced:inf",
+    "mixed:p,q",
+)
+
+
+N_ORDERS = {"frobenius": 0, "spectral": 0, "nuclear": 0, "schatten": 1, "entrywise": 1, "induced": 1, "mixed": 2}
+
+
+@dataclass(frozen=True)
+class Norm:
+    """A matrix norm: its kind and its orders, (p,) or (p, q) where the kind has them.
+
+    Two spellings of one norm stay two values (`schatten:2` is not `frobenius`); both evaluate to the same number.
+
+    Example:
+        >>> Norm("schatten", (3.0,))
+        Norm('schatten:3')
+        >>> str(Norm("mixed", (2.0, math.inf)))
+        'mixed:2,inf'
+    """
+
+    kind: str
+    orders: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in N_ORDERS:
+            raise ValueError(_unknown(str(self)))
+        if len(self.orders) != N_ORDERS[self.kind]:
+            expected = ", ".join(name for name in KNOWN_NORMS if name.split(":")[0] == self.kind)
+            raise ValueError(f"norm {str(self)!r}: expected the form {expected}")
+        # An order below one breaks the triangle inequality; the comparison also refuses NaN.
+        if not all(order >= 1 for order in self.orders):
+            raise ValueError(f"norm {str(self)!r}: expected orders of at least 1 (inf allowed)")
+        if self.kind == "induced" and self.orders[0] not in (1, math.inf):
+            raise ValueError(f"norm {str(self)!r}: expected induced:1 or induced:inf (induced:2 is 'spectral')")
+
+    def __str__(self) -> str:
+        return self.kind + ":" * bool(self.orders) + ",".join(f"{order:.12g}" for order in self.orders)
+
+    def __repr__(self) -> str:
+        return f"Norm({str(self)!r})"
+
+    @property
+    def schatten_order(self) -> float | None:
+        """The order p where the norm is a p-norm of singular values, else None.
+
+        Example:
+            >>> parse_norm("nuclear").schatten_order, parse_norm("entrywise:1").schatten_order
+            (1.0, None)
+        """
+        if self.kind == "schatten":
+            return self.orders[0]
+        return {"frobenius": 2.0, "spectral": math.inf, "nuclear": 1.0}.get(self.kind)
+
+
+def parse_norm(norm: str | Norm) -> Norm:
+    """Read the name of a norm; a `Norm` passes through.
+
+    Args:
+        norm: one of `frobenius`, `spectral`, `nuclear`, `schatten:p`, `entrywise:p`, `induced:1`, `induced:inf`,
+            `mixed:p,q` with orders p, q ≥ 1; `inf` is an order.
+
+    Raises:
+        ValueError: the name is not known, or an order is missing, not a number, or below one.
+
+    Example:
+        >>> parse_norm("entrywise:inf")
+        Norm('entrywise:inf')
+        >>> parse_norm("euclid")
+        Traceback (most recent call last):
+        ...
+        ValueError: unknown norm 'euclid'; known: frobenius, spectral, nuclear, schatten:p, entrywise:p, induced:1, \
+induced:inf, mixed:p,q (p, q at least 1, inf allowed)
+    """
+    if isinstance(norm, Norm):
+        return norm
+    if not isinstance(norm, str):
+        raise ValueError(_unknown(norm))
+    kind, colon, orders = norm.partition(":")
+    try:
+        numbers = tuple(float(order) for order in orders.split(",")) if colon else ()
+    except ValueError:
+        raise ValueError(_unknown(norm)) from None
+    return Norm(kind, numbers)
+
+
+def _unknown(norm: object) -> str:
+    return f"unknown norm {norm!r}; known: {', '.join(KNOWN_NORMS)} (p, q at least 1, inf allowed)"
