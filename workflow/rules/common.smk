@@ -1,17 +1,19 @@
 # What several rule files share: the validated configuration, the table of runs, and the two things
 # that must trigger a re-run but that Snakemake cannot see: settings and the source of our packages.
+import sys
+
 import pandas as pd
 from ctmar.config import Config, validate_section
 from ctmar.errors import InputError
 from ctmar.store.provenance import code_digest
-from snakemake.exceptions import WorkflowError
 from snakemake.utils import Paramspace
 
 try:
     CONFIG = validate_section(Config, config, "configuration")
     RUNS = CONFIG.study.expand()
 except InputError as error:
-    raise WorkflowError(str(error)) from None
+    # not a WorkflowError: that adds lines about this file, which is not where the mistake is
+    sys.exit(f"equiproj: {error}")
 
 
 wildcard_constraints:

@@ -2,6 +2,27 @@
 # Out: reports/index.html (one file, no network), the model card and the dataset card.
 
 
+# Keep the whole configuration, defaults filled in, beside the results
+rule configuration:
+    output:
+        "results/config.yaml",
+    log:
+        "logs/configuration.log",
+    benchmark:
+        "benchmarks/results/configuration.tsv"
+    localrule: True
+    conda:
+        "../../envs/ctmar.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        text=CONFIG.model_dump_json(indent=2, exclude={"ingest": {"salt"}}),
+    shell:
+        "printf '%s\\n' {params.text:q} > {output} 2> {log}"
+
+
 # Assemble the report
 rule report:
     input:
@@ -16,6 +37,7 @@ rule report:
         catalogue="results/data/catalogue.csv",
         quarantine="results/data/quarantine.csv",
         split="results/data/split.csv",
+        config="results/config.yaml",
     output:
         page=report(
             "reports/index.html",
@@ -37,7 +59,6 @@ rule report:
         runtime=15,
     params:
         settings=settings("report"),
-        config=CONFIG.model_dump_json(),
         code=code_digest("ctmar.reporting"),
     shell:
         "ctmar report --results results --output {output.page} --model-card {output.model_card}"

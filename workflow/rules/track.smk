@@ -22,8 +22,7 @@ rule track_initialise:
         settings=settings("tracking"),
         study=settings("study"),
     shell:
-        "ctmar track-initialise --output {output} --settings {params.settings:q}"
-        " --study {params.study:q} &> {log}"
+        "ctmar track-initialise --output {output} --settings {params.settings:q}" " --study {params.study:q} &> {log}"
 
 
 # Mirror every finished run; the same run is never written twice
