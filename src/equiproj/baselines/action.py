@@ -1,0 +1,98 @@
+"""How a group element moves a batch of features: channels by a representation, pixels by the grid."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Shaped
+from torch import Tensor
+
+from equiproj.groups import Group
+from equiproj.groups.group import Element
+from equiproj.representations import Representation
+
+# Rounding of cos and sin in a quarter turn is 1e-16; the smallest other turn of a finite group misses by far more.
+WHOLE_PIXEL_TOLERANCE = 1e-9
+
+
+def act(
+    features: Tensor,
+    element: Element,
+    group: Group,
+    rho: Representation | None = None,
+) -> Tensor:
+    """Transform a batch by one group element, (g·x)(p) = ρ(g) x(g⁻¹p).
+
+    Args:
+        features: ``(batch, channels, *pixels)``; without pixel axes only the channels move.
+        element: the group element g.
+        group: the group of ``element``; with pixel axes each element has to map pixels onto pixels.
+        rho: representation on the channels; None where channels stay as they are.
+
+    Raises:
+        ValueError: if the channels do not fit ``rho`` or the group moves pixels between pixels.
+
+    Example:
+        >>> from equiproj.groups import CyclicGroup
+        >>> image = torch.arange(6.0).reshape(1, 1, 2, 3)
+        >>> torch.equal(act(image, 1, CyclicGroup(4)), torch.rot90(image, dims=(-2, -1)))
+        True
+    """
+    if rho is not None:
+        features = move_channels(features, element, rho)
+    n_axes = features.ndim - 2
+    return move_pixels(features, element, group, n_axes) if n_axes > 0 else features
+
+
+def move_channels(
+    features: Shaped[Tensor, "batch channels *pixels"], element: Element, rho: Representation
+) -> Shaped[Tensor, "batch channels *pixels"]:
+    """Apply ρ(g) along the channel axis.
+
+    Raises:
+        ValueError: if the number of channels is not ``rho.dim``.
+
+    Example:
+        >>> from equiproj.groups import CyclicGroup
+        >>> from equiproj.representations import regular
+        >>> move_channels(torch.tensor([[1.0, 2.0, 3.0]]), 1, regular(CyclicGroup(3))).tolist()
+        [[3.0, 1.0, 2.0]]
+    """
+    if features.ndim < 2 or features.shape[1] != rho.dim:
+        raise ValueError(f"expected {rho.dim} channels for {rho}, found shape {tuple(features.shape)}")
+    destination = rho.permutation(element)
+    if destination is None:
+        return torch.einsum("oi,bi...->bo...", rho(element).to(features), features)
+    return features[:, torch.from_numpy(np.argsort(destination)).to(features.device)]
+
+
+def move_pixels(features: Tensor, element: Element, group: Group, n_axes: int) -> Tensor:
+    """Move the last ``n_axes`` axes by flips and swaps of axes, as ``torch.rot90`` does for quarter turns.
+
+    Args:
+        features: any leading axes, then pixels.
+        element: the group element.
+        group: its group, acting on space.
+        n_axes: number of pixel axes, 1 to 3.
+
+    Raises:
+        ValueError: if the element is not made of flips and swaps of axes.
+
+    Example:
+        >>> from equiproj.groups import DihedralGroup
+        >>> move_pixels(torch.tensor([[1, 2], [3, 4]]), 4, DihedralGroup(4), 2).tolist()
+        [[2, 1], [4, 3]]
+    """
+    coordinates = np.eye(n_axes)[::-1].copy()  # x is the last axis, z the first
+    if n_axes >= 2:
+        coordinates[1] *= -1  # y grows upwards, rows downwards
+    on_axes = coordinates.T @ group.spatial_matrix(element, n_axes) @ coordinates
+    signs = np.rint(on_axes)
+    if np.abs(on_axes - signs).max() > WHOLE_PIXEL_TOLERANCE:
+        raise ValueError(
+            f"expected a group that moves pixels onto pixels, found {group}, whose element {element!r} does not"
+        )
+    first = features.ndim - n_axes
+    order = [*range(first), *(first + np.abs(signs).argmax(axis=1))]
+    flipped = [first + int(axis) for axis in np.flatnonzero(signs.sum(axis=1) < 0)]
+    return features.permute([int(axis) for axis in order]).flip(flipped)

@@ -1,0 +1,109 @@
+"""Group augmentation and group averaging (Elesedy & Zaidi 2021, "Provably strict generalisation benefit")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Shaped
+from torch import Tensor, nn
+
+from equiproj.baselines.action import act
+from equiproj.groups import FiniteGroup
+from equiproj.representations import Representation
+
+
+def random_group_transform(
+    *batches: Shaped[Tensor, "batch channels *pixels"], group: FiniteGroup, generator: torch.Generator
+) -> tuple[Shaped[Tensor, "batch channels *pixels"], ...]:
+    """Augment image batches: sample b of every batch is moved by the same random element g_b.
+
+    Elements are drawn uniformly, one per sample; channels stay as they are.
+
+    Args:
+        batches: inputs, targets, masks, … of the same batch size, ``(batch, channels, *pixels)``.
+        group: a group that maps the images onto themselves, such as C_4 or D_4 for square ones.
+        generator: source of randomness, on the CPU.
+
+    Raises:
+        ValueError: if batch sizes differ, there are no pixel axes, or the group does not preserve the grid.
+
+    Example:
+        >>> from equiproj.groups import CyclicGroup
+        >>> images = torch.arange(8.0).reshape(2, 1, 2, 2)
+        >>> seed = torch.Generator().manual_seed(1)
+        >>> inputs, targets = random_group_transform(images, 2 * images, group=CyclicGroup(4), generator=seed)
+        >>> torch.equal(targets, 2 * inputs)
+        True
+    """
+    n_samples = common_batch_size(batches)
+    drawn = torch.tensor([group.index(g) for g in group.sample(n_samples, generator)])
+    moved = [torch.empty_like(batch) for batch in batches]
+    for position in drawn.unique().tolist():
+        chosen = torch.nonzero(drawn == position).flatten()
+        for source, destination in zip(batches, moved, strict=True):
+            rows = chosen.to(source.device)
+            turned = act(source[rows], group.elements[position], group)
+            if turned.shape[1:] != source.shape[1:]:
+                raise ValueError(
+                    f"expected images that {group} maps onto themselves, found shape {tuple(source.shape)}"
+                )
+            destination[rows] = turned
+    return tuple(moved)
+
+
+def common_batch_size(batches: tuple[Tensor, ...]) -> int:
+    """Batch size of image batches that belong together.
+
+    Raises:
+        ValueError: if there are none, one has no pixel axes, or sizes differ.
+
+    Example:
+        >>> common_batch_size((torch.zeros(3, 1, 4, 4), torch.zeros(3, 2, 4, 4)))
+        3
+    """
+    shapes = [tuple(batch.shape) for batch in batches]
+    if not shapes or any(len(shape) < 3 for shape in shapes) or len({shape[0] for shape in shapes}) > 1:
+        raise ValueError(f"expected image batches (batch, channels, *pixels) of one batch size, found {shapes}")
+    return shapes[0][0]
+
+
+class GroupAveraged(nn.Module):
+    """Reynolds average of a module over a finite group, x ↦ 1/|G| Σ_g ρ_out(g)⁻¹ f(g·x).
+
+    The result is exactly equivariant whatever ``module`` is, at |G| times its cost: test-time augmentation.
+    Undo by using the wrapped ``module`` again, which is left as it is.
+
+    Args:
+        module: the function to average; its inputs and output are moved as by :func:`~equiproj.baselines.action.act`.
+        group: a finite group; with pixel axes it has to map pixels onto pixels.
+        rho_in: representation on the channels of every input; None where channels stay as they are.
+        rho_out: representation on the channels of the output; None where channels stay as they are.
+
+    Example:
+        >>> from equiproj.groups import CyclicGroup
+        >>> averaged = GroupAveraged(nn.Conv2d(1, 1, 3, padding=1), CyclicGroup(4))
+        >>> image = torch.randn(1, 1, 8, 8)
+        >>> difference = averaged(torch.rot90(image, dims=(2, 3))) - torch.rot90(averaged(image), dims=(2, 3))
+        >>> bool(difference.abs().max() < 1e-5)
+        True
+    """
+
+    def __init__(
+        self,
+        module: Callable[..., Tensor],
+        group: FiniteGroup,
+        rho_in: Representation | None = None,
+        rho_out: Representation | None = None,
+    ) -> None:
+        super().__init__()
+        self.module = module
+        self.group, self.rho_in, self.rho_out = group, rho_in, rho_out
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Average ρ_out(g)⁻¹ f(g·inputs) over the group."""
+        total: Tensor | float = 0.0
+        for g in self.group.elements:
+            turned = [act(batch, g, self.group, self.rho_in) for batch in inputs]
+            total = total + act(self.module(*turned), self.group.inverse(g), self.group, self.rho_out)
+        return total / self.group.order  # type: ignore[return-value]  # a group has at least one element
