@@ -9,7 +9,7 @@ from ctmar.store.provenance import code_digest
 from snakemake.utils import Paramspace
 
 try:
-    CONFIG = validate_section(Config, config, "configuration")
+    CONFIG = validate_section(Config, config, where=" + ".join(map(str, workflow.configfiles)))
     RUNS = CONFIG.study.expand()
 except InputError as error:
     # not a WorkflowError: that adds lines about this file, which is not where the mistake is

@@ -1,0 +1,62 @@
+"""What Snakemake plans, without running anything."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+STUDIES = sorted((REPOSITORY / "config").glob("*.yaml"))
+
+
+def n_jobs(text: str, rule: str) -> int:
+    """How many jobs of a rule a dry run announces."""
+    found = [line.split() for line in text.splitlines() if line.split()[:1] == [rule]]
+    return int(found[0][1]) if found else 0
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.stem)
+def test_every_study_plans_one_training_per_run(snakemake, tmp_path, study):
+    from ctmar.config import load_config
+
+    runs = load_config(study).study.expand()
+    done = snakemake(tmp_path, "--dry-run", "--quiet", "rules", config=study)
+    planned = snakemake(tmp_path, "--dry-run", config=study).stdout
+    assert done.returncode == 0, done.stderr
+    assert n_jobs(planned, "train") == n_jobs(planned, "evaluate") == len(runs)
+    assert n_jobs(planned, "report") == 1
+
+
+@pytest.mark.parametrize("profile", ["default", "slurm"])
+def test_every_profile_plans_the_default_study(snakemake, tmp_path, profile):
+    folder = REPOSITORY / "workflow" / "profiles" / profile
+    done = snakemake(tmp_path, "--dry-run", "--workflow-profile", str(folder))
+    assert done.returncode == 0, done.stderr
+    assert n_jobs(done.stdout, "all") == 1
+
+
+def test_the_root_snakefile_has_the_same_target():
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1", "--forceall"]
+    done = subprocess.run(command, cwd=REPOSITORY, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert n_jobs(done.stdout, "all") == n_jobs(done.stdout, "report") == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({"trainig": {}}, "unknown key 'trainig'"),
+        ({"training": {"epoch": 1}}, "unknown key 'training.epoch'"),
+        ({"study": {"runs": [{"method": "projection", "norm": ["frobenus"]}]}}, "frobenus"),
+    ],
+)
+def test_a_wrong_configuration_is_one_line(snakemake, tmp_path, change, names):
+    study = tmp_path / "wrong.yaml"
+    study.write_text(yaml.safe_dump({"study": {"runs": [{"method": "plain"}]}, **change}))
+    done = snakemake(tmp_path, "--dry-run", config=study)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert [line for line in done.stderr.splitlines() if line.startswith("equiproj:") and names in line]
+    assert not (tmp_path / "results").exists()
