@@ -102,8 +102,8 @@ class GroupAveraged(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Average ρ_out(g)⁻¹ f(g·inputs) over the group."""
-        total: Tensor | float = 0.0
+        outputs = []
         for g in self.group.elements:
             turned = [act(batch, g, self.group, self.rho_in) for batch in inputs]
-            total = total + act(self.module(*turned), self.group.inverse(g), self.group, self.rho_out)
-        return total / self.group.order  # type: ignore[return-value]  # a group has at least one element
+            outputs.append(act(self.module(*turned), self.group.inverse(g), self.group, self.rho_out))
+        return torch.stack(outputs).mean(dim=0)

@@ -1,0 +1,45 @@
+"""Attaching a parametrisation to weights and biases, and taking it off again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from equiproj.baselines.layers import Layers, ProjectedTensor, projected_tensors
+
+
+class Parametrised:
+    """Parametrisations of the named layers of a module; ``remove`` undoes them.
+
+    Checkpoints of an attached module hold the raw parameters (``torch.nn.utils.parametrize``), so they load into a
+    module with the same attachment. Build the optimiser after attaching.
+
+    Args:
+        module: the network, changed in place.
+        layers: name of each layer and its ``(rho_in, rho_out)``.
+        build: the parametrisation for a given projection.
+
+    Raises:
+        ValueError: as :func:`~equiproj.baselines.layers.projected_tensors`; the module is then unchanged.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        layers: Layers,
+        build: Callable[[Callable[[Tensor], Tensor]], nn.Module],
+    ) -> None:
+        self.module = module
+        self.tensors: list[ProjectedTensor] = projected_tensors(module, layers)
+        self.parametrisations: list[nn.Module] = [build(project) for _, _, project in self.tensors]
+        for (layer, name, _), parametrisation in zip(self.tensors, self.parametrisations, strict=True):
+            parametrize.register_parametrization(layer, name, parametrisation)
+
+    def remove(self) -> None:
+        """Take the parametrisations off; every weight keeps the value it has now."""
+        with torch.no_grad():
+            for layer, name, _ in self.tensors:
+                parametrize.remove_parametrizations(layer, name, leave_parametrized=True)
