@@ -1,0 +1,21 @@
+"""The `ctmar` command: one subcommand for each rule of the workflow, each usable by itself.
+
+Commands only parse and call. The rooms are imported inside the commands, so that `--help` and small commands do not
+wait for torch.
+"""
+
+import sys
+
+from ctmar.cli.app import app
+from ctmar.errors import InputError
+
+__all__ = ["app", "main"]
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends in one line on stderr and exit code 2."""
+    try:
+        app()
+    except InputError as error:
+        print(f"ctmar: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,16 @@
+"""All commands under one name."""
+
+import typer
+
+from ctmar.cli import configuration, data, results, runs, simulation, tracking
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="CT with metal: data, simulation, training, evaluation and report of the equiproj study.",
+)
+for room in (data, simulation, runs, results, tracking, configuration):
+    for command in room.COMMANDS:
+        app.command()(command)

