@@ -58,6 +58,9 @@ class Ingest(Section):
     minimum_body_fraction: float = Field(
         0.1, ge=0, le=1, description="Slices whose body covers less of the working grid are left out."
     )
+    maximum_border_fraction: float = Field(
+        0.5, ge=0, le=1, description="Slices with body along more of the image border are left out (truncated)."
+    )
     salt: str = Field("equiproj", description="Salt of the hash that stands for a patient; keep your own one secret.")
 
 

@@ -1,0 +1,1 @@
+"""Which CT, of which patient, goes into which subset."""

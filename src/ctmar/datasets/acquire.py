@@ -1,0 +1,162 @@
+"""Fetch public CT with pip alone, by pinned version and checksum."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from ctmar.datasets.packages import SCANS, Package, Scan
+from ctmar.errors import InputError
+from ctmar.store.atomic import atomic_path
+from ctmar.store.provenance import sha256_of
+
+SOURCES_FILE = "sources.json"
+Opener = Callable[[str], IO[bytes]]
+
+
+def acquire_packages(destination: Path | str, cache: Path | str | None = None, scans: Sequence[Scan] = SCANS) -> None:
+    """Download the packages that hold public CT and lay out one folder per patient with ``sources.json`` beside.
+
+    An archive that already lies in ``cache`` with the right checksum is not downloaded again. ``sources.json`` is
+    written last: where it stands, everything it names stands too.
+
+    Args:
+        destination: folder to fill: ``<patient>/…`` DICOM files or one NIfTI file, ``licences/``, ``sources.json``.
+        cache: folder that keeps the archives; None downloads to a temporary folder.
+        scans: what to take from which package.
+
+    Raises:
+        InputError: a download failed, or an archive has the wrong checksum or lacks a member.
+    """
+    destination = Path(destination)
+    with _folder(cache) as archives:
+        by_package: dict[Package, list[Scan]] = {}
+        for scan in scans:
+            by_package.setdefault(scan.package, []).append(scan)
+        entries = {}
+        for package, wanted in by_package.items():
+            archive = fetch_archive(package, archives)
+            with _open_archive(archive) as (names, opener):
+                licence = destination / "licences" / f"{package.name}.txt"
+                _extract(package, package.licence_file, opener, licence)
+                for scan in wanted:
+                    path = _extract_scan(scan, names, opener, destination)
+                    entries[scan.patient] = _entry(scan, path, licence, destination)
+    sources = [entries[scan.patient] for scan in scans]
+    with atomic_path(destination / SOURCES_FILE) as temporary:
+        temporary.write_text(json.dumps(sources, indent=2) + "\n", encoding="utf-8")
+
+
+def fetch_archive(package: Package, folder: Path) -> Path:
+    """The package's archive in ``folder``, downloaded by pip unless it is there already.
+
+    Raises:
+        InputError: pip could not download it, or what came has another checksum.
+    """
+    archive = folder / package.archive
+    if archive.is_file() and sha256_of(archive) == package.sha256:
+        return archive
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as temporary:
+        _pip_download(package, Path(temporary))
+        downloaded = Path(temporary) / package.archive
+        if not downloaded.is_file():
+            raise InputError(f"{package.name}=={package.version}: pip delivered no {package.archive}")
+        found = sha256_of(downloaded)
+        if found != package.sha256:
+            raise InputError(f"{package.archive}: expected SHA-256 {package.sha256}, found {found}")
+        os.replace(downloaded, archive)
+    return archive
+
+
+def _pip_download(package: Package, folder: Path) -> None:
+    requirements = folder / "requirements.txt"
+    requirements.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n")
+    form = "--only-binary" if package.is_wheel else "--no-binary"
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command += ["--retries", "2", "--timeout", "20", form, package.name, "--require-hashes"]
+    command += ["--dest", str(folder), "--requirement", str(requirements)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR:") or "No module named" in line]
+        detail = errors[-1].removeprefix("ERROR: ") if errors else f"pip ended with code {done.returncode}"
+        raise InputError(
+            f"{package.name}=={package.version}: pip could not download it ({detail}); "
+            f"check the network or the package index, or put {package.archive} into the download cache"
+        )
+
+
+@contextmanager
+def _folder(cache: Path | str | None) -> Iterator[Path]:
+    if cache is not None:
+        yield Path(cache)
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        yield Path(temporary)
+
+
+@contextmanager
+def _open_archive(archive: Path) -> Iterator[tuple[list[str], Opener]]:
+    """Names of the regular files of a wheel or source distribution, and a way to read one."""
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as wheel:
+            yield [info.filename for info in wheel.infolist() if not info.is_dir()], wheel.open
+        return
+    with tarfile.open(archive) as tar:
+        # links are no regular files: they are never followed
+        members = {member.name: member for member in tar.getmembers() if member.isfile()}
+
+        def opener(name: str) -> IO[bytes]:
+            file = tar.extractfile(members[name])
+            if file is None:
+                raise KeyError(name)
+            return file
+
+        yield list(members), opener
+
+
+def _extract_scan(scan: Scan, names: list[str], opener: Opener, destination: Path) -> Path:
+    """Copy the files of a scan into the patient's folder, under their last name only: no path can escape."""
+    folder = destination / scan.patient
+    if not scan.member.endswith("/"):
+        target = folder / PurePosixPath(scan.member).name
+        _extract(scan.package, scan.member, opener, target)
+        return folder if scan.kind == "dicom" else target
+    members = [name for name in names if name.startswith(scan.member) and "/" not in name[len(scan.member) :]]
+    if not members:
+        raise InputError(f"{scan.package.archive}: expected files in {scan.member}, found none")
+    for name in members:
+        _extract(scan.package, name, opener, folder / PurePosixPath(name).name)
+    return folder
+
+
+def _extract(package: Package, name: str, opener: Opener, target: Path) -> None:
+    try:
+        source = opener(name)
+    except KeyError:
+        raise InputError(f"{package.archive}: expected the member {name}, found none") from None
+    with source, atomic_path(target) as temporary, temporary.open("wb") as file:
+        shutil.copyfileobj(source, file)
+
+
+def _entry(scan: Scan, path: Path, licence: Path, destination: Path) -> dict[str, str]:
+    return {
+        "patient": scan.patient,
+        "kind": scan.kind,
+        "path": path.relative_to(destination).as_posix(),
+        "package": scan.package.name,
+        "version": scan.package.version,
+        "sha256": scan.package.sha256,
+        "licence": scan.licence,
+        "licence_file": licence.relative_to(destination).as_posix(),
+        "citation": scan.citation,
+        "description": scan.description,
+    }

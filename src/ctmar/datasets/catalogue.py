@@ -1,0 +1,90 @@
+"""One row for each series: what was found, what was kept, and its geometry."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ctmar.datasets.sources import Stack
+from ctmar.nifti.volumes import Volume
+from ctmar.store.tables import write_rows
+
+COLUMNS = (
+    "patient",
+    "series",
+    "kind",
+    "n_slices_found",
+    "n_slices_kept",
+    "n_missing",
+    "n_duplicates",
+    "rows",
+    "columns",
+    "pixel_mm",
+    "row_mm",
+    "slice_spacing_mm",
+    "tilt_degrees",
+    "lossy",
+    "manufacturer",
+    "source",
+    "licence",
+)
+
+
+def write_catalogue(path: Path, stacks: Sequence[Stack], n_kept: Mapping[str, int]) -> None:
+    """Write the catalogue as CSV.
+
+    Args:
+        path: CSV file.
+        stacks: all series that were found.
+        n_kept: slices that passed quality control, by ``Stack.slice_prefix``.
+    """
+    write_rows(path, COLUMNS, [_row(stack, n_kept.get(stack.slice_prefix, 0)) for stack in stacks])
+
+
+def _row(stack: Stack, n_kept: int) -> dict[str, Any]:
+    return {
+        "patient": stack.patient,
+        "series": stack.series,
+        "n_slices_found": stack.n_slices,
+        "n_slices_kept": n_kept,
+        "source": stack.origin.source,
+        "licence": stack.origin.licence,
+        **_geometry(stack),
+    }
+
+
+def _geometry(stack: Stack) -> dict[str, Any]:
+    content = stack.content
+    if isinstance(content, Volume):
+        return {
+            "kind": "nifti",
+            "n_missing": 0,
+            "n_duplicates": 0,
+            "rows": content.rows,
+            "columns": content.columns,
+            "pixel_mm": _millimetres(content.column_mm),
+            "row_mm": _millimetres(content.row_mm),
+            "slice_spacing_mm": _millimetres(content.spacing_mm),
+            "tilt_degrees": 0.0,
+            "lossy": "unknown",
+            "manufacturer": "unknown",
+        }
+    first = content.images[0]
+    return {
+        "kind": "dicom",
+        "n_missing": content.n_missing,
+        "n_duplicates": len(content.duplicates),
+        "rows": first.rows,
+        "columns": first.columns,
+        "pixel_mm": _millimetres(first.column_mm),
+        "row_mm": _millimetres(first.row_mm),
+        "slice_spacing_mm": _millimetres(content.spacing_mm),
+        "tilt_degrees": round(content.tilt_degrees, 1),
+        "lossy": "yes" if any(image.lossy for image in content.images) else "no",
+        "manufacturer": first.manufacturer,
+    }
+
+
+def _millimetres(value: float) -> str:
+    """Text of a length; empty where there is none (the spacing of a single slice)."""
+    return "" if math.isnan(value) else f"{value:g}"

@@ -1,0 +1,181 @@
+"""From a folder of CT to checked slices of linear attenuation on the working grid."""
+
+import hashlib
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ctmar.config import Ingest, Source
+from ctmar.datasets.catalogue import write_catalogue
+from ctmar.datasets.parallel import Progress, ordered_map, progress_on_stderr
+from ctmar.datasets.reading import Finished, Task, make_tasks, read_task
+from ctmar.datasets.sources import FileNames, Findings, Stack, find_stacks
+from ctmar.errors import InputError
+from ctmar.store.provenance import PACKAGES, provenance_json
+from ctmar.store.quarantine import Quarantined, Refused, summarise, write_quarantine
+from ctmar.store.slices import Slice, SliceWriter, open_slice_writer
+from ctmar.units import WATER_PER_CM
+
+READERS = ("pydicom", "highdicom", "nibabel", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pyjpegls")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What ingestion did."""
+
+    n_files: int
+    n_patients: int
+    n_series: int
+    n_slices: int
+    n_quarantined: int
+
+
+def ingest(
+    folder: Path | str,
+    output: Path | str,
+    quarantine: Path | str,
+    catalogue: Path | str | None = None,
+    *,
+    settings: Ingest,
+    source: Source | None = None,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> Summary:
+    """Read all CT below a folder and write slices, a catalogue of series and a quarantine table.
+
+    Args:
+        folder: made by ``ctmar acquire``, or any folder of DICOM and NIfTI files.
+        output: HDF5 file of slices (layout: :mod:`ctmar.store.slices`).
+        quarantine: CSV of files and slices that are left out, with reason and remedy.
+        catalogue: CSV with one row for each series.
+        settings: working grid, quality control, salt.
+        source: licence of the user's own data.
+        threads: processes; the result does not depend on it.
+        progress: called as ``progress(n_done, n_total, what)``; None reports on stderr.
+
+    Raises:
+        InputError: nothing usable in the folder; the message tells the commonest reasons and where the others stand.
+    """
+    folder, progress, source = Path(folder), progress or progress_on_stderr(), source or Source()
+    findings = find_stacks(folder, settings, source, threads, progress)
+    if not findings.stacks:
+        _give_up(folder, findings, Path(quarantine), "none of the files is usable CT")
+    kept: Counter[str] = Counter()
+    with open_slice_writer(output, settings.image_size) as writer:
+        checksum = _write_all(writer, folder, findings, settings, threads, progress, kept)
+        if writer.n_slices == 0:
+            _give_up(folder, findings, Path(quarantine), "no slice passes quality control")
+        writer.provenance = _provenance(settings, findings, checksum)
+    write_quarantine(quarantine, findings.quarantined)
+    if catalogue is not None:
+        write_catalogue(Path(catalogue), findings.stacks, kept)
+    summary = Summary(
+        n_files=findings.n_files,
+        n_patients=len({prefix.partition("/")[0] for prefix in kept}),
+        n_series=len(findings.stacks),
+        n_slices=writer.n_slices,
+        n_quarantined=len(findings.quarantined),
+    )
+    print(
+        f"{summary.n_slices} slices of {summary.n_patients} patients kept, from {summary.n_series} series in "
+        f"{summary.n_files} files; {summary.n_quarantined} files or slices left out, see {quarantine}",
+        file=sys.stderr,
+    )
+    return summary
+
+
+def _give_up(folder: Path, findings: Findings, quarantine: Path, verdict: str) -> None:
+    write_quarantine(quarantine, findings.quarantined)
+    raise InputError(
+        f"{folder}: {verdict} ({summarise(findings.quarantined)}); reasons and remedies file by file: {quarantine}"
+    )
+
+
+def _write_all(
+    writer: SliceWriter,
+    folder: Path,
+    findings: Findings,
+    settings: Ingest,
+    threads: int,
+    progress: Progress,
+    kept: Counter[str],
+) -> str:
+    """Write every chosen slice that passes; the digest of all files it came from."""
+    chosen = choose_slices(findings.stacks, settings.maximum_slices_per_patient)
+    stacks = {stack.slice_prefix: stack for stack in findings.stacks}
+    tasks = [task for stack in findings.stacks for task in make_tasks(stack, chosen[stack.slice_prefix])]
+    n_total, n_done = sum(map(len, chosen.values())), 0
+    checksums = hashlib.sha256()
+    for task, finished in ordered_map(partial(read_task, settings=settings), tasks, threads):
+        stack = stacks[task.prefix]
+        names = FileNames(folder, settings.salt, public=stack.origin.patient is not None)
+        for result in finished:
+            checksums.update(result.sha256.encode())
+            if isinstance(result.outcome, Refused):
+                findings.quarantined.append(_left_out(result, task, names))
+            else:
+                writer.append(_slice(result, stack))
+                kept[stack.slice_prefix] += 1
+        n_done += len(task.indices)
+        progress(n_done, n_total, "slices")
+    return checksums.hexdigest()
+
+
+def choose_slices(stacks: list[Stack], maximum: int) -> dict[str, list[int]]:
+    """Evenly spaced slices of each patient, over all series of the patient one after the other.
+
+    Args:
+        stacks: all series.
+        maximum: slices wanted of each patient at most.
+
+    Returns:
+        Numbers of the slices in each stack, by ``Stack.slice_prefix``.
+    """
+    chosen: dict[str, list[int]] = {stack.slice_prefix: [] for stack in stacks}
+    for patient in {stack.patient for stack in stacks}:
+        own = [stack for stack in stacks if stack.patient == patient]
+        slices = [(stack.slice_prefix, index) for stack in own for index in range(stack.n_slices)]
+        n_chosen = min(maximum, len(slices))
+        # middles of n equal parts: the ends of a stack often lie outside the body
+        for part in range(n_chosen):
+            prefix, index = slices[(2 * part + 1) * len(slices) // (2 * n_chosen)]
+            chosen[prefix].append(index)
+    return chosen
+
+
+def _left_out(result: Finished, task: Task, names: FileNames) -> Quarantined:
+    refusal = result.outcome
+    assert isinstance(refusal, Refused)
+    # a file with a single image needs no slice number
+    several = not isinstance(task.content, tuple) or any(image.frame >= 0 for image in task.content)
+    number = f"#{result.index:04d}" if several and result.index >= 0 else ""
+    return Quarantined(f"{names.name(result.path)}{number}", refusal.reason, refusal.remedy)
+
+
+def _slice(result: Finished, stack: Stack) -> Slice:
+    assert not isinstance(result.outcome, Refused)
+    return Slice(
+        image=result.outcome,
+        patient=stack.patient,
+        series=stack.series,
+        slice_id=f"{stack.slice_prefix}/{result.index:04d}",
+        position_mm=result.position_mm,
+        pixel_mm=result.pixel_mm,
+    )
+
+
+def _provenance(settings: Ingest, findings: Findings, checksum: str) -> str:
+    sources: dict[str, Any] = {stack.origin.source: stack.origin.licence for stack in findings.stacks}
+    geometry = {
+        "image_size": settings.image_size,
+        "pixel_mm": settings.pixel_mm,
+        "rows": "anterior to posterior",
+        "columns": "patient's right to left",
+        "water_per_cm": WATER_PER_CM,
+    }
+    return provenance_json(
+        settings.model_dump(), (*PACKAGES, *READERS), sources=sources, input_sha256=checksum, geometry=geometry
+    )

@@ -1,0 +1,58 @@
+"""Work on many files with several processes, in order, with bounded memory and a line of progress."""
+
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import TypeVar
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+Progress = Callable[[int, int, str], None]
+
+
+def ordered_map(
+    function: Callable[[Task], Result], tasks: Iterable[Task], n_workers: int
+) -> Iterator[tuple[Task, Result]]:
+    """Yield each task with ``function(task)``, in the order of the tasks; at most two results per worker wait.
+
+    Args:
+        function: importable by name (or a partial of such), so that a fresh process can call it.
+        tasks: picklable.
+        n_workers: processes; 1 stays in this one.
+    """
+    if n_workers == 1:
+        for task in tasks:
+            yield task, function(task)
+        return
+    # spawn: a fork would copy the locks of libraries that run threads
+    with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as executor:
+        waiting: deque[tuple[Task, Future[Result]]] = deque()
+        for task in tasks:
+            waiting.append((task, executor.submit(function, task)))
+            if len(waiting) > 2 * n_workers:
+                done, future = waiting.popleft()
+                yield done, future.result()
+        while waiting:
+            done, future = waiting.popleft()
+            yield done, future.result()
+
+
+def progress_on_stderr(interval_seconds: float = 10.0) -> Progress:
+    """A callback ``progress(n_done, n_total, what)``: one rewritten line on a terminal, a plain line now and then elsewhere."""
+    terminal = sys.stderr.isatty()
+    last = time.monotonic()
+
+    def progress(n_done: int, n_total: int, what: str) -> None:
+        nonlocal last
+        now, finished = time.monotonic(), n_done >= n_total
+        if not finished and now - last < (0.1 if terminal else interval_seconds):
+            return
+        last = now
+        line = f"{what}: {n_done} of {n_total}"
+        sys.stderr.write(f"\r{line}\x1b[K" + ("\n" if finished else "") if terminal else f"{line}\n")
+        sys.stderr.flush()
+
+    return progress

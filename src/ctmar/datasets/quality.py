@@ -1,0 +1,70 @@
+"""Is a slice fit to be the ground truth of a simulation?"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctmar.config import Ingest
+from ctmar.store.quarantine import Refused
+
+BODY_HU = -500.0  # half-way between air and water: skin, table and clothes are above, lung is below
+WATERY_HU = (-300.0, 500.0)  # the median of what is above BODY_HU: fat to contrast-filled tissue and bone
+
+
+def body_fraction(image_hu: NDArray[np.floating]) -> float:
+    """Share of the image that is denser than half-way between air and water."""
+    return float(np.mean(image_hu > BODY_HU))
+
+
+def border_fraction(image_hu: NDArray[np.floating]) -> float:
+    """Share of the outermost pixels that are body: 1 when the field of view lies inside the body."""
+    border = np.concatenate([image_hu[0], image_hu[-1], image_hu[1:-1, 0], image_hu[1:-1, -1]])
+    return body_fraction(border)
+
+
+def check_hounsfield(image_hu: NDArray[np.floating]) -> None:
+    """Refuse what cannot be Hounsfield numbers: every CT slice holds air, and most of a body is watery.
+
+    Raises:
+        Refused: not finite, no air, or a body far from water.
+    """
+    remedy = "check the rescale slope and intercept of the scanner's export; export the series again"
+    if not np.isfinite(image_hu).all():
+        raise Refused("values that are not finite", remedy)
+    if image_hu.min() >= BODY_HU:
+        raise Refused(f"implausible Hounsfield numbers: no air below {BODY_HU:g} HU", remedy)
+    body = image_hu[image_hu > BODY_HU]
+    if body.size and not WATERY_HU[0] <= float(np.median(body)) <= WATERY_HU[1]:
+        low, high = WATERY_HU
+        raise Refused(f"implausible Hounsfield numbers: median of the body not in {low:g} to {high:g} HU", remedy)
+
+
+def check_slice(image_hu: NDArray[np.floating], settings: Ingest) -> None:
+    """Refuse a slice, in its own pixels, that holds real metal or is cut off by the field of view.
+
+    Raises:
+        Refused: with the limit that was crossed and the key that moves it.
+    """
+    n_metal = int(np.count_nonzero(image_hu > settings.metal_hu))
+    if n_metal > settings.maximum_metal_pixels:
+        raise Refused(
+            f"real metal: more than {settings.maximum_metal_pixels} pixels above {settings.metal_hu:g} HU",
+            "none needed; raise ingest.maximum_metal_pixels or ingest.metal_hu to keep such slices",
+        )
+    if border_fraction(image_hu) > settings.maximum_border_fraction:
+        raise Refused(
+            f"truncated: body along more than {settings.maximum_border_fraction:g} of the image border",
+            "use a reconstruction with a larger field of view, or raise ingest.maximum_border_fraction",
+        )
+
+
+def check_on_grid(image_hu: NDArray[np.floating], settings: Ingest) -> None:
+    """Refuse a slice that shows too little of a body on the working grid.
+
+    Raises:
+        Refused: the body covers less than ``settings.minimum_body_fraction``.
+    """
+    if body_fraction(image_hu) < settings.minimum_body_fraction:
+        raise Refused(
+            f"empty: body on less than {settings.minimum_body_fraction:g} of the working grid",
+            "none needed; lower ingest.minimum_body_fraction or ingest.pixel_mm to keep such slices",
+        )

@@ -1,0 +1,200 @@
+"""From a folder to stacks of slices under names that tell nothing of a person."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from ctmar.config import Ingest, Source
+from ctmar.datasets.acquire import SOURCES_FILE
+from ctmar.datasets.parallel import Progress, ordered_map
+from ctmar.dicom.headers import Image
+from ctmar.dicom.scan import read_images
+from ctmar.dicom.series import Series, group_series
+from ctmar.errors import InputError
+from ctmar.nifti.volumes import Volume, is_nifti, open_volume, patient_identity
+from ctmar.store.pseudonyms import pseudonym
+from ctmar.store.quarantine import Quarantined, Refused
+
+ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+OUTSIDE = Refused("a link that leaves the folder", "copy the file into the folder")
+DUPLICATE = Refused("duplicate: another image of the series lies at the same position", "none needed: one is kept")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where CT came from: folder or file, the patient's alias if it is public, licence."""
+
+    path: Path
+    patient: str | None  # None: the user's own data, named by pseudonyms
+    source: str
+    licence: str
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Slices of one series in order from foot to head: DICOM images, or the slices of a NIfTI volume."""
+
+    patient: str
+    series: str
+    origin: Origin
+    content: Series | Volume
+
+    @property
+    def n_slices(self) -> int:
+        """Slices of the stack."""
+        return self.content.n_slices if isinstance(self.content, Volume) else len(self.content.images)
+
+    @property
+    def slice_prefix(self) -> str:
+        """First part of the slice identifiers."""
+        return f"{self.patient}/{self.series}"
+
+
+@dataclass
+class Findings:
+    """What a folder holds: stacks to read, and files that are no usable CT."""
+
+    stacks: list[Stack] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
+    n_files: int = 0
+
+
+@dataclass(frozen=True)
+class FileNames:
+    """How a file is called in tables: its path in the folder if the data are public, else a pseudonym."""
+
+    folder: Path
+    salt: str
+    public: bool
+
+    def name(self, path: Path) -> str:
+        """Name of a file in tables."""
+        relative = path.relative_to(self.folder).as_posix()
+        return relative if self.public else pseudonym("f", relative, self.salt)
+
+
+def find_stacks(folder: Path, settings: Ingest, source: Source, n_workers: int, progress: Progress) -> Findings:
+    """Read the headers of all files below a folder and sort them into stacks.
+
+    Args:
+        folder: made by ``ctmar acquire`` (holds ``sources.json``), or any folder of DICOM and NIfTI files.
+        settings: smallest image, salt of the pseudonyms.
+        source: licence of the user's own data.
+        n_workers: processes.
+        progress: called with the number of files read.
+
+    Raises:
+        InputError: the folder is missing, holds no file, or its ``sources.json`` is malformed.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: folder not found; give a folder that holds CT as DICOM or NIfTI")
+    findings = Findings()
+    for origin in _origins(folder, source):
+        _add(findings, folder, origin, settings, n_workers, progress)
+    if findings.n_files == 0:
+        raise InputError(f"{folder}: no files found; give a folder that holds CT as DICOM or NIfTI")
+    return findings
+
+
+def find_file(folder: Path, name: str, salt: str) -> Path:
+    """The file that a row of the quarantine table means, for the user who has the folder and the salt.
+
+    Raises:
+        InputError: no file of the folder has this name in tables.
+    """
+    names = FileNames(folder, salt, public=False)
+    for path in _files(folder):
+        if names.name(path) == name.partition("#")[0]:
+            return path
+    raise InputError(f"{folder}: no file is called '{name}' in tables; check the name, the folder and ingest.salt")
+
+
+def _origins(folder: Path, source: Source) -> list[Origin]:
+    listing = folder / SOURCES_FILE
+    if not listing.is_file():
+        return [Origin(folder, None, source.kind if source.folder else "own data", source.licence)]
+    try:
+        entries = json.loads(listing.read_text(encoding="utf-8"))
+        origins = [
+            Origin(
+                folder / entry["path"], entry["patient"], f"{entry['package']} {entry['version']}", entry["licence"]
+            )
+            for entry in entries
+        ]
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{listing}: expected the list that 'ctmar acquire' writes ({type(error).__name__})") from None
+    for origin in origins:
+        if not ALIAS.fullmatch(str(origin.patient)) or not origin.path.resolve().is_relative_to(folder.resolve()):
+            raise InputError(f"{listing}: patient '{origin.patient}' has a forbidden name or a path outside the folder")
+        if not origin.path.exists():
+            raise InputError(f"{origin.path}: file of patient '{origin.patient}' not found; run 'ctmar acquire' again")
+    return origins
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+        return
+    for folder, subfolders, names in os.walk(path):
+        subfolders.sort()
+        yield from (Path(folder) / name for name in sorted(names))
+
+
+def _add(
+    findings: Findings, folder: Path, origin: Origin, settings: Ingest, n_workers: int, progress: Progress
+) -> None:
+    names = FileNames(folder, settings.salt, public=origin.patient is not None)
+    files = list(_files(origin.path))
+    images: list[Image] = []
+    volumes: list[Volume] = []
+    read = partial(_read_file, root=folder.resolve(), minimum_rows=settings.minimum_rows)
+    chunks = [files[start : start + 32] for start in range(0, len(files), 32)]
+    # a second process costs more than it saves for a few hundred headers
+    workers = n_workers if len(files) > 500 else 1
+    n_done = 0
+    for chunk, results in ordered_map(partial(_read_files, read=read), chunks, workers):
+        for path, result in zip(chunk, results, strict=True):
+            if isinstance(result, Refused):
+                findings.quarantined.append(Quarantined(names.name(path), result.reason, result.remedy))
+            elif isinstance(result, Volume):
+                volumes.append(result)
+            else:
+                images.extend(result)
+        n_done += len(chunk)
+        progress(n_done, len(files), "files read")
+    findings.n_files += len(files)
+    all_series = group_series(images)
+    for series in all_series:
+        for image in series.duplicates:
+            findings.quarantined.append(Quarantined(names.name(image.path), DUPLICATE.reason, DUPLICATE.remedy))
+    findings.stacks.extend(_stacks(origin, folder, all_series, volumes, settings.salt))
+
+
+def _read_files(paths: list[Path], read: "partial[list[Image] | Volume | Refused]") -> list[list[Image] | Volume | Refused]:
+    return [read(path) for path in paths]
+
+
+def _read_file(path: Path, root: Path, minimum_rows: int) -> list[Image] | Volume | Refused:
+    if path.is_symlink() and not path.resolve().is_relative_to(root):
+        return OUTSIDE
+    try:
+        return open_volume(path, minimum_rows) if is_nifti(path) else read_images(path, minimum_rows)
+    except Refused as refusal:
+        return refusal
+
+
+def _stacks(
+    origin: Origin, folder: Path, all_series: list[Series], volumes: list[Volume], salt: str
+) -> Iterator[Stack]:
+    """Stacks with names: the series of a patient are numbered from 1."""
+    n_of_patient: dict[str, int] = {}
+    contents: list[tuple[str, Series | Volume]] = [(series.patient, series) for series in all_series]
+    contents += [(f"nifti {patient_identity(volume.path.relative_to(folder))}", volume) for volume in volumes]
+    for identity, content in contents:
+        patient = origin.patient or pseudonym("p", identity, salt)
+        n_of_patient[patient] = n_of_patient.get(patient, 0) + 1
+        yield Stack(patient, str(n_of_patient[patient]), origin, content)

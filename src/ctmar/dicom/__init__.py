@@ -1,0 +1,1 @@
+"""Reading CT from DICOM: the only room that knows a DICOM tag."""

@@ -1,0 +1,116 @@
+"""From a folder to the axial CT images in it, file by file."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+
+from ctmar.dicom.acceptance import (
+    check_image_type,
+    check_matrix,
+    check_object,
+    check_orientation,
+    check_rescale,
+    check_spacing,
+)
+from ctmar.dicom.headers import (
+    ENHANCED_CT,
+    EXPORT_AGAIN,
+    Image,
+    is_lossy,
+    manufacturer,
+    numbers,
+    patient_identity,
+    read_header,
+    sop_class,
+    text,
+)
+from ctmar.store.quarantine import Refused
+
+
+def read_images(path: Path, minimum_rows: int) -> list[Image]:
+    """The axial CT images of one file: one, or every frame of enhanced CT.
+
+    Args:
+        path: any file.
+        minimum_rows: smallest number of rows and columns that is used [pixels].
+
+    Raises:
+        Refused: the file is no usable CT, with the reason.
+    """
+    header = read_header(path)
+    check_object(header)
+    rows, columns = check_matrix(header, minimum_rows)
+    if sop_class(header) == ENHANCED_CT:
+        return [_frame(header, path, rows, columns, frame, *groups) for frame, groups in enumerate(_frames(header))]
+    if text(header, "NumberOfFrames") not in ("", "1"):
+        raise Refused("several frames in a CT object that holds one by definition", EXPORT_AGAIN)
+    kinds = check_image_type(header.get("ImageType"))
+    check_rescale(header)
+    return [_image(header, path, -1, (rows, columns), check_spacing(header), header, header, kinds)]
+
+
+def _frames(header: Dataset) -> Iterator[tuple[Dataset, Dataset]]:
+    """The functional groups of every frame and those that all frames share."""
+    check_image_type(header.get("ImageType"), enhanced=True)
+    per_frame = header.get("PerFrameFunctionalGroupsSequence")
+    shared = header.get("SharedFunctionalGroupsSequence")
+    n_frames = int(numbers(header, "NumberOfFrames", 1)[0])
+    if not per_frame or len(per_frame) != n_frames:
+        raise Refused("enhanced CT without functional groups for every frame", EXPORT_AGAIN)
+    for groups in per_frame:
+        yield groups, shared[0] if shared else Dataset()
+
+
+def _group(groups: Dataset, shared: Dataset, keyword: str) -> Dataset:
+    """One functional group: a frame's own before the shared one."""
+    sequence = groups.get(keyword) or shared.get(keyword)
+    if not sequence:
+        raise Refused(f"enhanced CT without {keyword}", EXPORT_AGAIN)
+    return sequence[0]
+
+
+def _frame(
+    header: Dataset, path: Path, rows: int, columns: int, frame: int, groups: Dataset, shared: Dataset
+) -> Image:
+    frame_type = _group(groups, shared, "CTImageFrameTypeSequence")
+    kinds = check_image_type(frame_type.get("FrameType"), enhanced=True)
+    check_rescale(_group(groups, shared, "PixelValueTransformationSequence"))
+    spacing = check_spacing(_group(groups, shared, "PixelMeasuresSequence"))
+    position = _group(groups, shared, "PlanePositionSequence")
+    orientation = _group(groups, shared, "PlaneOrientationSequence")
+    return _image(header, path, frame, (rows, columns), spacing, position, orientation, kinds)
+
+
+def _image(
+    header: Dataset,
+    path: Path,
+    frame: int,
+    shape: tuple[int, int],
+    spacing: tuple[float, float],
+    position_group: Dataset,
+    orientation_group: Dataset,
+    kinds: tuple[str, ...],
+) -> Image:
+    orientation = numbers(orientation_group, "ImageOrientationPatient", 6)
+    check_orientation(orientation, kinds)
+    x, y, z = numbers(position_group, "ImagePositionPatient", 3)
+    patient = patient_identity(header, path)
+    geometry = [*shape, *(f"{value:.4f}" for value in spacing), *(f"{value + 0.0:.3f}" for value in orientation)]
+    tags = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "ConvolutionKernel")
+    return Image(
+        path=path,
+        frame=frame,
+        patient=patient,
+        # a folder or even a series can mix reconstructions: what must agree for one stack of slices
+        series="|".join([patient, *(text(header, tag) for tag in tags), *map(str, geometry)]),
+        instance=text(header, "SOPInstanceUID"),
+        rows=shape[0],
+        columns=shape[1],
+        row_mm=spacing[0],
+        column_mm=spacing[1],
+        position=(x, y, z),
+        orientation=orientation,
+        lossy=is_lossy(header),
+        manufacturer=manufacturer(header),
+    )

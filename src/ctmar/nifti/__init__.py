@@ -1,0 +1,1 @@
+"""Reading CT from NIfTI."""
