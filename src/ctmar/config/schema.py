@@ -52,7 +52,9 @@ class Ingest(Section):
         description="Pixel of the working grid [mm]; `null` fits the longer side of each slice to the grid.",
     )
     minimum_rows: int = Field(256, ge=16, description="Images with fewer rows or columns are quarantined [pixels].")
-    maximum_slices_per_patient: int = Field(100, ge=1, description="Evenly spaced slices kept of each patient.")
+    maximum_slices_per_patient: int = Field(
+        100, ge=1, description="Evenly spaced slices taken of each patient; those that fail a check are not replaced."
+    )
     metal_hu: float = Field(2500.0, description="Above this a voxel counts as metal [HU].")
     maximum_metal_pixels: int = Field(20, ge=0, description="Slices with more metal than this are left out [pixels].")
     minimum_body_fraction: float = Field(
