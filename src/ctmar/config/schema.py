@@ -13,8 +13,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from ctmar.errors import InputError
 from equiproj.norms import parse_norm
 
-SUBSETS = ("train", "validation", "test")
 Subset = Literal["train", "validation", "test"]
+SUBSETS: tuple[Subset, ...] = ("train", "validation", "test")
 METHODS_WITHOUT_PENALTY = ("plain", "augmentation")
 
 

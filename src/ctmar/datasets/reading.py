@@ -66,7 +66,9 @@ def _read_image(image: Image, index: int, settings: Ingest) -> Finished:
         image_hu, row_mm, column_mm = pixels.read_display(image)
         outcome, pixel_mm = finish(image_hu, row_mm, column_mm, settings)
     except OSError:
-        return Finished(image.path, index, image.position_mm, 0, "", Refused("the file cannot be read", "check the disk"))
+        return Finished(
+            image.path, index, image.position_mm, 0, "", Refused("the file cannot be read", "check the disk")
+        )
     except Refused as refusal:
         return Finished(image.path, index, image.position_mm, 0, checksum, refusal)
     return Finished(image.path, index, image.position_mm, pixel_mm, checksum, outcome)

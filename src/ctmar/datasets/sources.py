@@ -19,6 +19,7 @@ from ctmar.nifti.volumes import Volume, is_nifti, open_volume, patient_identity
 from ctmar.store.pseudonyms import pseudonym
 from ctmar.store.quarantine import Quarantined, Refused
 
+Headers = list[Image] | Volume | Refused
 ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 OUTSIDE = Refused("a link that leaves the folder", "copy the file into the folder")
 DUPLICATE = Refused("duplicate: another image of the series lies at the same position", "none needed: one is kept")
@@ -32,6 +33,11 @@ class Origin:
     patient: str | None  # None: the user's own data, named by pseudonyms
     source: str
     licence: str
+
+    def file_name(self, folder: Path, path: Path, salt: str) -> str:
+        """What tables call a file: its path in the folder if the data are public, else a pseudonym."""
+        relative = path.relative_to(folder).as_posix()
+        return relative if self.patient is not None else pseudonym("f", relative, salt)
 
 
 @dataclass(frozen=True)
@@ -63,20 +69,6 @@ class Findings:
     n_files: int = 0
 
 
-@dataclass(frozen=True)
-class FileNames:
-    """How a file is called in tables: its path in the folder if the data are public, else a pseudonym."""
-
-    folder: Path
-    salt: str
-    public: bool
-
-    def name(self, path: Path) -> str:
-        """Name of a file in tables."""
-        relative = path.relative_to(self.folder).as_posix()
-        return relative if self.public else pseudonym("f", relative, self.salt)
-
-
 def find_stacks(folder: Path, settings: Ingest, source: Source, n_workers: int, progress: Progress) -> Findings:
     """Read the headers of all files below a folder and sort them into stacks.
 
@@ -92,12 +84,30 @@ def find_stacks(folder: Path, settings: Ingest, source: Source, n_workers: int, 
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: folder not found; give a folder that holds CT as DICOM or NIfTI")
-    findings = Findings()
-    for origin in _origins(folder, source):
-        _add(findings, folder, origin, settings, n_workers, progress)
-    if findings.n_files == 0:
+    files = [(origin, path) for origin in _origins(folder, source) for path in _files(origin.path)]
+    if not files:
         raise InputError(f"{folder}: no files found; give a folder that holds CT as DICOM or NIfTI")
+    findings = Findings(n_files=len(files))
+    images: dict[Origin, list[Image]] = {}
+    volumes: dict[Origin, list[Volume]] = {}
+    for (origin, path), result in zip(files, _read_all(folder, files, settings, n_workers, progress), strict=True):
+        if isinstance(result, Refused):
+            findings.quarantined.append(_row(folder, origin, path, settings, result))
+        elif isinstance(result, Volume):
+            volumes.setdefault(origin, []).append(result)
+        else:
+            images.setdefault(origin, []).extend(result)
+    for origin in dict(files):
+        all_series = group_series(images.get(origin, []))
+        for series in all_series:
+            for image in series.duplicates:
+                findings.quarantined.append(_row(folder, origin, image.path, settings, DUPLICATE))
+        findings.stacks.extend(_stacks(origin, folder, all_series, volumes.get(origin, []), settings.salt))
     return findings
+
+
+def _row(folder: Path, origin: Origin, path: Path, settings: Ingest, refusal: Refused) -> Quarantined:
+    return Quarantined(origin.file_name(folder, path, settings.salt), refusal.reason, refusal.remedy)
 
 
 def find_file(folder: Path, name: str, salt: str) -> Path:
@@ -106,9 +116,8 @@ def find_file(folder: Path, name: str, salt: str) -> Path:
     Raises:
         InputError: no file of the folder has this name in tables.
     """
-    names = FileNames(folder, salt, public=False)
     for path in _files(folder):
-        if names.name(path) == name.partition("#")[0]:
+        if pseudonym("f", path.relative_to(folder).as_posix(), salt) == name.partition("#")[0]:
             return path
     raise InputError(f"{folder}: no file is called '{name}' in tables; check the name, the folder and ingest.salt")
 
@@ -120,9 +129,7 @@ def _origins(folder: Path, source: Source) -> list[Origin]:
     try:
         entries = json.loads(listing.read_text(encoding="utf-8"))
         origins = [
-            Origin(
-                folder / entry["path"], entry["patient"], f"{entry['package']} {entry['version']}", entry["licence"]
-            )
+            Origin(folder / entry["path"], entry["patient"], f"{entry['package']} {entry['version']}", entry["licence"])
             for entry in entries
         ]
     except (ValueError, TypeError, KeyError) as error:
@@ -144,41 +151,25 @@ def _files(path: Path) -> Iterator[Path]:
         yield from (Path(folder) / name for name in sorted(names))
 
 
-def _add(
-    findings: Findings, folder: Path, origin: Origin, settings: Ingest, n_workers: int, progress: Progress
-) -> None:
-    names = FileNames(folder, settings.salt, public=origin.patient is not None)
-    files = list(_files(origin.path))
-    images: list[Image] = []
-    volumes: list[Volume] = []
-    read = partial(_read_file, root=folder.resolve(), minimum_rows=settings.minimum_rows)
-    chunks = [files[start : start + 32] for start in range(0, len(files), 32)]
-    # a second process costs more than it saves for a few hundred headers
+def _read_all(
+    folder: Path, files: list[tuple[Origin, Path]], settings: Ingest, n_workers: int, progress: Progress
+) -> Iterator[Headers]:
+    chunks = [[path for _, path in files[start : start + 32]] for start in range(0, len(files), 32)]
+    read = partial(_read_files, root=folder.resolve(), minimum_rows=settings.minimum_rows)
+    # for a few hundred headers starting more processes takes longer than reading
     workers = n_workers if len(files) > 500 else 1
     n_done = 0
-    for chunk, results in ordered_map(partial(_read_files, read=read), chunks, workers):
-        for path, result in zip(chunk, results, strict=True):
-            if isinstance(result, Refused):
-                findings.quarantined.append(Quarantined(names.name(path), result.reason, result.remedy))
-            elif isinstance(result, Volume):
-                volumes.append(result)
-            else:
-                images.extend(result)
+    for chunk, results in ordered_map(read, chunks, workers):
+        yield from results
         n_done += len(chunk)
         progress(n_done, len(files), "files read")
-    findings.n_files += len(files)
-    all_series = group_series(images)
-    for series in all_series:
-        for image in series.duplicates:
-            findings.quarantined.append(Quarantined(names.name(image.path), DUPLICATE.reason, DUPLICATE.remedy))
-    findings.stacks.extend(_stacks(origin, folder, all_series, volumes, settings.salt))
 
 
-def _read_files(paths: list[Path], read: "partial[list[Image] | Volume | Refused]") -> list[list[Image] | Volume | Refused]:
-    return [read(path) for path in paths]
+def _read_files(paths: list[Path], root: Path, minimum_rows: int) -> list[Headers]:
+    return [_read_file(path, root, minimum_rows) for path in paths]
 
 
-def _read_file(path: Path, root: Path, minimum_rows: int) -> list[Image] | Volume | Refused:
+def _read_file(path: Path, root: Path, minimum_rows: int) -> Headers:
     if path.is_symlink() and not path.resolve().is_relative_to(root):
         return OUTSIDE
     try:

@@ -87,5 +87,5 @@ def read_split(path: Path | str) -> dict[str, Subset]:
             raise InputError(f"{path}: expected one of {', '.join(SUBSETS)} for patient '{patient}', found '{subset}'")
         if patient in split:
             raise InputError(f"{path}: patient '{patient}' stands in two rows; a patient is in one subset only")
-        split[patient] = subset  # type: ignore[assignment]  # checked against SUBSETS above
+        split[patient] = subset
     return split

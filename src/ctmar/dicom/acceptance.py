@@ -108,8 +108,8 @@ def check_spacing(measures: Dataset) -> tuple[float, float]:
 def check_orientation(orientation: tuple[float, ...], kinds: tuple[str, ...]) -> None:
     """Refuse planes that are not axial.
 
-    Within 10° of axial everything passes. An original axial image may also be tilted about the left–right axis, as far as a gantry
-    goes: that is how the scanner acquired it. A derived one at such an angle is a reformat.
+    Within 10° of axial everything passes. An original axial image may also be tilted about the left–right axis, as
+    far as a gantry goes: that is how the scanner acquired it. A derived one at such an angle is a reformat.
 
     Raises:
         Refused: with the reason.

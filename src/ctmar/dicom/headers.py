@@ -26,13 +26,36 @@ LOSSY_SYNTAXES = frozenset(
 EXPORT_AGAIN = "export the series again from the scanner or archive"
 
 # Only these are parsed: the rest of a header, names and private tags included, is never looked at.
-TAGS = (
-    "BitsAllocated BurnedInAnnotation Columns ConvolutionKernel FrameOfReferenceUID ImageOrientationPatient "
-    "ImagePositionPatient ImageType LossyImageCompression Manufacturer Modality ModalityLUTSequence NumberOfFrames "
-    "PatientBirthDate PatientID PatientName PerFrameFunctionalGroupsSequence PixelSpacing RescaleIntercept RescaleSlope "
-    "RescaleType Rows SOPClassUID SOPInstanceUID SamplesPerPixel SeriesInstanceUID SharedFunctionalGroupsSequence "
-    "StudyInstanceUID"
-).split()
+TAGS = [
+    "BitsAllocated",
+    "BurnedInAnnotation",
+    "Columns",
+    "ConvolutionKernel",
+    "FrameOfReferenceUID",
+    "ImageOrientationPatient",
+    "ImagePositionPatient",
+    "ImageType",
+    "LossyImageCompression",
+    "Manufacturer",
+    "Modality",
+    "ModalityLUTSequence",
+    "NumberOfFrames",
+    "PatientBirthDate",
+    "PatientID",
+    "PatientName",
+    "PerFrameFunctionalGroupsSequence",
+    "PixelSpacing",
+    "RescaleIntercept",
+    "RescaleSlope",
+    "RescaleType",
+    "Rows",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "SamplesPerPixel",
+    "SeriesInstanceUID",
+    "SharedFunctionalGroupsSequence",
+    "StudyInstanceUID",
+]
 
 
 @dataclass(frozen=True)
@@ -40,7 +63,8 @@ class Image:
     """One axial CT image: where it lies and how to read it.
 
     ``patient`` and ``series`` are identities in clear text: they live in memory only, until
-    :mod:`ctmar.datasets.sources` replaces them by pseudonyms. ``orientation`` holds the direction cosines of a row and of a column.
+    :mod:`ctmar.datasets.sources` replaces them by pseudonyms. ``orientation`` holds the direction cosines of a row
+    and of a column.
     """
 
     path: Path
@@ -95,7 +119,9 @@ def read_header(path: Path) -> Dataset:
             for element in header:
                 _ = element.value
     except InvalidDicomError:
-        remedy = "none needed if it is no image; else restore the preamble and file meta information with a DICOM toolkit"
+        remedy = (
+            "none needed if it is no image; else restore the preamble and file meta information with a DICOM toolkit"
+        )
         raise Refused("not a DICOM file: no preamble with 'DICM'", remedy) from None
     except OSError:
         raise Refused("the file cannot be read", "check the file's permissions and the disk") from None
@@ -137,7 +163,9 @@ def sop_class(header: Dataset) -> str:
 
 def is_lossy(header: Dataset) -> bool:
     """Whether the image has been through lossy compression, now or earlier."""
-    return text(header.file_meta, "TransferSyntaxUID") in LOSSY_SYNTAXES or text(header, "LossyImageCompression") == "01"
+    return (
+        text(header.file_meta, "TransferSyntaxUID") in LOSSY_SYNTAXES or text(header, "LossyImageCompression") == "01"
+    )
 
 
 def manufacturer(header: Dataset) -> str:
@@ -147,9 +175,10 @@ def manufacturer(header: Dataset) -> str:
 
 
 def patient_identity(header: Dataset, path: Path) -> str:
-    """What tells patients apart: the patient's identifier, else name and birth date, else study, frame of reference, folder.
+    """What tells patients apart.
 
-    Two people may share an identifier that was blanked; they then count as one, which keeps the split honest.
+    The patient's identifier, else name and birth date, else study, else frame of reference, else folder. Two people
+    may share an identifier that was blanked; they then count as one, which keeps the split honest.
     """
     identifier = text(header, "PatientID")
     name = text(header, "PatientName")

@@ -38,8 +38,8 @@ class Series:
 def group_series(images: Iterable[Image]) -> list[Series]:
     """Sort images into series, and each series from foot to head.
 
-    Images agree in patient, study, series, frame of reference, orientation, pixel spacing, shape and kernel. Where two lie at
-    the same position the first is kept, by instance identifier, so that file names do not matter.
+    Images agree in patient, study, series, frame of reference, orientation, pixel spacing, shape and kernel. Where two
+    lie at the same position the first is kept, by instance identifier, so that file names do not matter.
     """
     by_series: dict[str, list[Image]] = {}
     for image in images:

@@ -47,8 +47,8 @@ def patient_identity(relative: Path) -> str:
     """What tells patients apart: the BIDS subject in the path, else the first folder, else the file's name.
 
     Examples:
-        >>> patient_identity(Path("sub-01/ses-1/ct.nii.gz")), patient_identity(Path("smith/ct.nii")), patient_identity(Path("a.nii.gz"))
-        ('sub-01', 'smith', 'a')
+        >>> [patient_identity(Path(name)) for name in ("sub-01/ses-1/ct.nii.gz", "smith/ct.nii", "a.nii.gz")]
+        ['sub-01', 'smith', 'a']
     """
     subject = re.search(r"sub-[A-Za-z0-9]+", relative.as_posix())
     return subject.group() if subject else re.sub(r"\.nii(\.gz)?$", "", relative.parts[0], flags=re.IGNORECASE)
@@ -84,8 +84,9 @@ def open_volume(path: Path, minimum_rows: int) -> Volume:
 
 
 def read_display(volume: Volume) -> NDArray[np.float32]:
-    """Voxels (n_slices, rows, columns) [HU]: slices from foot to head, rows from anterior to posterior, columns from the
-    patient's right to left.
+    """Voxels (n_slices, rows, columns) [HU].
+
+    Slices run from foot to head, rows from anterior to posterior, columns from the patient's right to left.
 
     Raises:
         Refused: the voxels cannot be read, are not finite, or hold no air and so cannot be Hounsfield numbers.
