@@ -1,0 +1,19 @@
+"""What hangs on a module: the penalty, the hard projection, the report, the bound and the measured defect."""
+
+from equiproj.regularisers.defect import MeasuredDefect, measured_defect
+from equiproj.regularisers.hard import project_
+from equiproj.regularisers.layers import TypedParameter, typed_parameters
+from equiproj.regularisers.penalty import ProjectionPenalty
+from equiproj.regularisers.report import EquivarianceReport, ReportRow, equivariance_report
+
+__all__ = [
+    "EquivarianceReport",
+    "MeasuredDefect",
+    "ProjectionPenalty",
+    "ReportRow",
+    "TypedParameter",
+    "equivariance_report",
+    "measured_defect",
+    "project_",
+    "typed_parameters",
+]

@@ -1,0 +1,97 @@
+"""The defect of a network measured on images."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from equiproj.groups import FiniteGroup
+from equiproj.groups.group import Element
+from equiproj.representations import Representation
+
+
+class MeasuredDefect(NamedTuple):
+    """Largest and mean relative defect over the group elements other than the identity."""
+
+    maximum: float
+    mean: float
+
+
+@torch.no_grad()
+def measured_defect(
+    module: nn.Module,
+    batch: Float[Tensor, "n c h w"],
+    group: FiniteGroup,
+    rho_in: Representation | None = None,
+    rho_out: Representation | None = None,
+) -> MeasuredDefect:
+    """‖f(g·x) − g·f(x)‖ / ‖f(x)‖ in evaluation mode, norms over the whole batch; maximum and mean over g ≠ e.
+
+    g acts on images by quarter turns (`torch.rot90`) and mirror images of the last axis (`torch.flip`). An output of
+    two axes (n, features) is compared under ρ_out alone. Training mode is restored for every submodule.
+
+    Args:
+        module: maps images (n, c, h, w) to images (n, c', h', w') or features (n, c').
+        batch: images.
+        group: finite group of quarter turns and mirror images: C_1, C_2, C_4, D_1, D_2, D_4.
+        rho_in: representation on the input channels; None: trivial.
+        rho_out: representation on the output channels; None: trivial.
+
+    Raises:
+        ValueError: a group without such elements, or an output of other axes.
+
+    Example:
+        >>> from equiproj.groups import CyclicGroup
+        >>> measured_defect(nn.ReLU(), torch.randn(2, 1, 8, 8), CyclicGroup(4))
+        MeasuredDefect(maximum=0.0, mean=0.0)
+    """
+    elements = [g for g in group.elements if g != group.identity]
+    if not elements:
+        raise ValueError(f"expected a group with more elements than the identity, found {group}")
+    training = {layer: layer.training for layer in module.modules()}
+    module.eval()
+    try:
+        reference = module(batch)
+        ratios = [
+            _relative(module(_act(g, group, batch, rho_in)), _act(g, group, reference, rho_out)) for g in elements
+        ]
+    finally:
+        for layer, mode in training.items():
+            layer.training = mode
+    values = torch.stack(ratios).tolist()
+    return MeasuredDefect(max(values), math.fsum(values) / len(values))
+
+
+def _relative(found: Tensor, expected: Tensor) -> Tensor:
+    """The action keeps lengths, so the turned output stands for the output."""
+    if found.shape != expected.shape:
+        raise ValueError(
+            f"expected outputs of one shape, found {tuple(found.shape)} and {tuple(expected.shape)} turned"
+        )
+    defect = torch.linalg.vector_norm(found.float() - expected.float())
+    return torch.where(defect > 0, defect / torch.linalg.vector_norm(expected.float()), 0.0)
+
+
+def _act(g: Element, group: FiniteGroup, features: Tensor, rho: Representation | None) -> Tensor:
+    if not isinstance(features, Tensor) or features.ndim not in (2, 4):
+        found = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
+        raise ValueError(f"expected images (n, c, h, w) or features (n, c), found {found}")
+    if rho is not None:
+        features = torch.einsum("ij,nj...->ni...", rho(g).to(features), features)
+    if features.ndim == 2:
+        return features
+    turns, mirrored = _quarter_turns(g, group)
+    return torch.rot90(features.flip(-1) if mirrored else features, turns, (-2, -1))
+
+
+def _quarter_turns(g: Element, group: FiniteGroup) -> tuple[int, bool]:
+    matrix = group.spatial_matrix(g, 2)
+    mirrored = bool(np.linalg.det(matrix) < 0)
+    turn = matrix @ np.diag([-1.0, 1.0]) if mirrored else matrix
+    turns = math.atan2(turn[1, 0], turn[0, 0]) / (math.pi / 2)
+    if abs(turns - round(turns)) > 1e-6:
+        raise ValueError(f"expected quarter turns and mirror images, found element {g!r} of {group}")
+    return round(turns) % 4, mirrored

@@ -1,0 +1,55 @@
+"""Hard projection: make the weights of a module equivariant in place."""
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.distributed.tensor import DTensor
+
+from equiproj.groups import Group
+from equiproj.regularisers.layers import TypedParameter, typed_parameters
+
+
+@torch.no_grad()
+def project_(module: nn.Module, group: Group | None = None, **declaration: Any) -> nn.Module:
+    """W ← P(W) and b ← P(b) for every linear and convolution layer, in place; returns the module.
+
+    Parametrised layers are set through the parametrisation. A strictly equivariant network needs, besides, layers
+    between that commute with the group: pointwise activations do, normalisation with one parameter per channel and
+    not per field does not.
+
+    Args:
+        module: any module with linear or convolution layers, not sharded.
+        group: the group, where `layers=` does not give representations.
+        declaration: `layers`, `input_type`, `hidden_type`, `output_type` as for `typed_parameters`.
+
+    Raises:
+        ValueError: layers that do not fit the declaration, sharded weights, or a parametrisation that cannot hold
+            the projected value.
+
+    Example:
+        >>> from equiproj.groups import CyclicGroup
+        >>> layer = project_(nn.Linear(4, 4), CyclicGroup(4), input_type="regular", output_type="regular")
+        >>> bool(torch.allclose(layer.weight[1].roll(-1), layer.weight[0]))
+        True
+    """
+    for parameter in typed_parameters(module, group, include_bias=True, **declaration):
+        if isinstance(getattr(parameter.layer, parameter.attribute), DTensor):
+            raise ValueError(f"{parameter.name}: expected whole weights, found a sharded one; project before sharding")
+        _set(parameter, parameter.projector(parameter.read()))
+    return module
+
+
+def _set(parameter: TypedParameter, projected: torch.Tensor) -> None:
+    layer, attribute = parameter.layer, parameter.attribute
+    value = projected.squeeze(-1) if attribute == "bias" else projected
+    if attribute in layer._parameters:
+        getattr(layer, attribute).copy_(value)
+        return
+    try:
+        setattr(layer, attribute, value)
+    except NotImplementedError:
+        raise ValueError(f"{parameter.name}: its parametrisation has no right_inverse to take the projection") from None
+    tolerance = 1e3 * torch.finfo(value.dtype).eps * value.abs().max()
+    if not torch.allclose(getattr(layer, attribute), value, rtol=0, atol=float(tolerance)):
+        raise ValueError(f"{parameter.name}: its parametrisation cannot represent the projected value")

@@ -1,0 +1,195 @@
+"""The penalty of the paper, attached to a module that it does not change."""
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal, cast, get_args
+
+import torch
+from torch import Tensor, nn
+
+from equiproj.groups import Group
+from equiproj.norms import Norm, parse_norm, power_iteration, start_block
+from equiproj.norms.subgradient import attach_subgradient
+from equiproj.regularisers.bundles import Bundle, as_matrices, bundle, stack_norms
+from equiproj.regularisers.layers import FeatureType, LayerTypes, typed_parameters
+from equiproj.regularisers.report import EquivarianceReport, measure
+from equiproj.regularisers.squared import squared_frobenius
+
+PenaltyMethod = Literal["exact", "gram", "power"]
+
+
+class ProjectionPenalty(nn.Module):
+    """m(step) Σ_l ( λ_⊥ ‖W_l − P(W_l)‖^power + λ_G ‖P(W_l)‖^power ), a scalar to add to a loss.
+
+    The module is only read: `.weight` of every layer at every call, so that parametrised and weight-normed layers
+    work, and nothing has to be undone. The penalty's own state (power iteration, step count) is in its `state_dict`;
+    save and load it with the optimiser's, and a resumed run continues bit for bit.
+
+    Biases are left out as in the paper, unless `include_bias`: then a bias counts as one more weight, the (c_out, 1)
+    matrix b − P(b). Without it a network reaches exact equivariance only with `bias=False` or `project_`.
+
+    *Autocast*: computed in float32 (float64 for float64 weights) whatever the context. *torch.compile*: the network
+    and the penalty compile. *DDP*: every rank computes the same penalty; add it to the loss and call backward once.
+    *FSDP2* (`fully_shard`): sharded weights are gathered for the penalty, each rank keeps its shard of the gradient;
+    build the penalty before or after sharding. FSDP1 is not supported: its weights are not whole between forwards.
+
+    Args:
+        module: any module with linear or convolution layers.
+        group: the group, where `layers` does not give representations.
+        norm: as for `matrix_norm`, of the kernel flattened to (c_out, c_in·k·…).
+        weight_perpendicular: λ_⊥ ≥ 0.
+        weight_equivariant: λ_G ≥ 0.
+        power: 1 for norms as in the paper's text, 2 for their squares; squared Frobenius has the gradient 2(W − PW).
+        layers: submodule name → (rho_in, rho_out); replaces the inference, and layers not named are not penalised.
+        schedule: step → multiplier m.
+        input_type: type of the first layer's input, `trivial`, `regular` or a representation to be repeated.
+        hidden_type: type of all channels between.
+        output_type: type of the last layer's output.
+        include_bias: penalise biases too.
+        method: for norms of singular values: `exact` (SVD), `gram` or `power` (see `matrix_norm`, `power_iteration`);
+            None is `power` for the spectral norm and `gram` for the others.
+        image_shape: pixels; if given, convolutions are measured as operators with circular padding on such images
+            (`operator_norm`), by `gram` unless `method` says otherwise.
+
+    Raises:
+        ValueError: unknown norm or method, negative weights, a power other than 1 or 2, or layers that do not fit
+            their types, by name.
+
+    References:
+        Berndt and Stühmer, arXiv 2601.05028. docs/derivation.md, section 6.
+
+    Example:
+        >>> from equiproj.groups import CyclicGroup
+        >>> network = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 3, padding=1))
+        >>> penalty = ProjectionPenalty(network, CyclicGroup(4), norm="frobenius", power=2)
+        >>> images = torch.randn(2, 1, 8, 8)
+        >>> loss = network(images).square().mean() + 1e-2 * penalty()
+        >>> loss.backward()
+        >>> [row.name for row in penalty.breakdown().rows]
+        ['0.weight', '2.weight']
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        group: Group | None = None,
+        *,
+        norm: str | Norm = "frobenius",
+        weight_perpendicular: float = 1.0,
+        weight_equivariant: float = 0.0,
+        power: Literal[1, 2] = 1,
+        layers: LayerTypes | None = None,
+        schedule: Callable[[int], float] | None = None,
+        input_type: FeatureType = "trivial",
+        hidden_type: FeatureType = "regular",
+        output_type: FeatureType = "trivial",
+        include_bias: bool = False,
+        method: PenaltyMethod | None = None,
+        image_shape: tuple[int, ...] | None = None,
+    ) -> None:
+        super().__init__()
+        self.norm = parse_norm(norm)
+        self.method = _method(self.norm, method, image_shape)
+        self.weight_perpendicular = _non_negative("weight_perpendicular", weight_perpendicular)
+        self.weight_equivariant = _non_negative("weight_equivariant", weight_equivariant)
+        if power not in (1, 2):
+            raise ValueError(f"expected power 1 or 2, found {power!r}")
+        self.power, self.schedule, self.image_shape = power, schedule, image_shape
+        self.n_calls = 0
+        parameters = typed_parameters(
+            module,
+            group,
+            layers=layers,
+            input_type=input_type,
+            hidden_type=hidden_type,
+            output_type=output_type,
+            include_bias=include_bias,
+        )
+        # Inside a plain tuple: the module's weights must not become the penalty's parameters.
+        self._names = tuple(parameter.name for parameter in parameters)
+        self._bundles = tuple(bundle(parameters))
+        if self.method == "power":
+            self._register_blocks()
+
+    def forward(self, step: int | None = None) -> Tensor:
+        """The penalty; `step` goes to the schedule, and is counted by calls where it is not given."""
+        device_type = next(self._bundles[0].parameters[0].layer.parameters()).device.type
+        with torch.autocast(device_type, enabled=False):
+            total = torch.stack([self._of_bundle(index, entry) for index, entry in enumerate(self._bundles)]).sum()
+        if self.schedule is None:
+            return total
+        multiplier = self.schedule(self.n_calls if step is None else step)
+        self.n_calls += step is None
+        return multiplier * total
+
+    def breakdown(self) -> EquivarianceReport:
+        """‖PW‖ and ‖W − PW‖ of every penalised weight, exact, without touching the penalty's state."""
+        return measure(self._names, self._bundles, self.norm, self.image_shape)
+
+    def get_extra_state(self) -> dict[str, int]:
+        """The step count, saved with the buffers."""
+        return {"n_calls": self.n_calls}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Restore the step count."""
+        self.n_calls = int(state["n_calls"])
+
+    def _of_bundle(self, index: int, entry: Bundle) -> Tensor:
+        weights = entry.stack()
+        if self.norm.schatten_order == 2 and self.power == 2 and self.image_shape is None:
+            return squared_frobenius(weights, entry.projector, self.weight_perpendicular, self.weight_equivariant)
+        total = weights.new_zeros(())
+        for side, weight, part in self._sides(weights, entry.projector):
+            norms = self._norms(part, entry, f"left_{side}_{index}")
+            total = total + weight * (norms if self.power == 1 else norms.square()).sum()
+        return total
+
+    def _sides(self, weights: Tensor, projector: Callable[[Tensor], Tensor]) -> list[tuple[str, float, Tensor]]:
+        """The penalised parts of a stack of weights, with their weights λ."""
+        projected = projector(weights)
+        sides = [
+            ("perpendicular", self.weight_perpendicular, weights - projected),
+            ("equivariant", self.weight_equivariant, projected),
+        ]
+        return [side for side in sides if side[1] > 0]
+
+    def _norms(self, part: Tensor, entry: Bundle, block: str) -> Tensor:
+        if self.method != "power":
+            return stack_norms(part, entry.projector, self.norm, self.method, self.image_shape)
+        matrices = as_matrices(part, entry.projector)
+        with torch.no_grad():
+            # The state follows the weights when those have been moved to another device or precision.
+            left = getattr(self, block).to(matrices)
+            iterate = power_iteration(matrices.detach(), left, cast(float, self.norm.schatten_order))
+            setattr(self, block, iterate.left)
+        return attach_subgradient(matrices, iterate.value, iterate.subgradient)
+
+    @torch.no_grad()
+    def _register_blocks(self) -> None:
+        """Start every power iteration at the exact singular vectors."""
+        for index, entry in enumerate(self._bundles):
+            for side, _, part in self._sides(entry.stack(), entry.projector):
+                block = start_block(as_matrices(part, entry.projector), cast(float, self.norm.schatten_order))
+                self.register_buffer(f"left_{side}_{index}", block)
+
+
+def _method(norm: Norm, method: PenaltyMethod | None, image_shape: tuple[int, ...] | None) -> PenaltyMethod:
+    if norm.schatten_order in (None, 2):
+        if method is not None:
+            raise ValueError(
+                f"norm {str(norm)!r} does not come from singular values: leave method out, found {method!r}"
+            )
+        return "exact"
+    if method is None:
+        return "power" if norm.schatten_order == math.inf and image_shape is None else "gram"
+    if method not in get_args(PenaltyMethod):
+        raise ValueError(f"expected method {', '.join(map(repr, get_args(PenaltyMethod)))} or None, found {method!r}")
+    if method == "power" and image_shape is not None:
+        raise ValueError("method 'power' measures kernels; with image_shape= use 'gram' or 'exact'")
+    return method
+
+
+def _non_negative(name: str, weight: float) -> float:
+    if not 0 <= weight < math.inf:
+        raise ValueError(f"expected {name} to be a finite number of at least 0, found {weight}")
+    return float(weight)

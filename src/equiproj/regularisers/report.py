@@ -1,0 +1,94 @@
+"""How equivariant the weights of a module are, as a table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from equiproj.groups import Group
+from equiproj.norms import Norm, parse_norm
+from equiproj.regularisers.bundles import Bundle, bundle, stack_norms
+from equiproj.regularisers.layers import typed_parameters
+
+
+class ReportRow(NamedTuple):
+    """One weight: ‖PW‖, ‖W − PW‖ and ‖W − PW‖ / ‖W‖ (0 for W = 0), in the norm named."""
+
+    name: str
+    norm_equivariant: float
+    norm_perpendicular: float
+    ratio: float
+    norm: str
+
+
+@dataclass(frozen=True)
+class EquivarianceReport:
+    """Rows in order of registration, and ‖W − PW‖ / ‖W‖ of all weights together in the Frobenius norm."""
+
+    rows: tuple[ReportRow, ...]
+    total_ratio: float
+
+    def __str__(self) -> str:
+        width = max(len("network"), *(len(row.name) for row in self.rows))
+        lines = [f"{'layer':{width}}  {'‖PW‖':>10}  {'‖W−PW‖':>10}  {'ratio':>9}  norm"]
+        for name, equivariant, perpendicular, ratio, norm in self.rows:
+            lines.append(f"{name:{width}}  {equivariant:10.4g}  {perpendicular:10.4g}  {ratio:9.3g}  {norm}")
+        lines.append(f"{'network':{width}}  {'':10}  {'':10}  {self.total_ratio:9.3g}  frobenius")
+        return "\n".join(lines)
+
+
+def equivariance_report(
+    module: nn.Module,
+    group: Group | None = None,
+    *,
+    norm: str | Norm = "frobenius",
+    image_shape: tuple[int, ...] | None = None,
+    **declaration: Any,
+) -> EquivarianceReport:
+    """Size of the equivariant and the non-equivariant part of every layer.
+
+    Args:
+        module: any module with linear or convolution layers.
+        group: the group, where `layers=` does not give representations.
+        norm: as for `matrix_norm`, of the kernel flattened to (c_out, c_in·k·…); exact, by SVD where one is needed.
+        image_shape: pixels; if given, convolutions are measured as operators (`operator_norm`).
+        declaration: `layers`, `input_type`, `hidden_type`, `output_type`, `include_bias` as for `typed_parameters`.
+
+    Raises:
+        ValueError: unknown norm, or layers that do not fit the declaration.
+
+    Example:
+        >>> from equiproj.groups import CyclicGroup
+        >>> layer = nn.Linear(4, 4)
+        >>> _ = nn.init.eye_(layer.weight)
+        >>> report = equivariance_report(layer, CyclicGroup(4), input_type="regular", output_type="regular")
+        >>> print(report)
+        layer          ‖PW‖      ‖W−PW‖      ratio  norm
+        weight            2           0          0  frobenius
+        network                                  0  frobenius
+    """
+    parameters = typed_parameters(module, group, **declaration)
+    return measure([parameter.name for parameter in parameters], bundle(parameters), parse_norm(norm), image_shape)
+
+
+@torch.no_grad()
+def measure(
+    order: Sequence[str], bundles: Sequence[Bundle], norm: Norm, image_shape: tuple[int, ...] | None = None
+) -> EquivarianceReport:
+    """The report of bundles, rows in the given order of names."""
+    rows: dict[str, ReportRow] = {}
+    squared_total = squared_perpendicular = 0.0
+    for entry in bundles:
+        weights = entry.stack()
+        projected = entry.projector(weights)
+        parts = torch.stack([projected, weights - projected, weights])
+        norms = stack_norms(parts.flatten(0, 1), entry.projector, norm, image_shape=image_shape).unflatten(0, (3, -1))
+        for parameter, equivariant, perpendicular, whole in zip(entry.parameters, *norms.tolist(), strict=True):
+            ratio = perpendicular / whole if whole > 0 else 0.0
+            rows[parameter.name] = ReportRow(parameter.name, equivariant, perpendicular, ratio, str(norm))
+        squares = parts.double().square().flatten(1).sum(1).tolist()
+        squared_perpendicular, squared_total = squared_perpendicular + squares[1], squared_total + squares[2]
+    ratio = (squared_perpendicular / squared_total) ** 0.5 if squared_total > 0 else 0.0
+    return EquivarianceReport(tuple(rows[name] for name in order), ratio)
