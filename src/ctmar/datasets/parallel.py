@@ -5,8 +5,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import TypeVar
+
+from ctmar.errors import InputError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -30,14 +33,20 @@ def ordered_map(
     # spawn: a fork would copy the locks of libraries that run threads
     with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as executor:
         waiting: deque[tuple[Task, Future[Result]]] = deque()
-        for task in tasks:
-            waiting.append((task, executor.submit(function, task)))
-            if len(waiting) > 2 * n_workers:
+        try:
+            for task in tasks:
+                waiting.append((task, executor.submit(function, task)))
+                if len(waiting) > 2 * n_workers:
+                    done, future = waiting.popleft()
+                    yield done, future.result()
+            while waiting:
                 done, future = waiting.popleft()
                 yield done, future.result()
-        while waiting:
-            done, future = waiting.popleft()
-            yield done, future.result()
+        except BrokenProcessPool:
+            raise InputError(
+                "a worker process was killed: too little memory, or a damaged file crashed a decoder; "
+                "use fewer threads, or look for the file with --threads 1"
+            ) from None
 
 
 def progress_on_stderr(interval_seconds: float = 10.0) -> Progress:

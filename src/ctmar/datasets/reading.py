@@ -61,35 +61,42 @@ def read_task(task: Task, settings: Ingest) -> list[Finished]:
 
 
 def _read_image(image: Image, index: int, settings: Ingest) -> Finished:
+    checksum = ""
     try:
-        checksum = sha256_of(image.path)
-        image_hu, row_mm, column_mm = pixels.read_display(image)
-        outcome, pixel_mm = finish(image_hu, row_mm, column_mm, settings)
-    except OSError:
-        return Finished(
-            image.path, index, image.position_mm, 0, "", Refused("the file cannot be read", "check the disk")
-        )
+        checksum = _checksum(image.path)
+        outcome, pixel_mm = finish(*pixels.read_display(image), settings)
     except Refused as refusal:
         return Finished(image.path, index, image.position_mm, 0, checksum, refusal)
     return Finished(image.path, index, image.position_mm, pixel_mm, checksum, outcome)
 
 
 def _read_volume(volume: Volume, indices: tuple[int, ...], settings: Ingest) -> list[Finished]:
-    checksum = sha256_of(volume.path)
+    checksum, finished = "", []
     try:
-        voxels_hu = volumes.read_display(volume)
+        checksum = _checksum(volume.path)
+        for index, image_hu in zip(indices, volumes.read_display(volume, indices), strict=True):
+            outcome, pixel_mm = _finish_or_refuse(image_hu, volume, settings)
+            position_mm = volume.first_mm + index * volume.spacing_mm
+            finished.append(Finished(volume.path, index, position_mm, pixel_mm, checksum, outcome))
     except Refused as refusal:
-        return [Finished(volume.path, -1, 0, 0, checksum, refusal)]
-    finished = []
-    for index in indices:
-        position_mm = volume.first_mm + index * volume.spacing_mm
-        outcome: NDArray[np.float32] | Refused
-        try:
-            outcome, pixel_mm = finish(voxels_hu[index], volume.row_mm, volume.column_mm, settings)
-        except Refused as refusal:
-            outcome, pixel_mm = refusal, 0.0
-        finished.append(Finished(volume.path, index, position_mm, pixel_mm, checksum, outcome))
+        finished.append(Finished(volume.path, -1, 0, 0, checksum, refusal))
     return finished
+
+
+def _finish_or_refuse(
+    image_hu: NDArray[np.float32], volume: Volume, settings: Ingest
+) -> tuple[NDArray[np.float32] | Refused, float]:
+    try:
+        return finish(image_hu, volume.row_mm, volume.column_mm, settings)
+    except Refused as refusal:
+        return refusal, 0.0
+
+
+def _checksum(path: Path) -> str:
+    try:
+        return sha256_of(path)
+    except OSError:
+        raise Refused("the file cannot be read", "check the file's permissions and the disk") from None
 
 
 def finish(

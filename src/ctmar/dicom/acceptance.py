@@ -1,7 +1,6 @@
 """Which DICOM images are axial CT in Hounsfield numbers; each refusal says why and what to do."""
 
 import math
-from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -74,14 +73,14 @@ def check_rescale(transformation: Dataset) -> None:
         raise Refused("RescaleType is not HU", "use the reconstruction in Hounsfield numbers")
 
 
-def check_image_type(values: Any, enhanced: bool = False) -> tuple[str, ...]:
-    """The image type, upper case, if it is an axial image as acquired or derived slice by slice.
+def check_image_type(image_type: str, enhanced: bool = False) -> tuple[str, ...]:
+    """The values of the image type (joined by backslashes), if it is an axial image as acquired or derived slice by slice.
 
     Raises:
         Refused: a localiser, secondary, reformatted or projected image.
     """
     # values of CS are free text in damaged files: only words of our own lists are repeated
-    kinds = tuple(str(value).strip().upper() for value in values or ())
+    kinds = tuple(image_type.upper().split("\\"))
     for word in FORBIDDEN:
         if word in kinds:
             raise Refused(f"image type {word}", NONE_NEEDED)

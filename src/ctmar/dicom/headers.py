@@ -68,7 +68,7 @@ class Image:
     """
 
     path: Path
-    frame: int  # -1: the file holds a single image
+    frame: int  # from 0; -1 where the file holds a single image
     patient: str
     series: str
     instance: str
@@ -113,11 +113,10 @@ def read_header(path: Path) -> Dataset:
         Refused: not DICOM, or the header is damaged.
     """
     try:
-        with silent():
-            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=TAGS)
-            # values are converted on first access: do it here, where an error still means a damaged header
-            for element in header:
-                _ = element.value
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=TAGS)
+        # values are converted on first access: do it here, where an error still means a damaged header
+        for element in header:
+            _ = element.value
     except InvalidDicomError:
         remedy = (
             "none needed if it is no image; else restore the preamble and file meta information with a DICOM toolkit"

@@ -22,6 +22,7 @@ from ctmar.dicom.headers import (
     numbers,
     patient_identity,
     read_header,
+    silent,
     sop_class,
     text,
 )
@@ -38,21 +39,26 @@ def read_images(path: Path, minimum_rows: int) -> list[Image]:
     Raises:
         Refused: the file is no usable CT, with the reason.
     """
-    header = read_header(path)
-    check_object(header)
-    rows, columns = check_matrix(header, minimum_rows)
-    if sop_class(header) == ENHANCED_CT:
-        return [_frame(header, path, rows, columns, frame, *groups) for frame, groups in enumerate(_frames(header))]
+    with silent():
+        header = read_header(path)
+        check_object(header)
+        shape = check_matrix(header, minimum_rows)
+        if sop_class(header) == ENHANCED_CT:
+            return [_frame(header, path, shape, frame, *groups) for frame, groups in enumerate(_frames(header))]
+        return [_classic(header, path, shape)]
+
+
+def _classic(header: Dataset, path: Path, shape: tuple[int, int]) -> Image:
     if text(header, "NumberOfFrames") not in ("", "1"):
         raise Refused("several frames in a CT object that holds one by definition", EXPORT_AGAIN)
-    kinds = check_image_type(header.get("ImageType"))
+    kinds = check_image_type(text(header, "ImageType"))
     check_rescale(header)
-    return [_image(header, path, -1, (rows, columns), check_spacing(header), header, header, kinds)]
+    return _image(header, path, -1, shape, check_spacing(header), header, header, kinds)
 
 
 def _frames(header: Dataset) -> Iterator[tuple[Dataset, Dataset]]:
     """The functional groups of every frame and those that all frames share."""
-    check_image_type(header.get("ImageType"), enhanced=True)
+    check_image_type(text(header, "ImageType"), enhanced=True)
     per_frame = header.get("PerFrameFunctionalGroupsSequence")
     shared = header.get("SharedFunctionalGroupsSequence")
     n_frames = int(numbers(header, "NumberOfFrames", 1)[0])
@@ -72,12 +78,12 @@ def _group(groups: Dataset, shared: Dataset, keyword: str) -> Dataset:
 
 def _frame(header: Dataset, path: Path, rows: int, columns: int, frame: int, groups: Dataset, shared: Dataset) -> Image:
     frame_type = _group(groups, shared, "CTImageFrameTypeSequence")
-    kinds = check_image_type(frame_type.get("FrameType"), enhanced=True)
+    kinds = check_image_type(text(frame_type, "FrameType"), enhanced=True)
     check_rescale(_group(groups, shared, "PixelValueTransformationSequence"))
     spacing = check_spacing(_group(groups, shared, "PixelMeasuresSequence"))
     position = _group(groups, shared, "PlanePositionSequence")
     orientation = _group(groups, shared, "PlaneOrientationSequence")
-    return _image(header, path, frame, (rows, columns), spacing, position, orientation, kinds)
+    return _image(header, path, frame, shape, spacing, position, orientation, kinds)
 
 
 def _image(

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
+from statistics import median_low
 
 import numpy as np
 
@@ -39,7 +39,8 @@ def group_series(images: Iterable[Image]) -> list[Series]:
     """Sort images into series, and each series from foot to head.
 
     Images agree in patient, study, series, frame of reference, orientation, pixel spacing, shape and kernel. Where two
-    lie at the same position the first is kept, by instance identifier, so that file names do not matter.
+    lie at the same position the first is kept, lossless before lossy and then by instance identifier: file names do
+    not matter.
     """
     by_series: dict[str, list[Image]] = {}
     for image in images:
@@ -48,7 +49,7 @@ def group_series(images: Iterable[Image]) -> list[Series]:
 
 
 def _order(images: list[Image]) -> Series:
-    ordered = sorted(images, key=lambda image: (image.instance, image.frame, str(image.path)))
+    ordered = sorted(images, key=lambda image: (image.lossy, image.instance, image.frame, str(image.path)))
     ordered.sort(key=lambda image: image.position_mm)
     kept: list[Image] = []
     duplicates: list[Image] = []
@@ -56,7 +57,7 @@ def _order(images: list[Image]) -> Series:
         same = kept and image.position_mm - kept[-1].position_mm < SAME_POSITION_MM
         (duplicates if same else kept).append(image)
     steps = [after.position_mm - before.position_mm for before, after in pairwise(kept)]
-    spacing = median(steps) if steps else math.nan
+    spacing = median_low(steps) if steps else math.nan
     missing = sum(round(step / spacing) - 1 for step in steps if step > GAP * spacing)
     return Series(tuple(kept), tuple(duplicates), spacing, missing, _tilt_degrees(kept))
 

@@ -1,6 +1,7 @@
 """CT volumes in NIfTI, as a radiologist sees them."""
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,28 +84,34 @@ def open_volume(path: Path, minimum_rows: int) -> Volume:
     return Volume(path, n_slices, rows, columns, row_mm, column_mm, spacing_mm, first_mm)
 
 
-def read_display(volume: Volume) -> NDArray[np.float32]:
-    """Voxels (n_slices, rows, columns) [HU].
+def read_display(volume: Volume, indices: Sequence[int]) -> Iterator[NDArray[np.float32]]:
+    """Slices (rows, columns) of a volume [HU]; the voxels stay in memory as they are stored, one slice is converted at a time.
 
     Slices run from foot to head, rows from anterior to posterior, columns from the patient's right to left.
 
+    Args:
+        volume: made by :func:`open_volume`.
+        indices: slices wanted, counted from the feet.
+
     Raises:
-        Refused: the voxels cannot be read, are not finite, or hold no air and so cannot be Hounsfield numbers.
+        Refused: the voxels cannot be read, or hold no air and so cannot be Hounsfield numbers.
     """
     image = _load(volume.path)
     try:
-        voxels = np.asarray(image.dataobj, dtype=np.float32)
+        stored = np.asanyarray(image.dataobj.get_unscaled())
+        extremes = np.array([stored.min(), stored.max()], dtype=np.float64)
     except Exception as error:
         raise Refused(f"voxels cannot be read ({type(error).__name__})", "copy or convert the file again") from None
-    if not np.isfinite(voxels).all():
-        raise Refused("values that are not finite", CONVERT_AGAIN)
-    if voxels.min() >= AIR_LIMIT_HU:
+    slope, intercept = float(image.dataobj.slope), float(image.dataobj.inter)
+    if not (extremes * slope + intercept).min() < AIR_LIMIT_HU:
         raise Refused(
             f"implausible Hounsfield numbers: no air below {AIR_LIMIT_HU:g} HU",
             "use the CT itself, in Hounsfield numbers: not a segmentation, not a windowed or normalised copy",
         )
     turn = ornt_transform(io_orientation(image.affine), axcodes2ornt("LPS"))
-    return np.ascontiguousarray(apply_orientation(voxels, turn).transpose(2, 1, 0))
+    displayed = apply_orientation(stored, turn).T  # views: nothing is copied
+    for index in indices:
+        yield np.ascontiguousarray(displayed[index] * slope + intercept, dtype=np.float32)
 
 
 def _load(path: Path) -> Any:
