@@ -74,7 +74,7 @@ def check_rescale(transformation: Dataset) -> None:
 
 
 def check_image_type(image_type: str, enhanced: bool = False) -> tuple[str, ...]:
-    """The values of the image type (joined by backslashes), if it is an axial image as acquired or derived slice by slice.
+    """The values of an image type, given joined by backslashes, if it says axial image.
 
     Raises:
         Refused: a localiser, secondary, reformatted or projected image.

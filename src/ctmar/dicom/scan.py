@@ -76,7 +76,7 @@ def _group(groups: Dataset, shared: Dataset, keyword: str) -> Dataset:
     return sequence[0]
 
 
-def _frame(header: Dataset, path: Path, rows: int, columns: int, frame: int, groups: Dataset, shared: Dataset) -> Image:
+def _frame(header: Dataset, path: Path, shape: tuple[int, int], frame: int, groups: Dataset, shared: Dataset) -> Image:
     frame_type = _group(groups, shared, "CTImageFrameTypeSequence")
     kinds = check_image_type(text(frame_type, "FrameType"), enhanced=True)
     check_rescale(_group(groups, shared, "PixelValueTransformationSequence"))

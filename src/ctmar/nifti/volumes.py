@@ -85,7 +85,7 @@ def open_volume(path: Path, minimum_rows: int) -> Volume:
 
 
 def read_display(volume: Volume, indices: Sequence[int]) -> Iterator[NDArray[np.float32]]:
-    """Slices (rows, columns) of a volume [HU]; the voxels stay in memory as they are stored, one slice is converted at a time.
+    """Slices (rows, columns) of a volume [HU], converted one at a time; the voxels stay in memory as they are stored.
 
     Slices run from foot to head, rows from anterior to posterior, columns from the patient's right to left.
 
