@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from equiproj.baselines.action import act
@@ -13,9 +12,7 @@ from equiproj.groups import FiniteGroup
 from equiproj.representations import Representation
 
 
-def random_group_transform(
-    *batches: Shaped[Tensor, "batch channels *pixels"], group: FiniteGroup, generator: torch.Generator
-) -> tuple[Shaped[Tensor, "batch channels *pixels"], ...]:
+def random_group_transform(*batches: Tensor, group: FiniteGroup, generator: torch.Generator) -> tuple[Tensor, ...]:
     """Augment image batches: sample b of every batch is moved by the same random element g_b.
 
     Elements are drawn uniformly, one per sample; channels stay as they are.
@@ -36,35 +33,35 @@ def random_group_transform(
         >>> torch.equal(targets, 2 * inputs)
         True
     """
-    n_samples = common_batch_size(batches)
+    n_samples = check_image_batches(batches, group)
     drawn = torch.tensor([group.index(g) for g in group.sample(n_samples, generator)])
     moved = [torch.empty_like(batch) for batch in batches]
     for position in drawn.unique().tolist():
         chosen = torch.nonzero(drawn == position).flatten()
         for source, destination in zip(batches, moved, strict=True):
             rows = chosen.to(source.device)
-            turned = act(source[rows], group.elements[position], group)
-            if turned.shape[1:] != source.shape[1:]:
-                raise ValueError(
-                    f"expected images that {group} maps onto themselves, found shape {tuple(source.shape)}"
-                )
-            destination[rows] = turned
+            destination[rows] = act(source[rows], group.elements[position], group)
     return tuple(moved)
 
 
-def common_batch_size(batches: tuple[Tensor, ...]) -> int:
-    """Batch size of image batches that belong together.
+def check_image_batches(batches: tuple[Tensor, ...], group: FiniteGroup) -> int:
+    """Batch size of image batches that belong together and can be turned in place.
 
     Raises:
-        ValueError: if there are none, one has no pixel axes, or sizes differ.
+        ValueError: if there are none, one has no pixel axes, sizes differ, or the group changes their shape.
 
     Example:
-        >>> common_batch_size((torch.zeros(3, 1, 4, 4), torch.zeros(3, 2, 4, 4)))
+        >>> from equiproj.groups import CyclicGroup
+        >>> check_image_batches((torch.zeros(3, 1, 4, 4), torch.zeros(3, 2, 4, 4)), CyclicGroup(4))
         3
     """
     shapes = [tuple(batch.shape) for batch in batches]
     if not shapes or any(len(shape) < 3 for shape in shapes) or len({shape[0] for shape in shapes}) > 1:
         raise ValueError(f"expected image batches (batch, channels, *pixels) of one batch size, found {shapes}")
+    for shape in set(shapes):
+        empty = torch.empty(shape, device="meta")
+        if any(act(empty, g, group).shape != empty.shape for g in group.generators):
+            raise ValueError(f"expected images that {group} maps onto themselves, found shape {shape}")
     return shapes[0][0]
 
 

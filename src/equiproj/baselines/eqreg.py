@@ -6,11 +6,11 @@ from functools import partial
 from typing import Any
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from equiproj.baselines.action import act, move_channels, move_pixels
-from equiproj.baselines.augmentation import common_batch_size
+from equiproj.baselines.augmentation import check_image_batches
 from equiproj.baselines.layers import Layers, named_layer
 from equiproj.groups import FiniteGroup
 from equiproj.groups.group import Element
@@ -100,9 +100,7 @@ class EQReg:
             named_layer(module, name).register_forward_hook(partial(self._record, name)) for name in layers
         ]
 
-    def double(
-        self, *batches: Shaped[Tensor, "batch channels *pixels"], generator: torch.Generator
-    ) -> tuple[Shaped[Tensor, "doubled channels *pixels"], ...]:
+    def double(self, *batches: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
         """Draw g and append g·batch to each batch: inputs, targets, masks, … in one call.
 
         Args:
@@ -110,14 +108,11 @@ class EQReg:
             generator: source of randomness, on the CPU.
 
         Raises:
-            ValueError: if batch sizes differ or g changes the shape of the images.
+            ValueError: if batch sizes differ or the group changes the shape of the images.
         """
-        common_batch_size(batches)
+        check_image_batches(batches, self.group)
         (element,) = self.group.sample(1, generator)
         turned = [act(batch, element, self.group) for batch in batches]
-        for batch, copy in zip(batches, turned, strict=True):
-            if copy.shape != batch.shape:
-                raise ValueError(f"expected images that {self.group} maps onto themselves, found {tuple(batch.shape)}")
         self.terms, self._element = {}, element
         return tuple(torch.cat(pair) for pair in zip(batches, turned, strict=True))
 

@@ -36,7 +36,8 @@ def function_mismatch(
         rho_out: representation on the channels of the output; None where channels stay as they are.
 
     Raises:
-        ValueError: if channels do not fit, or the group does not preserve the grid.
+        ValueError: if channels do not fit, the group moves pixels between pixels, or the outputs do not move with
+            the inputs.
 
     Reference:
         Elhag et al., Relaxed Equivariance via Multitask Learning, arXiv 2410.17878.
@@ -57,6 +58,9 @@ def function_mismatch(
     turned = module(*[act(batch, element, group, rho_in) for batch in inputs])
     expected = act(outputs, element, group, rho_out)
     if turned.shape != expected.shape:
-        raise ValueError(f"expected images that {group} maps onto themselves, found {tuple(outputs.shape)}")
+        raise ValueError(
+            f"expected outputs of shape {tuple(expected.shape)} for inputs moved by {element!r} of {group}, "
+            f"found {tuple(turned.shape)}"
+        )
     wide = torch.promote_types(turned.dtype, torch.float32)
     return torch.linalg.vector_norm((turned - expected).flatten(1), dim=1, dtype=wide).mean()

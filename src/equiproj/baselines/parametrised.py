@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -40,6 +39,5 @@ class Parametrised:
 
     def remove(self) -> None:
         """Take the parametrisations off; every weight keeps the value it has now."""
-        with torch.no_grad():
-            for layer, name, _ in self.tensors:
-                parametrize.remove_parametrizations(layer, name, leave_parametrized=True)
+        for layer, name, _ in self.tensors:
+            parametrize.remove_parametrizations(layer, name, leave_parametrized=True)
