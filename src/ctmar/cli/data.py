@@ -45,4 +45,22 @@ def ingest(
         )
 
 
-COMMANDS = (acquire, ingest)
+def split(
+    slices: Annotated[Path, typer.Argument(help="Slices made by `ctmar ingest`.")],
+    output: Output,
+    settings: Settings = "{}",
+) -> None:
+    """Deal patients to train, validation and test; no patient is in two subsets."""
+    from collections import Counter
+
+    from ctmar.config import Split, parse_settings
+    from ctmar.datasets.split import split_patients, write_split
+    from ctmar.store.slices import open_slices
+
+    with open_slices(slices) as file:
+        n_slices_by_patient = Counter(file.patient)
+    chosen = split_patients(n_slices_by_patient, parse_settings(Split, settings))
+    write_split(output, chosen, n_slices_by_patient)
+
+
+COMMANDS = (acquire, ingest, split)
