@@ -1,6 +1,27 @@
 """Facts about groups: elements, products, generators, their action on space and on grids."""
 
+from equiproj.groups.continuous import O2, SO2, SO3
+from equiproj.groups.discrete import (
+    CubeGroup,
+    DirectProduct,
+    QuaternionGroup,
+    SymmetricGroup,
+    TranslationGroup,
+)
 from equiproj.groups.group import FiniteGroup, Group
 from equiproj.groups.planar import CyclicGroup, DihedralGroup
 
-__all__ = ["CyclicGroup", "DihedralGroup", "FiniteGroup", "Group"]
+__all__ = [
+    "O2",
+    "SO2",
+    "SO3",
+    "CubeGroup",
+    "CyclicGroup",
+    "DihedralGroup",
+    "DirectProduct",
+    "FiniteGroup",
+    "Group",
+    "QuaternionGroup",
+    "SymmetricGroup",
+    "TranslationGroup",
+]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from functools import cached_property
-from typing import Any
+from functools import cached_property, lru_cache
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -16,6 +16,8 @@ Element = Any  # a hashable value for finite groups (int, tuple); an angle or a 
 
 class Group(ABC):
     """A compact group; subclasses are immutable values that compare, hash and print."""
+
+    standard_axes: ClassVar[int | None] = None  # axes of the space the group is defined on, if it is
 
     @property
     @abstractmethod
@@ -84,11 +86,15 @@ class FiniteGroup(Group):
         except (KeyError, TypeError):
             raise ValueError(f"expected an element of {self}, found {g!r}") from None
 
-    @cached_property
+    @property
     def table(self) -> np.ndarray:
         """Multiplication table: ``table[i, j]`` is the position of ``elements[i] elements[j]``."""
-        rows = [[self.index(self.multiply(a, b)) for b in self.elements] for a in self.elements]
-        return np.array(rows, dtype=np.int64)
+        return _multiplication_table(self)
+
+    @property
+    def inverses(self) -> np.ndarray:
+        """Position of the inverse of every element."""
+        return np.argsort(self.table, axis=1)[:, 0]
 
     def sample(self, n_samples: int, generator: torch.Generator | None = None) -> list[Element]:
         """Draw independent elements, each equally likely."""
@@ -108,3 +114,29 @@ class FiniteGroup(Group):
                 f"which element {g!r} does not preserve"
             )
         return destination
+
+
+@lru_cache(maxsize=64)
+def _multiplication_table(group: FiniteGroup) -> np.ndarray:
+    """Table of a group, shared by all equal groups."""
+    rows = [[group.index(group.multiply(a, b)) for b in group.elements] for a in group.elements]
+    table = np.array(rows, dtype=np.int64)
+    table.setflags(write=False)
+    return table
+
+
+def generated_elements(group: Group, generators: tuple[Element, ...]) -> tuple[Element, ...]:
+    """Every product of the generators, identity first, in the order of a breadth-first search.
+
+    Example:
+        >>> from equiproj.groups import CyclicGroup
+        >>> generated_elements(CyclicGroup(6), (2,))
+        (0, 2, 4)
+    """
+    found = {group.identity: None}  # a dictionary keeps the order in which elements are found
+    frontier = [group.identity]
+    while frontier:
+        products = [group.multiply(generator, g) for g in frontier for generator in generators]
+        frontier = [g for g in dict.fromkeys(products) if g not in found]
+        found.update(dict.fromkeys(frontier))
+    return tuple(found)

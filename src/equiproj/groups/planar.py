@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
@@ -48,6 +49,7 @@ class CyclicGroup(FiniteGroup):
     """
 
     n_turns: int
+    standard_axes: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         if self.n_turns < 1:
@@ -102,6 +104,7 @@ class DihedralGroup(FiniteGroup):
     """
 
     n_turns: int
+    standard_axes: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         if self.n_turns < 1:

@@ -1,6 +1,16 @@
 """Orthogonal projections of weights onto equivariant ones, by the spatial and by the spectral route."""
 
 from equiproj.projections.functional import project_bias, project_conv, project_linear
+from equiproj.projections.image_sizes import samples_symmetrically
 from equiproj.projections.projectors import ConvProjector, LinearProjector
+from equiproj.projections.spectral import steerable_basis
 
-__all__ = ["ConvProjector", "LinearProjector", "project_bias", "project_conv", "project_linear"]
+__all__ = [
+    "ConvProjector",
+    "LinearProjector",
+    "project_bias",
+    "project_conv",
+    "project_linear",
+    "samples_symmetrically",
+    "steerable_basis",
+]

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Literal
 
-import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from equiproj.groups import FiniteGroup
-from equiproj.projections.orbits import OrbitAverage, orbit_labels
+from equiproj.projections.routes import Route, weight_map
 from equiproj.projections.self_adjoint import SelfAdjoint
-from equiproj.representations import Representation, grid, trivial
-
-Route = Literal["spatial", "spectral"]
+from equiproj.representations import Representation
 
 
 @dataclass(frozen=True)
@@ -47,7 +41,12 @@ class LinearProjector:
     _project: Callable[[Tensor], Tensor] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_project", weight_map(self.rho_out, self.rho_in, (), 1, self.route))
+        object.__setattr__(self, "_project", weight_map(*self.axes, (), 1, self.route))
+
+    @property
+    def axes(self) -> tuple[Representation, Representation]:
+        """Representations on the first and the second weight axis."""
+        return (self.rho_out, self.rho_in)
 
     @property
     def weight_shape(self) -> tuple[int, ...]:
@@ -56,7 +55,7 @@ class LinearProjector:
 
     def __call__(self, weight: Float[Tensor, "*batch c_out c_in"]) -> Float[Tensor, "*batch c_out c_in"]:
         """Project weights with any leading batch axes."""
-        check_weight(weight, self.weight_shape, self.rho_out, self.rho_in)
+        check_weight(weight, self.weight_shape, *self.axes)
         return SelfAdjoint.apply(weight.flatten(-2), self._project).reshape(weight.shape)
 
 
@@ -102,11 +101,11 @@ class ConvProjector:
         for name, rho in (("input", self.rho_in), ("output", self.rho_out)):
             if rho.dim % self.n_blocks:
                 raise ValueError(f"expected {name} channels divisible by groups={self.n_blocks}, found {rho.dim}")
-        project = weight_map(*self._axes, tuple(self.kernel_shape), self.n_blocks, self.route)
+        project = weight_map(*self.axes, tuple(self.kernel_shape), self.n_blocks, self.route)
         object.__setattr__(self, "_project", project)
 
     @property
-    def _axes(self) -> tuple[Representation, Representation]:
+    def axes(self) -> tuple[Representation, Representation]:
         """Representations on the first and the second weight axis."""
         # A transposed layer swaps the axes and nothing else: its kernel is not flipped (equation 3.7).
         return (self.rho_in, self.rho_out) if self.transposed else (self.rho_out, self.rho_in)
@@ -114,12 +113,12 @@ class ConvProjector:
     @property
     def weight_shape(self) -> tuple[int, ...]:
         """Shape of one weight, as torch stores it."""
-        rows, columns = self._axes
+        rows, columns = self.axes
         return (rows.dim, columns.dim // self.n_blocks, *self.kernel_shape)
 
     def __call__(self, weight: Tensor) -> Tensor:
         """Project weights ``(*batch, c_out, c_in / n_blocks, *kernel)``."""
-        check_weight(weight, self.weight_shape, *self._axes)
+        check_weight(weight, self.weight_shape, *self.axes)
         flat = weight.flatten(-len(self.weight_shape))
         return SelfAdjoint.apply(flat, self._project).reshape(weight.shape)
 
@@ -134,42 +133,3 @@ def check_weight(weight: Tensor, shape: tuple[int, ...], rho_rows: Representatio
             raise ValueError(f"expected {shape[axis]} channels on weight axis {axis} ({rho}), found {found[axis]}")
     if found != shape:
         raise ValueError(f"expected kernels of shape {shape[2:]}, found {found[2:]}")
-
-
-@lru_cache(maxsize=512)
-def weight_map(
-    rho_rows: Representation,
-    rho_columns: Representation,
-    kernel_shape: tuple[int, ...],
-    n_blocks: int,
-    route: Route | None,
-) -> Callable[[Tensor], Tensor]:
-    """The projection as a map of flattened weights ``(..., rows * columns / n_blocks * pixels)``; cached."""
-    group = rho_rows.group
-    if rho_columns.group != group:
-        raise ValueError(f"expected representations of one group, found {group} and {rho_columns.group}")
-    if route not in (None, "spatial", "spectral"):
-        raise ValueError(f"expected route 'spatial' or 'spectral', found {route!r}")
-    if not isinstance(group, FiniteGroup):
-        raise ValueError(f"expected a finite group, found {group}")
-    rho_pixels = grid(group, kernel_shape) if kernel_shape else trivial(group)
-    return permutation_average(rho_rows, rho_columns, rho_pixels, n_blocks)
-
-
-def permutation_average(
-    rho_rows: Representation, rho_columns: Representation, rho_pixels: Representation, n_blocks: int
-) -> OrbitAverage:
-    """Mean over the orbits of (row, column, pixel) triples inside the blocks."""
-    shape = (rho_rows.dim, rho_columns.dim, rho_pixels.dim)
-    row, column, pixel = np.indices((shape[0], shape[1] // n_blocks, shape[2])).reshape(3, -1)
-    column = column + row // (shape[0] // n_blocks) * (shape[1] // n_blocks)
-    entry_of = np.full(shape, -1)
-    entry_of[row, column, pixel] = np.arange(row.size)
-    edges, leaving = [], []
-    for g in rho_rows.group.generators:
-        moves = [rho.permutation(g) for rho in (rho_rows, rho_columns, rho_pixels)]
-        destination = entry_of[moves[0][row], moves[1][column], moves[2][pixel]]
-        stays = np.flatnonzero(destination >= 0)
-        edges.append((stays, destination[stays]))
-        leaving.append(np.flatnonzero(destination < 0))
-    return OrbitAverage(orbit_labels(row.size, edges), np.concatenate(leaving))

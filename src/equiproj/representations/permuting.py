@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from equiproj.groups import FiniteGroup, Group
-from equiproj.groups.group import Element
+from equiproj.groups.group import Element, generated_elements
 from equiproj.representations.representation import PermutationSummand, Representation
 
 
@@ -65,6 +65,28 @@ class GridSummand(PermutationSummand):
         return self.group.grid_permutation(g, self.shape)
 
 
+@dataclass(frozen=True)
+class QuotientSummand(PermutationSummand):
+    """Functions on the cosets hH of a subgroup H: g sends hH to ghH."""
+
+    group: FiniteGroup
+    subgroup: tuple[Element, ...]
+
+    @property
+    def dim(self) -> int:
+        """Number of cosets."""
+        return self.group.order // len(self.subgroup)
+
+    def __str__(self) -> str:
+        return f"quotient by {len(self.subgroup)} elements"
+
+    def permutation(self, g: Element) -> np.ndarray:
+        """Where ``g`` sends each coset; cosets are numbered by their first element."""
+        members = self.group.table[:, [self.group.index(h) for h in self.subgroup]]
+        first, coset = np.unique(members.min(axis=1), return_inverse=True)
+        return coset[self.group.table[self.group.index(g), first]]
+
+
 def trivial(group: Group) -> Representation:
     """One channel that no group element changes: ρ(g) = 1.
 
@@ -89,6 +111,26 @@ def regular(group: FiniteGroup) -> Representation:
     """
     _check_finite(group, "regular")
     return Representation(((1, RegularSummand(group)),))
+
+
+def quotient(group: FiniteGroup, *generators: Element) -> Representation:
+    """One channel per coset of the subgroup H that the given elements generate: g sends hH to ghH.
+
+    Raises:
+        ValueError: if the group is not finite, or a generator is not one of its elements.
+
+    Example:
+        >>> from equiproj.groups import DihedralGroup
+        >>> quotient(DihedralGroup(4), 4)
+        quotient by 2 elements of DihedralGroup(4)
+        >>> quotient(DihedralGroup(4), 4).dim
+        4
+    """
+    _check_finite(group, "quotient")
+    for g in generators:
+        group.index(g)
+    subgroup = sorted(generated_elements(group, generators), key=group.index)
+    return Representation(((1, QuotientSummand(group, tuple(subgroup))),))
 
 
 def grid(group: FiniteGroup, shape: tuple[int, ...]) -> Representation:

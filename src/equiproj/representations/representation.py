@@ -125,9 +125,13 @@ class Representation:
 
     __mul__ = __rmul__
 
+    @property
+    def summary(self) -> str:
+        """The summands in words, without the group."""
+        return " + ".join(str(summand) if n == 1 else f"{n}*{summand}" for n, summand in self.terms)
+
     def __repr__(self) -> str:
-        names = [str(summand) if count == 1 else f"{count}*{summand}" for count, summand in self.terms]
-        return f"{' + '.join(names)} of {self.group}"
+        return f"{self.summary} of {self.group}"
 
 
 def _merged(terms: Iterable[tuple[int, Summand]]) -> tuple[tuple[int, Summand], ...]:

@@ -1,0 +1,121 @@
+"""Which computation serves which representations: orbits, plain averages, or irreps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from equiproj.groups import FiniteGroup, TranslationGroup
+from equiproj.projections.averaging import GroupAverage
+from equiproj.projections.orbits import OrbitAverage, orbit_labels
+from equiproj.projections.spectral import SpectralProjection
+from equiproj.representations import Representation, grid, trivial
+
+Route = Literal["spatial", "spectral"]
+
+
+@lru_cache(maxsize=512)
+def weight_map(
+    rho_rows: Representation,
+    rho_columns: Representation,
+    kernel_shape: tuple[int, ...],
+    n_blocks: int,
+    route: Route | None,
+) -> Callable[[Tensor], Tensor]:
+    """The projection as a map of flattened weights ``(..., rows * columns / n_blocks * pixels)``; cached.
+
+    Args:
+        rho_rows: representation on the first weight axis.
+        rho_columns: representation on the second weight axis, all blocks together.
+        kernel_shape: kernel sizes in pixels; empty for a matrix.
+        n_blocks: number of equal diagonal blocks outside which the weight is zero.
+        route: "spatial", "spectral", or None for the natural one of the group.
+
+    Raises:
+        ValueError: if groups differ, or the route is unknown or unavailable.
+
+    Example:
+        >>> from equiproj.groups import CyclicGroup
+        >>> from equiproj.representations import regular
+        >>> rho = regular(CyclicGroup(2))
+        >>> weight_map(rho, rho, (), 1, "spectral")(torch.tensor([1.0, 2.0, 4.0, 5.0])).tolist()
+        [3.0, 3.0, 3.0, 3.0]
+    """
+    group = rho_rows.group
+    if rho_columns.group != group:
+        raise ValueError(f"expected representations of one group, found {group} and {rho_columns.group}")
+    if route not in (None, "spatial", "spectral"):
+        raise ValueError(f"expected route 'spatial' or 'spectral', found {route!r}")
+    if kernel_shape and isinstance(group, TranslationGroup):
+        raise ValueError(f"expected a group of turns or mirrors for a kernel, found {group}: shifts need none")
+    if not isinstance(group, FiniteGroup) and route == "spatial":
+        raise ValueError(f"expected a finite group on the spatial route, found {group}: take 'spectral'")
+    if not isinstance(group, FiniteGroup) or route == "spectral":
+        spectral = SpectralProjection(rho_rows, rho_columns, kernel_shape)
+        return _in_blocks(spectral, rho_rows, rho_columns, n_blocks)
+    rho_pixels = grid(group, kernel_shape) if kernel_shape else trivial(group)
+    orbits = _orbit_average(rho_rows, rho_columns, rho_pixels, n_blocks)
+    if orbits is not None:
+        return orbits
+    average = GroupAverage(group, rho_rows, rho_columns, rho_pixels)
+    return _in_blocks(average, rho_rows, rho_columns, n_blocks)
+
+
+def _orbit_average(
+    rho_rows: Representation, rho_columns: Representation, rho_pixels: Representation, n_blocks: int
+) -> OrbitAverage | None:
+    """Mean over the orbits of (row, column, pixel) inside the blocks; None unless all are permuted."""
+    shape = (rho_rows.dim, rho_columns.dim, rho_pixels.dim)
+    row, column, pixel = np.indices((shape[0], shape[1] // n_blocks, shape[2])).reshape(3, -1)
+    column = column + row // (shape[0] // n_blocks) * (shape[1] // n_blocks)
+    entry_of = np.full(shape, -1)
+    entry_of[row, column, pixel] = np.arange(row.size)
+    edges, leaving = [], []
+    for g in rho_rows.group.generators:
+        moves = [rho.permutation(g) for rho in (rho_rows, rho_columns, rho_pixels)]
+        if moves[0] is None or moves[1] is None or moves[2] is None:
+            return None
+        destination = entry_of[moves[0][row], moves[1][column], moves[2][pixel]]
+        stays = np.flatnonzero(destination >= 0)
+        edges.append((stays, destination[stays]))
+        leaving.append(np.flatnonzero(destination < 0))
+    return OrbitAverage(orbit_labels(row.size, edges), np.concatenate(leaving))
+
+
+def _in_blocks(
+    project: GroupAverage | SpectralProjection,
+    rho_rows: Representation,
+    rho_columns: Representation,
+    n_blocks: int,
+) -> Callable[[Tensor], Tensor]:
+    """Restrict a projection of full weights to block-diagonal ones, where the group keeps the blocks."""
+    if n_blocks == 1:
+        return project
+    for g in rho_rows.group.generators:
+        rows, columns = _block_pattern(rho_rows(g), n_blocks), _block_pattern(rho_columns(g), n_blocks)
+        # Block (i, i) reaches block (j, k) if row block i reaches j and column block i reaches k.
+        reached = (rows.double() @ columns.double().T) > 0
+        if bool(reached.fill_diagonal_(False).any()):
+            raise ValueError(
+                f"expected representations that keep the {n_blocks} channel groups, found {rho_rows} and {rho_columns}"
+            )
+
+    def project_blocks(flat: Tensor) -> Tensor:
+        rows, columns, pixels = project.shape
+        blocks = flat.unflatten(-1, (n_blocks, rows // n_blocks, columns // n_blocks, pixels))
+        full = torch.diag_embed(blocks.movedim(-4, -1), dim1=-5, dim2=-3)
+        projected = project(full.flatten(-5)).reshape(full.shape)
+        return torch.diagonal(projected, dim1=-5, dim2=-3).movedim(-1, -4).flatten(-4)
+
+    return project_blocks
+
+
+def _block_pattern(matrix: Tensor, n_blocks: int) -> Tensor:
+    """Which of the blocks of a matrix are not zero."""
+    size = len(matrix) // n_blocks
+    return matrix.reshape(n_blocks, size, n_blocks, size).abs().amax(dim=(1, 3)) > 1e-9
