@@ -50,7 +50,7 @@ def mixed_norm(
     `mixed:2,1` is therefore the sum of the Euclidean lengths of the columns.
 
     Example:
-        >>> mixed_norm(torch.tensor([[3.0, 0.0], [4.0, 2.0]]), 2, 1)[0]
+        >>> mixed_norm(torch.tensor([[3.0, 0.0], [4.0, 2.0]]), 2.0, 1.0)[0]
         tensor(7.)
     """
     columns, inner = vector_norm(matrix, p, -2)
@@ -90,7 +90,7 @@ def entrywise_norm(
     """(Σ_ij |a_ij|^p)^(1/p), the largest magnitude for p = ∞; p = 2 is the Frobenius norm.
 
     Example:
-        >>> entrywise_norm(torch.tensor([[3.0, -4.0]]), 2)
+        >>> entrywise_norm(torch.tensor([[3.0, -4.0]]), 2.0)
         (tensor(5.), tensor([[ 0.6000, -0.8000]]))
     """
     value, subgradient = vector_norm(matrix, p, (-2, -1))
@@ -104,14 +104,15 @@ def induced_norm(
 
     Example:
         >>> matrix = torch.tensor([[1.0, -2.0], [0.0, 3.0]])
-        >>> induced_norm(matrix, 1)[0], induced_norm(matrix, math.inf)[0]
+        >>> induced_norm(matrix, 1.0)[0], induced_norm(matrix, math.inf)[0]
         (tensor(5.), tensor(3.))
     """
     if p == 1:
-        return mixed_norm(matrix, 1, math.inf)
-    value, subgradient = mixed_norm(matrix.mT, 1, math.inf)
+        return mixed_norm(matrix, 1.0, math.inf)
+    value, subgradient = mixed_norm(matrix.mT, 1.0, math.inf)
     return value, subgradient.mT
 
 
 def _tied(magnitude: Tensor, largest: Tensor) -> Tensor:
-    return magnitude >= largest * (1 - TIE_ROUNDINGS * torch.finfo(magnitude.dtype).eps)
+    tied = magnitude >= largest * (1 - TIE_ROUNDINGS * torch.finfo(magnitude.dtype).eps)
+    return tied.to(magnitude.dtype)

@@ -71,7 +71,7 @@ def norm_and_subgradient(
     """
     p = norm.schatten_order
     if p == 2:
-        return entrywise_norm(matrix, 2)
+        return entrywise_norm(matrix, 2.0)
     if p is None:
         return BY_ENTRIES[norm.kind](matrix, *norm.orders)
     if p == torch.inf and method == "gram":

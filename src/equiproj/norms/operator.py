@@ -72,6 +72,30 @@ def kernel_spectrum(
     return spectrum.flatten(-n_axes).movedim(-1, -3)
 
 
+def operator_norm_bound(kernel: Float[Tensor, "..."], n_kernel_axes: int) -> Float[Tensor, "..."]:
+    """Upper bound of the spectral norm of a convolution on images of every size, with zero or circular padding.
+
+    sup over all ξ of σ₁(K̂(ξ)) ≤ Π_a 1 / cos(π (k_a − 1) / (2 N_a)) · max over a grid of N frequencies per axis, since
+    u K̂ v is a trigonometric polynomial of degree (k − 1) / 2. N = 8k, which is at most 2 % per axis too much. A
+    dilation does not change it.
+
+    Args:
+        kernel: (..., c_out, c_in, *k).
+        n_kernel_axes: number of axes k.
+
+    References:
+        Ehlich and Zeller, Schwankung von Polynomen zwischen Gitterpunkten, Math. Z. 86, 1964. Derivation, section 5.
+
+    Example:
+        >>> operator_norm_bound(torch.tensor([[[1.0, 1.0]]]), 1) >= 2.0
+        tensor(True)
+    """
+    sizes = tuple(kernel.shape[kernel.ndim - n_kernel_axes :])
+    grid = tuple(8 * size for size in sizes)
+    factor = math.prod(1 / math.cos(math.pi * (k - 1) / (2 * n)) for k, n in zip(sizes, grid, strict=True))
+    return factor * operator_norm(kernel, "spectral", grid)
+
+
 class MapIterate(NamedTuple):
     """Result of a power iteration through a map: the norm, and the input to start the next iteration from."""
 

@@ -41,7 +41,7 @@ def power_iteration(
     matrix: Inexact[Tensor, "*batch rows columns"],
     left: Inexact[Tensor, "*batch rows block"],
     p: float = math.inf,
-    n_iterations: int = 1,
+    n_iterations: int = 2,
 ) -> PowerIterate:
     """Schatten p-norm of A from a block U of orthonormal left vectors, improved by U ← orth(A Aᴴ U) first.
 

@@ -27,7 +27,7 @@ def schatten_norm(
             float32 rounding for float32 matrices and many times faster for wide ones.
 
     Example:
-        >>> schatten_norm(torch.diag(torch.tensor([3.0, 4.0])), 1)[0]
+        >>> schatten_norm(torch.diag(torch.tensor([3.0, 4.0])), 1.0)[0]
         tensor(7.)
     """
     if matrix.shape[-2] > matrix.shape[-1]:
@@ -42,7 +42,7 @@ def _from_decomposition(left: Tensor, sigma: Tensor, right: Tensor, p: float, si
     value, weight = vector_norm(sigma, p, -1)
     if p == math.inf:
         # An SVD's rounding grows with the matrix, so its ties are wider than those of entries.
-        tied = (sigma >= value - tolerance) & (sigma > 0)
+        tied = ((sigma >= value - tolerance) & (sigma > 0)).to(sigma.dtype)
         weight = tied / tied.sum(-1, keepdim=True).clamp_min(1)
     weight = torch.where(sigma > tolerance, weight, 0)
     return value[..., 0], (left * weight[..., None, :]) @ right

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from jaxtyping import Float, Inexact
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 
 class _AttachSubgradient(torch.autograd.Function):
@@ -24,14 +23,40 @@ class _AttachSubgradient(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:
         matrix, _, subgradient = inputs
-        ctx.dtype = matrix.dtype
-        ctx.save_for_backward(subgradient)
+        ctx.save_for_backward(matrix, subgradient)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad_value: Tensor) -> tuple[Tensor, None, None]:
-        (subgradient,) = ctx.saved_tensors
-        return (grad_value[..., None, None] * subgradient).to(ctx.dtype), None, None
+        matrix, subgradient = ctx.saved_tensors
+        return (grad_value[..., None, None] * first_order_only(subgradient, matrix)).to(matrix.dtype), None, None
+
+
+class _FirstOrderOnly(torch.autograd.Function):
+    """forward: the gradient as it is; backward: an error."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(gradient: Tensor, source: Tensor) -> Tensor:
+        return gradient.view_as(gradient)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, grad_gradient: Tensor) -> tuple[Tensor, Tensor]:
+        raise RuntimeError("norms and penalties of equiproj are differentiable once; a second derivative was asked for")
+
+
+def first_order_only(gradient: Tensor, source: Tensor) -> Tensor:
+    """The gradient, tied to the tensor it belongs to so that differentiating it again is an error and not a zero.
+
+    Example:
+        >>> first_order_only(torch.ones(1), torch.zeros(1))
+        tensor([1.])
+    """
+    return _FirstOrderOnly.apply(gradient, source) if torch.is_grad_enabled() else gradient
 
 
 def attach_subgradient(

@@ -1,5 +1,6 @@
 """What hangs on a module: the penalty, the hard projection, the report, the bound and the measured defect."""
 
+from equiproj.regularisers.certificate import DefectBound, LayerConstants, certified_defect_bound
 from equiproj.regularisers.defect import MeasuredDefect, measured_defect
 from equiproj.regularisers.hard import project_
 from equiproj.regularisers.layers import TypedParameter, typed_parameters
@@ -7,11 +8,14 @@ from equiproj.regularisers.penalty import ProjectionPenalty
 from equiproj.regularisers.report import EquivarianceReport, ReportRow, equivariance_report
 
 __all__ = [
+    "DefectBound",
     "EquivarianceReport",
+    "LayerConstants",
     "MeasuredDefect",
     "ProjectionPenalty",
     "ReportRow",
     "TypedParameter",
+    "certified_defect_bound",
     "equivariance_report",
     "measured_defect",
     "project_",

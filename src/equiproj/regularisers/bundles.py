@@ -57,7 +57,7 @@ def as_matrices(stacked: Tensor, projector: LinearProjector | ConvProjector) -> 
         >>> as_matrices(torch.zeros(5, 3, 4, 2, 2), ConvProjector(3 * image, 4 * image, (2, 2), transposed=True)).shape
         torch.Size([5, 4, 12])
     """
-    return _rows_out(stacked, projector).flatten(2)
+    return rows_out(stacked, projector).flatten(2)
 
 
 def stack_norms(
@@ -85,11 +85,19 @@ def stack_norms(
         return matrix_norm(as_matrices(stacked, projector), norm, method)
     if projector.n_blocks > 1:
         raise ValueError(f"expected a convolution with groups=1 for its operator norm, found {projector.n_blocks}")
-    return operator_norm(_rows_out(stacked, projector), norm, image_shape, method)
+    return operator_norm(rows_out(stacked, projector), norm, image_shape, method)
 
 
-def _rows_out(stacked: Tensor, projector: LinearProjector | ConvProjector) -> Tensor:
-    """Output channels before input channels: a transposed layer stores (c_in, c_out/groups, *k)."""
+def rows_out(stacked: Tensor, projector: LinearProjector | ConvProjector) -> Tensor:
+    """Weights (n, *weight_shape) as (n, c_out, c_in/groups, *k); a transposed layer stores (c_in, c_out/groups, *k).
+
+    Example:
+        >>> from equiproj.groups import CyclicGroup
+        >>> from equiproj.representations import trivial
+        >>> image = trivial(CyclicGroup(4))
+        >>> rows_out(torch.zeros(5, 3, 4, 2, 2), ConvProjector(3 * image, 4 * image, (2, 2), transposed=True)).shape
+        torch.Size([5, 4, 3, 2, 2])
+    """
     if isinstance(projector, LinearProjector) or not projector.transposed:
         return stacked
     return stacked.unflatten(1, (projector.n_blocks, -1)).transpose(2, 3).flatten(1, 2)

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from equiproj.norms.subgradient import first_order_only
 
 
 class _SquaredFrobenius(torch.autograd.Function):
@@ -23,14 +24,13 @@ class _SquaredFrobenius(torch.autograd.Function):
         if equivariant:
             value = value + equivariant * projected.square().sum()
             slope = slope.add_(projected, alpha=2 * equivariant)
-        ctx.save_for_backward(slope)
+        ctx.save_for_backward(weights, slope)
         return value
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad_value: Tensor) -> tuple[Tensor, None, None, None]:
-        (slope,) = ctx.saved_tensors
-        return grad_value * slope, None, None, None
+        weights, slope = ctx.saved_tensors
+        return grad_value * first_order_only(slope, weights), None, None, None
 
 
 def squared_frobenius(
