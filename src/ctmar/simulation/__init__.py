@@ -1,0 +1,1 @@
+"""Metal artefacts by polychromatic fan-beam simulation: geometry, projector, physics, masks, baselines."""
