@@ -1,0 +1,130 @@
+"""Image quality under the metric protocol *fixed* (method.md §7): pure functions of plain arrays.
+
+Protocol *fixed*: both images are clamped to [0, 0.5] 1/cm and divided by 0.5 1/cm, metal pixels are set to zero in
+both, PSNR is taken over all pixels with peak 1, SSIM with an 11 × 11 Gaussian window of σ = 1.5 pixels.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import correlate1d
+
+from ctmar.errors import InputError
+from ctmar.models.scaling import RANGE_PER_CM
+from ctmar.units import attenuation_to_hu
+
+Image = NDArray[np.float32] | NDArray[np.float64]
+Metal = NDArray[np.uint8] | NDArray[np.bool_]
+
+SSIM_RADIUS = 5
+SSIM_SIGMA = 1.5
+SSIM_C1 = 0.01**2
+SSIM_C2 = 0.03**2
+
+
+def psnr_fixed(prediction: Image, truth: Image, metal: Metal) -> float:
+    """Peak signal-to-noise ratio in dB, protocol *fixed*: ``−10 log₁₀ mean((p − t)²)``.
+
+    Args:
+        prediction: image in 1/cm, shape (h, w).
+        truth: artefact-free image in 1/cm, shape (h, w).
+        metal: non-zero where there is metal, shape (h, w).
+
+    Returns:
+        dB; infinite for equal images.
+
+    Raises:
+        InputError: the three shapes differ.
+
+    Examples:
+        >>> truth = np.full((8, 8), 0.2)
+        >>> round(psnr_fixed(truth + 0.05, truth, np.zeros((8, 8), bool)), 6)
+        20.0
+    """
+    p, t = _fixed_scale(prediction, truth, metal)
+    mean_square = float(np.mean((p - t) ** 2))
+    return float("inf") if mean_square == 0 else -10 * float(np.log10(mean_square))
+
+
+def ssim_fixed(prediction: Image, truth: Image, metal: Metal) -> float:
+    r"""Structural similarity, protocol *fixed*.
+
+    .. math::
+        \mathrm{SSIM} = \operatorname{mean}
+        \frac{(2μ_pμ_t + c_1)(2σ_{pt} + c_2)}{(μ_p^2 + μ_t^2 + c_1)(σ_p^2 + σ_t^2 + c_2)},
+        \quad c_1 = 0.01^2, \; c_2 = 0.03^2
+
+    Means μ, variances σ² and the covariance σ_pt are taken under an 11 × 11 Gaussian window of σ = 1.5 pixels; the
+    mean runs over the windows that lie inside the image.
+
+    Args:
+        prediction: image in 1/cm, shape (h, w), at least 11 × 11.
+        truth: artefact-free image in 1/cm, shape (h, w).
+        metal: non-zero where there is metal, shape (h, w).
+
+    Raises:
+        InputError: the shapes differ or are smaller than the window.
+
+    References:
+        Wang et al., Image quality assessment: from error visibility to structural similarity, TIP 2004.
+
+    Examples:
+        >>> ssim_fixed(np.ones((16, 16)), np.ones((16, 16)), np.zeros((16, 16), bool))
+        1.0
+    """
+    p, t = _fixed_scale(prediction, truth, metal)
+    if min(p.shape) <= 2 * SSIM_RADIUS:
+        raise InputError(f"SSIM: expected images of at least 11 × 11 pixels, found {p.shape[0]} × {p.shape[1]}")
+    mean_p, mean_t, mean_pp, mean_tt, mean_pt = _window_mean(np.stack([p, t, p * p, t * t, p * t]))
+    variances = mean_pp - mean_p**2 + mean_tt - mean_t**2
+    covariance = mean_pt - mean_p * mean_t
+    similarity = (2 * mean_p * mean_t + SSIM_C1) * (2 * covariance + SSIM_C2)
+    return float(np.mean(similarity / ((mean_p**2 + mean_t**2 + SSIM_C1) * (variances + SSIM_C2))))
+
+
+def rmse_hu(prediction: Image, truth: Image, metal: Metal) -> float:
+    """Root mean square error in HU over the pixels outside metal, of the images as they are (no clamping).
+
+    Args:
+        prediction: image in 1/cm, shape (h, w).
+        truth: artefact-free image in 1/cm, shape (h, w).
+        metal: non-zero where there is metal, shape (h, w).
+
+    Raises:
+        InputError: the three shapes differ, or every pixel is metal.
+
+    Examples:
+        >>> truth = np.full((8, 8), 0.192)
+        >>> round(rmse_hu(truth + 0.0192, truth, np.zeros((8, 8), bool)), 6)
+        100.0
+    """
+    _check_shapes(prediction, truth, metal)
+    outside = np.asarray(metal) == 0
+    if not outside.any():
+        raise InputError("RMSE: expected pixels outside metal, found none")
+    p, t = (np.asarray(image, np.float64)[outside] for image in (prediction, truth))
+    return float(np.sqrt(np.mean((attenuation_to_hu(p) - attenuation_to_hu(t)) ** 2)))
+
+
+def _fixed_scale(prediction: Image, truth: Image, metal: Metal) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    _check_shapes(prediction, truth, metal)
+    outside = np.asarray(metal) == 0
+    p, t = (
+        np.clip(np.asarray(image, np.float64), 0, RANGE_PER_CM) / RANGE_PER_CM * outside
+        for image in (prediction, truth)
+    )
+    return p, t
+
+
+def _check_shapes(prediction: Image, truth: Image, metal: Metal) -> None:
+    shapes = [np.shape(array) for array in (prediction, truth, metal)]
+    if len(shapes[1]) != 2 or len(set(shapes)) != 1:
+        raise InputError(f"metrics: expected prediction, truth and metal of one shape (h, w), found {shapes}")
+
+
+def _window_mean(images: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Gaussian mean of (n, h, w) over the windows inside the image, shape (n, h − 10, w − 10)."""
+    offsets = np.arange(-SSIM_RADIUS, SSIM_RADIUS + 1)
+    window = np.exp(-0.5 * (offsets / SSIM_SIGMA) ** 2)
+    window /= window.sum()
+    smooth = correlate1d(correlate1d(images, window, axis=1), window, axis=2)
+    return smooth[:, SSIM_RADIUS:-SSIM_RADIUS, SSIM_RADIUS:-SSIM_RADIUS]

@@ -1,0 +1,55 @@
+"""From a name in the configuration to a network."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, Protocol, cast
+
+from equiproj.groups import FiniteGroup
+from equiproj.representations import Representation
+from torch import Tensor, nn
+
+from ctmar.errors import InputError
+from ctmar.models.dncnn import DnCNN
+
+NETWORKS: dict[str, Callable[..., nn.Module]] = {"dncnn": DnCNN}
+
+
+class CorrectionNetwork(Protocol):
+    """What training and evaluation ask of a network, beyond being a module."""
+
+    def __call__(self, images: Tensor) -> Tensor: ...
+
+    def layer_types(self, group: FiniteGroup) -> dict[str, tuple[Representation, Representation]]:
+        """Representation of the input and output channels of every regularised layer, by its name."""
+        ...
+
+
+def build_network(name: str, **settings: Any) -> nn.Module:
+    """Build a network by its name; the weights are drawn from torch's global generator.
+
+    Args:
+        name: a key of ``NETWORKS``.
+        settings: keyword arguments of that network.
+
+    Raises:
+        InputError: the name or a setting is unknown, or a value does not fit.
+
+    Examples:
+        >>> sum(p.numel() for p in build_network("dncnn", fields=4, depth=6).parameters())
+        9873
+    """
+    if name not in NETWORKS:
+        raise InputError(f"network architecture: expected one of {', '.join(NETWORKS)}, found '{name}'")
+    known = inspect.signature(NETWORKS[name]).parameters
+    unknown = sorted(set(settings) - set(known))
+    if unknown:
+        raise InputError(f"network {name}: unknown setting '{unknown[0]}', expected one of {', '.join(known)}")
+    try:
+        return NETWORKS[name](**settings)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"network {name}: {error}") from None
+
+
+def layer_types(network: nn.Module, group: FiniteGroup) -> dict[str, tuple[Representation, Representation]]:
+    """The declaration of ``network`` (see `CorrectionNetwork`)."""
+    return cast(CorrectionNetwork, network).layer_types(group)

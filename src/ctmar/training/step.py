@@ -1,0 +1,98 @@
+"""One optimiser step, the same for every method; what training repeats and the cost table times."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ctmar.config import Network, Run, Training
+from ctmar.errors import InputError
+from ctmar.models import build_network
+from ctmar.training.methods import Method, attach_method
+from ctmar.training.patches import Batch
+from ctmar.training.random_streams import torch_seed
+
+
+@dataclass
+class TrainingState:
+    """Everything that a step or an epoch changes."""
+
+    network: nn.Module
+    method: Method
+    optimiser: torch.optim.Optimizer
+    records: list[dict[str, Any]] = field(default_factory=list)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        InputError: ``cuda`` is asked for where torch finds no GPU.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("training.device: expected a GPU for 'cuda', torch finds none; use 'cpu'")
+    torch.backends.cudnn.deterministic = True
+    return torch.device(name)
+
+
+def start(run: Run, network: Network, training: Training, group_order: int, power: int) -> TrainingState:
+    """A run before its first step; the initial weights depend on the network and the seed, not on the method.
+
+    Raises:
+        InputError: a setting does not fit the network, or there is no such device.
+    """
+    device = choose_device(training.device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(torch_seed(run.seed, "initialisation"))
+        module = build_network(network.architecture, **{"group_order": group_order, **network.settings})
+    module = module.to(device, memory_format=torch.channels_last)
+    method = attach_method(module, run, group_order, power)
+    optimiser = torch.optim.Adam(module.parameters(), lr=training.learning_rate, betas=training.betas, fused=True)
+    return TrainingState(module, method, optimiser)
+
+
+def training_step(state: TrainingState, batch: Batch, step: int) -> tuple[float, float]:
+    """One step of the optimiser; returns the loss and the penalty in it.
+
+    Raises:
+        InputError: the loss is not finite; the weights stay those before the step.
+    """
+    batch = state.method.batch(batch, step)
+    state.optimiser.zero_grad()
+    task_loss = masked_mean_square(state.network(batch.inputs), batch)
+    penalty = state.method.penalty()
+    loss = task_loss + penalty
+    if not math.isfinite(loss.item()):
+        raise InputError(
+            f"training stopped at step {step + 1}: expected a finite loss, found {loss.item()} (task"
+            f" {task_loss.item()}, penalty {penalty.item()}); lower training.learning_rate or the penalty's weight"
+        )
+    loss.backward()
+    state.optimiser.step()
+    return loss.item(), penalty.item()
+
+
+def masked_mean_square(output: Tensor, batch: Batch) -> Tensor:
+    r"""Mean square error outside metal, :math:`\sum m (\hat x - x)^2 / \sum m` with m = 1 outside metal."""
+    return ((output - batch.target) ** 2 * batch.outside_metal).sum() / batch.outside_metal.sum()
+
+
+def learning_rate(training: Training, step: int) -> float:
+    """Learning rate of step ``step``, counted from 0; ``cosine`` falls from the first rate to zero over all steps.
+
+    Examples:
+        >>> learning_rate(Training(epochs=1, steps_per_epoch=2, learning_rate=0.01, schedule="cosine"), 1)
+        0.005
+    """
+    if training.schedule == "constant":
+        return training.learning_rate
+    progress = step / (training.epochs * training.steps_per_epoch)
+    return training.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Give every group of parameters the learning rate ``rate``."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate
