@@ -81,7 +81,7 @@ class CyclicGroup(FiniteGroup):
         if n_axes == 1 and self.n_turns <= 2:
             return np.array([[1.0 - 2.0 * g]])
         if n_axes not in (2, 3):
-            raise ValueError(f"expected 2 or 3 spatial axes for {self} (1 for CyclicGroup(2)), found {n_axes}")
+            raise ValueError(f"expected 2 or 3 axes for {self} (1 for CyclicGroup(2)), found {n_axes}")
         return in_space(turn_matrix(2 * np.pi * g / self.n_turns), n_axes)
 
 
@@ -138,6 +138,6 @@ class DihedralGroup(FiniteGroup):
         if n_axes == 1 and self.n_turns == 1:
             return np.array([[1.0 - 2.0 * g]])
         if n_axes not in (2, 3):
-            raise ValueError(f"expected 2 or 3 spatial axes for {self} (1 for DihedralGroup(1)), found {n_axes}")
+            raise ValueError(f"expected 2 or 3 axes for {self} (1 for DihedralGroup(1)), found {n_axes}")
         planar = turn_matrix(2 * np.pi * (g % self.n_turns) / self.n_turns)
         return in_space(planar @ MIRROR if g >= self.n_turns else planar, n_axes)

@@ -98,7 +98,7 @@ def trivial(group: Group) -> Representation:
     return Representation(((1, TrivialSummand(group)),))
 
 
-def regular(group: FiniteGroup) -> Representation:
+def regular(group: Group) -> Representation:
     """One channel per group element, ρ(g) e_h = e_{gh} (equation 2.2).
 
     Raises:
@@ -109,11 +109,10 @@ def regular(group: FiniteGroup) -> Representation:
         >>> regular(CyclicGroup(3))(1).argmax(dim=0).tolist()
         [1, 2, 0]
     """
-    _check_finite(group, "regular")
-    return Representation(((1, RegularSummand(group)),))
+    return Representation(((1, RegularSummand(_finite(group, "regular"))),))
 
 
-def quotient(group: FiniteGroup, *generators: Element) -> Representation:
+def quotient(group: Group, *generators: Element) -> Representation:
     """One channel per coset of the subgroup H that the given elements generate: g sends hH to ghH.
 
     Raises:
@@ -126,14 +125,14 @@ def quotient(group: FiniteGroup, *generators: Element) -> Representation:
         >>> quotient(DihedralGroup(4), 4).dim
         4
     """
-    _check_finite(group, "quotient")
+    finite = _finite(group, "quotient")
     for g in generators:
-        group.index(g)
-    subgroup = sorted(generated_elements(group, generators), key=group.index)
-    return Representation(((1, QuotientSummand(group, tuple(subgroup))),))
+        finite.index(g)
+    subgroup = sorted(generated_elements(finite, generators), key=finite.index)
+    return Representation(((1, QuotientSummand(finite, tuple(subgroup))),))
 
 
-def grid(group: FiniteGroup, shape: tuple[int, ...]) -> Representation:
+def grid(group: Group, shape: tuple[int, ...]) -> Representation:
     """Images on a pixel or voxel grid, moved about the centre of the grid (equation 2.5).
 
     Args:
@@ -151,12 +150,13 @@ def grid(group: FiniteGroup, shape: tuple[int, ...]) -> Representation:
         >>> bool((turned.reshape(3, 3) == torch.rot90(image)).all())
         True
     """
-    _check_finite(group, "grid")
-    for g in group.generators:
-        group.grid_permutation(g, tuple(shape))
-    return Representation(((1, GridSummand(group, tuple(shape))),))
+    finite = _finite(group, "grid")
+    for g in finite.generators:
+        finite.grid_permutation(g, tuple(shape))
+    return Representation(((1, GridSummand(finite, tuple(shape))),))
 
 
-def _check_finite(group: Group, kind: str) -> None:
+def _finite(group: Group, kind: str) -> FiniteGroup:
     if not isinstance(group, FiniteGroup):
         raise ValueError(f"expected a finite group for the {kind} representation, found {group}")
+    return group

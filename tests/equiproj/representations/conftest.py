@@ -1,0 +1,17 @@
+import sys
+from types import ModuleType
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def escnn_group():
+    """escnn's groups. Its import needs lie_learn, for SO(3) alone; planar groups do without."""
+    try:
+        import lie_learn.representations.SO3.wigner_d  # noqa: F401
+    except ImportError:
+        parts = ["lie_learn", "representations", "SO3", "wigner_d"]
+        for depth in range(1, 5):
+            sys.modules[".".join(parts[:depth])] = ModuleType(".".join(parts[:depth]))
+        sys.modules[".".join(parts)].wigner_D_matrix = None
+    return pytest.importorskip("escnn.group")
