@@ -7,8 +7,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: report test style locks clean help
 
-report: .venv/installed ## environment, then the whole study of CONFIG; opens at reports/index.html
+report: .venv/installed ## environment, then the whole study of CONFIG; the page is reports/index.html
 	snakemake --workflow-profile workflow/profiles/default --cores $(CORES) --configfile $(CONFIG)
+	@echo "Open reports/index.html in a browser."
 
 test: .venv/installed-test style ## environment, style and types, then every test
 	pytest

@@ -1,0 +1,96 @@
+"""Every command explains itself, and a user's mistake ends in one line and leaves nothing behind."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from ctmar.cli import app, main
+from ctmar.store.slices import Slice, write_slices
+
+WORKFLOW = Path(__file__).resolve().parents[3] / "workflow" / "rules"
+NAMES = sorted(command.callback.__name__.replace("_", "-") for command in app.registered_commands)
+
+
+def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Exit code of the command line."""
+    monkeypatch.setattr(sys, "argv", ["ctmar", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
+
+
+def one_line(capsys: pytest.CaptureFixture[str]) -> str:
+    """The only line on stderr."""
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("ctmar: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_has_help_for_every_option(name):
+    shown = CliRunner().invoke(app, [name, "--help"])
+    assert shown.exit_code == 0
+    assert shown.output.strip()
+
+
+def test_every_rule_calls_a_command_that_exists():
+    called = set(re.findall(r'"ctmar ([a-z-]+)', "".join(file.read_text() for file in WORKFLOW.glob("*.smk"))))
+    assert called
+    assert called <= set(NAMES)
+
+
+def test_help_does_not_load_torch():
+    code = "import sys; from ctmar.cli import app; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_an_empty_folder(tmp_path, monkeypatch, capsys):
+    (tmp_path / "empty").mkdir()
+    arguments = ["--output", tmp_path / "slices.h5", "--quarantine", tmp_path / "quarantine.csv"]
+    assert run_main(monkeypatch, "ingest", tmp_path / "empty", *arguments) == 2
+    assert "empty" in one_line(capsys)
+    assert not (tmp_path / "slices.h5").exists()
+
+
+def test_a_folder_without_ct(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "letters"
+    folder.mkdir()
+    (folder / "letter.txt").write_text("no image")
+    arguments = ["--output", tmp_path / "slices.h5", "--quarantine", tmp_path / "quarantine.csv"]
+    assert run_main(monkeypatch, "ingest", folder, *arguments) == 2
+    assert "quarantine.csv" in one_line(capsys)
+    assert not (tmp_path / "slices.h5").exists()
+    assert (tmp_path / "quarantine.csv").read_text().count("\n") == 2
+
+
+def test_too_few_patients(tmp_path, monkeypatch, capsys):
+    image = np.full((32, 32), 0.192, np.float32)
+    slices = tmp_path / "slices.h5"
+    write_slices(
+        slices, [Slice(image, "p-1", "1", "p-1/1/0000", 0.0, 1.0), Slice(image, "p-2", "1", "p-2/1/0000", 0.0, 1.0)]
+    )
+    assert run_main(monkeypatch, "split", slices, "--output", tmp_path / "split.csv") == 2
+    message = one_line(capsys)
+    assert "3" in message
+    assert "2" in message
+    assert not (tmp_path / "split.csv").exists()
+
+
+def test_an_unknown_norm(tmp_path, monkeypatch, capsys):
+    study = tmp_path / "study.yaml"
+    study.write_text("study: {runs: [{method: projection, norm: [frobenus]}]}")
+    assert run_main(monkeypatch, "validate", study) == 2
+    assert "frobenus" in one_line(capsys)
+
+
+def test_an_unknown_setting(tmp_path, monkeypatch, capsys):
+    slices = tmp_path / "slices.h5"
+    write_slices(slices, [Slice(np.zeros((32, 32), np.float32), "p-1", "1", "p-1/1/0000", 0.0, 1.0)])
+    assert run_main(monkeypatch, "split", slices, "--output", tmp_path / "o", "--settings", "{sed: 1}") == 2
+    assert "unknown key 'sed'" in one_line(capsys)

@@ -1,0 +1,90 @@
+"""A small study really run: from the download of real CT to the report, interrupted, repeated and changed."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.workflow.conftest import SMALL, environment, snakemake_command
+
+pytestmark = pytest.mark.workflow
+
+RUN = "results/runs/network~dncnn/method~projection/norm~mixed-2-1/lam_perp~0.1/lam_equi~0.0/seed~1"
+
+
+def digest(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file that must not depend on how the study was run."""
+    files = [*folder.glob("results/**/weights.pt"), *folder.glob("results/**/slices.csv")]
+    return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(files)}
+
+
+def test_the_report_is_there_and_reaches_for_nothing(finished_study):
+    page = (finished_study / "reports" / "index.html").read_text()
+    assert len(page) > 100_000
+    assert (finished_study / "reports" / "model_card.md").is_file()
+    assert "Apache-2.0" in (finished_study / "reports" / "dataset_card.md").read_text()
+
+
+def test_a_second_run_has_nothing_to_do(finished_study, snakemake):
+    done = snakemake(finished_study, "--dry-run")
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_no_patient_is_in_two_subsets(finished_study):
+    rows = (finished_study / "results" / "data" / "split.csv").read_text().splitlines()[1:]
+    patients = [row.split(",")[0] for row in rows]
+    assert len(patients) == len(set(patients)) >= 3
+
+
+def test_snakemake_makes_its_own_report(finished_study, snakemake):
+    done = snakemake(finished_study, "--report", "report.zip")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert any(name.endswith("report.html") for name in zipfile.ZipFile(finished_study / "report.zip").namelist())
+
+
+def test_mlflow_holds_every_run(finished_study):
+    mirrored = json.loads((finished_study / "results" / "mlflow" / "synchronised.json").read_text())
+    assert len(mirrored["runs"]) == 6
+
+
+def test_changed_training_runs_training_and_what_follows_only(finished_study, snakemake, tmp_path):
+    study = yaml.safe_load(SMALL.read_text())
+    study["training"]["epochs"] = 3
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(yaml.safe_dump(study))
+    planned = snakemake(finished_study, "--dry-run", config=changed).stdout
+    rules = {line.split()[0] for line in planned.splitlines() if line[:1].isalpha() and line.split()[-1:][0].isdigit()}
+    assert {"train", "evaluate", "summarise", "report", "cost"} <= rules
+    assert not {"acquire", "ingest", "split", "simulate", "evaluate_references"} & rules
+
+
+def test_one_core_gives_the_same_numbers(finished_study, snakemake, tmp_path):
+    done = snakemake(tmp_path, "--cores", "1", "--until", "evaluate", "evaluate_references")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert digest(tmp_path) == digest(finished_study)
+
+
+def test_a_killed_study_goes_on_to_the_same_numbers(finished_study, tmp_path):
+    command = snakemake_command(tmp_path, "--until", "evaluate", "evaluate_references")
+    process = subprocess.Popen(
+        command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 300
+    while not list(tmp_path.glob("results/runs/**/weights.pt")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    half_written = [file for file in tmp_path.glob("results/**/*") if file.is_file() and file.stat().st_size == 0]
+    assert not half_written
+    unlock = snakemake_command(tmp_path, "--unlock")
+    assert subprocess.run(unlock, env=environment(), capture_output=True).returncode == 0
+    again = subprocess.run([*command, "--rerun-incomplete"], env=environment(), text=True, capture_output=True)
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert digest(tmp_path) == digest(finished_study)
