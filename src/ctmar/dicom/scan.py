@@ -100,7 +100,8 @@ def _image(
     check_orientation(orientation, kinds)
     x, y, z = numbers(position_group, "ImagePositionPatient", 3)
     patient = patient_identity(header, path)
-    geometry = [*shape, *(f"{value:.4f}" for value in spacing), *(f"{value + 0.0:.3f}" for value in orientation)]
+    # adding 0.0 turns −0.0 into 0.0, which a rounded −1e-9 would otherwise differ in
+    geometry = [*shape, *(round(value, 4) for value in spacing), *(round(value, 3) + 0.0 for value in orientation)]
     tags = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "ConvolutionKernel")
     return Image(
         path=path,

@@ -1,0 +1,176 @@
+"""CT made for tests: a phantom whose orientation shows, as DICOM and NIfTI."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian
+
+SIZE = 64
+
+
+def phantom_hu(size: int = SIZE) -> np.ndarray:
+    """A body of water in displayed orientation: bone on the patient's left (image right), fat in front (image top)."""
+    y, x = np.mgrid[:size, :size] / (size - 1) * 2 - 1
+    image = np.where((x / 0.8) ** 2 + (y / 0.6) ** 2 < 1, 0.0, -1000.0)
+    image[(x - 0.5) ** 2 + y**2 < 0.15**2] = 800.0
+    image[x**2 + (y + 0.4) ** 2 < 0.12**2] = -100.0
+    return np.round(image)
+
+
+def _meta(sop_class: str, instance: str) -> FileMetaDataset:
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = sop_class
+    meta.MediaStorageSOPInstanceUID = instance
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return meta
+
+
+def _set(dataset: Dataset, tags: dict[str, Any]) -> None:
+    for keyword, value in tags.items():
+        if value is None:
+            if keyword in dataset:
+                delattr(dataset, keyword)
+        else:
+            setattr(dataset, keyword, value)
+
+
+@pytest.fixture
+def write_ct() -> Callable[..., Path]:
+    """Write a classic CT slice: ``write_ct(path, number, image_hu, **tags)``; a tag set to None is left out."""
+
+    def write(path: Path, number: int = 0, image_hu: np.ndarray | None = None, **tags: Any) -> Path:
+        image_hu = phantom_hu() if image_hu is None else image_hu
+        instance = f"1.2.3.4.{number + 1}"
+        dataset = FileDataset(str(path), {}, file_meta=_meta(CTImageStorage, instance), preamble=b"\0" * 128)
+        _set(
+            dataset,
+            {
+                "SOPClassUID": CTImageStorage,
+                "SOPInstanceUID": instance,
+                "Modality": "CT",
+                "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
+                "PatientID": "one",
+                "StudyInstanceUID": "1.2.3.1",
+                "SeriesInstanceUID": "1.2.3.2",
+                "FrameOfReferenceUID": "1.2.3.3",
+                "Rows": image_hu.shape[0],
+                "Columns": image_hu.shape[1],
+                "PixelSpacing": [2.0, 2.0],
+                "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
+                "ImagePositionPatient": [-63.0, -63.0, 5.0 * number],
+                "SamplesPerPixel": 1,
+                "PhotometricInterpretation": "MONOCHROME2",
+                "BitsAllocated": 16,
+                "BitsStored": 16,
+                "HighBit": 15,
+                "PixelRepresentation": 1,
+                "RescaleSlope": 1,
+                "RescaleIntercept": -1024,
+                "RescaleType": "HU",
+                "PixelData": (image_hu + 1024).astype("<i2").tobytes(),
+            },
+        )
+        _set(dataset, tags)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        dataset.save_as(path, enforce_file_format=True)
+        return path
+
+    return write
+
+
+def _item(**tags: Any) -> list[Dataset]:
+    dataset = Dataset()
+    _set(dataset, tags)
+    return [dataset]
+
+
+@pytest.fixture
+def write_enhanced_ct() -> Callable[..., Path]:
+    """Write enhanced CT; every frame has its own rescale, as (slope, intercept) per frame."""
+
+    def write(path: Path, frames_hu: np.ndarray, rescales: list[tuple[float, float]], **tags: Any) -> Path:
+        dataset = FileDataset(str(path), {}, file_meta=_meta(EnhancedCTImageStorage, "1.2.3.9"), preamble=b"\0" * 128)
+        stored, per_frame = [], []
+        for number, (frame, (slope, intercept)) in enumerate(zip(frames_hu, rescales, strict=True)):
+            stored.append(np.round((frame - intercept) / slope).astype("<i2"))
+            groups = Dataset()
+            groups.PlanePositionSequence = _item(ImagePositionPatient=[-63.0, -63.0, 5.0 * number])
+            groups.PixelValueTransformationSequence = _item(
+                RescaleSlope=slope, RescaleIntercept=intercept, RescaleType="HU"
+            )
+            groups.CTImageFrameTypeSequence = _item(FrameType=["ORIGINAL", "PRIMARY", "VOLUME", "NONE"])
+            groups.FrameContentSequence = _item(DimensionIndexValues=[number + 1])
+            per_frame.append(groups)
+        shared = Dataset()
+        shared.PixelMeasuresSequence = _item(PixelSpacing=[2.0, 2.0], SliceThickness=5.0)
+        shared.PlaneOrientationSequence = _item(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])
+        _set(
+            dataset,
+            {
+                "SOPClassUID": EnhancedCTImageStorage,
+                "SOPInstanceUID": "1.2.3.9",
+                "Modality": "CT",
+                "ImageType": ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"],
+                "PatientID": "one",
+                "PatientName": "",
+                "PatientBirthDate": "",
+                "PatientSex": "",
+                "StudyInstanceUID": "1.2.3.1",
+                "SeriesInstanceUID": "1.2.3.2",
+                "FrameOfReferenceUID": "1.2.3.3",
+                "NumberOfFrames": len(frames_hu),
+                "Rows": frames_hu.shape[1],
+                "Columns": frames_hu.shape[2],
+                "SamplesPerPixel": 1,
+                "PhotometricInterpretation": "MONOCHROME2",
+                "BitsAllocated": 16,
+                "BitsStored": 16,
+                "HighBit": 15,
+                "PixelRepresentation": 1,
+                "SharedFunctionalGroupsSequence": [shared],
+                "PerFrameFunctionalGroupsSequence": per_frame,
+                "PixelData": np.stack(stored).tobytes(),
+            },
+        )
+        _set(dataset, tags)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        dataset.save_as(path, enforce_file_format=True)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def modify() -> Callable[..., Path]:
+    """Copy a DICOM file with other tags: ``modify(source, target, **tags)``; None leaves a tag out."""
+
+    def copy(source: Path, target: Path, **tags: Any) -> Path:
+        dataset = pydicom.dcmread(source)
+        _set(dataset, tags)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        dataset.save_as(target)
+        return target
+
+    return copy
+
+
+@pytest.fixture
+def phantom() -> np.ndarray:
+    """The phantom in displayed orientation [HU]."""
+    return phantom_hu()
+
+
+@pytest.fixture(scope="session")
+def packages() -> Path:
+    """The public CT of ``ctmar acquire``; tests that need it skip until it has been fetched once."""
+    repository = Path(__file__).resolve().parents[2]
+    folder = Path(os.environ.get("EQUIPROJ_PACKAGES", repository / "resources" / "packages"))
+    if not (folder / "sources.json").is_file():
+        pytest.skip(f"public CT not found at {folder}; run: ctmar acquire {folder}")
+    return folder

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from ctmar.config import Ingest
+from ctmar.datasets.quality import body_fraction, border_fraction, check_hounsfield, check_on_grid, check_slice
+from ctmar.store.quarantine import Refused
+
+
+def test_a_phantom_passes(phantom):
+    check_hounsfield(phantom)
+    check_slice(phantom, Ingest())
+    check_on_grid(phantom, Ingest())
+
+
+def test_fractions_of_an_ellipse(phantom):
+    assert body_fraction(phantom) == pytest.approx(np.pi * 0.8 * 0.6 / 4, abs=0.02)
+    assert border_fraction(phantom) == 0
+    assert border_fraction(np.zeros((8, 8))) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda hu: hu * np.nan, "not finite"),
+        (lambda hu: hu + 1024, "no air"),  # a forgotten intercept
+        (lambda hu: 2 * (hu + 1024) - 1024, "median of the body"),  # a doubled slope
+        (lambda hu: (hu + 1000) / 1000, "no air"),  # normalised
+    ],
+)
+def test_a_wrong_rescale_is_noticed(phantom, change, expected):
+    with pytest.raises(Refused, match=expected):
+        check_hounsfield(change(phantom))
+
+
+def test_half_a_slope_leaves_nothing_that_counts_as_body(phantom):
+    with pytest.raises(Refused, match="empty"):
+        check_on_grid(0.45 * (phantom + 1024) - 1024, Ingest())
+
+
+def test_the_limit_of_metal_is_exact(phantom):
+    phantom.ravel()[:20] = 2501
+    check_slice(phantom, Ingest())
+    phantom.ravel()[20] = 2501
+    with pytest.raises(Refused, match="more than 20 pixels above 2500 HU"):
+        check_slice(phantom, Ingest())
+    check_slice(phantom, Ingest(maximum_metal_pixels=21))
+    check_slice(phantom, Ingest(metal_hu=2600))
+
+
+def test_a_field_of_view_inside_the_body_is_truncated(phantom):
+    with pytest.raises(Refused, match="truncated"):
+        check_slice(phantom[20:44, 20:44], Ingest())
+    check_slice(phantom[20:44, 20:44], Ingest(maximum_border_fraction=1))
+
+
+def test_air_alone_is_empty():
+    with pytest.raises(Refused, match="empty"):
+        check_on_grid(np.full((16, 16), -1000.0), Ingest())

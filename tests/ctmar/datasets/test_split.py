@@ -1,0 +1,84 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ctmar.config import Split
+from ctmar.datasets.split import read_split, split_patients, write_split
+from ctmar.errors import InputError
+
+patients = st.dictionaries(st.text("abcdefgh", min_size=1, max_size=4), st.integers(1, 500), min_size=3, max_size=40)
+
+
+@given(patients, st.integers(0, 99))
+@settings(max_examples=100, deadline=None)
+def test_every_patient_is_in_exactly_one_subset_and_none_is_empty(n_slices, seed):
+    split = split_patients(n_slices, Split(seed=seed))
+    assert set(split) == set(n_slices)
+    assert set(split.values()) == {"train", "validation", "test"}
+
+
+@given(patients, st.integers(0, 99))
+@settings(max_examples=50, deadline=None)
+def test_the_order_of_the_input_does_not_matter(n_slices, seed):
+    turned = dict(reversed(n_slices.items()))
+    assert split_patients(n_slices, Split(seed=seed)) == split_patients(turned, Split(seed=seed))
+
+
+def test_shares_of_slices_come_near_the_fractions():
+    n_slices = {f"p{i:03d}": 20 + i % 30 for i in range(100)}
+    split = split_patients(n_slices, Split(fractions={"train": 0.7, "validation": 0.1, "test": 0.2}))
+    total = sum(n_slices.values())
+    for subset, fraction in {"train": 0.7, "validation": 0.1, "test": 0.2}.items():
+        share = sum(n for name, n in n_slices.items() if split[name] == subset) / total
+        assert share == pytest.approx(fraction, abs=0.02)
+
+
+def test_the_seed_deals_equal_patients_differently():
+    n_slices = {f"p{i}": 10 for i in range(20)}
+    assert split_patients(n_slices, Split(seed=0)) != split_patients(n_slices, Split(seed=1))
+
+
+def test_assigned_patients_go_where_they_are_told():
+    n_slices = {"a": 100, "b": 1, "c": 1, "d": 1}
+    split = split_patients(n_slices, Split(assignment={"a": "test", "b": "train", "c": "validation"}))
+    assert (split["a"], split["b"], split["c"]) == ("test", "train", "validation")
+
+
+def test_a_subset_without_a_share_stays_empty():
+    split = split_patients({"a": 1, "b": 1}, Split(fractions={"train": 0.5, "validation": 0, "test": 0.5}))
+    assert set(split.values()) == {"train", "test"}
+
+
+def test_too_few_patients_names_how_many_are_needed():
+    with pytest.raises(InputError, match=r"at least 3 patients are needed .* found 2") as error:
+        split_patients({"a": 5, "b": 5}, Split())
+    assert "\n" not in str(error.value)
+
+
+def test_assignments_that_leave_a_subset_empty():
+    with pytest.raises(InputError, match="too few patients: test would be empty"):
+        split_patients({"a": 5, "b": 5, "c": 5}, Split(assignment={"a": "train", "b": "train", "c": "validation"}))
+
+
+def test_an_unknown_patient_is_named_with_the_known_ones():
+    with pytest.raises(InputError, match=r"split\.assignment: patient 'z' not found; patients with slices: a, b, c"):
+        split_patients({"a": 1, "b": 1, "c": 1}, Split(assignment={"z": "train"}))
+
+
+def test_a_split_survives_its_file(tmp_path):
+    split = split_patients({"a": 3, "b": 2, "c": 1}, Split())
+    write_split(tmp_path / "split.csv", split, {"a": 3, "b": 2, "c": 1})
+    assert read_split(tmp_path / "split.csv") == split
+    assert (tmp_path / "split.csv").read_text().splitlines()[0] == "patient,subset,n_slices"
+
+
+def test_a_patient_in_two_subsets_is_refused(tmp_path):
+    (tmp_path / "split.csv").write_text("patient,subset,n_slices\na,train,1\na,test,1\n")
+    with pytest.raises(InputError, match="patient 'a' stands in two rows"):
+        read_split(tmp_path / "split.csv")
+
+
+def test_an_unknown_subset_is_refused(tmp_path):
+    (tmp_path / "split.csv").write_text("patient,subset,n_slices\na,training,1\n")
+    with pytest.raises(InputError, match="found 'training'"):
+        read_split(tmp_path / "split.csv")

@@ -1,0 +1,50 @@
+import pytest
+
+from ctmar.errors import InputError
+from ctmar.store.pseudonyms import pseudonym
+from ctmar.store.quarantine import Quarantined, Refused, summarise, write_quarantine
+from ctmar.store.tables import read_rows, write_rows
+
+
+def test_rows_survive_commas_quotes_and_new_lines(tmp_path):
+    rows = [{"a": 'x, "y"', "b": "two\nlines"}, {"a": "ü", "b": ""}]
+    write_rows(tmp_path / "t.csv", ["a", "b"], rows)
+    assert read_rows(tmp_path / "t.csv", ["a", "b"]) == rows
+
+
+def test_a_missing_column_is_named(tmp_path):
+    write_rows(tmp_path / "t.csv", ["a"], [{"a": "1"}])
+    with pytest.raises(InputError, match="missing b"):
+        read_rows(tmp_path / "t.csv", ["a", "b"])
+
+
+def test_a_missing_table_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"t\.csv: table not found"):
+        read_rows(tmp_path / "t.csv", ["a"])
+
+
+def test_an_unknown_key_leaves_no_file(tmp_path):
+    with pytest.raises(ValueError, match="fields not in"):
+        write_rows(tmp_path / "t.csv", ["a"], [{"a": 1, "b": 2}])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_summary_counts_the_commonest_reasons(tmp_path):
+    rows = [Quarantined("f", reason, "r") for reason in "aaabbcd"]
+    assert summarise(rows, n_reasons=2) == "3 × a; 2 × b; 2 × other reasons"
+    write_quarantine(tmp_path / "q.csv", rows)
+    assert len(read_rows(tmp_path / "q.csv", ["file", "reason", "remedy"])) == 7
+
+
+def test_a_refusal_survives_the_way_between_processes():
+    import pickle
+
+    back = pickle.loads(pickle.dumps(Refused("why", "what to do")))
+    assert (back.reason, back.remedy) == ("why", "what to do")
+
+
+def test_pseudonyms_depend_on_identity_kind_and_salt():
+    names = {pseudonym(kind, identity, salt) for kind in "pf" for identity in "ab" for salt in "st"}
+    assert len(names) == 8
+    # frozen: a patient must keep the name over versions, or studies could not be compared
+    assert pseudonym("p", "id one", "equiproj") == "p-e6efb20d"
