@@ -1,0 +1,1 @@
+"""Measurements on test pairs, intervals, and the paper's claims."""

@@ -10,7 +10,7 @@ from scipy.ndimage import correlate1d
 
 from ctmar.errors import InputError
 from ctmar.models.scaling import RANGE_PER_CM
-from ctmar.units import attenuation_to_hu
+from ctmar.units import WATER_PER_CM
 
 Image = NDArray[np.float32] | NDArray[np.float64]
 Metal = NDArray[np.uint8] | NDArray[np.bool_]
@@ -102,7 +102,7 @@ def rmse_hu(prediction: Image, truth: Image, metal: Metal) -> float:
     if not outside.any():
         raise InputError("RMSE: expected pixels outside metal, found none")
     p, t = (np.asarray(image, np.float64)[outside] for image in (prediction, truth))
-    return float(np.sqrt(np.mean((attenuation_to_hu(p) - attenuation_to_hu(t)) ** 2)))
+    return 1000 / WATER_PER_CM * float(np.sqrt(np.mean((p - t) ** 2)))
 
 
 def _fixed_scale(prediction: Image, truth: Image, metal: Metal) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,6 +1,7 @@
 """One trained run on every test pair: image quality, speed, and how far it is from equivariant."""
 
 import json
+import pickle
 import statistics
 import time
 from pathlib import Path
@@ -8,19 +9,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from equiproj import equivariance_report, measured_defect
-from equiproj.groups import CyclicGroup
 from torch import Tensor, nn
 
 from ctmar.config import Evaluation, Network, Run
 from ctmar.errors import InputError
 from ctmar.evaluation.slices import METRICS, PAIR_COLUMNS, Images, measure_pairs, write_examples
-from ctmar.models import build_network
-from ctmar.models.build import layer_types
+from ctmar.models import build_network, layer_types
 from ctmar.models.scaling import network_input, to_per_cm
 from ctmar.store.atomic import atomic_path
 from ctmar.store.pairs import Pair, PairFile
 from ctmar.store.tables import write_rows
+from equiproj import equivariance_report, measured_defect
+from equiproj.groups import CyclicGroup
 
 
 def evaluate_run(
@@ -96,16 +96,33 @@ def load_network(weights: Path, description: dict[str, Any]) -> nn.Module:
         InputError: the weights are missing, unreadable, or of another network.
     """
     network = Network(**description["network"])
-    module = build_network(
-        network.architecture, **{"group_order": description["group_order"], **network.settings}
-    )
+    module = build_network(network.architecture, **{"group_order": description["group_order"], **network.settings})
     try:
         module.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     except FileNotFoundError:
         raise InputError(f"{weights}: weights not found; train the run first") from None
-    except Exception as error:  # torch raises many kinds for a file that is not a state dictionary
-        raise InputError(f"{weights}: not weights of network {network.architecture}: {str(error).splitlines()[0]}") from None
-    return module.eval().to(memory_format=torch.channels_last)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, TypeError, AttributeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{weights}: expected weights of network {network.architecture} ({reason})") from None
+    return module.eval()
+
+
+def non_equivariance(network: nn.Module, group: CyclicGroup) -> dict[str, Any]:
+    """‖W − PW‖_F / ‖W‖_F of all typed layers together, and of each."""
+    report = equivariance_report(network, group, layers=layer_types(network, group))
+    return {
+        "relative_non_equivariance": report.total_ratio,
+        "layers": [row._asdict() for row in report.rows],
+    }
+
+
+def defect(network: nn.Module, group: CyclicGroup, pairs_test: Path, n_pairs: int) -> dict[str, float]:
+    """‖f(g·x) − g·f(x)‖ / ‖f(x)‖ over ``n_pairs`` pairs evenly spaced through the file: mean and maximum over g."""
+    with PairFile(pairs_test) as file:
+        chosen = np.linspace(0, file.n_pairs - 1, min(n_pairs, file.n_pairs)).round().astype(int)
+        batch = torch.cat([pair_input(file.read_pair(int(index))) for index in chosen])
+    measured = measured_defect(network, batch, group)
+    return {"defect_mean": measured.mean, "defect_max": measured.maximum, "defect_pairs": len(chosen)}
 
 
 def pair_input(pair: Pair) -> Tensor:

@@ -1,5 +1,5 @@
 """Networks that correct metal artefacts in CT images."""
 
-from ctmar.models.build import build_network
+from ctmar.models.build import build_network, layer_types
 
-__all__ = ["build_network"]
+__all__ = ["build_network", "layer_types"]

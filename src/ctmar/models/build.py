@@ -4,12 +4,12 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
-from equiproj.groups import FiniteGroup
-from equiproj.representations import Representation
 from torch import Tensor, nn
 
 from ctmar.errors import InputError
 from ctmar.models.dncnn import DnCNN
+from equiproj.groups import FiniteGroup
+from equiproj.representations import Representation
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {"dncnn": DnCNN}
 
@@ -17,7 +17,9 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {"dncnn": DnCNN}
 class CorrectionNetwork(Protocol):
     """What training and evaluation ask of a network, beyond being a module."""
 
-    def __call__(self, images: Tensor) -> Tensor: ...
+    def __call__(self, images: Tensor) -> Tensor:
+        """Correct a batch of images."""
+        ...
 
     def layer_types(self, group: FiniteGroup) -> dict[str, tuple[Representation, Representation]]:
         """Representation of the input and output channels of every regularised layer, by its name."""

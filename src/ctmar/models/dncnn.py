@@ -1,10 +1,10 @@
 """A small residual network of plain convolutions (DnCNN-like), the network of the default study."""
 
-from equiproj.groups import FiniteGroup
-from equiproj.representations import Representation, regular, trivial
 from torch import Tensor, nn
 
 from ctmar.errors import InputError
+from equiproj.groups import FiniteGroup
+from equiproj.representations import Representation, regular, trivial
 
 N_INPUT_IMAGES = 3  # ma_CT, LI_CT, mask
 
@@ -50,23 +50,23 @@ class DnCNN(nn.Module):
     ) -> None:
         super().__init__()
         if depth < 2 or fields < 1 or group_order < 1:
-            raise InputError(
-                f"network dncnn: expected depth ≥ 2, fields ≥ 1, group_order ≥ 1, found {depth}, {fields}, {group_order}"
-            )
+            found = f"{depth}, {fields}, {group_order}"
+            raise InputError(f"network dncnn: expected depth ≥ 2, fields ≥ 1, group_order ≥ 1, found {found}")
         dilations = [1] * depth if dilations is None else list(dilations)
         if len(dilations) != depth or min(dilations) < 1:
             raise InputError(f"network dncnn: expected {depth} dilations ≥ 1, found {dilations}")
-        hidden = fields * group_order
-        widths = [N_INPUT_IMAGES, *[hidden] * (depth - 1), 1]
-        self.layers = nn.ModuleList(
+        self.n_hidden = fields * group_order
+        widths = [N_INPUT_IMAGES, *[self.n_hidden] * (depth - 1), 1]
+        layers = [
             nn.Conv2d(n_in, n_out, kernel_size=3, padding=dilation, dilation=dilation)
-            for n_in, n_out, dilation in zip(widths, widths[1:], dilations, strict=False)
-        )
-        for layer in self.layers:
+            for n_in, n_out, dilation in zip(widths[:-1], widths[1:], dilations, strict=True)
+        ]
+        for layer in layers:
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # a convolution made above has a bias
         # the untrained network is LI itself, so training starts from the baseline
-        nn.init.zeros_(self.layers[-1].weight)
+        nn.init.zeros_(layers[-1].weight)
+        self.layers = nn.ModuleList(layers)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return LI_CT plus the learned correction."""
@@ -81,11 +81,11 @@ class DnCNN(nn.Module):
         Raises:
             InputError: the hidden channels are not a whole number of regular representations of ``group``.
         """
-        hidden_channels = self.layers[0].out_channels
-        if hidden_channels % group.order:
+        if self.n_hidden % group.order:
             raise InputError(
-                f"network dncnn: {hidden_channels} hidden channels are not a multiple of the group order {group.order}"
+                f"network dncnn: expected hidden channels in multiples of the group order {group.order},"
+                f" found {self.n_hidden}"
             )
-        hidden = (hidden_channels // group.order) * regular(group)
+        hidden = (self.n_hidden // group.order) * regular(group)
         types = [N_INPUT_IMAGES * trivial(group), *[hidden] * (len(self.layers) - 1), trivial(group)]
         return {f"layers.{i}": (types[i], types[i + 1]) for i in range(len(self.layers))}

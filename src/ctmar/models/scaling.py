@@ -22,9 +22,7 @@ def to_network_scale(attenuation_per_cm: Tensor) -> Tensor:
     return attenuation_per_cm.clamp(0, RANGE_PER_CM) / RANGE_PER_CM
 
 
-def network_input(
-    ma_CT: NDArray[np.float32], LI_CT: NDArray[np.float32], mask: NDArray[np.uint8]
-) -> Tensor:
+def network_input(ma_CT: NDArray[np.float32], LI_CT: NDArray[np.float32], mask: NDArray[np.uint8]) -> Tensor:
     """Stack what a network sees.
 
     Args:

@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from equiproj.groups import CyclicGroup
+from torch import nn
 
 from ctmar.config import Network, Run, Training
+from ctmar.models import layer_types
 from ctmar.store.provenance import code_digest, package_versions, sha256_of
+from equiproj import equivariance_report
+from equiproj.groups import CyclicGroup
 
 CODE = ("equiproj", "ctmar.models", "ctmar.training", "ctmar.store")
 
@@ -37,3 +40,10 @@ def describe_run(
             "processor": torch.backends.cpu.get_cpu_capability(),
         },
     }
+
+
+def layer_table(network: nn.Module, group_order: int) -> list[dict[str, Any]]:
+    """‖P(W)‖_F, ‖W − P(W)‖_F and their ratio for every typed layer."""
+    group = CyclicGroup(group_order)
+    report = equivariance_report(network, group, layers=layer_types(network, group))
+    return [row._asdict() for row in report.rows]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -18,7 +18,14 @@ from ctmar.store.atomic import atomic_path
 from ctmar.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ctmar.training.description import describe_run, layer_table
 from ctmar.training.patches import Batch, PatchSampler, validation_batches
-from ctmar.training.step import TrainingState, learning_rate, masked_mean_square, set_learning_rate, start, training_step
+from ctmar.training.step import (
+    TrainingState,
+    learning_rate,
+    masked_mean_square,
+    set_learning_rate,
+    start,
+    training_step,
+)
 
 Progress = Callable[[int, int, str], None]
 
@@ -40,7 +47,7 @@ def train(
     network: Network,
     training: Training,
     group_order: int,
-    power: int,
+    power: Literal[1, 2],
     files: TrainingFiles,
     progress: Progress = lambda done, total, text: None,
 ) -> None:

@@ -25,10 +25,14 @@ class Batch:
     target: Tensor
     outside_metal: Tensor
 
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The three tensors in the order of the fields."""
+        return self.inputs, self.target, self.outside_metal
+
     def to(self, device: torch.device) -> "Batch":
         """The same batch on ``device``, channels last, the layout in which convolutions are fastest."""
-        tensors = (self.inputs, self.target, self.outside_metal)
-        return Batch(*(tensor.to(device, memory_format=torch.channels_last) for tensor in tensors))
+        return Batch(*(tensor.to(device, memory_format=torch.channels_last) for tensor in self.tensors))
 
 
 def collate(pairs: Sequence[Pair]) -> Batch:
@@ -58,9 +62,8 @@ class PatchSampler:
         if self._file.n_pairs == 0:
             raise InputError(f"{path}: expected at least one pair to train on, found none")
         if self._file.image_size < patch_size:
-            raise InputError(
-                f"training.patch_size: expected at most the image size {self._file.image_size} of {path}, found {patch_size}"
-            )
+            size = self._file.image_size
+            raise InputError(f"training.patch_size: expected at most {size}, the images of {path}, found {patch_size}")
         self._batch_size, self._patch_size, self._seed = batch_size, patch_size, seed
         self._orders: dict[int, list[int]] = {}
         self._cache: dict[int, Pair] = {}

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +37,7 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def start(run: Run, network: Network, training: Training, group_order: int, power: int) -> TrainingState:
+def start(run: Run, network: Network, training: Training, group_order: int, power: Literal[1, 2]) -> TrainingState:
     """A run before its first step; the initial weights depend on the network and the seed, not on the method.
 
     Raises:
@@ -47,7 +47,7 @@ def start(run: Run, network: Network, training: Training, group_order: int, powe
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(run.seed, "initialisation"))
         module = build_network(network.architecture, **{"group_order": group_order, **network.settings})
-    module = module.to(device, memory_format=torch.channels_last)
+    module = module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     method = attach_method(module, run, group_order, power)
     optimiser = torch.optim.Adam(module.parameters(), lr=training.learning_rate, betas=training.betas, fused=True)
     return TrainingState(module, method, optimiser)
@@ -59,7 +59,8 @@ def training_step(state: TrainingState, batch: Batch, step: int) -> tuple[float,
     Raises:
         InputError: the loss is not finite; the weights stay those before the step.
     """
-    batch = state.method.batch(batch, step)
+    # turned copies are laid out row by row: bring them back to channels last
+    batch = state.method.batch(batch, step).to(batch.inputs.device)
     state.optimiser.zero_grad()
     task_loss = masked_mean_square(state.network(batch.inputs), batch)
     penalty = state.method.penalty()
