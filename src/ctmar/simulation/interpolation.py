@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctmar.errors import InputError
+from ctmar.simulation.projector import compiled
 
 
 def trace_edges(trace: NDArray[Any]) -> NDArray[np.bool_]:
@@ -48,11 +49,25 @@ def interpolate_linearly(sinogram: NDArray[Any], trace: NDArray[Any]) -> NDArray
     metal = np.asarray(trace, dtype=bool)
     if metal.shape != sinogram.shape:
         raise InputError(f"metal trace: expected the shape of the sinogram {sinogram.shape}, found {metal.shape}")
+    covered = np.flatnonzero(metal.all(axis=1))
+    if covered.size:
+        raise InputError(f"metal trace: view {covered[0]} is covered whole, nothing to interpolate from")
     out = sinogram.astype(np.float32)
-    bins = np.arange(out.shape[1])
-    for view in np.flatnonzero(metal.any(axis=1)):
-        known = ~metal[view]
-        if not known.any():
-            raise InputError(f"metal trace: view {view} is covered whole, nothing to interpolate from")
-        out[view, ~known] = np.interp(bins[~known], bins[known], out[view, known])
+    _interpolate(out, metal)
     return out
+
+
+@compiled
+def _interpolate(sinogram, metal):  # type: ignore[no-untyped-def]
+    n_views, n_bins = metal.shape
+    for view in range(n_views):
+        left = -1
+        for right in range(n_bins + 1):
+            if right < n_bins and metal[view, right]:
+                continue
+            # bins left + 1 to right - 1 are metal; beyond the detector there is only one neighbour
+            before = sinogram[view, left if left >= 0 else right]
+            after = sinogram[view, right if right < n_bins else left]
+            for k in range(left + 1, right):
+                sinogram[view, k] = before + (after - before) * (k - left) / (right - left)
+            left = right

@@ -1,0 +1,28 @@
+"""Where simulated data come from: software, settings, physical tables, geometry."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from ctmar.config import Simulation
+from ctmar.simulation.materials import attenuation_source, metal
+from ctmar.simulation.scanner import Scanner
+from ctmar.simulation.spectrum import spectrum_source
+from ctmar.store.provenance import provenance_json
+
+PACKAGES = ("equiproj", "numpy", "scipy", "h5py", "numba")
+
+
+def describe(settings: Simulation, scanner: Scanner, checksums: Mapping[str, str]) -> dict[str, Any]:
+    """Return the provenance of what ``scanner`` simulates, as plain values."""
+    text = provenance_json(
+        settings.model_dump(mode="json"),
+        PACKAGES,
+        preset=scanner.preset.describe(),
+        geometry=asdict(scanner.geometry),
+        spectrum=spectrum_source(scanner.preset.tube),
+        attenuation={**attenuation_source(), "metal": asdict(metal(settings.metal))},
+        **checksums,
+    )
+    return json.loads(text)

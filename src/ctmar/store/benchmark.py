@@ -1,0 +1,46 @@
+"""HDF5 files in the field names of the SynDeepLesion benchmark: one slice, or one slice with one metal mask.
+
+``image``, ``poly_CT``, ``ma_CT``, ``LI_CT`` float32 (size, size) in 1/cm; ``poly_sinogram``, ``ma_sinogram``,
+``LI_sinogram`` float32 and ``metal_trace`` uint8 (n_views, n_bins).
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from ctmar.errors import InputError
+from ctmar.store.atomic import atomic_path
+
+
+def read_field(path: Path | str, name: str) -> NDArray[Any]:
+    """Read one field whole.
+
+    Raises:
+        InputError: the file is missing or no readable HDF5 file, or the field is missing or damaged.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: file not found")
+    try:
+        with h5py.File(path, "r") as file:
+            if not isinstance(file.get(name), h5py.Dataset):
+                raise InputError(f"{path}: expected a field '{name}', found {', '.join(file) or 'none'}")
+            return file[name][()]
+    except OSError as error:
+        raise InputError(f"{path}: not a readable HDF5 file ({' '.join(str(error).split())})") from None
+
+
+def write_fields(path: Path | str, fields: Mapping[str, NDArray[Any]], provenance: Mapping[str, Any]) -> None:
+    """Write fields under their names, images in 1/cm, with ``provenance`` as sorted JSON in the root attributes."""
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["provenance"] = json.dumps(provenance, sort_keys=True)
+        for name, array in fields.items():
+            kind = np.uint8 if array.dtype.kind in "bu" else np.float32
+            dataset = file.create_dataset(name, data=array, dtype=kind, compression="gzip", shuffle=True)
+            if name == "image" or name.endswith("_CT"):
+                dataset.attrs["units"] = "1/cm"
