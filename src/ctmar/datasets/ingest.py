@@ -3,6 +3,7 @@
 import hashlib
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,15 +12,18 @@ from typing import Any
 from ctmar.config import Ingest, Source
 from ctmar.datasets.catalogue import write_catalogue
 from ctmar.datasets.parallel import Progress, ordered_map, progress_on_stderr
-from ctmar.datasets.reading import Finished, Task, make_tasks, read_task
+from ctmar.datasets.quality import Limits
+from ctmar.datasets.reading import Finished, Recipe, Task, read_task
 from ctmar.datasets.sources import Findings, Stack, find_stacks
 from ctmar.errors import InputError
+from ctmar.nifti.volumes import Volume
 from ctmar.store.provenance import PACKAGES, provenance_json
 from ctmar.store.quarantine import Quarantined, Refused, summarise, write_quarantine
 from ctmar.store.slices import Slice, SliceWriter, open_slice_writer
 from ctmar.units import WATER_PER_CM
 
 READERS = ("pydicom", "highdicom", "nibabel", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pyjpegls")
+SLICES_PER_TASK = 8  # few enough to bound memory, enough to hide the cost of passing them between processes
 
 
 @dataclass(frozen=True)
@@ -106,10 +110,10 @@ def _write_all(
     """Write every chosen slice that passes; the digest of all files it came from."""
     chosen = choose_slices(findings.stacks, settings.maximum_slices_per_patient)
     stacks = {stack.slice_prefix: stack for stack in findings.stacks}
-    tasks = [task for stack in findings.stacks for task in make_tasks(stack, chosen[stack.slice_prefix])]
+    tasks = [task for stack in findings.stacks for task in _make_tasks(stack, chosen[stack.slice_prefix])]
     n_total, n_done = sum(map(len, chosen.values())), 0
     checksums = hashlib.sha256()
-    for task, finished in ordered_map(partial(read_task, settings=settings), tasks, threads):
+    for task, finished in ordered_map(partial(read_task, recipe=_recipe(settings)), tasks, threads):
         stack = stacks[task.prefix]
         for result in finished:
             checksums.update(result.sha256.encode())
@@ -145,6 +149,26 @@ def choose_slices(stacks: list[Stack], maximum: int) -> dict[str, list[int]]:
             prefix, index = slices[(2 * part + 1) * len(slices) // (2 * n_chosen)]
             chosen[prefix].append(index)
     return chosen
+
+
+def _make_tasks(stack: Stack, indices: list[int]) -> Iterator[Task]:
+    """Cut the chosen slices of a stack into tasks; a volume is one task, because it is read once."""
+    if isinstance(stack.content, Volume):
+        yield Task(stack.slice_prefix, tuple(indices), stack.content)
+        return
+    for start in range(0, len(indices), SLICES_PER_TASK):
+        chosen = tuple(indices[start : start + SLICES_PER_TASK])
+        yield Task(stack.slice_prefix, chosen, tuple(stack.content.images[index] for index in chosen))
+
+
+def _recipe(settings: Ingest) -> Recipe:
+    limits = Limits(
+        metal_hu=settings.metal_hu,
+        maximum_metal_pixels=settings.maximum_metal_pixels,
+        minimum_body_fraction=settings.minimum_body_fraction,
+        maximum_border_fraction=settings.maximum_border_fraction,
+    )
+    return Recipe(settings.image_size, settings.pixel_mm, limits)
 
 
 def _left_out(result: Finished, task: Task, file_name: str) -> Quarantined:

@@ -30,9 +30,8 @@ def ordered_map(
         for task in tasks:
             yield task, function(task)
         return
-    # a fresh process would spend seconds on imports; a fork starts at once, and nothing here runs threads before it
-    context = get_context("fork" if sys.platform == "linux" else "spawn")
-    with ProcessPoolExecutor(n_workers, mp_context=context) as executor:
+    # spawn: a fork would copy the locks of a running progress bar
+    with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as executor:
         waiting: deque[tuple[Task, Future[Result]]] = deque()
         try:
             for task in tasks:

@@ -1,13 +1,24 @@
 """Is a slice fit to be the ground truth of a simulation?"""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from ctmar.config import Ingest
 from ctmar.store.quarantine import Refused
 
 BODY_HU = -500.0  # half-way between air and water: skin, table and clothes are above, lung is below
 WATERY_HU = (-300.0, 500.0)  # the median of what is above BODY_HU: fat to contrast-filled tissue and bone
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of section ``ingest`` of the configuration (plain numbers: a worker process need not import the rest)."""
+
+    metal_hu: float
+    maximum_metal_pixels: int
+    minimum_body_fraction: float
+    maximum_border_fraction: float
 
 
 def body_fraction(image_hu: NDArray[np.floating]) -> float:
@@ -38,33 +49,33 @@ def check_hounsfield(image_hu: NDArray[np.floating]) -> None:
         raise Refused(f"implausible Hounsfield numbers: median of the body not in {low:g} to {high:g} HU", remedy)
 
 
-def check_slice(image_hu: NDArray[np.floating], settings: Ingest) -> None:
+def check_slice(image_hu: NDArray[np.floating], limits: Limits) -> None:
     """Refuse a slice, in its own pixels, that holds real metal or is cut off by the field of view.
 
     Raises:
         Refused: with the limit that was crossed and the key that moves it.
     """
-    n_metal = int(np.count_nonzero(image_hu > settings.metal_hu))
-    if n_metal > settings.maximum_metal_pixels:
+    n_metal = int(np.count_nonzero(image_hu > limits.metal_hu))
+    if n_metal > limits.maximum_metal_pixels:
         raise Refused(
-            f"real metal: more than {settings.maximum_metal_pixels} pixels above {settings.metal_hu:g} HU",
+            f"real metal: more than {limits.maximum_metal_pixels} pixels above {limits.metal_hu:g} HU",
             "none needed; raise ingest.maximum_metal_pixels or ingest.metal_hu to keep such slices",
         )
-    if border_fraction(image_hu) > settings.maximum_border_fraction:
+    if border_fraction(image_hu) > limits.maximum_border_fraction:
         raise Refused(
-            f"truncated: body along more than {settings.maximum_border_fraction:g} of the image border",
+            f"truncated: body along more than {limits.maximum_border_fraction:g} of the image border",
             "use a reconstruction with a larger field of view, or raise ingest.maximum_border_fraction",
         )
 
 
-def check_on_grid(image_hu: NDArray[np.floating], settings: Ingest) -> None:
+def check_on_grid(image_hu: NDArray[np.floating], limits: Limits) -> None:
     """Refuse a slice that shows too little of a body on the working grid.
 
     Raises:
-        Refused: the body covers less than ``settings.minimum_body_fraction``.
+        Refused: the body covers less than ``limits.minimum_body_fraction``.
     """
-    if body_fraction(image_hu) < settings.minimum_body_fraction:
+    if body_fraction(image_hu) < limits.minimum_body_fraction:
         raise Refused(
-            f"empty: body on less than {settings.minimum_body_fraction:g} of the working grid",
+            f"empty: body on less than {limits.minimum_body_fraction:g} of the working grid",
             "none needed; lower ingest.minimum_body_fraction or ingest.pixel_mm to keep such slices",
         )

@@ -11,17 +11,15 @@ from pathlib import Path
 from ctmar.config import Ingest, Source
 from ctmar.datasets.acquire import SOURCES_FILE
 from ctmar.datasets.parallel import Progress, ordered_map
+from ctmar.datasets.reading import Headers, read_headers
 from ctmar.dicom.headers import Image
-from ctmar.dicom.scan import read_images
 from ctmar.dicom.series import Series, group_series
 from ctmar.errors import InputError
-from ctmar.nifti.volumes import Volume, is_nifti, open_volume, patient_identity
+from ctmar.nifti.volumes import Volume, patient_identity
 from ctmar.store.pseudonyms import pseudonym
 from ctmar.store.quarantine import Quarantined, Refused
 
-Headers = list[Image] | Volume | Refused
 ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-OUTSIDE = Refused("a link that leaves the folder", "copy the file into the folder")
 DUPLICATE = Refused("duplicate: another image of the series lies at the same position", "none needed: one is kept")
 
 
@@ -155,7 +153,7 @@ def _read_all(
     folder: Path, files: list[tuple[Origin, Path]], settings: Ingest, n_workers: int, progress: Progress
 ) -> Iterator[Headers]:
     chunks = [[path for _, path in files[start : start + 32]] for start in range(0, len(files), 32)]
-    read = partial(_read_files, root=folder.resolve(), minimum_rows=settings.minimum_rows)
+    read = partial(read_headers, root=folder.resolve(), minimum_rows=settings.minimum_rows)
     # for a few hundred headers starting more processes takes longer than reading
     workers = n_workers if len(files) > 500 else 1
     n_done = 0
@@ -163,19 +161,6 @@ def _read_all(
         yield from results
         n_done += len(chunk)
         progress(n_done, len(files), "files read")
-
-
-def _read_files(paths: list[Path], root: Path, minimum_rows: int) -> list[Headers]:
-    return [_read_file(path, root, minimum_rows) for path in paths]
-
-
-def _read_file(path: Path, root: Path, minimum_rows: int) -> Headers:
-    if path.is_symlink() and not path.resolve().is_relative_to(root):
-        return OUTSIDE
-    try:
-        return open_volume(path, minimum_rows) if is_nifti(path) else read_images(path, minimum_rows)
-    except Refused as refusal:
-        return refusal
 
 
 def _stacks(

@@ -1,15 +1,18 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from ctmar.config import Ingest
-from ctmar.datasets.quality import body_fraction, border_fraction, check_hounsfield, check_on_grid, check_slice
+from ctmar.datasets.quality import Limits, body_fraction, border_fraction, check_hounsfield, check_on_grid, check_slice
 from ctmar.store.quarantine import Refused
+
+LIMITS = Limits(metal_hu=2500, maximum_metal_pixels=20, minimum_body_fraction=0.1, maximum_border_fraction=0.5)
 
 
 def test_a_phantom_passes(phantom):
     check_hounsfield(phantom)
-    check_slice(phantom, Ingest())
-    check_on_grid(phantom, Ingest())
+    check_slice(phantom, LIMITS)
+    check_on_grid(phantom, LIMITS)
 
 
 def test_fractions_of_an_ellipse(phantom):
@@ -34,25 +37,25 @@ def test_a_wrong_rescale_is_noticed(phantom, change, expected):
 
 def test_half_a_slope_leaves_nothing_that_counts_as_body(phantom):
     with pytest.raises(Refused, match="empty"):
-        check_on_grid(0.45 * (phantom + 1024) - 1024, Ingest())
+        check_on_grid(0.45 * (phantom + 1024) - 1024, LIMITS)
 
 
 def test_the_limit_of_metal_is_exact(phantom):
     phantom.ravel()[:20] = 2501
-    check_slice(phantom, Ingest())
+    check_slice(phantom, LIMITS)
     phantom.ravel()[20] = 2501
     with pytest.raises(Refused, match="more than 20 pixels above 2500 HU"):
-        check_slice(phantom, Ingest())
-    check_slice(phantom, Ingest(maximum_metal_pixels=21))
-    check_slice(phantom, Ingest(metal_hu=2600))
+        check_slice(phantom, LIMITS)
+    check_slice(phantom, replace(LIMITS, maximum_metal_pixels=21))
+    check_slice(phantom, replace(LIMITS, metal_hu=2600))
 
 
 def test_a_field_of_view_inside_the_body_is_truncated(phantom):
     with pytest.raises(Refused, match="truncated"):
-        check_slice(phantom[20:44, 20:44], Ingest())
-    check_slice(phantom[20:44, 20:44], Ingest(maximum_border_fraction=1))
+        check_slice(phantom[20:44, 20:44], LIMITS)
+    check_slice(phantom[20:44, 20:44], replace(LIMITS, maximum_border_fraction=1))
 
 
 def test_air_alone_is_empty():
     with pytest.raises(Refused, match="empty"):
-        check_on_grid(np.full((16, 16), -1000.0), Ingest())
+        check_on_grid(np.full((16, 16), -1000.0), LIMITS)
