@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from equiproj.groups import Group
+from equiproj.groups import FiniteGroup, Group
 from equiproj.groups.group import Element
 from equiproj.representations import Representation
 
@@ -60,10 +62,27 @@ def move_channels(
     """
     if features.ndim < 2 or features.shape[1] != rho.dim:
         raise ValueError(f"expected {rho.dim} channels for {rho}, found shape {tuple(features.shape)}")
-    destination = rho.permutation(element)
-    if destination is None:
+    position = rho.group.index(element) if isinstance(rho.group, FiniteGroup) else None
+    sources = None if position is None else source_channels(rho, position, features.device)
+    if sources is None:
         return torch.einsum("oi,bi...->bo...", rho(element).to(features), features)
-    return features[:, torch.from_numpy(np.argsort(destination)).to(features.device)]
+    return features[:, sources]
+
+
+@lru_cache(maxsize=4096)
+def source_channels(rho: Representation, position: int, device: torch.device) -> Tensor | None:
+    """Channel from which each channel is filled, or None where ρ does more than permute them.
+
+    Kept per device, so that a training step on an accelerator does not wait for a copy in every layer.
+
+    Example:
+        >>> from equiproj.groups import CyclicGroup
+        >>> from equiproj.representations import regular
+        >>> source_channels(regular(CyclicGroup(3)), 1, torch.device("cpu")).tolist()
+        [2, 0, 1]
+    """
+    destination = rho.permutation(rho.group.elements[position])  # type: ignore[attr-defined]  # finite groups only
+    return None if destination is None else torch.from_numpy(np.argsort(destination)).to(device)
 
 
 def move_pixels(features: Tensor, element: Element, group: Group, n_axes: int) -> Tensor:

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from equiproj.baselines.action import act, move_channels, move_pixels
-from equiproj.groups import CyclicGroup, DihedralGroup
-from equiproj.representations import grid, regular, trivial
+from equiproj.groups import SO2, SO3, CubeGroup, CyclicGroup, DihedralGroup
+from equiproj.representations import grid, irrep, regular, trivial
 
 
 @pytest.mark.parametrize("group", [CyclicGroup(1), CyclicGroup(2), CyclicGroup(4), DihedralGroup(4)], ids=repr)
@@ -14,6 +14,13 @@ def test_pixels_move_as_the_matrix_of_the_grid_representation(group, size):
         matrix = grid(group, (size, size))(g)
         expected = (images.flatten(2) @ matrix.T).reshape(images.shape)
         assert torch.equal(move_pixels(images, g, group, 2), expected)
+
+
+def test_voxels_move_as_the_matrix_of_the_grid_representation():
+    group, volume = CubeGroup(), torch.randn(1, 2, 3, 3, 3, dtype=torch.float64)
+    for g in group.elements:
+        expected = (volume.flatten(2) @ grid(group, (3, 3, 3))(g).T).reshape(volume.shape)
+        assert torch.equal(move_pixels(volume, g, group, 3), expected)
 
 
 @pytest.mark.parametrize("n_turns", [0, 1, 2, 3])
@@ -50,6 +57,14 @@ def test_acting_is_a_homomorphism(group):
         for b in group.elements:
             twice = act(act(features, b, group, rho), a, group, rho)
             assert torch.equal(twice, act(features, group.multiply(a, b), group, rho))
+
+
+@pytest.mark.parametrize("group", [CyclicGroup(5), SO2(), SO3()], ids=repr)
+def test_irreducible_features_are_multiplied_by_their_matrix(group):
+    rho = 2 * irrep(group, 1) + trivial(group)
+    (g,) = group.sample(1, torch.Generator().manual_seed(0))
+    features = torch.randn(3, rho.dim, dtype=torch.float64)
+    torch.testing.assert_close(move_channels(features, g, rho), features @ rho(g).T)
 
 
 def test_features_without_pixels_move_their_channels_only():

@@ -206,7 +206,7 @@ def test_oblong_images_and_odd_batches_are_refused():
 
 def test_published_regulariser_lowers_the_measured_mismatch_in_training():
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 3, padding=1))
+    network = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(8, 1, 3, padding=1))
     layers = {"0": (trivial(C4), 2 * regular(C4)), "2": (2 * regular(C4), trivial(C4))}
     eqreg, generator = EQReg(network, C4, layers), seeded(0)
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
