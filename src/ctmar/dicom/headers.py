@@ -13,6 +13,7 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from ctmar.store.quarantine import Refused
 
@@ -110,13 +111,14 @@ def read_header(path: Path) -> Dataset:
     """Parse the tags that matter, without pixel data and without guessing at files that are not DICOM.
 
     Raises:
-        Refused: not DICOM, or the header is damaged.
+        Refused: not DICOM, or unreadable.
     """
     try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=TAGS)
-        # values are converted on first access: do it here, where an error still means a damaged header
-        for element in header:
-            _ = element.value
+        meta = pydicom.filereader.read_file_meta_info(path)
+        if text(meta, "TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+            # inflating is unbounded: a few megabytes could ask for all memory
+            raise Refused("a deflated data set", "convert it to explicit VR little endian with a DICOM toolkit")
+        return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=TAGS)
     except InvalidDicomError:
         remedy = (
             "none needed if it is no image; else restore the preamble and file meta information with a DICOM toolkit"
@@ -124,9 +126,6 @@ def read_header(path: Path) -> Dataset:
         raise Refused("not a DICOM file: no preamble with 'DICM'", remedy) from None
     except OSError:
         raise Refused("the file cannot be read", "check the file's permissions and the disk") from None
-    except Exception as error:
-        raise Refused(f"damaged DICOM header ({type(error).__name__})", EXPORT_AGAIN) from None
-    return header
 
 
 def text(header: Dataset, keyword: str) -> str:

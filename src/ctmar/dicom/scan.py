@@ -39,13 +39,23 @@ def read_images(path: Path, minimum_rows: int) -> list[Image]:
     Raises:
         Refused: the file is no usable CT, with the reason.
     """
-    with silent():
-        header = read_header(path)
-        check_object(header)
-        shape = check_matrix(header, minimum_rows)
-        if sop_class(header) == ENHANCED_CT:
-            return [_frame(header, path, shape, frame, *groups) for frame, groups in enumerate(_frames(header))]
-        return [_classic(header, path, shape)]
+    try:
+        with silent():
+            return _read_images(path, minimum_rows)
+    except Refused:
+        raise
+    except Exception as error:
+        # values are converted when they are first used: a damaged one can raise nearly anything, anywhere
+        raise Refused(f"damaged DICOM header ({type(error).__name__})", EXPORT_AGAIN) from None
+
+
+def _read_images(path: Path, minimum_rows: int) -> list[Image]:
+    header = read_header(path)
+    check_object(header)
+    shape = check_matrix(header, minimum_rows)
+    if sop_class(header) == ENHANCED_CT:
+        return [_frame(header, path, shape, frame, *groups) for frame, groups in enumerate(_frames(header))]
+    return [_classic(header, path, shape)]
 
 
 def _classic(header: Dataset, path: Path, shape: tuple[int, int]) -> Image:

@@ -156,9 +156,12 @@ def test_a_file_cut_inside_its_header(write_ct, tmp_path):
         assert reason(path)
 
 
-def test_random_bytes_never_crash(write_ct, tmp_path):
+@pytest.mark.parametrize("enhanced", [False, True])
+def test_random_bytes_never_crash(write_ct, write_enhanced_ct, phantom, tmp_path, enhanced):
     """A hundred damaged headers: each is accepted or refused, nothing else happens."""
-    content = bytearray(write_ct(tmp_path / "a.dcm").read_bytes())
+    path = tmp_path / "a.dcm"
+    write_enhanced_ct(path, phantom[None], [(1, -1024)]) if enhanced else write_ct(path)
+    content = path.read_bytes()
     generator = np.random.default_rng(0)
     refused = 0
     for _ in range(100):
@@ -171,6 +174,15 @@ def test_random_bytes_never_crash(write_ct, tmp_path):
         except Refused:
             refused += 1
     assert refused > 50
+
+
+def test_a_deflated_data_set_is_refused_before_it_grows(write_ct, tmp_path):
+    path = write_ct(tmp_path / "a.dcm", image_hu=np.zeros((1024, 1024)))
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+    dataset.save_as(path)
+    assert path.stat().st_size < 10_000
+    assert reason(path) == "a deflated data set"
 
 
 def test_enhanced_ct_without_a_rescale(write_enhanced_ct, phantom, tmp_path):
