@@ -60,7 +60,9 @@ class FanBeam:
 def fan_beam(image_size: int, pixel_cm: float) -> FanBeam:
     """Scale the benchmark's scan to another grid: distances and detector follow the width of the image.
 
-    Views and bins are in proportion to ``image_size``, so size 416 with the benchmark's pixel is its geometry.
+    Views and bins are in proportion to ``image_size``, so size 416 with the benchmark's pixel is its geometry. The
+    number of views is a multiple of four, as the benchmark's is: then a quarter turn of the image is a shift of the
+    views, and the scan commutes with the group C4 exactly.
     """
     width_cm = image_size * pixel_cm
     n_bins = round(BENCHMARK_BINS * image_size / BENCHMARK_SIZE)
@@ -68,7 +70,7 @@ def fan_beam(image_size: int, pixel_cm: float) -> FanBeam:
     return FanBeam(
         image_size=image_size,
         pixel_cm=pixel_cm,
-        n_views=round(BENCHMARK_VIEWS * image_size / BENCHMARK_SIZE),
+        n_views=4 * round(BENCHMARK_VIEWS / 4 * image_size / BENCHMARK_SIZE),
         n_bins=n_bins,
         bin_cm=2 * math.sqrt(2) * width_cm / n_bins,
         source_cm=distance_cm,
@@ -83,7 +85,7 @@ def benchmark_geometry(image_size: int) -> FanBeam:
         >>> benchmark_geometry(416).sinogram_shape
         (640, 641)
         >>> benchmark_geometry(128).sinogram_shape
-        (197, 197)
+        (196, 197)
     """
     return fan_beam(image_size, BENCHMARK_SIZE * BENCHMARK_PIXEL_CM / image_size)
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ctmar.errors import InputError
-from ctmar.simulation.geometry import FanBeam, benchmark_geometry, physical_geometry
+from ctmar.simulation.geometry import BENCHMARK_SIZE, FanBeam, benchmark_geometry, physical_geometry
 from ctmar.simulation.reconstruction import Form
 from ctmar.simulation.spectrum import Tube
 
@@ -16,7 +16,8 @@ class Preset:
 
     Attributes:
         real_size: pixels have the size they have in the patient; else the field is that of SynDeepLesion, 15.4 cm.
-        edge_share: share of the metal path kept by the outermost bins of a metal trace (partial volume).
+        edge_loss: path that partial volume takes from the outermost bins of a metal trace, as a share of a bin of
+            the benchmark's detector; a wider bin of a smaller grid loses less of its path.
         partial_coverage: metal paths follow the fractional coverage of pixels; else the binary mask.
         titanium_factor: factor on the attenuation of pure titanium.
         form: form of the filtered back-projection.
@@ -24,7 +25,7 @@ class Preset:
     """
 
     real_size: bool
-    edge_share: float
+    edge_loss: float
     partial_coverage: bool
     titanium_factor: float
     form: Form
@@ -42,17 +43,26 @@ class Preset:
             raise InputError(f"preset 'physical': expected the pixel size in mm, a positive number, found {pixel_mm}")
         return physical_geometry(image_size, pixel_mm)
 
+    def edge_share(self, image_size: int) -> float:
+        """Share of the metal path that the outermost bins of a trace keep.
+
+        Examples:
+            >>> PRESETS["benchmark"].edge_share(416), PRESETS["benchmark"].edge_share(104)
+            (0.25, 0.8125)
+        """
+        return max(0.0, 1.0 - self.edge_loss * image_size / BENCHMARK_SIZE)
+
     def describe(self) -> dict[str, Any]:
         """Return the settings as plain values for the provenance of a file."""
         return asdict(self)
 
 
 PRESETS: Mapping[str, Preset] = {
-    # edge_share and titanium_factor are calibrated on the stored sinograms of SynDeepLesion
+    # edge_loss and titanium_factor are calibrated on the stored sinograms of SynDeepLesion
     "benchmark": Preset(
-        real_size=False, edge_share=0.25, partial_coverage=False, titanium_factor=1.016, form="benchmark"
+        real_size=False, edge_loss=0.75, partial_coverage=False, titanium_factor=1.016, form="benchmark"
     ),
-    "physical": Preset(real_size=True, edge_share=1.0, partial_coverage=True, titanium_factor=1.0, form="exact"),
+    "physical": Preset(real_size=True, edge_loss=0.0, partial_coverage=True, titanium_factor=1.0, form="exact"),
 }
 
 

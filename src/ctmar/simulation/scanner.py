@@ -86,15 +86,15 @@ def scan_metal(
 ) -> MetalScan:
     """Scan a slice with metal where ``mask`` is 1, and correct it by linear interpolation.
 
-    The metal is added to the tissue. The trace is every ray that meets the mask; where the preset follows partial
-    coverage the metal paths come from ``coverage`` (fractions, if given), so the rays that only graze the metal stay
-    outside the trace, as behind a real segmentation.
+    The metal is added to the tissue; the trace is every ray that meets it. Where the preset follows partial coverage,
+    metal lies where ``coverage`` (fractions, if given) says, else where the mask does.
     """
-    trace = project(scanner.geometry, mask) > 0
-    path_cm = project(scanner.geometry, mask if coverage is None or not scanner.preset.partial_coverage else coverage)
-    path_cm[trace_edges(trace)] *= scanner.preset.edge_share
-    passed, metal = paths.passed.copy(), path_cm > 0
-    passed[metal] = transmission(scanner.beam, paths.water[metal], paths.bone[metal], path_cm[metal])
+    metal = mask if coverage is None or not scanner.preset.partial_coverage else coverage
+    path_cm = project(scanner.geometry, metal)
+    trace = path_cm > 0
+    path_cm[trace_edges(trace)] *= scanner.preset.edge_share(len(mask))
+    passed = paths.passed.copy()
+    passed[trace] = transmission(scanner.beam, paths.water[trace], paths.bone[trace], path_cm[trace])
     sinogram = measure(scanner.beam, passed, scanner.photons, scanner.scatter, random)
     interpolated = interpolate_linearly(sinogram, trace)
     ma, li = filtered_back_projection(scanner.geometry, sinogram, interpolated, form=scanner.preset.form)
