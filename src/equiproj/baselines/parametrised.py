@@ -23,6 +23,18 @@ class Parametrised:
 
     Raises:
         ValueError: as :func:`~equiproj.baselines.layers.projected_tensors`; the module is then unchanged.
+
+    Example:
+        >>> from equiproj.baselines.strict import Projected
+        >>> from equiproj.groups import CyclicGroup
+        >>> from equiproj.representations import regular
+        >>> rho, layer = regular(CyclicGroup(2)), nn.Linear(2, 2)
+        >>> attached = Parametrised(layer, {"": (rho, rho)}, Projected)
+        >>> parametrize.is_parametrized(layer)
+        True
+        >>> attached.remove()
+        >>> parametrize.is_parametrized(layer)
+        False
     """
 
     def __init__(
