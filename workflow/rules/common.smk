@@ -1,5 +1,5 @@
-# What several rule files share: the validated configuration, the table of runs, and the two things
-# that must trigger a re-run but that Snakemake cannot see: settings and the source of our packages.
+# Shared by all files here: the validated configuration, the table of runs, and the two things that must
+# trigger a re-run but that Snakemake cannot see: settings and the source of our packages.
 import sys
 
 import pandas as pd
