@@ -1,0 +1,189 @@
+"""The image comparisons: which models are shown, and the panels of every example pair."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ctmar.config import Report
+from ctmar.errors import InputError
+from ctmar.reporting.images import data_address, error_image, outline_path, window_image
+from ctmar.reporting.labels import model_label, number
+from ctmar.reporting.results import IDENTITY, RunRecord, StudyResults, read_table
+from ctmar.units import attenuation_to_hu
+
+SHOWN_METHODS = ("plain", "augmentation", "eqreg", "projection")
+PAIR = ("slice_id", "mask_index")  # names a pair; the same in every file of examples and every table of slices
+PAIR_FACTS = ("metal_pixels", "pixel_mm")
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture of an example: its addresses, its metrics, and a text for those who cannot see it."""
+
+    name: str
+    picture: str
+    alt: str
+    error: str | None = None
+    error_alt: str = ""
+    psnr: str = ""
+    ssim: str = ""
+    rmse: str = ""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One test pair with a panel for the truth, the references and every model shown."""
+
+    title: str
+    n_metal: int
+    metal_mm2: float
+    size: int
+    outline: str
+    panels: list[Panel]
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes its pictures add to the page."""
+        return sum(len(panel.picture) + len(panel.error or "") for panel in self.panels)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The examples shown, and how many were left out for the size of the page."""
+
+    shown: list[Example]
+    n_left_out: int
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """The images (n, h, w) [1/cm] that a reference or a model made of the example pairs, and their metrics by pair."""
+
+    name: str
+    images: NDArray[np.floating]
+    metrics: pd.DataFrame
+
+
+def final_validation(curves: pd.DataFrame) -> pd.Series:
+    """Validation PSNR after the last epoch, mean over seeds, indexed by `IDENTITY` [dB]."""
+    last = curves[curves["epoch"] == curves.groupby([*IDENTITY, "seed"])["epoch"].transform("max")]
+    means: pd.Series = last.groupby(IDENTITY, sort=False)["validation_psnr"].mean()
+    return means
+
+
+def choose_models(curves: pd.DataFrame, network: str) -> list[tuple[object, ...]]:
+    """The models shown: for each method the setting with the highest validation PSNR (never the test PSNR)."""
+    validation = final_validation(curves)
+    chosen = []
+    for method in SHOWN_METHODS:
+        candidates = validation[
+            (validation.index.get_level_values("network") == network)
+            & (validation.index.get_level_values("method") == method)
+        ]
+        if len(candidates):
+            chosen.append(tuple(candidates.idxmax()))
+    return chosen
+
+
+def build_examples(results: StudyResults, network: str, settings: Report, max_bytes: int) -> Examples:
+    """Panels of the example pairs for one network, as many pairs as fit into ``max_bytes``.
+
+    Raises:
+        InputError: an examples file is missing or does not go with the references.
+    """
+    references = _load(results.references_folder, ("image", "ma_CT", "LI_CT", "mask", *PAIR, *PAIR_FACTS))
+    sources = _reference_images(results.references_folder, references)
+    for identity in choose_models(results.curves, network):
+        record = _first_seed(results.records, identity)
+        sources.append(_model_images(record, references))
+    examples: list[Example] = []
+    for index in range(len(references["mask"])):
+        example = _build_example(index, references, sources, settings)
+        if sum(built.n_bytes for built in examples) + example.n_bytes > max_bytes:
+            break
+        examples.append(example)
+    return Examples(examples, len(references["mask"]) - len(examples))
+
+
+def _reference_images(folder: Path, references: Arrays) -> list[ImageSource]:
+    metrics = read_table(folder / "slices.csv", "reference_slices")
+    return [
+        ImageSource(name, references[array], _by_pair(metrics[metrics["reference"] == name]))
+        for name, array in (("Input", "ma_CT"), ("LI", "LI_CT"))
+    ]
+
+
+def _model_images(record: RunRecord, references: Arrays) -> ImageSource:
+    predictions = _load(record.folder, ("prediction", *PAIR))
+    for name in PAIR:
+        if predictions[name].tolist() != references[name].tolist():
+            raise InputError(f"{record.folder}: the example pairs are not those of the references; evaluate again")
+    _, method, norm, lam_perp, lam_equi = record.identity
+    metrics = _by_pair(read_table(record.folder / "slices.csv", "slices"))
+    return ImageSource(model_label(method, norm, lam_perp, lam_equi), predictions["prediction"], metrics)
+
+
+def _build_example(
+    index: int, references: Arrays, sources: Sequence[ImageSource], settings: Report
+) -> Example:
+    mask = references["mask"][index]
+    truth_hu = attenuation_to_hu(references["image"][index])
+    pair = tuple(references[name][index].item() for name in PAIR)
+    title = f"slice {pair[0]}, mask {pair[1]}"
+    truth = data_address(window_image(truth_hu, settings.window_hu))
+    panels = [Panel("Ground truth", truth, f"Ground truth: CT image without metal, {title}")]
+    for source in sources:
+        image_hu = attenuation_to_hu(source.images[index])
+        panels.append(_panel(source.name, image_hu, truth_hu, mask, source.metrics.loc[pair], settings))
+    n_metal, pixel_mm = int(references["metal_pixels"][index]), float(references["pixel_mm"][index])
+    area_mm2 = n_metal * pixel_mm**2
+    return Example(title, n_metal, area_mm2, truth_hu.shape[0], outline_path(mask), panels)
+
+
+def _panel(
+    name: str,
+    image_hu: NDArray[np.floating],
+    truth_hu: NDArray[np.floating],
+    mask: NDArray[np.uint8],
+    metrics: pd.Series,
+    settings: Report,
+) -> Panel:
+    psnr, ssim, rmse = number(metrics["psnr_db"]), number(metrics["ssim"], 3), number(metrics["rmse_hu"], 0)
+    # metal does not count in any metric, so its error is not shown either
+    error_hu = np.where(mask != 0, 0.0, image_hu - truth_hu)
+    quality = f"PSNR {psnr} dB, SSIM {ssim}, RMSE {rmse} HU"
+    return Panel(
+        name=name,
+        picture=data_address(window_image(image_hu, settings.window_hu)),
+        alt=f"{name}: CT image, {quality}",
+        error=data_address(error_image(error_hu, settings.error_hu)),
+        error_alt=f"{name}: error against the ground truth, {quality}",
+        psnr=psnr,
+        ssim=ssim,
+        rmse=rmse,
+    )
+
+
+def _first_seed(records: Sequence[RunRecord], identity: tuple[object, ...]) -> RunRecord:
+    return min((record for record in records if record.identity == identity), key=lambda record: record.seed)
+
+
+def _by_pair(metrics: pd.DataFrame) -> pd.DataFrame:
+    return metrics.set_index(list(PAIR))
+
+
+def _load(folder: Path, names: tuple[str, ...]) -> Arrays:
+    path = folder / "examples.npz"
+    if not path.is_file():
+        raise InputError(f"{path}: example images not found; the report needs them")
+    with np.load(path, allow_pickle=False) as file:
+        missing = [name for name in names if name not in file]
+        if missing:
+            raise InputError(f"{path}: expected array(s) {', '.join(missing)}, found {', '.join(file.files)}")
+        return {name: file[name] for name in names}

@@ -1,0 +1,70 @@
+"""Where the report comes from: code, software, devices, seeds, checksums and the configuration, without secrets."""
+
+import subprocess
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from ctmar.config import Config
+from ctmar.reporting.results import StudyResults
+from ctmar.store.provenance import SECRET_SETTINGS, code_digest, package_versions
+
+PACKAGES = ("equiproj", "torch", "numpy", "pandas", "altair", "vl-convert-python", "jinja2")
+
+
+def provenance(results: StudyResults) -> dict[str, str]:
+    """What made the results, as pairs of a name and a text."""
+    recorded: dict[str, list[str]] = {}
+    for record in results.records:
+        for name, value in _flat(record.run["provenance"]).items():
+            recorded.setdefault(name, []).append(value)
+    devices = sorted({str(record.run["device"]) for record in results.records})
+    return {
+        "git commit": git_commit(),
+        "source of both packages, SHA-256": code_digest("equiproj", "ctmar"),
+        "software of this report": _listing(package_versions(PACKAGES)),
+        "devices of training": ", ".join(devices),
+        "seeds": ", ".join(str(seed) for seed in sorted(set(results.runs["seed"]))),
+        # runs of one study should agree; where they do not, the reader must see it
+        **{f"runs: {name}": "; ".join(dict.fromkeys(values)) for name, values in recorded.items()},
+    }
+
+
+def git_commit() -> str:
+    """Commit of the working tree that holds this package, and whether files differ from it."""
+    folder = str(resources.files("ctmar"))
+    command = ["git", "-C", folder, "describe", "--always", "--dirty= with local changes", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "not run from a git working tree"
+    return done.stdout.strip()
+
+
+def public_config(config: Config) -> str:
+    """The configuration as YAML, without the salt of the patient hash and without paths of the user's machine."""
+    values = config.model_dump(mode="json")
+    for section in values.values():
+        for key in SECRET_SETTINGS:
+            section.pop(key, None)
+    if values["source"]["folder"] is not None:
+        values["source"]["folder"] = "(a folder of the user)"
+    return str(yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100))
+
+
+def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for key, value in record.items():
+        name = f"{prefix}{key.replace('_', ' ')}"
+        if isinstance(value, dict) and all(isinstance(inner, str) for inner in value.values()):
+            flat[name] = _listing(value)
+        elif isinstance(value, dict):
+            flat |= _flat(value, f"{name}, ")
+        else:
+            flat[name] = str(value)
+    return flat
+
+
+def _listing(versions: dict[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())

@@ -1,0 +1,133 @@
+"use strict";
+
+// Charts: specifications lie beside their places as JSON; expressions are interpreted, so the page needs no eval
+async function drawCharts() {
+  for (const place of document.querySelectorAll(".vega")) {
+    const spec = JSON.parse(document.getElementById(place.dataset.spec).textContent);
+    const { view } = await vegaEmbed(place, spec, { mode: "vega-lite", renderer: "svg", ast: true, actions: false });
+    const save = place.closest("figure").querySelector(".save");
+    save.hidden = false;
+    save.addEventListener("click", async () => {
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(new Blob([await view.toSVG()], { type: "image/svg+xml" }));
+      link.download = `${place.dataset.spec}.svg`;
+      link.click();
+      URL.revokeObjectURL(link.href);
+    });
+  }
+}
+
+// Tables: sorting moves the rows of the models and leaves the references on top
+function makeSortable(table) {
+  const body = table.querySelector("tbody.models");
+  const original = [...body.rows];
+  const heads = [...table.tHead.rows[0].cells];
+  const text = (row, column) => row.cells[column].dataset.value ?? row.cells[column].textContent.trim();
+  heads.forEach((head, column) => {
+    head.querySelector("button")?.addEventListener("click", () => {
+      const next = { none: "descending", descending: "ascending", ascending: "none" }[head.ariaSort ?? "none"];
+      heads.forEach((other) => other.hasAttribute("aria-sort") && (other.ariaSort = "none"));
+      head.ariaSort = next;
+      const sign = next === "ascending" ? 1 : -1;
+      const sorted = next === "none" ? original : [...original].sort((one, other) => {
+        const [a, b] = [text(one, column), text(other, column)];
+        if (a === "" || b === "") return (a === "") - (b === ""); // missing values stay at the end
+        const order = Number(a) - Number(b);
+        return sign * (Number.isNaN(order) ? a.localeCompare(b) : order);
+      });
+      body.append(...sorted);
+    });
+  });
+}
+
+// Images: two panels of one example under a divider or blinking, taken from the pictures of the page
+function makeViewer(viewer) {
+  const examples = [...viewer.parentElement.querySelectorAll(".example")];
+  const [pickExample, pickA, pickB] = ["example", "a", "b"].map((name) => viewer.querySelector(`[name=${name}]`));
+  const stage = viewer.querySelector(".stage");
+  const under = stage.querySelector(".under");
+  const over = stage.querySelector(".over");
+  const blink = viewer.querySelector(".blink");
+  let timer = null;
+
+  const pictures = () => [...examples[pickExample.selectedIndex].querySelectorAll(".pic img")];
+
+  function fillChoices() {
+    for (const pick of [pickA, pickB]) {
+      for (const [kind, title] of [["ct", "CT image"], ["error", "Error map"]]) {
+        const group = document.createElement("optgroup");
+        group.label = title;
+        pictures().forEach((picture, index) => {
+          if (picture.dataset.kind === kind) group.append(new Option(picture.dataset.name, index));
+        });
+        pick.append(group);
+      }
+    }
+    pickA.selectedIndex = 1; // the input; on the other side the last CT image, the projection where there is one
+    pickB.value = pickB.querySelector("optgroup").lastElementChild.value;
+  }
+
+  function show() {
+    const chosen = [pictures()[pickA.value], pictures()[pickB.value]];
+    [under, over].forEach((image, side) => {
+      image.src = chosen[side].src;
+      image.alt = chosen[side].alt;
+    });
+    const kinds = { ct: "", error: ", error" };
+    stage.querySelector(".tag.a").textContent = `A: ${chosen[0].dataset.name}${kinds[chosen[0].dataset.kind]}`;
+    stage.querySelector(".tag.b").textContent = `B: ${chosen[1].dataset.name}${kinds[chosen[1].dataset.kind]}`;
+    viewer.querySelector(".reading").textContent = `A – ${chosen[0].alt}. B – ${chosen[1].alt}.`;
+    stage.querySelector(".outline")?.remove();
+    stage.append(chosen[0].parentElement.querySelector(".outline").cloneNode(true));
+  }
+
+  function toggleBlink() {
+    const blinking = timer === null;
+    if (blinking) {
+      timer = setInterval(() => stage.classList.toggle("second"), 600); // below three flashes a second
+    } else {
+      clearInterval(timer);
+      timer = null;
+    }
+    stage.classList.toggle("blinking", blinking);
+    blink.ariaPressed = String(blinking);
+  }
+
+  const divider = viewer.querySelector("[name=divider]");
+  const moveDivider = () => stage.style.setProperty("--split", `${divider.value}%`);
+  examples.forEach((example, index) => pickExample.append(new Option(example.dataset.title, index)));
+  fillChoices();
+  show();
+  moveDivider();
+  for (const pick of [pickExample, pickA, pickB]) pick.addEventListener("change", show);
+  divider.addEventListener("input", moveDivider);
+  blink.addEventListener("click", toggleBlink);
+  viewer.addEventListener("keydown", (event) => {
+    if (event.key.toLowerCase() === "b" && event.target.tagName !== "SELECT" && !event.ctrlKey && !event.metaKey) {
+      toggleBlink();
+    }
+  });
+  viewer.hidden = false;
+}
+
+// Contents: the entry of the section in view is marked
+function followContents() {
+  const links = new Map([...document.querySelectorAll("nav a")].map((link) => [link.hash.slice(1), link]));
+  const observer = new IntersectionObserver((entries) => {
+    for (const entry of entries.filter((seen) => seen.isIntersecting)) {
+      links.forEach((link) => link.removeAttribute("aria-current"));
+      links.get(entry.target.id).setAttribute("aria-current", "true");
+    }
+  }, { rootMargin: "-15% 0px -75% 0px" });
+  document.querySelectorAll("main > section").forEach((section) => observer.observe(section));
+}
+
+document.querySelectorAll("table.sortable").forEach(makeSortable);
+document.querySelectorAll(".viewer").forEach(makeViewer);
+document.querySelectorAll("[name=outline]").forEach((box) => box.addEventListener("change", () => {
+  document.body.classList.toggle("no-outline", !box.checked);
+  document.querySelectorAll("[name=outline]").forEach((other) => { other.checked = box.checked; });
+}));
+addEventListener("beforeprint", () => document.querySelectorAll("img").forEach((image) => { image.loading = "eager"; }));
+followContents();
+drawCharts();

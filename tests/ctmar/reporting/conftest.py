@@ -1,0 +1,302 @@
+"""A finished study in miniature: ellipses as CT, known errors as models, written in the formats of the workflow."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ctmar.config import Config, validate_section
+from ctmar.evaluation.metrics import psnr_fixed, rmse_hu, ssim_fixed
+from ctmar.evaluation.statistics import mean_interval, seed_interval
+from ctmar.reporting.results import ReportInputs
+from ctmar.units import hu_to_attenuation
+
+SIZE = 96
+SETTINGS = [  # method, norm, λ⊥, share of the artefact left, relative non-equivariance
+    ("plain", "none", 0.0, 0.30, 0.86),
+    ("augmentation", "none", 0.0, 0.29, 0.84),
+    ("eqreg", "none", 1e-3, 0.28, 0.41),
+    ("projection", "frobenius", 1e-4, 0.295, 0.71),
+    ("projection", "frobenius", 1e-3, 0.28, 0.33),
+    ("projection", "frobenius", 1e-2, 0.26, 0.052),
+    ("projection", "frobenius", 1e-1, 0.31, 0.0041),
+    ("projection", "spectral", 1e-2, 0.275, 0.12),
+    ("projection", "entrywise:1", 1e-2, 0.285, 0.021),
+    ("projection", "entrywise:inf", 1e-2, 0.34, 0.62),
+    ("projection", "mixed:2,1", 1e-2, 0.265, 0.047),
+]
+SEEDS = [0, 1, 2]
+PAIRS = [(f"{patient}/1/{k:04d}", mask) for patient in ("abdomen-petct", "head-693") for k in range(3) for mask in (0, 1)]
+EXAMPLES = [0, 5, 10]
+HOSTILE = '<script>alert("x")</script> & |pipe|'
+
+
+def phantom_hu(pair: int) -> np.ndarray:
+    """A body of ellipses whose organs move with the pair [HU]."""
+    y, x = np.mgrid[-1 : 1 : SIZE * 1j, -1 : 1 : SIZE * 1j]
+    image = np.full((SIZE, SIZE), -1000.0)
+    organs = [(0, 0, 0.85, 0.62, 20), (-0.35, -0.05, 0.34, 0.32, 60), (0.38, -0.12, 0.24, 0.26, 45), (0, 0.34, 0.13, 0.13, 700)]
+    organs += [(0.05, -0.3, 0.12, 0.1, -100), (0.33, 0.2, 0.13, 0.17, 180)]
+    for cx, cy, rx, ry, hu in organs:
+        shift = 0.02 * (pair % 5 - 2)
+        image[((x - cx - shift) / rx) ** 2 + ((y - cy) / ry) ** 2 < 1] = hu
+    return image
+
+
+def metal_mask(pair: int) -> np.ndarray:
+    """Two discs of metal that grow with the pair."""
+    y, x = np.mgrid[-1 : 1 : SIZE * 1j, -1 : 1 : SIZE * 1j]
+    radius = 0.03 + 0.008 * pair
+    return (((np.abs(x) - 0.3) ** 2 + (y - 0.1) ** 2) < radius**2).astype(np.uint8)
+
+
+def artefact_hu(pair: int) -> np.ndarray:
+    """Streaks between the discs, stronger for larger metal [HU]."""
+    y, x = np.mgrid[-1 : 1 : SIZE * 1j, -1 : 1 : SIZE * 1j]
+    angle = np.arctan2(y - 0.1, np.abs(x) - 0.3)
+    return 160 * (1 + 0.1 * pair) * np.cos(9 * angle) * np.exp(-2.5 * np.hypot(np.abs(x) - 0.3, y - 0.1))
+
+
+def measured(pair: int, image_hu: np.ndarray) -> dict[str, object]:
+    """A row of a per-slice table."""
+    slice_id, mask_index = PAIRS[pair]
+    images = (hu_to_attenuation(image_hu), hu_to_attenuation(phantom_hu(pair)), metal_mask(pair))
+    return {
+        "patient": slice_id.partition("/")[0],
+        "slice_id": slice_id,
+        "mask_index": mask_index,
+        "metal_pixels": int(metal_mask(pair).sum()),
+        "psnr_db": psnr_fixed(*images),
+        "ssim": ssim_fixed(*images),
+        "rmse_hu": rmse_hu(*images),
+    }
+
+
+def write_examples(path: Path, **images: list[np.ndarray]) -> None:
+    rows = [measured(pair, phantom_hu(pair) + 1) for pair in EXAMPLES]
+    names = {key: np.array([row[key] for row in rows]) for key in ("patient", "slice_id", "mask_index", "metal_pixels")}
+    stacks = {name: np.stack(stack) for name, stack in images.items()}
+    np.savez_compressed(path, allow_pickle=False, **stacks, **names, pixel_mm=np.full(len(EXAMPLES), 3.0))
+
+
+def write_references(folder: Path) -> pd.DataFrame:
+    folder.mkdir(parents=True)
+    images = {"Input": lambda pair: phantom_hu(pair) + artefact_hu(pair), "LI": lambda pair: phantom_hu(pair) + 0.5 * artefact_hu(pair)}
+    rows = [
+        {"reference": name} | measured(pair, make(pair)) for name, make in images.items() for pair in range(len(PAIRS))
+    ]
+    table = pd.DataFrame(rows)
+    table.to_csv(folder / "slices.csv", index=False)
+    write_examples(
+        folder / "examples.npz",
+        image=[hu_to_attenuation(phantom_hu(pair)) for pair in EXAMPLES],
+        ma_CT=[hu_to_attenuation(images["Input"](pair)) for pair in EXAMPLES],
+        LI_CT=[hu_to_attenuation(images["LI"](pair)) for pair in EXAMPLES],
+        mask=[metal_mask(pair) for pair in EXAMPLES],
+    )
+    return table
+
+
+def write_run(folder: Path, setting: tuple, seed: int) -> pd.DataFrame:
+    method, norm, lam_perp, left, non_equivariance = setting
+    folder.mkdir(parents=True)
+    generator = np.random.default_rng([seed, SETTINGS.index(setting)])
+
+    def predict(pair: int) -> np.ndarray:
+        noise = np.random.default_rng([seed, pair]).normal(0, 8, (SIZE, SIZE))
+        return phantom_hu(pair) + (left + 0.01 * generator.normal()) * artefact_hu(pair) + noise
+
+    predictions = [predict(pair) for pair in range(len(PAIRS))]
+    table = pd.DataFrame([measured(pair, image) for pair, image in enumerate(predictions)])
+    table.to_csv(folder / "slices.csv", index=False)
+    write_examples(folder / "examples.npz", prediction=[hu_to_attenuation(predictions[pair]) for pair in EXAMPLES])
+    run = {"network": "dncnn", "method": method, "norm": norm, "lam_perp": lam_perp, "lam_equi": 0.0, "seed": seed}
+    software = {"equiproj": "0.1.0", "torch": "2.13.0+cpu", "numpy": "2.3.0"}
+    description = {
+        "run": run,
+        "provenance": {"code_sha256": "ab" * 32, "pairs_train_sha256": "cd" * 32, "software": software},
+        "n_parameters": 31_440,
+        "device": "cpu",
+    }
+    (folder / "run.json").write_text(json.dumps(description))
+    model = {"relative_non_equivariance": non_equivariance * (1 + 0.03 * seed), "n_parameters": 31_440}
+    (folder / "model.json").write_text(json.dumps(model))
+    return table
+
+
+def curve_rows(identity: dict[str, object], left: float, seed: int) -> list[dict[str, object]]:
+    return [
+        identity
+        | {
+            "seed": seed,
+            "epoch": epoch,
+            "task_loss": 0.02 * left * np.exp(-0.4 * epoch) + 2e-4 * (1 + 0.1 * seed),
+            "penalty": 0.1 * np.exp(-0.3 * epoch),
+            "validation_psnr": 38 - 12 * left - 5 * np.exp(-0.5 * epoch) + 0.1 * seed,
+        }
+        for epoch in range(1, 9)
+    ]
+
+
+def summary_row(tables: list[pd.DataFrame], plain: list[pd.DataFrame] | None) -> dict[str, float]:
+    row: dict[str, float] = {}
+    patients, slices = tables[0]["patient"].to_numpy(str), tables[0]["slice_id"].to_numpy(str)
+
+    def add(measure: str, values: np.ndarray) -> None:
+        interval = mean_interval(values, patients, slices, 200, 0, 0.95)
+        row.update({f"{measure}_{bound}": getattr(interval, bound) for bound in ("mean", "low", "high")})
+
+    for measure in ("psnr_db", "ssim", "rmse_hu"):
+        add(measure, np.stack([table[measure] for table in tables]))
+    if plain is not None:
+        add("psnr_diff_db", np.stack([a["psnr_db"] - b["psnr_db"] for a, b in zip(tables, plain, strict=True)]))
+    return row
+
+
+def write_data_tables(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "catalogue.csv").write_text(
+        "patient,series,n_slices_found,n_slices_kept,pixel_mm,slice_spacing_mm,source,licence\n"
+        "aorta-ct,1,191,64,1.5,1.5,totalsegmentator 2.18.0,Apache-2.0\n"
+        "torso-ct,1,112,64,3,3,totalsegmentator 2.18.0,Apache-2.0\n"
+        "abdomen-petct,1,20,20,0.98,5,totalsegmentator 2.18.0,Apache-2.0\n"
+        "head-693,1,1,1,0.49,,pydicom-data 1.0.0,MIT\n"
+    )
+    quarantine = pd.DataFrame(
+        [
+            {"file": "head-693/scout.dcm", "reason": "localizer", "remedy": "none needed: not a CT slice"},
+            {"file": HOSTILE, "reason": "truncated file", "remedy": "copy the file again"},
+            *({"file": f"aorta-ct#{k}", "reason": "little body in the slice", "remedy": "none needed"} for k in range(12)),
+        ]
+    )
+    quarantine.to_csv(folder / "quarantine.csv", index=False)
+    (folder / "split.csv").write_text(
+        "patient,subset,n_slices\naorta-ct,train,64\ntorso-ct,validation,64\nabdomen-petct,test,20\nhead-693,test,1\n"
+    )
+
+
+def write_sources(path: Path) -> None:
+    source = {
+        "kind": "nifti",
+        "package": "totalsegmentator",
+        "version": "2.18.0",
+        "sha256": "5d42" + "0" * 60,
+        "licence": "Apache-2.0",
+        "licence_file": "licences/totalsegmentator.txt",
+        "citation": "Wasserthal J. et al., TotalSegmentator, Radiology: Artificial Intelligence 5(5), 2023",
+    }
+    sources = [
+        source | {"patient": patient, "path": patient, "description": f"CT of {patient} {extra}"}
+        for patient, extra in (("aorta-ct", ""), ("torso-ct", ""), ("abdomen-petct", ""), ("head-693", HOSTILE))
+    ]
+    path.write_text(json.dumps(sources))
+
+
+CLAIMS = [
+    ("Frobenius is the best balance of cost and quality", "norm ablation", "highest PSNR at ≤ 1.05 step time", "agrees"),
+    ("the spectral norm costs 10–15 % of step time", "norm ablation", "ratio to plain in one process", "disagrees"),
+    ("the entry-wise ∞-norm degrades reconstruction", "norm ablation", "interval of the difference", "agrees"),
+    ("mixed (p,q) norms are close to Frobenius", "norm ablation", "difference below 0.1 dB", "not decided"),
+]
+
+
+def write_study(root: Path, settings: list[tuple] = SETTINGS, seeds: list[int] = SEEDS) -> ReportInputs:
+    """Write a whole results tree and return where its files are."""
+    results = root / "results"
+    reference_table = write_references(results / "references")
+    runs: dict[tuple, list[pd.DataFrame]] = {}
+    models, run_rows, curves = [], [], []
+    for setting in settings:
+        method, norm, lam_perp, left, non_equivariance = setting
+        identity = {"network": "dncnn", "method": method, "norm": norm, "lam_perp": lam_perp, "lam_equi": 0.0}
+        runs[setting] = []
+        for seed in seeds:
+            name = f"method~{method}/norm~{norm.replace(':', '-')}/lam_perp~{lam_perp}/seed~{seed}"
+            runs[setting].append(write_run(results / "runs" / name, setting, seed))
+            run_rows.append(identity | {"seed": seed})
+            curves += curve_rows(identity, left, seed)
+        row = identity | summary_row(runs[setting], None if method == "plain" else runs.get(settings[0]))
+        values = non_equivariance * (1 + 0.03 * np.array(seeds, float))
+        for measure, factor in (("relative_non_equivariance", 1.0), ("defect", 0.06)):
+            interval = seed_interval(factor * values, 200, 0, 0.95)
+            row |= {f"{measure}_{bound}": getattr(interval, bound) for bound in ("mean", "low", "high")}
+        models.append(
+            row
+            | {
+                "seconds_per_step": 0.05,
+                "peak_memory_mb": 512.0,
+                "n_seeds": len(seeds),
+                "n_pairs": len(PAIRS),
+                "n_patients": 2,
+            }
+        )
+    summary = results / "summary"
+    summary.mkdir()
+    pd.DataFrame(models).to_csv(summary / "models.csv", index=False)
+    pd.DataFrame(run_rows).to_csv(summary / "runs.csv", index=False)
+    pd.DataFrame(curves).to_csv(summary / "curves.csv", index=False)
+    references = [
+        {"reference": name} | summary_row([part.reset_index(drop=True)], None)
+        for name, part in reference_table.groupby("reference", sort=False)
+    ]
+    pd.DataFrame(references).to_csv(summary / "references.csv", index=False)
+    claims = [
+        {"claim": claim, "source": source, "test": test, "measured": "Frobenius +0.61 dB [0.42, 0.80]", "verdict": verdict}
+        for claim, source, test, verdict in CLAIMS
+    ]
+    (summary / "claims.json").write_text(json.dumps(claims))
+    write_cost(results / "cost.csv", settings)
+    write_data_tables(results / "data")
+    write_sources(root / "sources.json")
+    return ReportInputs.of_study(results, root / "sources.json")
+
+
+def write_cost(path: Path, settings: list[tuple]) -> None:
+    rows = []
+    for index, (method, norm) in enumerate(dict.fromkeys((setting[0], setting[1]) for setting in settings)):
+        ratio = {"plain": 1.0, "augmentation": 1.004, "eqreg": 2.31}.get(method, 1.006 + 0.004 * index)
+        rows.append(
+            {
+                "network": "dncnn",
+                "method": method,
+                "norm": norm,
+                "milliseconds_per_step": 48.0 * ratio,
+                "ratio_to_plain": ratio,
+                "penalty_milliseconds": 48.0 * (ratio - 1),
+                "penalty_share": 1 - 1 / ratio,
+                "peak_memory_mb": 512.0,
+                "threads": 1,
+                "batch_size": 8,
+                "patch_size": 64,
+                "n_repeats": 7,
+                "device": "cpu",
+            }
+        )
+    pd.DataFrame(rows).to_csv(path, index=False)
+
+
+def study_config() -> Config:
+    return validate_section(
+        Config,
+        {
+            "ingest": {"image_size": 128, "pixel_mm": 3.0, "salt": "a-secret-of-the-hospital"},
+            "study": {
+                "networks": {"dncnn": {"architecture": "dncnn", "settings": {"fields": 4, "depth": 6}}},
+                "runs": [{"method": "plain"}, {"method": "projection", "norm": ["frobenius"], "lam_perp": [0.01]}],
+            },
+        },
+        "test configuration",
+    )
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory) -> ReportInputs:
+    """A finished study; tests must not write into it."""
+    return write_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="session")
+def config() -> Config:
+    return study_config()
