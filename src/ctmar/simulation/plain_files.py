@@ -10,6 +10,7 @@ from ctmar.errors import InputError
 from ctmar.store.benchmark import read_field
 
 BENCHMARK_MASK_SIZE = 512
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LARGEST_PER_CM = 5.0  # dense bone has 0.6 and a benchmark image at most 0.7: more cannot be attenuation of tissue
 
 
@@ -101,6 +102,9 @@ def _load_png(path: Path) -> NDArray[Any]:
 
     if not path.is_file():
         raise InputError(f"{path}: file not found")
+    with path.open("rb") as file:
+        if file.read(len(PNG_SIGNATURE)) != PNG_SIGNATURE:
+            raise InputError(f"{path}: not a PNG file")
     try:
         return imread(path)
     except (ValueError, OSError, SyntaxError) as error:

@@ -1,0 +1,94 @@
+"""Scans of a phantom: what metal does, and what it does not touch."""
+
+import numpy as np
+import pytest
+
+from ctmar.config import Simulation
+from ctmar.errors import InputError
+from ctmar.simulation.noise import random_stream
+from ctmar.simulation.presets import preset_named
+from ctmar.simulation.scanner import build_scanner, scan_metal, scan_slice, trace_slice
+
+
+@pytest.fixture(scope="module")
+def mask():
+    mask = np.zeros((128, 128), np.uint8)
+    mask[78:84, 56:60] = mask[78:84, 68:72] = 1
+    return mask
+
+
+def scan(body, mask, seed: int = 0, coverage=None, pixel_mm: float | None = None, **settings):
+    scanner = build_scanner(Simulation(**settings), len(body), pixel_mm)
+    paths = trace_slice(scanner, body)
+    return scanner, paths, scan_metal(scanner, paths, mask, random_stream(seed), coverage)
+
+
+def error(image, body, mask) -> float:
+    return float(np.sqrt(np.mean((np.clip(image, 0, 0.5) - body)[mask == 0] ** 2)))
+
+
+def test_metal_free_scan_shows_the_slice(body):
+    scanner = build_scanner(Simulation(), len(body))
+    image, sinogram = scan_slice(scanner, trace_slice(scanner, body), random_stream(0))
+    inside = (slice(70, 90), slice(40, 55))
+    assert image[inside].mean() == pytest.approx(body[inside].mean(), rel=0.01)
+    assert sinogram.shape == scanner.geometry.sinogram_shape
+
+
+def test_metal_makes_artefacts_and_interpolation_mends_them(body, mask):
+    _, _, result = scan(body, mask)
+    assert result.ma_CT[mask == 1].min() > 0.6
+    assert error(result.ma_CT, body, mask) > 1.4 * error(result.LI_CT, body, mask)
+    between = result.ma_CT[80:82, 61:67].mean()
+    assert between < body[80:82, 61:67].mean() - 0.03  # the dark band between two metals
+
+
+def test_outside_the_trace_there_is_only_noise(body, mask):
+    scanner, paths, result = scan(body, mask)
+    outside = result.metal_trace == 0
+    _, clean = scan_slice(scanner, paths, random_stream(1))
+    np.testing.assert_array_equal(result.ma_sinogram[outside], result.LI_sinogram[outside])
+    assert np.abs(result.ma_sinogram - clean)[outside].max() < 0.02
+    assert (result.ma_sinogram - clean)[~outside].mean() > 0.5
+
+
+def test_noise_follows_the_seed(body, mask):
+    first, again, other = (scan(body, mask, seed)[2] for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first.ma_CT, again.ma_CT)
+    assert (first.ma_sinogram != other.ma_sinogram).any()
+
+
+def test_heavier_metal_makes_stronger_artefacts(body, mask):
+    errors = [error(scan(body, mask, metal=name)[2].ma_CT, body, mask) for name in ("titanium", "steel", "amalgam")]
+    assert errors == sorted(errors)
+
+
+def test_fewer_photons_make_more_noise(body, mask):
+    few, many = (scan(body, mask, photons=n)[2].LI_sinogram for n in (1e4, 2e7))
+    clean = scan(body, mask, photons=1e12, scatter=0)[2].LI_sinogram
+    assert np.std(few - clean) > 10 * np.std(many - clean)
+
+
+def test_physical_scan_starves_behind_metal(body, mask):
+    """At its real size the same slice lets few photons pass: line integrals of 6 and more, counts near the scatter."""
+    scanner, paths, result = scan(body, mask, pixel_mm=3.0, preset="physical", metal="cobalt_chromium")
+    small, _, _ = scan(body, mask, metal="cobalt_chromium")
+    assert (paths.water + paths.bone).max() > 6
+    assert scanner.geometry.pixel_cm / small.geometry.pixel_cm == pytest.approx(2.5)
+    assert result.ma_sinogram.max() > 2 * paths.water.max()
+    assert error(result.ma_CT, body, mask) > error(result.LI_CT, body, mask)
+
+
+def test_partial_coverage_counts_in_the_physical_preset_only(body, mask):
+    half = 0.6 * mask.astype(np.float32)
+    for preset, smaller in (("physical", True), ("benchmark", False)):
+        whole = scan(body, mask, pixel_mm=3.0, preset=preset)[2]
+        partial = scan(body, mask, coverage=half, pixel_mm=3.0, preset=preset)[2]
+        assert (partial.ma_CT[mask == 1].mean() < 0.95 * whole.ma_CT[mask == 1].mean()) is np.bool_(smaller)
+
+
+def test_unknown_names_and_missing_pixels_are_said():
+    with pytest.raises(InputError, match="unknown preset 'toy': expected one of benchmark, physical"):
+        preset_named("toy")
+    with pytest.raises(InputError, match="preset 'physical': expected the pixel size in mm"):
+        build_scanner(Simulation(preset="physical"), 64)

@@ -1,0 +1,35 @@
+"""Files in the benchmark's field names."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from ctmar.errors import InputError
+from ctmar.store.benchmark import read_field, write_fields
+
+
+def test_fields_come_back(tmp_path: Path):
+    fields = {"ma_CT": np.random.default_rng(0).random((5, 5)), "metal_trace": np.eye(3, dtype=bool)}
+    write_fields(tmp_path / "a.h5", fields, {"seed": 1})
+    image, trace = (read_field(tmp_path / "a.h5", name) for name in fields)
+    np.testing.assert_array_equal(image, fields["ma_CT"].astype(np.float32))
+    assert (image.dtype, trace.dtype) == (np.float32, np.uint8)
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert file["ma_CT"].attrs["units"] == "1/cm"
+        assert "units" not in file["metal_trace"].attrs
+        assert file.attrs["provenance"] == '{"seed": 1}'
+
+
+def test_damage_is_one_line(tmp_path: Path):
+    path = tmp_path / "a.h5"
+    write_fields(path, {"image": np.random.default_rng(0).random((200, 200))}, {})
+    with pytest.raises(InputError, match=r"a\.h5: expected a field 'mask', found image"):
+        read_field(path, "mask")
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(InputError, match=r"a\.h5: not a readable HDF5 file") as caught:
+        read_field(path, "image")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match=r"none\.h5: file not found"):
+        read_field(tmp_path / "none.h5", "image")
