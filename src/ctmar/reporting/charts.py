@@ -4,31 +4,22 @@ Axes, rules and text take ``currentColor``, so one specification serves the ligh
 and shared between charts (see ``legend`` in the templates), hence ``scale=None``: a row carries its own mark.
 """
 
-import math
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
-import numpy as np
 import pandas as pd
 
+from ctmar.reporting.axes import lam_perp_axis, lam_perp_scale, side_by_side, value_axis, value_scale
 from ctmar.reporting.labels import MISSING, Mark, model_label, number, scientific, series_label
-from ctmar.reporting.results import interval_columns
+from ctmar.reporting.results import interval_columns, rows_of
 
 Spec = dict[str, Any]
 CHART_HEIGHT = 210
-SIDE_STEP = 1.2  # series that share a λ⊥ stand side by side, at most 20 % apart on the logarithmic axis
 DIFFERENCES = ("psnr_diff_db",)  # of a model to plain, so plain itself lies at zero
 SMALLEST_SHOWN = 1e-9  # a strictly equivariant model has defect 0, which a logarithmic axis cannot show
-# Vega's own exponent format writes 10⁻³ as "1e-3"; the superscripts are worth one expression
-EXPONENT = "round(log(datum.value)/LN10)"
-POWER_LABEL = (
-    f"abs(log(datum.value)/LN10 - {EXPONENT}) < 1e-6 && abs({EXPONENT}) > 1"
-    f" ? '10' + ({EXPONENT} < 0 ? '⁻' : '') + slice('⁰¹²³⁴⁵⁶⁷⁸⁹', abs({EXPONENT}), abs({EXPONENT}) + 1)"
-    " : format(datum.value, '~g')"
-)
-CONFIG = {
+CONFIG: Spec = {
     "background": "transparent",
-    "font": "inherit",
+    "font": "system-ui, sans-serif",  # Vega measures text with it, so it must be a real font
     "view": {"stroke": None},
     "axis": {
         "domainColor": "currentColor",
@@ -51,11 +42,9 @@ CONFIG = {
 def prepare_models(models: pd.DataFrame, marks: dict[str, Mark]) -> pd.DataFrame:
     """Add the label, series, colour and shape of each row of ``models.csv``."""
     table = models.copy()
-    rows = table.to_dict("records")
+    rows = rows_of(table)
     table["series"] = [series_label(row["method"], row["norm"], row["lam_equi"]) for row in rows]
-    table["label"] = [
-        model_label(row["method"], row["norm"], row["lam_perp"], row["lam_equi"]) for row in rows
-    ]
+    table["label"] = [model_label(row["method"], row["norm"], row["lam_perp"], row["lam_equi"]) for row in rows]
     table["colour"] = [marks[series].colour for series in table["series"]]
     table["shape"] = [marks[series].shape for series in table["series"]]
     return table
@@ -71,14 +60,14 @@ def response_chart(models: pd.DataFrame, measure: str, title: str, logarithmic: 
         logarithmic: logarithmic vertical axis.
     """
     columns = interval_columns(measure)
-    points = _side_by_side(models[(models["method"] == "projection") & (models["lam_perp"] > 0)])
+    points = side_by_side(models[(models["method"] == "projection") & (models["lam_perp"] > 0)])
     plain = models[models["method"] == "plain"]
     if measure in DIFFERENCES:
         plain = plain.assign(**dict.fromkeys(columns, 0.0))
     shown = pd.concat([points, plain])[columns]
-    y_scale = _scale(shown, logarithmic)
-    x = alt.X("shown_lam_perp:Q", title="λ⊥", scale=_lam_perp_scale(points), axis=_lam_perp_axis(points))
-    y = alt.Y(f"{columns[0]}:Q", title=title, scale=y_scale, axis=_axis(y_scale))
+    y_scale = value_scale(shown, logarithmic)
+    x = alt.X("shown_lam_perp:Q", title="λ⊥", scale=lam_perp_scale(points), axis=lam_perp_axis(points))
+    y = alt.Y(f"{columns[0]}:Q", title=title, scale=y_scale, axis=value_axis(y_scale))
     series = _clean(points, ["series", "label", "colour", "shape", "shown_lam_perp", "lam_perp", *columns])
     series["tooltip"] = _interval_text(points, measure)
     tooltip = [alt.Tooltip("label:N", title="model"), alt.Tooltip("tooltip:N", title=title)]
@@ -104,9 +93,9 @@ def trade_off_chart(models: pd.DataFrame, measure: str, title: str) -> Spec:
         table.loc[table["method"] == "plain", y_columns] = 0.0
     table[x_columns] = table[x_columns].clip(lower=SMALLEST_SHOWN)
     table["tooltip_x"], table["tooltip_y"] = _interval_text(models, "defect"), _interval_text(table, measure)
-    x_scale, y_scale = _scale(table[x_columns], logarithmic=True), _scale(table[y_columns])
+    x_scale, y_scale = value_scale(table[x_columns], logarithmic=True), value_scale(table[y_columns])
     x_title = "measured defect (left: closer to equivariant)"
-    x = alt.X(f"{x_columns[0]}:Q", title=x_title, scale=x_scale, axis=_axis(x_scale))
+    x = alt.X(f"{x_columns[0]}:Q", title=x_title, scale=x_scale, axis=value_axis(x_scale))
     y = alt.Y(f"{y_columns[0]}:Q", title=title, scale=y_scale)
     tooltip = [
         alt.Tooltip("label:N", title="model"),
@@ -117,7 +106,9 @@ def trade_off_chart(models: pd.DataFrame, measure: str, title: str) -> Spec:
     return _finish(
         alt.layer(
             base.mark_rule(opacity=0.45).encode(x=x, y=alt.Y(f"{y_columns[1]}:Q", title=title), y2=f"{y_columns[2]}:Q"),
-            base.mark_rule(opacity=0.45).encode(x=alt.X(f"{x_columns[1]}:Q", title=x_title), x2=f"{x_columns[2]}:Q", y=y),
+            base.mark_rule(opacity=0.45).encode(
+                x=alt.X(f"{x_columns[1]}:Q", title=x_title), x2=f"{x_columns[2]}:Q", y=y
+            ),
             _points(base.encode(x=x), y, tooltip),
         ),
         f"{title} against measured equivariance defect for every model, with intervals.",
@@ -137,10 +128,10 @@ def curve_chart(curves: pd.DataFrame, column: str, title: str, logarithmic: bool
     table = curves[curves[column] > 0] if logarithmic else curves
     keys = ["label", "colour", "shape", "highlighted", "epoch"]
     grouped = table.groupby(keys, sort=False)[column].agg(["mean", "min", "max"]).reset_index()
-    y_scale = _scale(grouped[["mean", "min", "max"]], logarithmic)
+    y_scale = value_scale(grouped[["mean", "min", "max"]], logarithmic)
     grouped["tooltip"] = [number(value, 3) for value in grouped["mean"]]
     x = alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d", grid=False))
-    y = alt.Y("mean:Q", title=title, scale=y_scale, axis=_axis(y_scale))
+    y = alt.Y("mean:Q", title=title, scale=y_scale, axis=value_axis(y_scale))
     tooltip = [alt.Tooltip("label:N", title="model"), alt.Tooltip("epoch:Q"), alt.Tooltip("tooltip:N", title=title)]
     bright = alt.Chart(grouped[grouped["highlighted"]]).encode(x=x, color=alt.Color("colour:N", scale=None))
     others = alt.Chart(grouped[~grouped["highlighted"]]).encode(x=x, detail="label:N", tooltip=tooltip)
@@ -160,14 +151,14 @@ def curve_chart(curves: pd.DataFrame, column: str, title: str, logarithmic: bool
 def cost_chart(cost: pd.DataFrame, marks: dict[str, Mark]) -> Spec:
     """Step time of every method relative to the plain step of the same network, one row each."""
     table = cost.copy()
-    table["label"] = [series_label(row.method, row.norm) for row in table.itertuples()]
+    table["label"] = [series_label(row["method"], row["norm"]) for row in rows_of(table)]
     table["colour"] = [marks[label].colour for label in table["label"]]
     table["shape"] = [marks[label].shape for label in table["label"]]
     table["tooltip"] = [f"{number(value, 3)} ×" for value in table["ratio_to_plain"]]
     low, high = min(1.0, table["ratio_to_plain"].min()), table["ratio_to_plain"].max()
     margin = max(high - low, 0.05)
-    # room on the right for the number written beside each point
-    scale = alt.Scale(domain=[low - 0.03 * margin, high + 0.12 * margin], nice=False, zero=False)
+    scale = alt.Scale(domain=[low - 0.03 * margin, high + 0.03 * margin], nice=False, zero=False)
+    right = table["ratio_to_plain"] > (low + high) / 2
     axis = alt.Axis(tickCount=6, grid=False)
     x = alt.X("ratio_to_plain:Q", title="step time relative to the plain step", scale=scale, axis=axis)
     y = alt.Y("label:N", title=None, sort=None, axis=alt.Axis(labelLimit=220, grid=True, ticks=False, domain=False))
@@ -179,44 +170,18 @@ def cost_chart(cost: pd.DataFrame, marks: dict[str, Mark]) -> Spec:
             .mark_rule(strokeDash=[4, 3], opacity=0.7, color="currentColor")
             .encode(x=alt.X("one:Q", scale=scale)),
             _points(base.encode(x=x, color=alt.Color("colour:N", scale=None)), y, tooltip),
-            base.mark_text(align="left", dx=9, color="currentColor", fontSize=11).encode(x=x, y=y, text="tooltip:N"),
+            _text_beside(table[~right], x, y, "left"),
+            _text_beside(table[right], x, y, "right"),
         ),
         "Step time of every method relative to the plain step.",
         height=34 * table["label"].nunique() + 10,
     )
 
 
-def _side_by_side(points: pd.DataFrame) -> pd.DataFrame:
-    """Shift whole series a little sideways where several share a λ⊥, never as far as the next λ⊥."""
-    series, values = list(dict.fromkeys(points["series"])), np.unique(points["lam_perp"])
-    step = 1.0
-    if points.duplicated("lam_perp").any():
-        nearest = float(np.min(values[1:] / values[:-1])) if len(values) > 1 else np.inf
-        step = min(SIDE_STEP, nearest ** (1 / (len(series) + 1)))
-    rank = points["series"].map({name: index - (len(series) - 1) / 2 for index, name in enumerate(series)})
-    return points.assign(shown_lam_perp=points["lam_perp"] * step ** rank.astype(float))
-
-
-def _lam_perp_scale(points: pd.DataFrame) -> alt.Scale:
-    if points.empty:
-        return alt.Scale(type="log", domain=[0.1, 10])
-    return alt.Scale(type="log", domain=[points["lam_perp"].min() / 2, points["lam_perp"].max() * 2], nice=False)
-
-
-def _lam_perp_axis(points: pd.DataFrame) -> alt.Axis:
-    return alt.Axis(values=sorted(points["lam_perp"].unique().tolist()), labelExpr=POWER_LABEL, grid=False)
-
-
-def _axis(scale: alt.Scale) -> alt.Axis:
-    """An axis with few ticks; on a logarithmic scale at powers of ten, or at 1, 2, 5 within few decades."""
-    scale_values = scale.to_dict()
-    if scale_values.get("type") != "log" or "domain" not in scale_values:
-        return alt.Axis(tickCount=5)
-    low, high = scale_values["domain"]
-    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    factors = (1,) if math.log10(high / low) > 2 else (1, 2, 5)
-    ticks = [factor * 10.0**decade for decade in decades for factor in factors]
-    return alt.Axis(values=[tick for tick in ticks if low <= tick <= high], labelExpr=POWER_LABEL)
+def _text_beside(table: pd.DataFrame, x: alt.X, y: alt.Y, align: Literal["left", "right"]) -> alt.Chart:
+    offset = 9 if align == "left" else -9
+    base = alt.Chart(_clean(table, ["label", "ratio_to_plain", "tooltip"]))
+    return base.mark_text(align=align, dx=offset, color="currentColor", fontSize=11).encode(x=x, y=y, text="tooltip:N")
 
 
 def _plain_layers(plain: pd.DataFrame, columns: list[str], y_scale: alt.Scale, title: str) -> list[alt.Chart]:
@@ -238,19 +203,6 @@ def _points(base: alt.Chart, y: alt.Y, tooltip: list[alt.Tooltip], size: int = 6
     )
 
 
-def _scale(values: pd.DataFrame, logarithmic: bool = False) -> alt.Scale:
-    """A scale that just holds the values and their intervals; zero only matters where the data come near it."""
-    numbers = values.to_numpy(float).ravel()
-    numbers = numbers[numbers > 0] if logarithmic else numbers[numbers == numbers]
-    if not len(numbers):
-        return alt.Scale(type="log" if logarithmic else "linear")
-    low, high = float(numbers.min()), float(numbers.max())
-    if logarithmic:
-        return alt.Scale(type="log", domain=[low / 1.25, high * 1.25], nice=False)
-    margin = 0.06 * (high - low) or 0.5
-    return alt.Scale(domain=[low - margin, high + margin], nice=False, zero=False)
-
-
 def _interval_text(table: pd.DataFrame, measure: str) -> list[str]:
     write = scientific if measure in ("defect", "relative_non_equivariance") else number
     return [
@@ -263,8 +215,8 @@ def _clean(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     return table[columns].reset_index(drop=True)
 
 
-def _finish(chart: alt.LayerChart, description: str, height: int = CHART_HEIGHT) -> Spec:
+def _finish(chart: alt.LayerChart | alt.FacetChart, description: str, height: int = CHART_HEIGHT) -> Spec:
     chart = chart.properties(width="container", height=height, description=description)
-    spec: Spec = chart.configure(**CONFIG).to_dict()
+    spec: Spec = chart.to_dict() | {"config": CONFIG}
     del spec["$schema"]  # only names the version; the page must hold no address it could be asked to fetch
     return spec

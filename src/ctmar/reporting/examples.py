@@ -77,17 +77,17 @@ def final_validation(curves: pd.DataFrame) -> pd.Series:
     return means
 
 
-def choose_models(curves: pd.DataFrame, network: str) -> list[tuple[object, ...]]:
+def choose_models(curves: pd.DataFrame, network: str) -> list[tuple[Any, ...]]:
     """The models shown: for each method the setting with the highest validation PSNR (never the test PSNR)."""
     validation = final_validation(curves)
-    chosen = []
+    chosen: list[tuple[Any, ...]] = []
     for method in SHOWN_METHODS:
         candidates = validation[
             (validation.index.get_level_values("network") == network)
             & (validation.index.get_level_values("method") == method)
         ]
         if len(candidates):
-            chosen.append(tuple(candidates.idxmax()))
+            chosen.append(candidates.index[int(candidates.to_numpy().argmax())])
     return chosen
 
 
@@ -129,9 +129,7 @@ def _model_images(record: RunRecord, references: Arrays) -> ImageSource:
     return ImageSource(model_label(method, norm, lam_perp, lam_equi), predictions["prediction"], metrics)
 
 
-def _build_example(
-    index: int, references: Arrays, sources: Sequence[ImageSource], settings: Report
-) -> Example:
+def _build_example(index: int, references: Arrays, sources: Sequence[ImageSource], settings: Report) -> Example:
     mask = references["mask"][index]
     truth_hu = attenuation_to_hu(references["image"][index])
     pair = tuple(references[name][index].item() for name in PAIR)
@@ -170,7 +168,7 @@ def _panel(
     )
 
 
-def _first_seed(records: Sequence[RunRecord], identity: tuple[object, ...]) -> RunRecord:
+def _first_seed(records: Sequence[RunRecord], identity: tuple[Any, ...]) -> RunRecord:
     return min((record for record in records if record.identity == identity), key=lambda record: record.seed)
 
 

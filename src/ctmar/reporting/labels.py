@@ -10,7 +10,7 @@ METHODS = {
     "eqreg": "EQ-Reg",
     "projection": "Projection",
 }
-NORMS = {"frobenius": "Frobenius", "spectral": "spectral", "nuclear": "nuclear"}
+NORMS = {"frobenius": "Frobenius", "entrywise": "entry-wise", "schatten": "Schatten"}  # the others as they are
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 MINUS = "−"
 MISSING = "–"
@@ -87,18 +87,18 @@ def weight(value: float) -> str:
 
 
 def norm_label(norm: str) -> str:
-    """The name of a matrix norm as the field writes it.
+    """The name of a matrix norm as the field writes it; its parts stay on one line.
 
     Examples:
         >>> norm_label("entrywise:inf"), norm_label("mixed:2,1"), norm_label("frobenius")
-        ('entry-wise ∞', 'mixed (2, 1)', 'Frobenius')
+        ('entry-wise\xa0∞', 'mixed\xa0(2,1)', 'Frobenius')
     """
     family, _, parameters = norm.partition(":")
     parameters = parameters.replace("inf", "∞")
+    name = NORMS.get(family, family)
     if family == "mixed":
-        return f"mixed ({', '.join(parameters.split(','))})"
-    name = {"entrywise": "entry-wise", "schatten": "Schatten"}.get(family, NORMS.get(family, family))
-    return f"{name} {parameters}".strip()
+        return f"{name}\N{NO-BREAK SPACE}({parameters})"
+    return f"{name}\N{NO-BREAK SPACE}{parameters}" if parameters else name
 
 
 def series_label(method: str, norm: str, lam_equi: float = 0.0) -> str:

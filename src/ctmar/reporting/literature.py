@@ -22,8 +22,8 @@ REFERENCES = (
     Reference(
         "bai2025",
         "Bai et al. 2025",
-        "Y. Bai, J. Fu, Q. Xie and D. Meng. A regularization-guided equivariant approach for image restoration (EQ-Reg). "
-        "CVPR 2025. arXiv:2505.19799.",
+        "Y. Bai, J. Fu, Q. Xie and D. Meng. A regularization-guided equivariant approach for image restoration "
+        "(EQ-Reg). CVPR 2025. arXiv:2505.19799.",
     ),
     Reference(
         "elesedy2021",
@@ -45,8 +45,8 @@ REFERENCES = (
     Reference(
         "zhang2017",
         "Zhang et al. 2017",
-        "K. Zhang, W. Zuo, Y. Chen, D. Meng and L. Zhang. Beyond a Gaussian denoiser: residual learning of deep CNN for "
-        "image denoising. IEEE Transactions on Image Processing 26(7):3142–3155, 2017.",
+        "K. Zhang, W. Zuo, Y. Chen, D. Meng and L. Zhang. Beyond a Gaussian denoiser: residual learning of deep CNN "
+        "for image denoising. IEEE Transactions on Image Processing 26(7):3142–3155, 2017.",
     ),
     Reference(
         "kingma2015",

@@ -2,29 +2,27 @@
 
 from dataclasses import dataclass
 from functools import partial
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import altair
+import numpy as np
 import pandas as pd
-import vl_convert
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from ctmar.config import Config
 from ctmar.errors import InputError
 from ctmar.reporting import charts, labels, tables
+from ctmar.reporting.environment import asset, environment, vega_bundle
 from ctmar.reporting.examples import Example, build_examples, choose_models
 from ctmar.reporting.literature import REFERENCES
 from ctmar.reporting.provenance import provenance, public_config
-from ctmar.reporting.results import IDENTITY, ReportInputs, StudyResults, read_results
-from ctmar.reporting.summary import counts, facts, plural, sentences
+from ctmar.reporting.results import IDENTITY, ReportInputs, StudyResults, read_results, rows_of
+from ctmar.reporting.summary import counts, facts, sentences
 from ctmar.store.atomic import atomic_path
 
 MAXIMUM_BYTES = 15_000_000
 MAXIMUM_IMAGE_BYTES = 11_000_000  # leaves room for the Vega bundle (0.9 MB), specifications and tables
 QUARANTINE_ROWS = 200
+MAXIMUM_EPOCHS = 60  # drawn of each curve; a long training would fill the page with points
 
 
 SECTIONS = (
@@ -78,7 +76,9 @@ def build_report(inputs: ReportInputs, config: Config, output: Path) -> Path:
     html = render_page(results, config)
     n_bytes = len(html.encode("utf-8"))
     if n_bytes > MAXIMUM_BYTES:
-        raise InputError(f"{output}: expected a page below {MAXIMUM_BYTES:,} bytes, found {n_bytes:,}; fewer networks help")
+        raise InputError(
+            f"{output}: expected a page below {MAXIMUM_BYTES:,} bytes, found {n_bytes:,}; fewer networks help"
+        )
     with atomic_path(output) as temporary:
         temporary.write_text(html, encoding="utf-8")
     return output
@@ -100,15 +100,14 @@ def render_page(results: StudyResults, config: Config) -> str:
         networks=[network_page(results, config, name, marks, image_bytes) for name in networks],
         claims=results.claims,
         sources=results.sources,
-        split=results.split.to_dict("records"),
-        catalogue=results.catalogue.fillna("").to_dict("records"),
-        quarantine=results.quarantine.fillna("").head(QUARANTINE_ROWS).to_dict("records"),
+        split=rows_of(results.split),
+        catalogue=rows_of(results.catalogue.fillna("")),
+        quarantine=rows_of(results.quarantine.fillna("").head(QUARANTINE_ROWS)),
         quarantine_reasons=tables.quarantine_summary(results.quarantine),
         n_quarantined=len(results.quarantine),
         references=REFERENCES,
         provenance=provenance(results),
         config_text=public_config(config),
-        curves_download=tables.download_address(results.curves),
         style=asset("report.css"),
         script=asset("report.js"),
         bundle=vega_bundle(),
@@ -117,10 +116,10 @@ def render_page(results: StudyResults, config: Config) -> str:
 
 def series_marks(results: StudyResults) -> dict[str, labels.Mark]:
     """One mark for each series of the study, the same in every chart and table."""
-    rows = results.models.to_dict("records")
+    rows = rows_of(results.models)
     return labels.assign_marks(
         [labels.series_label(row["method"], row["norm"], row["lam_equi"]) for row in rows]
-        + [labels.series_label(row["method"], row["norm"]) for row in results.cost.to_dict("records")]
+        + [labels.series_label(row["method"], row["norm"]) for row in rows_of(results.cost)]
     )
 
 
@@ -159,7 +158,7 @@ def network_page(
         cost=charts.cost_chart(cost, marks),
         cost_rows=tables.cost_rows(cost, marks),
         cost_download=tables.download_address(cost),
-        cost_conditions=cost.iloc[0].to_dict(),
+        cost_conditions=rows_of(cost)[0],
         examples=examples.shown,
         n_examples_left_out=examples.n_left_out,
     )
@@ -169,36 +168,11 @@ def prepare_curves(
     results: StudyResults, network: str, marks: dict[str, labels.Mark]
 ) -> tuple[pd.DataFrame, list[tuple[str, labels.Mark]]]:
     """Learning curves of one network with labels and marks; the models of the image comparison are highlighted."""
-    curves = charts.prepare_models(results.curves[results.curves["network"] == network], marks)
+    curves = results.curves[results.curves["network"] == network]
+    epochs = np.unique(curves["epoch"])
+    shown = epochs[np.unique(np.linspace(0, len(epochs) - 1, MAXIMUM_EPOCHS).round().astype(int))]
+    curves = charts.prepare_models(curves[curves["epoch"].isin(shown)], marks)
     chosen = choose_models(results.curves, network)
     curves["highlighted"] = [tuple(key) in chosen for key in curves[IDENTITY].itertuples(index=False, name=None)]
     bright = curves[curves["highlighted"]].drop_duplicates("label")
-    return curves, [(row.label, marks[row.series]) for row in bright.itertuples()]
-
-
-def environment() -> Environment:
-    """Templates with escaping on everywhere: names of patients, files and licences come from outside."""
-    jinja = Environment(
-        loader=PackageLoader("ctmar.reporting"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    jinja.globals["weight"] = labels.weight
-    jinja.globals["number"] = labels.number
-    jinja.globals["plural"] = plural
-    return jinja
-
-
-def asset(name: str) -> Markup:
-    """A style sheet or script of this package, to be inlined as it is."""
-    return Markup(resources.files("ctmar.reporting").joinpath("static", name).read_text(encoding="utf-8"))  # noqa: S704
-
-
-def vega_bundle() -> Markup:
-    """Vega, Vega-Lite and Vega-Embed as one script, of the Vega-Lite version that Altair writes."""
-    version = ".".join(altair.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
-    bundle = vl_convert.javascript_bundle(vl_version=version)
-    # inside a string of the bundle this would end the script element early
-    return Markup(bundle.replace("</script", "<\\/script"))  # noqa: S704
+    return curves, [(row["label"], marks[row["series"]]) for row in rows_of(bright)]

@@ -128,6 +128,11 @@ class StudyResults:
     references_folder: Path
 
 
+def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table as dictionaries."""
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
 def read_table(path: Path, name: str) -> pd.DataFrame:
     """Read a CSV file and check that it has the columns of table ``name``.
 

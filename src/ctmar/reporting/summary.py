@@ -7,7 +7,7 @@ import pandas as pd
 
 from ctmar.reporting.examples import choose_models
 from ctmar.reporting.labels import METHODS, number, scientific, weight
-from ctmar.reporting.results import IDENTITY, StudyResults
+from ctmar.reporting.results import IDENTITY, StudyResults, rows_of
 from ctmar.reporting.tables import judge_difference, model_name, plain_row
 
 
@@ -55,7 +55,7 @@ def sentences(results: StudyResults, network: str) -> list[str]:
     """What was run on which data, what quality came out, and what happened to equivariance, for one network."""
     models = results.models[results.models["network"] == network]
     chosen = {identity[1]: identity for identity in choose_models(results.curves, network)}
-    rows = {tuple(row[key] for key in IDENTITY): row for row in models.to_dict("records")}
+    rows = {tuple(row[key] for key in IDENTITY): row for row in rows_of(models)}
     best = rows.get(chosen.get("projection", ()))
     plain = plain_row(models)
     return [
@@ -75,12 +75,19 @@ def plural(n: int, noun: str, nouns: str = "") -> str:
     return f"{n:,} {noun if n == 1 else nouns or noun + 's'}"
 
 
+def method_names(models: pd.DataFrame) -> list[str]:
+    """The methods of a study as a sentence names them."""
+    n_norms = models.loc[models["method"] == "projection", "norm"].nunique()
+    names = {method: label.lower() for method, label in METHODS.items()} | {
+        "eqreg": METHODS["eqreg"],
+        "projection": f"projection with {plural(n_norms, 'norm')}",
+    }
+    return [names[method] for method in models["method"].unique()]
+
+
 def _what_was_run(results: StudyResults, models: pd.DataFrame, network: str) -> str:
     n = counts(results)
-    methods = [METHODS[method].lower() if method != "eqreg" else "EQ-Reg" for method in models["method"].unique()]
-    n_norms = models.loc[models["method"] == "projection", "norm"].nunique()
-    if n_norms:
-        methods[methods.index("projection")] = f"projection with {plural(n_norms, 'norm')}"
+    methods = method_names(models)
     n_runs = int(models["n_seeds"].sum())
     named = ", ".join(methods[:-1]) + " and " + methods[-1] if len(methods) > 1 else methods[0]
     return (
@@ -93,7 +100,7 @@ def _what_was_run(results: StudyResults, models: pd.DataFrame, network: str) -> 
 
 
 def _quality(best: dict[str, Any] | None, plain: dict[str, Any] | None, results: StudyResults) -> str:
-    references = {row["reference"]: row for row in results.references.to_dict("records")}
+    references = {row["reference"]: row for row in rows_of(results.references)}
     around = ", ".join(f"{name} {number(row['psnr_db_mean'])} dB" for name, row in references.items())
     if best is None:
         return f"No model with a projection penalty was trained; for orientation: {around}."
@@ -126,7 +133,7 @@ def _equivariance(models: pd.DataFrame, best: dict[str, Any] | None, plain: dict
     if len(sweep) < 2:
         first, last, where = plain or best, best, "from plain training to that setting"
     else:
-        first, last = sweep.iloc[0].to_dict(), sweep.iloc[-1].to_dict()
+        first, *_, last = rows_of(sweep)
         where = f"from λ⊥ = {weight(first['lam_perp'])} to {weight(last['lam_perp'])}"
     text = (
         f"{where[0].upper()}{where[1:]} the relative non-equivariance of the weights goes from "

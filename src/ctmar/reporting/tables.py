@@ -1,6 +1,7 @@
 """The result tables as rows of cells: text, interval, the number behind it, and whether it is the best."""
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,8 +9,8 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from ctmar.reporting.labels import METHODS, MISSING, Mark, model_label, number, scientific, series_label, weight
-from ctmar.reporting.results import interval_columns
+from ctmar.reporting.labels import MISSING, Mark, model_label, number, scientific, series_label, weight
+from ctmar.reporting.results import interval_columns, rows_of
 
 
 @dataclass(frozen=True)
@@ -75,14 +76,14 @@ def result_table(
     """The main table of one network: references on top, then every model in the order of the study."""
     table = models[models["network"] == network].reset_index(drop=True)
     with_equi = bool((table["lam_equi"] > 0).any())
-    ratios = {(row.method, row.norm): row.ratio_to_plain for row in cost[cost["network"] == network].itertuples()}
-    rows = [_model_row(row, ratios, marks, with_equi) for row in table.to_dict("records")]
+    ratios = {(row["method"], row["norm"]): row["ratio_to_plain"] for row in rows_of(cost[cost["network"] == network])}
+    rows = [_model_row(row, ratios, marks, with_equi) for row in rows_of(table)]
     seeds = sorted(set(table["n_seeds"]))
     return ResultTable(
         network=network,
         weight_titles=["λ⊥", "λ_G"] if with_equi else ["λ⊥"],
         rows=_mark_best(rows),
-        references=[_reference_row(row, with_equi) for row in references.to_dict("records")],
+        references=[_reference_row(row, with_equi) for row in rows_of(references)],
         download=download_address(table),
         seeds=" or ".join(str(n) for n in seeds) + (" seed" if seeds == [1] else " seeds"),
         n_pairs=int(table["n_pairs"].max()),
@@ -113,7 +114,7 @@ def _model_row(row: dict[str, Any], ratios: dict[Any, float], marks: dict[str, M
     weights = [Cell(weight(row["lam_perp"]) if row["lam_perp"] else MISSING, row["lam_perp"])]
     if with_equi:
         weights.append(Cell(weight(row["lam_equi"]) if row["lam_equi"] else MISSING, row["lam_equi"]))
-    cells = [_measure_cell(row, measure) for measure in MEASURES]
+    cells = [measure_cell(row, measure) for measure in MEASURES]
     ratio = ratios.get((row["method"], row["norm"]), math.nan)
     cells.append(Cell(f"{number(ratio, 2)} ×" if math.isfinite(ratio) else MISSING, _finite(ratio)))
     return Row(series_label(row["method"], row["norm"]), marks[series], weights, cells)
@@ -121,11 +122,12 @@ def _model_row(row: dict[str, Any], ratios: dict[Any, float], marks: dict[str, M
 
 def _reference_row(row: dict[str, Any], with_equi: bool) -> Row:
     empty = Cell("")
-    cells = [_measure_cell(row, measure) if measure.in_references else empty for measure in MEASURES]
+    cells = [measure_cell(row, measure) if measure.in_references else empty for measure in MEASURES]
     return Row(str(row["reference"]), None, [empty] * (2 if with_equi else 1), [*cells, empty])
 
 
-def _measure_cell(row: dict[str, Any], measure: Measure) -> Cell:
+def measure_cell(row: dict[str, Any], measure: Measure) -> Cell:
+    """Mean and interval of one measure of a row of ``models.csv`` or ``references.csv``."""
     mean, low, high = (float(row[column]) for column in interval_columns(measure.name))
     if measure.name == "psnr_diff_db" and row["method"] == "plain":
         return Cell(MISSING)
@@ -139,7 +141,7 @@ def _mark_best(rows: list[Row]) -> list[Row]:
     """Mark the best of each measure, and all that read the same at the printed precision."""
     marked = [list(row.cells) for row in rows]
     for index, measure in enumerate(MEASURES):
-        values = [row.cells[index].value for row in rows if row.cells[index].value is not None]
+        values = [value for row in rows if (value := row.cells[index].value) is not None]
         if len(values) < 2:
             continue
         best = measure.write(max(values) if measure.better == "high" else min(values))
@@ -160,7 +162,7 @@ def legend_entries(models: pd.DataFrame, marks: dict[str, Mark]) -> list[tuple[s
 def cost_rows(cost: pd.DataFrame, marks: dict[str, Mark]) -> list[Row]:
     """Rows of the cost table: step time, ratio to plain, time and share of the penalty, peak memory."""
     rows = []
-    for row in cost.to_dict("records"):
+    for row in rows_of(cost):
         label = series_label(row["method"], row["norm"])
         share = 100 * row["penalty_share"]
         cells = [
@@ -176,11 +178,8 @@ def cost_rows(cost: pd.DataFrame, marks: dict[str, Mark]) -> list[Row]:
 
 def quarantine_summary(quarantine: pd.DataFrame) -> list[dict[str, Any]]:
     """Number of files for each reason and remedy, most frequent first."""
-    counts = quarantine.fillna("").groupby(["reason", "remedy"], sort=False).size()
-    return [
-        {"reason": reason, "remedy": remedy, "n_files": int(n)}
-        for (reason, remedy), n in counts.sort_values(ascending=False, kind="stable").items()
-    ]
+    counts = Counter((row["reason"], row["remedy"]) for row in rows_of(quarantine.fillna("")))
+    return [{"reason": reason, "remedy": remedy, "n_files": n} for (reason, remedy), n in counts.most_common()]
 
 
 def model_name(row: dict[str, Any]) -> str:
@@ -190,5 +189,4 @@ def model_name(row: dict[str, Any]) -> str:
 
 def plain_row(models: pd.DataFrame) -> dict[str, Any] | None:
     """The plain model among ``models``, if there is one."""
-    rows = models[models["method"] == next(iter(METHODS))].to_dict("records")
-    return dict(rows[0]) if rows else None
+    return next((row for row in rows_of(models) if row["method"] == "plain"), None)

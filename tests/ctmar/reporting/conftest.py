@@ -28,7 +28,9 @@ SETTINGS = [  # method, norm, λ⊥, share of the artefact left, relative non-eq
     ("projection", "mixed:2,1", 1e-2, 0.265, 0.047),
 ]
 SEEDS = [0, 1, 2]
-PAIRS = [(f"{patient}/1/{k:04d}", mask) for patient in ("abdomen-petct", "head-693") for k in range(3) for mask in (0, 1)]
+PAIRS = [
+    (f"{patient}/1/{k:04d}", mask) for patient in ("abdomen-petct", "head-693") for k in range(3) for mask in (0, 1)
+]
 EXAMPLES = [0, 5, 10]
 HOSTILE = '<script>alert("x")</script> & |pipe|'
 
@@ -37,7 +39,12 @@ def phantom_hu(pair: int) -> np.ndarray:
     """A body of ellipses whose organs move with the pair [HU]."""
     y, x = np.mgrid[-1 : 1 : SIZE * 1j, -1 : 1 : SIZE * 1j]
     image = np.full((SIZE, SIZE), -1000.0)
-    organs = [(0, 0, 0.85, 0.62, 20), (-0.35, -0.05, 0.34, 0.32, 60), (0.38, -0.12, 0.24, 0.26, 45), (0, 0.34, 0.13, 0.13, 700)]
+    organs = [
+        (0, 0, 0.85, 0.62, 20),
+        (-0.35, -0.05, 0.34, 0.32, 60),
+        (0.38, -0.12, 0.24, 0.26, 45),
+        (0, 0.34, 0.13, 0.13, 700),
+    ]
     organs += [(0.05, -0.3, 0.12, 0.1, -100), (0.33, 0.2, 0.13, 0.17, 180)]
     for cx, cy, rx, ry, hu in organs:
         shift = 0.02 * (pair % 5 - 2)
@@ -83,7 +90,10 @@ def write_examples(path: Path, **images: list[np.ndarray]) -> None:
 
 def write_references(folder: Path) -> pd.DataFrame:
     folder.mkdir(parents=True)
-    images = {"Input": lambda pair: phantom_hu(pair) + artefact_hu(pair), "LI": lambda pair: phantom_hu(pair) + 0.5 * artefact_hu(pair)}
+    images = {
+        "Input": lambda pair: phantom_hu(pair) + artefact_hu(pair),
+        "LI": lambda pair: phantom_hu(pair) + 0.5 * artefact_hu(pair),
+    }
     rows = [
         {"reference": name} | measured(pair, make(pair)) for name, make in images.items() for pair in range(len(PAIRS))
     ]
@@ -168,7 +178,10 @@ def write_data_tables(folder: Path) -> None:
         [
             {"file": "head-693/scout.dcm", "reason": "localizer", "remedy": "none needed: not a CT slice"},
             {"file": HOSTILE, "reason": "truncated file", "remedy": "copy the file again"},
-            *({"file": f"aorta-ct#{k}", "reason": "little body in the slice", "remedy": "none needed"} for k in range(12)),
+            *(
+                {"file": f"aorta-ct#{k}", "reason": "little body in the slice", "remedy": "none needed"}
+                for k in range(12)
+            ),
         ]
     )
     quarantine.to_csv(folder / "quarantine.csv", index=False)
@@ -195,7 +208,12 @@ def write_sources(path: Path) -> None:
 
 
 CLAIMS = [
-    ("Frobenius is the best balance of cost and quality", "norm ablation", "highest PSNR at ≤ 1.05 step time", "agrees"),
+    (
+        "Frobenius is the best balance of cost and quality",
+        "norm ablation",
+        "highest PSNR at ≤ 1.05 step time",
+        "agrees",
+    ),
     ("the spectral norm costs 10–15 % of step time", "norm ablation", "ratio to plain in one process", "disagrees"),
     ("the entry-wise ∞-norm degrades reconstruction", "norm ablation", "interval of the difference", "agrees"),
     ("mixed (p,q) norms are close to Frobenius", "norm ablation", "difference below 0.1 dB", "not decided"),
@@ -243,7 +261,13 @@ def write_study(root: Path, settings: list[tuple] = SETTINGS, seeds: list[int] =
     ]
     pd.DataFrame(references).to_csv(summary / "references.csv", index=False)
     claims = [
-        {"claim": claim, "source": source, "test": test, "measured": "Frobenius +0.61 dB [0.42, 0.80]", "verdict": verdict}
+        {
+            "claim": claim,
+            "source": source,
+            "test": test,
+            "measured": "Frobenius +0.61 dB [0.42, 0.80]",
+            "verdict": verdict,
+        }
         for claim, source, test, verdict in CLAIMS
     ]
     (summary / "claims.json").write_text(json.dumps(claims))

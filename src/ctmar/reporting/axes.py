@@ -1,0 +1,64 @@
+"""Scales and axes of the charts, and how points at one λ⊥ are kept apart."""
+
+import math
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+SIDE_STEP = 1.2  # series that share a λ⊥ stand side by side, at most 20 % apart on the logarithmic axis
+# Vega's own exponent format writes 10⁻³ as "1e-3"; the superscripts are worth one expression
+EXPONENT = "round(log(datum.value)/LN10)"
+POWER_LABEL = (
+    f"abs(log(datum.value)/LN10 - {EXPONENT}) < 1e-6 && {EXPONENT} != 0"
+    f" ? '10' + ({EXPONENT} < 0 ? '⁻' : '') + slice('⁰¹²³⁴⁵⁶⁷⁸⁹', abs({EXPONENT}), abs({EXPONENT}) + 1)"
+    " : format(datum.value, '~g')"
+)
+
+
+def side_by_side(points: pd.DataFrame) -> pd.DataFrame:
+    """Shift whole series a little sideways where several share a λ⊥, never as far as the next λ⊥."""
+    series, values = list(dict.fromkeys(points["series"])), np.unique(points["lam_perp"])
+    step = 1.0
+    if points.duplicated("lam_perp").any():
+        nearest = float(np.min(values[1:] / values[:-1])) if len(values) > 1 else np.inf
+        step = min(SIDE_STEP, nearest ** (1 / (len(series) + 1)))
+    rank = points["series"].map({name: index - (len(series) - 1) / 2 for index, name in enumerate(series)})
+    return points.assign(shown_lam_perp=points["lam_perp"] * step ** rank.astype(float))
+
+
+def lam_perp_scale(points: pd.DataFrame) -> alt.Scale:
+    """Logarithmic scale around the λ⊥ of ``points``."""
+    if points.empty:
+        return alt.Scale(type="log", domain=[0.1, 10])
+    return alt.Scale(type="log", domain=[points["lam_perp"].min() / 2, points["lam_perp"].max() * 2], nice=False)
+
+
+def lam_perp_axis(points: pd.DataFrame) -> alt.Axis:
+    """Axis with a tick at every λ⊥ of ``points``."""
+    return alt.Axis(values=sorted(points["lam_perp"].unique().tolist()), labelExpr=POWER_LABEL, grid=False)
+
+
+def value_axis(scale: alt.Scale) -> alt.Axis:
+    """An axis with few ticks; on a logarithmic scale at powers of ten, or at 1, 2, 5 within few decades."""
+    scale_values = scale.to_dict()
+    if scale_values.get("type") != "log" or "domain" not in scale_values:
+        return alt.Axis(tickCount=5)
+    low, high = scale_values["domain"]
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    factors = (1,) if math.log10(high / low) > 2 else (1, 2, 5)
+    ticks = [factor * 10.0**decade for decade in decades for factor in factors]
+    return alt.Axis(values=[tick for tick in ticks if low <= tick <= high], labelExpr=POWER_LABEL)
+
+
+def value_scale(values: pd.DataFrame, logarithmic: bool = False) -> alt.Scale:
+    """A scale that just holds the values and their intervals; zero only matters where the data come near it."""
+    numbers = values.to_numpy(float).ravel()
+    numbers = numbers[numbers > 0] if logarithmic else numbers[numbers == numbers]
+    if not len(numbers):
+        return alt.Scale(type="log" if logarithmic else "linear")
+    low, high = float(numbers.min()), float(numbers.max())
+    if logarithmic:
+        return alt.Scale(type="log", domain=[low / 1.25, high * 1.25], nice=False)
+    margin = 0.06 * (high - low) or 0.5
+    return alt.Scale(domain=[low - margin, high + margin], nice=False, zero=False)

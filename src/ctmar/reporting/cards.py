@@ -1,0 +1,81 @@
+"""The model card and the dataset card: Markdown from the same tables as the report."""
+
+from pathlib import Path
+from typing import Any
+
+from ctmar.config import Config
+from ctmar.reporting import tables
+from ctmar.reporting.environment import environment
+from ctmar.reporting.examples import choose_models
+from ctmar.reporting.literature import REFERENCES
+from ctmar.reporting.provenance import provenance
+from ctmar.reporting.results import IDENTITY, ReportInputs, StudyResults, read_results, rows_of
+from ctmar.reporting.summary import counts, method_names
+from ctmar.store.atomic import atomic_path
+
+
+def write_model_card(inputs: ReportInputs, config: Config, output: Path) -> Path:
+    """Write what the models are, what they are for, and how well they do.
+
+    Args:
+        inputs: where the files of the study lie.
+        config: the study's configuration as it was run.
+        output: the Markdown file.
+
+    Raises:
+        InputError: a file is missing or malformed.
+    """
+    results = read_results(inputs)
+    return _write(
+        "model_card.md",
+        output,
+        config=config,
+        n=counts(results),
+        n_parameters={record.identity[0]: f"{record.run['n_parameters']:,}" for record in results.records},
+        methods=method_names(results.models),
+        rows=[row for network in dict.fromkeys(results.models["network"]) for row in _chosen_rows(results, network)],
+        provenance=provenance(results),
+        references={reference.key: reference for reference in REFERENCES},
+    )
+
+
+def write_dataset_card(inputs: ReportInputs, config: Config, output: Path) -> Path:
+    """Write where the CT comes from, under which licence, and what was left out.
+
+    Args:
+        inputs: where the files of the study lie.
+        config: the study's configuration as it was run.
+        output: the Markdown file.
+
+    Raises:
+        InputError: a file is missing or malformed.
+    """
+    results = read_results(inputs)
+    return _write(
+        "dataset_card.md",
+        output,
+        config=config,
+        n=counts(results),
+        sources=results.sources,
+        catalogue=rows_of(results.catalogue.fillna("")),
+        subset_of=dict(zip(results.split["patient"], results.split["subset"], strict=True)),
+        quarantine_reasons=tables.quarantine_summary(results.quarantine),
+    )
+
+
+def _chosen_rows(results: StudyResults, network: str) -> list[dict[str, Any]]:
+    """One row for each method: the setting that validation prefers."""
+    by_identity = {tuple(row[key] for key in IDENTITY): row for row in rows_of(results.models)}
+    rows = []
+    for identity in choose_models(results.curves, network):
+        row = by_identity[identity]
+        cells = [tables.measure_cell(row, measure) for measure in tables.MEASURES]
+        rows.append({"network": network, "label": tables.model_name(row), "cells": cells})
+    return rows
+
+
+def _write(template: str, output: Path, **context: Any) -> Path:
+    text = environment().get_template(template).render(**context)
+    with atomic_path(output) as temporary:
+        temporary.write_text(text.strip() + "\n", encoding="utf-8")
+    return output
