@@ -119,8 +119,15 @@ class FiniteGroup(Group):
 @lru_cache(maxsize=64)
 def _multiplication_table(group: FiniteGroup) -> np.ndarray:
     """Table of a group, shared by all equal groups."""
-    rows = [[group.index(group.multiply(a, b)) for b in group.elements] for a in group.elements]
-    table = np.array(rows, dtype=np.int64)
+    # Rows for the generators give all others: (s g) h = s (g h), so row sg is row s taken at row g.
+    steps = [np.array([group.index(group.multiply(s, h)) for h in group.elements]) for s in group.generators]
+    rows = {0: np.arange(group.order)}
+    frontier = [0]
+    while frontier:
+        reached = {int(step[g]): step[rows[g]] for g in frontier for step in steps}
+        frontier = [g for g in reached if g not in rows]
+        rows.update((g, reached[g]) for g in frontier)
+    table = np.stack([rows[g] for g in range(group.order)])
     table.setflags(write=False)
     return table
 

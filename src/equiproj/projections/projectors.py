@@ -38,20 +38,17 @@ class LinearProjector:
     rho_in: Representation
     rho_out: Representation
     route: Route | None = None
+    weight_shape: tuple[int, ...] = field(init=False, repr=False, compare=False)
     _project: Callable[[Tensor], Tensor] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "weight_shape", (self.rho_out.dim, self.rho_in.dim))
         object.__setattr__(self, "_project", weight_map(*self.axes, (), 1, self.route))
 
     @property
     def axes(self) -> tuple[Representation, Representation]:
         """Representations on the first and the second weight axis."""
         return (self.rho_out, self.rho_in)
-
-    @property
-    def weight_shape(self) -> tuple[int, ...]:
-        """Shape of one weight, (c_out, c_in)."""
-        return (self.rho_out.dim, self.rho_in.dim)
 
     def __call__(self, weight: Float[Tensor, "*batch c_out c_in"]) -> Float[Tensor, "*batch c_out c_in"]:
         """Project weights with any leading batch axes."""
@@ -93,15 +90,19 @@ class ConvProjector:
     transposed: bool = False
     n_blocks: int = 1
     route: Route | None = None
+    weight_shape: tuple[int, ...] = field(init=False, repr=False, compare=False)
     _project: Callable[[Tensor], Tensor] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.kernel_shape) <= 3:
             raise ValueError(f"expected a kernel with 1 to 3 axes, found shape {tuple(self.kernel_shape)}")
         for name, rho in (("input", self.rho_in), ("output", self.rho_out)):
-            if rho.dim % self.n_blocks:
+            if self.n_blocks < 1 or rho.dim % self.n_blocks:
                 raise ValueError(f"expected {name} channels divisible by groups={self.n_blocks}, found {rho.dim}")
         project = weight_map(*self.axes, tuple(self.kernel_shape), self.n_blocks, self.route)
+        rows, columns = self.axes
+        shape = (rows.dim, columns.dim // self.n_blocks, *self.kernel_shape)
+        object.__setattr__(self, "weight_shape", shape)
         object.__setattr__(self, "_project", project)
 
     @property
@@ -109,12 +110,6 @@ class ConvProjector:
         """Representations on the first and the second weight axis."""
         # A transposed layer swaps the axes and nothing else: its kernel is not flipped (equation 3.7).
         return (self.rho_in, self.rho_out) if self.transposed else (self.rho_out, self.rho_in)
-
-    @property
-    def weight_shape(self) -> tuple[int, ...]:
-        """Shape of one weight, as torch stores it."""
-        rows, columns = self.axes
-        return (rows.dim, columns.dim // self.n_blocks, *self.kernel_shape)
 
     def __call__(self, weight: Tensor) -> Tensor:
         """Project weights ``(*batch, c_out, c_in / n_blocks, *kernel)``."""

@@ -19,7 +19,7 @@ from equiproj.groups import (
     TranslationGroup,
 )
 from equiproj.groups.group import Element
-from equiproj.groups.planar import MIRROR, turn_matrix
+from equiproj.groups.planar import turn_matrix
 from equiproj.representations.harmonics import wigner_matrix
 from equiproj.representations.permuting import trivial
 from equiproj.representations.representation import Representation, Summand
@@ -131,9 +131,9 @@ def _matrix(group: Group, label: Hashable, g: Element) -> np.ndarray:
             turn, mirrored = g % n, g >= n
             if sign:
                 return np.array([[(-1.0 if m and turn % 2 else 1.0) * (sign if mirrored else 1)]])
-            return _turn_and_mirror(2 * np.pi * m * turn / n, mirrored)
+            return _planar(m, 2 * np.pi * turn / n, mirrored)
         case O2(), (int(m), int(sign)):
-            return np.array([[-1.0 if g[1] else 1.0]]) if sign else _turn_and_mirror(m * g[0], g[1])
+            return np.array([[-1.0 if g[1] else 1.0]]) if sign else _planar(m, g[0], g[1])
         case SO2(), int(m):
             return turn_matrix(m * g)
         case SO3(), int(degree):
@@ -148,5 +148,7 @@ def _wave(phase: float, real: bool) -> np.ndarray:
     return np.array([[np.rint(np.cos(phase))]]) if real else turn_matrix(phase)
 
 
-def _turn_and_mirror(angle: float, mirrored: bool) -> np.ndarray:
-    return turn_matrix(angle) @ MIRROR if mirrored else turn_matrix(angle)
+def _planar(frequency: int, angle: float, mirrored: bool) -> np.ndarray:
+    """How (cos mφ, sin mφ) turns when x is mirrored (φ becomes π − φ) and then turned by the angle."""
+    turn = turn_matrix(frequency * angle)
+    return turn @ np.diag([1.0, -1.0]) * (-1) ** frequency if mirrored else turn

@@ -53,6 +53,13 @@ def test_axioms(group):
 
 
 @finite
+def test_table_against_the_products(group):
+    for i, a in enumerate(group.elements):
+        for j, b in enumerate(group.elements):
+            assert group.elements[group.table[i, j]] == group.multiply(a, b)
+
+
+@finite
 def test_inverse(group):
     for position, g in enumerate(group.elements):
         assert group.multiply(g, group.inverse(g)) == group.identity

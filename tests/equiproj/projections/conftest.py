@@ -4,7 +4,7 @@ import torch
 
 from equiproj.groups import CubeGroup, CyclicGroup, DihedralGroup
 
-# Acts on array axes (depth, row, column) as the library acts on (x, y, z): x along columns, y against rows, z along depth.
+# From (x, y, z) to array axes (depth, row, column): x runs along columns, y against rows, z along depth.
 TO_ARRAY = np.array([[0, 0, 1], [0, -1, 0], [1, 0, 0]])
 
 

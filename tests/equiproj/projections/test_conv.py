@@ -163,6 +163,10 @@ def test_blocks_that_the_group_breaks():
             "expected input channels divisible by groups=3, found 4",
         ),
         (
+            lambda: project_conv(draw(4, 4, 3, 3), regular(CyclicGroup(4)), regular(CyclicGroup(4)), groups=0),
+            "expected input channels divisible by groups=0, found 4",
+        ),
+        (
             lambda: project_conv(draw(4, 4), regular(CyclicGroup(4)), regular(CyclicGroup(4))),
             "expected a convolution weight with 3 to 5 axes",
         ),
@@ -185,3 +189,5 @@ def test_kernels_of_another_size():
     projector = ConvProjector(trivial(CyclicGroup(4)), trivial(CyclicGroup(4)), (3, 3))
     with pytest.raises(ValueError, match=r"expected kernels of shape \(3, 3\), found \(5, 5\)"):
         projector(draw(1, 1, 5, 5))
+    with pytest.raises(ValueError, match=r"expected a weight with 4 axes, found shape \(3, 3\)"):
+        projector(draw(3, 3))

@@ -30,7 +30,7 @@ from equiproj.representations import (
 from equiproj.testing import assert_equivariant, assert_is_projection
 
 GROUPS = [
-    CyclicGroup(1), CyclicGroup(4), CyclicGroup(7), DihedralGroup(1), DihedralGroup(5), SymmetricGroup(4),
+    CyclicGroup(1), CyclicGroup(4), CyclicGroup(7), DihedralGroup(1), DihedralGroup(5), SymmetricGroup(3),
     CubeGroup(), QuaternionGroup(), DirectProduct(CyclicGroup(3), CyclicGroup(3)), TranslationGroup((3, 2)),
 ]  # fmt: skip
 both_routes = pytest.mark.parametrize("route", ["spatial", "spectral"])
@@ -76,7 +76,7 @@ def test_projected_layers_are_equivariant(group, route):
 
 
 @both_routes
-@every_group
+@pytest.mark.parametrize("group", [CyclicGroup(4), DihedralGroup(3), QuaternionGroup()], ids=str)
 def test_rank_is_the_mean_product_of_characters(group, route):
     for rho_in, rho_out in layers(group):
         size = rho_out.dim * rho_in.dim
@@ -142,7 +142,6 @@ def test_translation_equivariant_layers_are_circular_convolutions():
     pixels = grid(group, (4, 5))
     weight = project_linear(draw(20, 20), pixels, pixels)
     image = draw(1, 1, 4, 5)
-    kernel = torch.flip(weight[0].reshape(1, 1, 4, 5).roll((-1, -1), (2, 3)), (2, 3))
     kernel = weight.T[0].reshape(4, 5)  # response to a point at the origin
     spectrum = torch.fft.fft2(image[0, 0]) * torch.fft.fft2(kernel)
     torch.testing.assert_close((weight @ image.flatten()).reshape(4, 5), torch.fft.ifft2(spectrum).real)
@@ -223,10 +222,6 @@ def test_frozen_value():
         (
             lambda: LinearProjector(regular(SymmetricGroup(7)), trivial(SymmetricGroup(7)), "spectral"),
             "expected n ≤ 6 to list the elements",
-        ),
-        (
-            lambda: project_linear(draw(4), regular(CyclicGroup(4)), trivial(CyclicGroup(4))),
-            "expected a weight with 2 axes",
         ),
     ],
 )
