@@ -108,8 +108,8 @@ def load_network(weights: Path, description: dict[str, Any]) -> nn.Module:
 
 
 def non_equivariance(network: nn.Module, group: CyclicGroup) -> dict[str, Any]:
-    """‖W − PW‖_F / ‖W‖_F of all typed layers together, and of each."""
-    report = equivariance_report(network, group, layers=layer_types(network, group))
+    """‖W − PW‖_F / ‖W‖_F of all weights and biases of typed layers together, and of each."""
+    report = equivariance_report(network, group, layers=layer_types(network, group), include_bias=True)
     return {
         "relative_non_equivariance": report.total_ratio,
         "layers": [row._asdict() for row in report.rows],

@@ -1,0 +1,160 @@
+"""What the finished runs of a study measured, gathered so that every comparison is paired."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctmar.config import Evaluation
+from ctmar.errors import InputError
+from ctmar.evaluation.slices import METRICS, PAIR_COLUMNS
+from ctmar.evaluation.statistics import Interval, mean_interval, seed_interval
+from ctmar.store.tables import read_rows
+
+IDENTITY = ("network", "method", "norm", "lam_perp", "lam_equi")
+Identity = tuple[str, str, str, float, float]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One trained and measured run."""
+
+    identity: Identity
+    seed: int
+    description: dict[str, Any]
+    model: dict[str, Any]
+    epochs: list[dict[str, Any]]
+    pairs: list[tuple[str, ...]]
+    metrics: dict[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Model:
+    """The runs of one identity over their seeds, in the order of the seeds."""
+
+    identity: Identity
+    runs: list[RunResult]
+
+    @property
+    def method(self) -> str:
+        """Name of the method."""
+        return self.identity[1]
+
+    @property
+    def norm(self) -> str:
+        """Name of the norm, or none."""
+        return self.identity[2]
+
+    @property
+    def lam_perp(self) -> float:
+        """Weight λ⊥."""
+        return self.identity[3]
+
+    def seeds(self) -> list[int]:
+        """Seeds of the runs."""
+        return [run.seed for run in self.runs]
+
+    def metric(self, name: str) -> NDArray[np.float64]:
+        """A metric of every pair, shape (n_seeds, n_pairs)."""
+        return np.stack([run.metrics[name] for run in self.runs])
+
+    def per_seed(self, name: str) -> NDArray[np.float64]:
+        """A number of `model.json`, shape (n_seeds)."""
+        return np.array([run.model[name] for run in self.runs], np.float64)
+
+    def validation_psnr(self) -> float:
+        """Mean over seeds of the last epoch's validation PSNR [dB]: what weights are chosen by."""
+        return float(np.mean([run.epochs[-1]["validation_psnr"] for run in self.runs]))
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """All models of a study on the same test pairs, with the settings of its intervals."""
+
+    models: list[Model]
+    settings: Evaluation
+
+    @property
+    def patients(self) -> NDArray[np.str_]:
+        """Patient of each pair."""
+        return np.array([pair[0] for pair in self.models[0].runs[0].pairs])
+
+    @property
+    def slices(self) -> NDArray[np.str_]:
+        """Slice of each pair."""
+        return np.array([pair[1] for pair in self.models[0].runs[0].pairs])
+
+    def interval(self, values: NDArray[np.float64]) -> Interval:
+        """Mean and interval of values (n_seeds, n_pairs), over seeds, patients and slices."""
+        how = self.settings
+        return mean_interval(
+            values, self.patients, self.slices, how.bootstrap_samples, how.bootstrap_seed, how.confidence
+        )
+
+    def interval_over_seeds(self, values: NDArray[np.float64]) -> Interval:
+        """Mean and interval of one value per seed."""
+        how = self.settings
+        return seed_interval(values, how.bootstrap_samples, how.bootstrap_seed, how.confidence)
+
+    def difference(self, model: Model, other: Model, metric: str) -> Interval:
+        """Paired difference ``model`` − ``other`` of a metric over the seeds that both have."""
+        common = [seed for seed in model.seeds() if seed in other.seeds()]
+        if not common:
+            return Interval(float("nan"), float("nan"), float("nan"))
+        rows = [(model.seeds().index(seed), other.seeds().index(seed)) for seed in common]
+        first, second = (np.array(side) for side in zip(*rows, strict=True))
+        return self.interval(model.metric(metric)[first] - other.metric(metric)[second])
+
+    def plain_of(self, model: Model) -> Model | None:
+        """The plain model of the same network, if the study has one."""
+        plain = (other for other in self.models if other.identity[0] == model.identity[0] and other.method == "plain")
+        return next(plain, None)
+
+
+def read_study(run_folders: Iterable[Path], settings: Evaluation) -> StudyResults:
+    """Read every run folder and check that all runs were measured on the same pairs.
+
+    Raises:
+        InputError: no folder, a file is missing or malformed, or two runs were measured on different pairs.
+    """
+    runs = [read_run(Path(folder)) for folder in run_folders]
+    if not runs:
+        raise InputError("expected at least one finished run, found none")
+    for run in runs:
+        if run.pairs != runs[0].pairs:
+            raise InputError(f"runs {runs[0].identity} and {run.identity} were measured on different test pairs")
+    identities = dict.fromkeys(run.identity for run in runs)
+    grouped = {identity: [run for run in runs if run.identity == identity] for identity in identities}
+    models = [Model(identity, sorted(group, key=lambda run: run.seed)) for identity, group in grouped.items()]
+    return StudyResults(models, settings)
+
+
+def read_run(folder: Path) -> RunResult:
+    """Read one folder with run.json, metrics.jsonl, slices.csv and model.json.
+
+    Raises:
+        InputError: a file is missing or malformed.
+    """
+    rows = read_rows(folder / "slices.csv", (*PAIR_COLUMNS, *METRICS))
+    try:
+        description = json.loads((folder / "run.json").read_text())
+        model = json.loads((folder / "model.json").read_text())
+        epochs = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        run = description["run"]
+        return RunResult(
+            identity=(run["network"], run["method"], run["norm"], float(run["lam_perp"]), float(run["lam_equi"])),
+            seed=int(run["seed"]),
+            description=description,
+            model=model,
+            epochs=epochs,
+            pairs=[tuple(row[column] for column in PAIR_COLUMNS) for row in rows],
+            metrics={name: np.array([float(row[name]) for row in rows]) for name in METRICS},
+        )
+    except OSError as error:
+        raise InputError(f"{folder}: the run is not finished, {Path(error.filename).name} is missing") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder}: malformed result file ({type(error).__name__}: {error})") from None
