@@ -1,15 +1,22 @@
 """Baselines without learning: replace the metal trace of a sinogram by interpolation along the detector.
 
 LI: W. A. Kalender, R. Hebel, J. Ebersberger, Radiology 164 (1987) 576.
+NMAR: E. Meyer, R. Raupach, M. Lell, B. Schmidt, M. Kachelriess, Med. Phys. 37 (2010) 5482.
 """
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from ctmar.errors import InputError
-from ctmar.simulation.projector import compiled
+from ctmar.simulation.geometry import FanBeam
+from ctmar.simulation.projector import compiled, project
+from ctmar.units import WATER_PER_CM, hu_to_attenuation
+
+AIR_BELOW_HU = -500.0
+BONE_FROM_HU = 300.0
 
 
 def trace_edges(trace: NDArray[Any]) -> NDArray[np.bool_]:
@@ -55,6 +62,42 @@ def interpolate_linearly(sinogram: NDArray[Any], trace: NDArray[Any]) -> NDArray
     out = sinogram.astype(np.float32)
     _interpolate(out, metal)
     return out
+
+
+def prior_image(image: NDArray[Any], mask: NDArray[Any]) -> NDArray[np.float32]:
+    """Make the prior of NMAR from a first correction: air is empty, soft tissue is water, bone keeps its values.
+
+    Args:
+        image: a first correction such as LI, shape (size, size) [1/cm].
+        mask: metal mask, same shape; metal becomes water.
+    """
+    air, bone = hu_to_attenuation(np.array([AIR_BELOW_HU, BONE_FROM_HU]))
+    smooth = ndimage.gaussian_filter(image, 1.0)  # noise must not decide between tissue classes
+    prior = np.where(smooth < air, 0.0, np.where(smooth < bone, WATER_PER_CM, smooth))
+    return np.where(np.asarray(mask, dtype=bool), WATER_PER_CM, prior).astype(np.float32)
+
+
+def interpolate_normalised(
+    geometry: FanBeam, sinogram: NDArray[Any], trace: NDArray[Any], prior: NDArray[Any]
+) -> NDArray[np.float32]:
+    """Replace the bins of ``trace`` by interpolation of the sinogram divided by that of a prior image (NMAR).
+
+    Args:
+        geometry: the scan.
+        sinogram: line integrals of shape (n_views, n_bins).
+        trace: metal trace, same shape.
+        prior: prior image from :func:`prior_image` [1/cm].
+
+    Returns:
+        Sinogram of the same shape; bins outside the trace are unchanged.
+
+    Raises:
+        InputError: shapes that do not fit, or a whole view is metal.
+    """
+    # half a millimetre of water: rays beside the body, where a ratio means nothing, are interpolated plainly
+    expected = np.maximum(project(geometry, prior), 0.05 * WATER_PER_CM)
+    ratio = interpolate_linearly(sinogram / expected, trace)
+    return np.where(np.asarray(trace, dtype=bool), ratio * expected, sinogram).astype(np.float32)
 
 
 @compiled
