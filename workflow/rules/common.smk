@@ -52,5 +52,6 @@ def source_folder():
     return "resources/packages" if CONFIG.source.kind == "package" else str(CONFIG.source.folder)
 
 
+SOURCES_OPTION = "--sources resources/packages/sources.json" if CONFIG.source.kind == "package" else ""
 TRACKING_TARGETS = ["results/mlflow/synchronised.json"] if CONFIG.tracking.enabled else []
 GPUS_PER_TRAINING = 1 if CONFIG.training.device == "cuda" else 0

@@ -58,9 +58,8 @@ rule report:
         mem_mb=2000,
         runtime=15,
     params:
-        settings=settings("report"),
+        sources=SOURCES_OPTION,
         code=code_digest("ctmar.reporting"),
     shell:
-        "ctmar report --results results --output {output.page} --model-card {output.model_card}"
-        " --dataset-card {output.dataset_card} --settings {params.settings:q}"
-        " --config {params.config:q} 2>&1 | tee {log}"
+        "ctmar report results --config {input.config} {params.sources} --output {output.page}"
+        " --model-card {output.model_card} --dataset-card {output.dataset_card} 2>&1 | tee {log}"
