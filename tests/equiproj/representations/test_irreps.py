@@ -93,10 +93,10 @@ def test_formulas_against_the_numerical_splitting(group):
 
 
 @pytest.mark.parametrize("n", [3, 4, 5, 8])
-def test_irreps_of_planar_groups_against_escnn(escnn_group, n):
+def test_irreps_of_planar_groups_against_escnn(escnn, n):
     for theirs, ours in (
-        (escnn_group.cyclic_group(n), CyclicGroup(n)),
-        (escnn_group.dihedral_group(n), DihedralGroup(n)),
+        (escnn.group.cyclic_group(n), CyclicGroup(n)),
+        (escnn.group.dihedral_group(n), DihedralGroup(n)),
     ):
         known = {(psi.size, psi.sum_of_squares_constituents, psi.irreducible) for psi in theirs.irreps()}
         assert known == {(psi.dim, len(equivariant_maps(psi, psi)), True) for psi in irreps(ours)}

@@ -5,8 +5,8 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def escnn_group():
-    """escnn's groups. Its import needs lie_learn, for SO(3) alone; planar groups do without."""
+def escnn():
+    """The escnn library. Its import needs lie_learn, for SO(3) alone; the planar groups do without."""
     try:
         import lie_learn.representations.SO3.wigner_d  # noqa: F401
     except ImportError:
@@ -14,4 +14,6 @@ def escnn_group():
         for depth in range(1, 5):
             sys.modules[".".join(parts[:depth])] = ModuleType(".".join(parts[:depth]))
         sys.modules[".".join(parts)].wigner_D_matrix = None
-    return pytest.importorskip("escnn.group")
+    pytest.importorskip("escnn.gspaces")
+    pytest.importorskip("escnn.nn")
+    return sys.modules["escnn"]
