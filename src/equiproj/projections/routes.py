@@ -87,32 +87,57 @@ def _orbit_average(
     return OrbitAverage(orbit_labels(row.size, edges), np.concatenate(leaving))
 
 
+class BlockDiagonal:
+    """Restricts a projection of full weights to block-diagonal ones, where the group keeps the blocks.
+
+    Raises:
+        ValueError: if a group element moves a diagonal block elsewhere.
+
+    Example:
+        >>> from equiproj.groups import CyclicGroup
+        >>> from equiproj.representations import regular
+        >>> rho = regular(CyclicGroup(2))
+        >>> project = BlockDiagonal(SpectralProjection(rho, rho, ()), rho, rho, 2)
+        >>> project(torch.tensor([1.0, 3.0])).tolist()
+        [2.0, 2.0]
+    """
+
+    def __init__(
+        self,
+        project: GroupAverage | SpectralProjection,
+        rho_rows: Representation,
+        rho_columns: Representation,
+        n_blocks: int,
+    ) -> None:
+        for g in rho_rows.group.generators:
+            rows, columns = _block_pattern(rho_rows(g), n_blocks), _block_pattern(rho_columns(g), n_blocks)
+            # Block (i, i) reaches block (j, k) if row block i reaches j and column block i reaches k.
+            reached = (rows.double() @ columns.double().T) > 0
+            if bool(reached.fill_diagonal_(False).any()):
+                raise ValueError(
+                    f"expected representations that keep the {n_blocks} channel groups, "
+                    f"found {rho_rows} and {rho_columns}"
+                )
+        self._project = project
+        self._n_blocks = n_blocks
+
+    def __call__(self, flat: Tensor) -> Tensor:
+        """Project ``(..., rows * columns / n_blocks * pixels)``."""
+        rows, columns, pixels = self._project.shape
+        n = self._n_blocks
+        blocks = flat.unflatten(-1, (n, rows // n, columns // n, pixels))
+        full = torch.diag_embed(blocks.movedim(-4, -1), dim1=-5, dim2=-3)
+        projected = self._project(full.flatten(-5)).reshape(full.shape)
+        return torch.diagonal(projected, dim1=-5, dim2=-3).movedim(-1, -4).flatten(-4)
+
+
 def _in_blocks(
     project: GroupAverage | SpectralProjection,
     rho_rows: Representation,
     rho_columns: Representation,
     n_blocks: int,
 ) -> Callable[[Tensor], Tensor]:
-    """Restrict a projection of full weights to block-diagonal ones, where the group keeps the blocks."""
-    if n_blocks == 1:
-        return project
-    for g in rho_rows.group.generators:
-        rows, columns = _block_pattern(rho_rows(g), n_blocks), _block_pattern(rho_columns(g), n_blocks)
-        # Block (i, i) reaches block (j, k) if row block i reaches j and column block i reaches k.
-        reached = (rows.double() @ columns.double().T) > 0
-        if bool(reached.fill_diagonal_(False).any()):
-            raise ValueError(
-                f"expected representations that keep the {n_blocks} channel groups, found {rho_rows} and {rho_columns}"
-            )
-
-    def project_blocks(flat: Tensor) -> Tensor:
-        rows, columns, pixels = project.shape
-        blocks = flat.unflatten(-1, (n_blocks, rows // n_blocks, columns // n_blocks, pixels))
-        full = torch.diag_embed(blocks.movedim(-4, -1), dim1=-5, dim2=-3)
-        projected = project(full.flatten(-5)).reshape(full.shape)
-        return torch.diagonal(projected, dim1=-5, dim2=-3).movedim(-1, -4).flatten(-4)
-
-    return project_blocks
+    return project if n_blocks == 1 else BlockDiagonal(project, rho_rows, rho_columns, n_blocks)
 
 
 def _block_pattern(matrix: Tensor, n_blocks: int) -> Tensor:

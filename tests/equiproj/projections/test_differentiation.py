@@ -1,3 +1,5 @@
+import copy
+import pickle
 import subprocess
 import sys
 
@@ -71,6 +73,27 @@ def test_zero_stays_zero(projector):
     assert projected.abs().max() == 0
     projected.sum().backward()
     assert weight.grad.isfinite().all()
+
+
+@every_projector
+def test_copies_and_pickles(projector):
+    weight = draw(*projector.weight_shape)
+    for twin in (copy.deepcopy(projector), pickle.loads(pickle.dumps(projector))):
+        assert twin == projector
+        torch.testing.assert_close(twin(weight), projector(weight), rtol=0, atol=0)
+
+
+@every_projector
+@pytest.mark.parametrize("device", ["meta", "cuda"])
+def test_weights_on_another_device(projector, device):
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    weight = draw(*projector.weight_shape)
+    found = projector(weight.to(device))
+    assert found.device.type == device
+    assert found.shape == weight.shape
+    if device == "cuda":
+        torch.testing.assert_close(found.cpu(), projector(weight))
 
 
 def test_autocast_changes_nothing():
