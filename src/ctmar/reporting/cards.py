@@ -9,7 +9,7 @@ from ctmar.reporting.environment import environment
 from ctmar.reporting.examples import choose_models
 from ctmar.reporting.literature import REFERENCES
 from ctmar.reporting.provenance import provenance
-from ctmar.reporting.results import IDENTITY, ReportInputs, StudyResults, read_results, rows_of
+from ctmar.reporting.results import IDENTITY, ReportInputs, StudyResults, read_results, rows_of, text_rows
 from ctmar.reporting.summary import counts, method_names
 from ctmar.store.atomic import atomic_path
 
@@ -57,7 +57,7 @@ def write_dataset_card(inputs: ReportInputs, config: Config, output: Path) -> Pa
         config=config,
         n=counts(results),
         sources=results.sources,
-        catalogue=rows_of(results.catalogue.fillna("")),
+        catalogue=text_rows(results.catalogue),
         subset_of=dict(zip(results.split["patient"], results.split["subset"], strict=True)),
         quarantine_reasons=tables.quarantine_summary(results.quarantine),
     )

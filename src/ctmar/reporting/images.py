@@ -78,7 +78,7 @@ def outline_path(mask: NDArray[np.uint8]) -> str:
 
     Examples:
         >>> outline_path(np.array([[1]], np.uint8))
-        'M0.5 1L1 0.5L0.5 0L0 0.5L0.5 1Z'
+        'M0.5 1L0 0.5L0.5 0L1 0.5L0.5 1Z'
     """
     # the frame of zeros closes contours that touch the border of the image
     contours = find_contours(np.pad(np.asarray(mask, float), 1), 0.5)

@@ -15,7 +15,7 @@ from ctmar.reporting.environment import asset, environment, vega_bundle
 from ctmar.reporting.examples import Example, build_examples, choose_models
 from ctmar.reporting.literature import REFERENCES
 from ctmar.reporting.provenance import provenance, public_config
-from ctmar.reporting.results import IDENTITY, ReportInputs, StudyResults, read_results, rows_of
+from ctmar.reporting.results import IDENTITY, ReportInputs, StudyResults, read_results, rows_of, text_rows
 from ctmar.reporting.summary import counts, facts, sentences
 from ctmar.store.atomic import atomic_path
 
@@ -101,8 +101,8 @@ def render_page(results: StudyResults, config: Config) -> str:
         claims=results.claims,
         sources=results.sources,
         split=rows_of(results.split),
-        catalogue=rows_of(results.catalogue.fillna("")),
-        quarantine=rows_of(results.quarantine.fillna("").head(QUARANTINE_ROWS)),
+        catalogue=text_rows(results.catalogue),
+        quarantine=text_rows(results.quarantine.head(QUARANTINE_ROWS)),
         quarantine_reasons=tables.quarantine_summary(results.quarantine),
         n_quarantined=len(results.quarantine),
         references=REFERENCES,

@@ -133,6 +133,11 @@ def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
+def text_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table that is only shown: missing values are empty text."""
+    return rows_of(table.astype(object).where(table.notna(), ""))
+
+
 def read_table(path: Path, name: str) -> pd.DataFrame:
     """Read a CSV file and check that it has the columns of table ``name``.
 

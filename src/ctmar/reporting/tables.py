@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from ctmar.reporting.labels import MISSING, Mark, model_label, number, scientific, series_label, weight
-from ctmar.reporting.results import interval_columns, rows_of
+from ctmar.reporting.results import interval_columns, rows_of, text_rows
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def cost_rows(cost: pd.DataFrame, marks: dict[str, Mark]) -> list[Row]:
 
 def quarantine_summary(quarantine: pd.DataFrame) -> list[dict[str, Any]]:
     """Number of files for each reason and remedy, most frequent first."""
-    counts = Counter((row["reason"], row["remedy"]) for row in rows_of(quarantine.fillna("")))
+    counts = Counter((row["reason"], row["remedy"]) for row in text_rows(quarantine))
     return [{"reason": reason, "remedy": remedy, "n_files": n} for (reason, remedy), n in counts.most_common()]
 
 

@@ -1,6 +1,8 @@
 """A finished study in miniature: ellipses as CT, known errors as models, written in the formats of the workflow."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,8 @@ import pytest
 from ctmar.config import Config, validate_section
 from ctmar.evaluation.metrics import psnr_fixed, rmse_hu, ssim_fixed
 from ctmar.evaluation.statistics import mean_interval, seed_interval
-from ctmar.reporting.results import ReportInputs
+from ctmar.reporting.page import render_page
+from ctmar.reporting.results import ReportInputs, StudyResults, read_results
 from ctmar.units import hu_to_attenuation
 
 SIZE = 96
@@ -112,7 +115,7 @@ def write_references(folder: Path) -> pd.DataFrame:
 def write_run(folder: Path, setting: tuple, seed: int) -> pd.DataFrame:
     method, norm, lam_perp, left, non_equivariance = setting
     folder.mkdir(parents=True)
-    generator = np.random.default_rng([seed, SETTINGS.index(setting)])
+    generator = np.random.default_rng([seed, round(1000 * left)])
 
     def predict(pair: int) -> np.ndarray:
         noise = np.random.default_rng([seed, pair]).normal(0, 8, (SIZE, SIZE))
@@ -179,7 +182,7 @@ def write_data_tables(folder: Path) -> None:
             {"file": "head-693/scout.dcm", "reason": "localizer", "remedy": "none needed: not a CT slice"},
             {"file": HOSTILE, "reason": "truncated file", "remedy": "copy the file again"},
             *(
-                {"file": f"aorta-ct#{k}", "reason": "little body in the slice", "remedy": "none needed"}
+                {"file": f"aorta-ct#{k}", "reason": "little body", "remedy": "none needed"}
                 for k in range(12)
             ),
         ]
@@ -319,6 +322,23 @@ def study_config() -> Config:
 def study(tmp_path_factory: pytest.TempPathFactory) -> ReportInputs:
     """A finished study; tests must not write into it."""
     return write_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture
+def make_study(tmp_path: Path) -> Callable[..., ReportInputs]:
+    """Write another study: ``make_study(settings, seeds)``."""
+    return partial(write_study, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def results(study: ReportInputs) -> StudyResults:
+    return read_results(study)
+
+
+@pytest.fixture(scope="session")
+def page(results: StudyResults, config: Config) -> str:
+    """The text of the report."""
+    return render_page(results, config)
 
 
 @pytest.fixture(scope="session")

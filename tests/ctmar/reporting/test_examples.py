@@ -1,0 +1,85 @@
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ctmar.config import Report
+from ctmar.errors import InputError
+from ctmar.reporting import examples
+
+ROOMY = 10_000_000
+
+
+def test_models_are_chosen_by_validation_not_by_test(results):
+    curves = results.curves.copy()
+    wanted = (curves["norm"] == "entrywise:inf") & (curves["epoch"] == 8)
+    curves.loc[wanted, "validation_psnr"] += 100
+    chosen = examples.choose_models(curves, "dncnn")
+    assert [identity[1:4] for identity in chosen][-1] == ("projection", "entrywise:inf", 1e-2)
+    assert [identity[1] for identity in chosen] == ["plain", "augmentation", "eqreg", "projection"]
+
+
+def test_only_the_last_epoch_counts(results):
+    curves = results.curves.copy()
+    curves.loc[(curves["norm"] == "spectral") & (curves["epoch"] == 3), "validation_psnr"] += 100
+    assert examples.choose_models(curves, "dncnn")[-1][2] == "frobenius"
+
+
+@pytest.fixture(scope="module")
+def built(results):
+    return examples.build_examples(results, "dncnn", Report(), ROOMY)
+
+
+def test_every_example_has_every_panel_with_the_metrics_of_the_tables(built, results):
+    assert (len(built.shown), built.n_left_out) == (3, 0)
+    names = ["Ground truth", "Input", "LI", "Plain", "Rotation augmentation", "EQ-Reg, λ = 10⁻³"]
+    references = pd.read_csv(results.references_folder / "slices.csv")
+    for example in built.shown:
+        assert [panel.name for panel in example.panels] == [*names, "Projection, Frobenius, λ⊥ = 10⁻²"]
+        slice_id, mask = example.title.removeprefix("slice ").split(", mask ")
+        row = references[
+            (references["reference"] == "LI")
+            & (references["slice_id"] == slice_id)
+            & (references["mask_index"] == int(mask))
+        ].iloc[0]
+        assert example.panels[2].psnr == f"{row['psnr_db']:.2f}"
+        assert f"PSNR {row['psnr_db']:.2f} dB, SSIM {row['ssim']:.3f}" in example.panels[2].alt
+        assert example.n_metal == row["metal_pixels"]
+        assert example.metal_mm2 == pytest.approx(9.0 * row["metal_pixels"])
+
+
+def test_the_page_budget_leaves_examples_out_and_says_how_many(results, built):
+    budget = built.shown[0].n_bytes + built.shown[1].n_bytes
+    tight = examples.build_examples(results, "dncnn", Report(), budget)
+    assert (len(tight.shown), tight.n_left_out) == (2, 1)
+
+
+def test_panel_shows_no_error_under_metal():
+    truth = np.zeros((8, 8))
+    mask = np.zeros((8, 8), np.uint8)
+    mask[2:4, 2:4] = 1
+    metrics = pd.Series({"psnr_db": 30.0, "ssim": 0.9, "rmse_hu": 12.0})
+    wrong_in_metal = examples._panel("model", truth + 500.0 * mask, truth, mask, metrics, Report())
+    right = examples._panel("model", truth, truth, mask, metrics, Report())
+    assert wrong_in_metal.error == right.error
+    assert wrong_in_metal.picture != right.picture
+
+
+def test_other_example_pairs_are_refused(make_study):
+    from ctmar.reporting.results import read_results
+
+    results = read_results(make_study())
+    record = next(record for record in results.records if record.identity[1] == "plain" and record.seed == 0)
+    path = record.folder / "examples.npz"
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez_compressed(path, **(arrays | {"mask_index": arrays["mask_index"] + 1}))
+    with pytest.raises(InputError, match="not those of the references; evaluate again"):
+        examples.build_examples(results, "dncnn", Report(), ROOMY)
+
+
+def test_pickled_examples_are_refused(results, tmp_path):
+    np.savez(tmp_path / "examples.npz", image=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(InputError, match=r"expected array\(s\)"):
+        examples.build_examples(dataclasses.replace(results, references_folder=tmp_path), "dncnn", Report(), ROOMY)
