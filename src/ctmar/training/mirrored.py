@@ -1,0 +1,165 @@
+"""What MLflow is told about a finished run: read from the run's result files, free of patients, users and hosts."""
+
+import csv
+import hashlib
+import json
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.transform import downscale_local_mean
+
+from ctmar.config import Report, Run, Study
+from ctmar.errors import InputError
+from ctmar.store.provenance import sha256_of
+from ctmar.units import attenuation_to_hu
+
+IDENTITY = ("run.json", "metrics.jsonl", "slices.csv", "model.json")
+TEST_METRICS = ("psnr_db", "ssim", "rmse_hu")
+MODEL_METRICS = ("relative_non_equivariance", "defect_mean", "defect_max", "seconds_per_image")
+COST_METRICS = ("seconds_total", "seconds_per_step_median", "peak_memory_mb")
+REFERENCES = ("image", "ma_CT", "LI_CT")
+LARGEST_TILE = 256  # pixels; keeps the images of a run at some hundred kB
+
+
+class Epoch(NamedTuple):
+    """Where training stood after an epoch; ``seconds`` count from its start."""
+
+    step: int
+    seconds: float
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class MirroredRun:
+    """One finished run; times are in milliseconds since 1970."""
+
+    examples: Path
+    key: str
+    name: str
+    start_ms: int
+    end_ms: int
+    parameters: dict[str, str]
+    tags: dict[str, str]
+    epochs: list[Epoch]
+    results: dict[str, float]
+
+
+def read_run(folder: Path) -> MirroredRun:
+    """Read the result files of a run.
+
+    Raises:
+        InputError: a file is missing or is not what `ctmar train` and `ctmar evaluate` write.
+    """
+    try:
+        description = json.loads((folder / "run.json").read_text())
+        model = json.loads((folder / "model.json").read_text())
+        # training ends with run.json; the file itself holds no time, so that equal runs are equal files
+        end = (folder / "run.json").stat().st_mtime
+        return MirroredRun(
+            examples=(folder / "examples.npz").resolve(strict=True),
+            key=run_key(folder),
+            name=run_name(Run(**description["run"])),
+            start_ms=int(1000 * (end - description["seconds_total"])),
+            end_ms=int(1000 * end),
+            parameters=parameters(description),
+            tags=flatten({"provenance": description["provenance"]}),
+            epochs=read_epochs(folder / "metrics.jsonl"),
+            results=test_metrics(folder / "slices.csv")
+            | {name: float(model[name]) for name in MODEL_METRICS}
+            | {name: float(description[name]) for name in COST_METRICS},
+        )
+    except OSError as error:
+        raise InputError(f"{error.filename}: result file not found; train and evaluate the run first") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{folder}: expected the result files of a run ({type(error).__name__}: {error})") from None
+
+
+def run_key(folder: Path) -> str:
+    """Digest of a run's results: equal for the same results, another one as soon as a result differs."""
+    return hashlib.sha256("".join(sha256_of(folder / name) for name in IDENTITY).encode()).hexdigest()
+
+
+def run_name(run: Run) -> str:
+    """A short name for lists.
+
+    Examples:
+        >>> run_name(Run(network="dncnn", method="projection", norm="frobenius", lam_perp=0.1, seed=2))
+        'dncnn projection frobenius λ⊥=0.1 λ_G=0 seed 2'
+    """
+    return f"{run.network} {run.method} {run.norm} λ⊥={run.lam_perp:g} λ_G={run.lam_equi:g} seed {run.seed}"
+
+
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested settings as text by dotted name.
+
+    Examples:
+        >>> flatten({"training": {"epochs": 8, "betas": [0.9, 0.999]}})
+        {'training.epochs': '8', 'training.betas': '[0.9, 0.999]'}
+    """
+    flat: dict[str, str] = {}
+    for name, value in values.items():
+        flat |= flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": str(value)}
+    return flat
+
+
+def parameters(description: dict[str, Any]) -> dict[str, str]:
+    """The settings of a run; those of the run itself by their plain names."""
+    facts = {name: description[name] for name in ("group", "power", "n_parameters", "device", "threads")}
+    sections = flatten(description["network"], "network.") | flatten(description["training"], "training.")
+    return flatten(description["run"]) | flatten(facts) | sections
+
+
+def study_parameters(study: Study) -> dict[str, str]:
+    """A study in few words; all of it is too long for parameters."""
+    runs = study.expand()
+    compared = {name: " ".join(sorted({str(getattr(run, name)) for run in runs})) for name in Run.model_fields}
+    return compared | flatten({"group_order": study.group_order, "power": study.power, "n_runs": len(runs)})
+
+
+def read_epochs(path: Path) -> list[Epoch]:
+    """The metrics of every epoch."""
+    seconds, epochs = 0.0, []
+    for record in map(json.loads, path.read_text().splitlines()):
+        seconds += record["seconds"]
+        metrics = {name: float(value) for name, value in record.items() if name not in ("epoch", "step")}
+        epochs.append(Epoch(record["step"], seconds, metrics))
+    return epochs
+
+
+def test_metrics(slices_csv: Path) -> dict[str, float]:
+    """Means over all test pairs; patients and slices stay behind."""
+    with slices_csv.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {f"test_{name}": statistics.fmean(float(row[name]) for row in rows) for name in TEST_METRICS}
+
+
+def example_images(examples: Path, references: Path) -> list[NDArray[np.uint8]]:
+    """For each example pair ground truth, input, LI and prediction side by side, without any name of a patient.
+
+    Where ``references`` does not hold the pair, the prediction stands alone.
+    """
+    known = dict(read_stacks(references, REFERENCES)) if references.is_file() else {}
+    return [
+        np.concatenate([tile(image) for image in (*known.get(pair, ()), *prediction)], axis=1)
+        for pair, prediction in read_stacks(examples, ("prediction",))
+    ]
+
+
+def read_stacks(path: Path, names: tuple[str, ...]) -> list[tuple[tuple[str, int], list[NDArray[np.float32]]]]:
+    """For each pair of an examples file which pair it is, and its images of the given names [1/cm]."""
+    with np.load(path, allow_pickle=False) as file:
+        pairs = zip(file["slice_id"].tolist(), file["mask_index"].tolist(), strict=True)
+        stacks = [file[name] for name in names]
+        return [(pair, [stack[index] for stack in stacks]) for index, pair in enumerate(pairs)]
+
+
+def tile(image: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """A small 8-bit picture of an image (1/cm) in the CT window of the report."""
+    low, high = Report().window_hu
+    factor = -(-max(image.shape) // LARGEST_TILE)
+    shown = attenuation_to_hu(downscale_local_mean(image, (factor, factor)))
+    return np.round(255 * np.clip((shown - low) / (high - low), 0, 1)).astype(np.uint8)

@@ -1,0 +1,291 @@
+"""A mirror of a study in MLflow: one parent run, and under it one run for each training.
+
+The result files are the truth. The mirror can be deleted and written again, and it can neither fail a study nor hold
+it up.
+"""
+
+import hashlib
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic import BaseModel, ValidationError
+
+from ctmar.config import Study, Tracking
+from ctmar.errors import InputError
+from ctmar.store.atomic import atomic_path
+from ctmar.training.mirrored import MirroredRun, example_images, read_run, study_parameters
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run as StoredRun
+
+KEY = "workflow.key"
+PARENT = "mlflow.parentRunId"
+KIND = "workflow.kind"
+FINISHED = "FINISHED"
+DATABASE = "mlflow.db"
+LIMIT_SECONDS = 120.0  # to connect, and again for each run; a new database alone takes 5 to 15
+METRICS_PER_REQUEST = 1000  # MLflow's own limit
+ENVIRONMENT = {
+    # by default an unreachable server blocks each call for four minutes
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    # nothing about a study goes to anybody whom the user did not name
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+}
+
+
+class Parent(BaseModel):
+    """What `parent.json` holds: which study, and where its parent run is, if MLflow could be reached."""
+
+    tracking: str
+    experiment: str
+    study: Study
+    experiment_id: str | None = None
+    parent_run_id: str | None = None
+    warning: str | None = None
+
+
+class OpenStudy(NamedTuple):
+    """A study whose experiment and parent run exist."""
+
+    client: "MlflowClient"
+    experiment_id: str
+    parent_run_id: str
+
+
+class OutOfTimeError(BaseException):
+    """MLflow did not answer in time; not an `Exception`, because MLflow's retry loops catch those and go on."""
+
+
+def initialise(output: Path, settings: Tracking, study: Study) -> None:
+    """Create the database, the experiment and the study's parent run, or find them.
+
+    The mirror is a database beside ``output`` unless the environment variable ``MLFLOW_TRACKING_URI`` names another
+    place. Where MLflow cannot be reached, ``output`` says so and nothing else happens.
+
+    Args:
+        output: JSON file to write: kind of place (no address, no password), experiment, parent run, study.
+        settings: name of the experiment.
+        study: what is trained; the same study has the same parent run.
+    """
+    parent = Parent(tracking=tracking_uri(output.parent).split(":")[0], experiment=settings.experiment, study=study)
+    found: dict[str, str] = {}
+
+    def work() -> None:
+        with time_limit(LIMIT_SECONDS):
+            _, experiment_id, run_id = open_study(output.parent, parent)
+        found.update(experiment_id=experiment_id, parent_run_id=run_id)
+
+    warning = attempt(work)
+    with atomic_path(output) as temporary:
+        temporary.write_text(parent.model_copy(update={**found, "warning": warning}).model_dump_json(indent=2) + "\n")
+
+
+def synchronise(parent: Path, run_folders: list[Path], output: Path) -> None:
+    """Write finished runs to MLflow; a run that is there already is not written again.
+
+    A run is known by a digest of its results, so that a training with other results is another run. Images show
+    ground truth, input and LI beside the prediction when ``../references/examples.npz`` exists beside ``parent``'s
+    folder.
+
+    Args:
+        parent: file made by `initialise`.
+        run_folders: folders of finished runs.
+        output: JSON file to write: for each run its folder, key, status (written, present, failed) and MLflow id.
+
+    Raises:
+        InputError: ``parent`` or a result file is missing or is not what it should be.
+    """
+    study = read_parent(parent)
+    runs = [read_run(folder) for folder in run_folders]
+    rows: list[dict[str, Any]] = [
+        {"folder": str(folder), "key": run.key, "status": "failed", "run_id": None}
+        for folder, run in zip(run_folders, runs, strict=True)
+    ]
+    references = parent.parent.parent / "references" / "examples.npz"
+
+    def work() -> None:
+        with time_limit(LIMIT_SECONDS):
+            opened = open_study(parent.parent, study)
+        for row, run in zip(rows, runs, strict=True):
+            with time_limit(LIMIT_SECONDS):
+                row.update(write_run(opened, run, references))
+        with time_limit(LIMIT_SECONDS):
+            finish(opened)
+
+    warning = attempt(work)
+    with atomic_path(output) as temporary:
+        temporary.write_text(json.dumps({"runs": rows, "warning": warning}, indent=2) + "\n")
+
+
+def read_parent(path: Path) -> Parent:
+    """Read `parent.json`.
+
+    Raises:
+        InputError: the file is missing or is not one that `initialise` writes.
+    """
+    try:
+        return Parent.model_validate_json(path.read_text())
+    except OSError:
+        raise InputError(f"{path}: parent run not found; run `ctmar track-initialise` first") from None
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(map(str, problem["loc"]))
+        raise InputError(
+            f"{path}: expected a file made by `ctmar track-initialise` ({key}: {problem['msg']})"
+        ) from None
+
+
+def attempt(work: Callable[[], None]) -> str | None:
+    """Do ``work``; whatever goes wrong in it becomes one line on stderr and, without details, the return value."""
+    try:
+        work()
+    # MLflow sits on SQLAlchemy, Alembic, requests and the file system, whose errors have nothing else in common; and
+    # none of them is worth a study.
+    except (Exception, OutOfTimeError) as error:
+        kind = type(error).__name__
+        reason = re.sub(r"//[^/@\s]*@", "//", (str(error).splitlines() or [""])[0])
+        print(f"ctmar: warning: not mirrored to MLflow, results are complete: {kind}: {reason}", file=sys.stderr)
+        return f"not mirrored to MLflow: {kind}"
+    return None
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """End the block with `OutOfTimeError` after ``seconds``: a dead database is tried for minutes otherwise."""
+
+    def stop(*_: object) -> None:
+        raise OutOfTimeError(f"no answer within {seconds:g} s")
+
+    previous = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def tracking_uri(folder: Path) -> str:
+    """Where the mirror is: the user's ``MLFLOW_TRACKING_URI``, else a database in ``folder``."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder.resolve() / DATABASE}"
+
+
+def open_study(folder: Path, parent: Parent) -> OpenStudy:
+    """Connect, and find or create the experiment and the parent run."""
+    client = connect(folder)
+    experiment_id = find_experiment(client, folder, parent.experiment)
+    study = parent.study.model_dump(mode="json")
+    key = hashlib.sha256(json.dumps(study, sort_keys=True).encode()).hexdigest()
+    stored = find_run(client, experiment_id, key) or client.create_run(
+        experiment_id,
+        run_name=f"study of {len(parent.study.expand())} runs",
+        tags={KEY: key, KIND: "study"},
+    )
+    run_id = stored.info.run_id
+    if stored.info.status != FINISHED:
+        write_parameters(client, run_id, study_parameters(parent.study))
+        client.log_dict(run_id, study, "study.json")
+    return OpenStudy(client, experiment_id, run_id)
+
+
+def connect(folder: Path) -> "MlflowClient":
+    """A client that gives up soon, and that no run of the user's shell is mixed up with."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    os.environ.pop("MLFLOW_RUN_ID", None)
+    from mlflow import MlflowClient  # after the environment, which MLflow reads when imported
+
+    uri, database = tracking_uri(folder), folder.resolve() / DATABASE
+    if uri == f"sqlite:///{database}" and not database.exists():
+        # MLflow cannot open again what it was killed in creating
+        with atomic_path(database) as temporary:
+            MlflowClient(f"sqlite:///{temporary}").search_experiments(max_results=1)
+    return MlflowClient(uri)
+
+
+def find_experiment(client: "MlflowClient", folder: Path, name: str) -> str:
+    """The id of the experiment, which is created if there is none.
+
+    Raises:
+        RuntimeError: the database was made in another folder, where its images would go.
+    """
+    artefacts = (folder.resolve() / "artefacts").as_uri()
+    ours = tracking_uri(folder) == f"sqlite:///{folder.resolve() / DATABASE}"
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        return str(client.create_experiment(name, artifact_location=artefacts if ours else None))
+    if ours and experiment.artifact_location != artefacts:
+        raise RuntimeError(f"the study was moved; delete {DATABASE} beside parent.json and run again")
+    return str(experiment.experiment_id)
+
+
+def find_run(client: "MlflowClient", experiment_id: str, key: str) -> "StoredRun | None":
+    """The run with this key, if there is one."""
+    found = client.search_runs([experiment_id], filter_string=f"tags.`{KEY}` = '{key}'", max_results=1)
+    return found[0] if found else None
+
+
+def write_run(study: OpenStudy, run: MirroredRun, references: Path) -> dict[str, str]:
+    """Write a run that is not there or only half; gives its status and MLflow id."""
+    client = study.client
+    stored = find_run(client, study.experiment_id, run.key) or client.create_run(
+        study.experiment_id,
+        start_time=run.start_ms,
+        run_name=run.name,
+        tags={KEY: run.key, PARENT: study.parent_run_id, KIND: "run"} | run.tags,
+    )
+    run_id = stored.info.run_id
+    if stored.data.tags[PARENT] != study.parent_run_id:
+        # a study that grew has another parent run, and all of its runs belong there
+        client.set_tag(run_id, PARENT, study.parent_run_id)
+    if stored.info.status == FINISHED:
+        return {"status": "present", "run_id": run_id}
+    write_parameters(client, run_id, run.parameters)
+    write_metrics(client, run_id, run, stored.info.start_time)
+    for number, image in enumerate(example_images(run.examples, references), start=1):
+        client.log_image(run_id, image, artifact_file=f"examples/pair-{number}.png")
+    client.set_terminated(run_id, FINISHED, end_time=run.end_ms)
+    return {"status": "written", "run_id": run_id}
+
+
+def finish(study: OpenStudy) -> None:
+    """End the parent run, which stays as it is when it has ended before."""
+    if study.client.get_run(study.parent_run_id).info.status != FINISHED:
+        study.client.set_terminated(study.parent_run_id, FINISHED)
+
+
+def write_parameters(client: "MlflowClient", run_id: str, parameters: dict[str, str]) -> None:
+    """Write parameters; those that are there already are left."""
+    from mlflow.entities import Param
+
+    client.log_batch(run_id, params=[Param(name, value) for name, value in parameters.items()])
+
+
+def write_metrics(client: "MlflowClient", run_id: str, run: MirroredRun, start_ms: int) -> None:
+    """Write the metrics of every epoch and, at the last step, the results on the test pairs.
+
+    Times count from ``start_ms`` of the stored run: MLflow keeps a value of the same step and time only once, so that
+    a half-written run is completed without doubles.
+    """
+    from mlflow.entities import Metric
+
+    last_step = run.epochs[-1].step
+    metrics = [
+        Metric(name, value, run.end_ms - run.start_ms + start_ms, last_step) for name, value in run.results.items()
+    ]
+    for epoch in run.epochs:
+        time_ms = start_ms + int(1000 * epoch.seconds)
+        metrics += [Metric(name, value, time_ms, epoch.step) for name, value in epoch.metrics.items()]
+    for first in range(0, len(metrics), METRICS_PER_REQUEST):
+        client.log_batch(run_id, metrics=metrics[first : first + METRICS_PER_REQUEST])
