@@ -63,7 +63,11 @@ class Ingest(Section):
     maximum_border_fraction: float = Field(
         0.5, ge=0, le=1, description="Slices with body along more of the image border are left out (truncated)."
     )
-    salt: str = Field("equiproj", description="Salt of the hash that stands for a patient; keep your own one secret.")
+    salt_file: Path | None = Field(
+        None,
+        description="File whose content salts the hashes that stand for patients and files; keep it secret. "
+        "`null` takes a public salt: who knows a patient's identifier can then find the patient in the tables.",
+    )
 
 
 class Split(Section):
@@ -125,6 +129,7 @@ class Training(Section):
     learning_rate: float = Field(2e-3, gt=0, description="Adam's first learning rate.")
     betas: tuple[float, float] = Field((0.9, 0.999), description="Adam's exponential decay rates.")
     schedule: Literal["constant", "cosine"] = Field("cosine", description="Learning rate over all steps.")
+    warmup_steps: int = Field(40, ge=0, description="Steps over which the learning rate first rises linearly.")
     validation_pairs: int = Field(16, ge=1, description="Whole slices of the validation after each epoch.")
     threads: int = Field(
         1,

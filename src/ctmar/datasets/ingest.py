@@ -18,6 +18,7 @@ from ctmar.datasets.sources import Findings, Stack, find_stacks
 from ctmar.errors import InputError
 from ctmar.nifti.volumes import Volume
 from ctmar.store.provenance import PACKAGES, provenance_json
+from ctmar.store.pseudonyms import read_salt
 from ctmar.store.quarantine import Quarantined, Refused, summarise, write_quarantine
 from ctmar.store.slices import Slice, SliceWriter, open_slice_writer
 from ctmar.units import WATER_PER_CM
@@ -55,21 +56,23 @@ def ingest(
         output: HDF5 file of slices (layout: :mod:`ctmar.store.slices`).
         quarantine: CSV of files and slices that are left out, with reason and remedy.
         catalogue: CSV with one row for each series.
-        settings: working grid, quality control, salt.
+        settings: working grid, quality control, file of the salt.
         source: licence of the user's own data.
         threads: processes; the result does not depend on it.
         progress: called as ``progress(n_done, n_total, what)``; None reports on stderr.
 
     Raises:
-        InputError: nothing usable in the folder; the message tells the commonest reasons and where the others stand.
+        InputError: no salt in its file, or nothing usable in the folder; the message then tells the commonest reasons
+            and where the others stand.
     """
     folder, progress, source = Path(folder), progress or progress_on_stderr(), source or Source()
-    findings = find_stacks(folder, settings, source, threads, progress)
+    salt = read_salt(settings.salt_file)
+    findings = find_stacks(folder, settings, source, salt, threads, progress)
     if not findings.stacks:
         _give_up(folder, findings, Path(quarantine), "none of the files is usable CT")
     kept: Counter[str] = Counter()
     with open_slice_writer(output, settings.image_size) as writer:
-        checksum = _write_all(writer, folder, findings, settings, threads, progress, kept)
+        checksum = _write_all(writer, folder, findings, settings, salt, threads, progress, kept)
         if writer.n_slices == 0:
             _give_up(folder, findings, Path(quarantine), "no slice passes quality control")
         writer.provenance = _provenance(settings, findings, checksum)
@@ -103,6 +106,7 @@ def _write_all(
     folder: Path,
     findings: Findings,
     settings: Ingest,
+    salt: bytes,
     threads: int,
     progress: Progress,
     kept: Counter[str],
@@ -118,9 +122,7 @@ def _write_all(
         for result in finished:
             checksums.update(result.sha256.encode())
             if isinstance(result.outcome, Refused):
-                findings.quarantined.append(
-                    _left_out(result, task, stack.origin.file_name(folder, result.path, settings.salt))
-                )
+                findings.quarantined.append(_left_out(result, task, stack.origin.file_name(folder, result.path, salt)))
             else:
                 writer.append(_slice(result, stack))
                 kept[stack.slice_prefix] += 1

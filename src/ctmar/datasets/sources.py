@@ -32,7 +32,7 @@ class Origin:
     source: str
     licence: str
 
-    def file_name(self, folder: Path, path: Path, salt: str) -> str:
+    def file_name(self, folder: Path, path: Path, salt: bytes) -> str:
         """What tables call a file: its path in the folder if the data are public, else a pseudonym."""
         relative = path.relative_to(folder).as_posix()
         return relative if self.patient is not None else pseudonym("f", relative, salt)
@@ -67,13 +67,16 @@ class Findings:
     n_files: int = 0
 
 
-def find_stacks(folder: Path, settings: Ingest, source: Source, n_workers: int, progress: Progress) -> Findings:
+def find_stacks(
+    folder: Path, settings: Ingest, source: Source, salt: bytes, n_workers: int, progress: Progress
+) -> Findings:
     """Read the headers of all files below a folder and sort them into stacks.
 
     Args:
         folder: made by ``ctmar acquire`` (holds ``sources.json``), or any folder of DICOM and NIfTI files.
-        settings: smallest image, salt of the pseudonyms.
+        settings: smallest image.
         source: licence of the user's own data.
+        salt: key of the pseudonyms.
         n_workers: processes.
         progress: called with the number of files read.
 
@@ -90,7 +93,7 @@ def find_stacks(folder: Path, settings: Ingest, source: Source, n_workers: int, 
     volumes: dict[Origin, list[Volume]] = {}
     for (origin, path), result in zip(files, _read_all(folder, files, settings, n_workers, progress), strict=True):
         if isinstance(result, Refused):
-            findings.quarantined.append(_row(folder, origin, path, settings, result))
+            findings.quarantined.append(_row(folder, origin, path, salt, result))
         elif isinstance(result, Volume):
             volumes.setdefault(origin, []).append(result)
         else:
@@ -99,16 +102,16 @@ def find_stacks(folder: Path, settings: Ingest, source: Source, n_workers: int, 
         all_series = group_series(images.get(origin, []))
         for series in all_series:
             for image in series.duplicates:
-                findings.quarantined.append(_row(folder, origin, image.path, settings, DUPLICATE))
-        findings.stacks.extend(_stacks(origin, folder, all_series, volumes.get(origin, []), settings.salt))
+                findings.quarantined.append(_row(folder, origin, image.path, salt, DUPLICATE))
+        findings.stacks.extend(_stacks(origin, folder, all_series, volumes.get(origin, []), salt))
     return findings
 
 
-def _row(folder: Path, origin: Origin, path: Path, settings: Ingest, refusal: Refused) -> Quarantined:
-    return Quarantined(origin.file_name(folder, path, settings.salt), refusal.reason, refusal.remedy)
+def _row(folder: Path, origin: Origin, path: Path, salt: bytes, refusal: Refused) -> Quarantined:
+    return Quarantined(origin.file_name(folder, path, salt), refusal.reason, refusal.remedy)
 
 
-def find_file(folder: Path, name: str, salt: str) -> Path:
+def find_file(folder: Path, name: str, salt: bytes) -> Path:
     """The file that a row of the quarantine table means, for the user who has the folder and the salt.
 
     Raises:
@@ -117,7 +120,7 @@ def find_file(folder: Path, name: str, salt: str) -> Path:
     for path in _files(folder):
         if pseudonym("f", path.relative_to(folder).as_posix(), salt) == name.partition("#")[0]:
             return path
-    raise InputError(f"{folder}: no file is called '{name}' in tables; check the name, the folder and ingest.salt")
+    raise InputError(f"{folder}: no file is called '{name}' in tables; check the name, the folder and the salt")
 
 
 def _origins(folder: Path, source: Source) -> list[Origin]:
@@ -164,7 +167,7 @@ def _read_all(
 
 
 def _stacks(
-    origin: Origin, folder: Path, all_series: list[Series], volumes: list[Volume], salt: str
+    origin: Origin, folder: Path, all_series: list[Series], volumes: list[Volume], salt: bytes
 ) -> Iterator[Stack]:
     """Stacks with names: the series of a patient are numbered from 1."""
     n_of_patient: dict[str, int] = {}

@@ -10,8 +10,8 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
-# Settings that are keys rather than parameters: whoever reads a result must not learn them.
-SECRET_SETTINGS = ("salt",)
+# Settings that shape no number and tell of the user's machine: where the secret salt lies.
+SECRET_SETTINGS = ("salt_file",)
 PACKAGES = ("equiproj", "numpy", "scipy", "h5py")
 
 
@@ -39,7 +39,7 @@ def provenance_json(settings: Mapping[str, Any], packages: Iterable[str] = PACKA
         **facts: anything else that JSON can hold (sources, geometry, checksums).
 
     Examples:
-        >>> json.loads(provenance_json({"size": 4, "salt": "s"}, packages=[]))["settings"]
+        >>> json.loads(provenance_json({"size": 4, "salt_file": "/home/me/salt"}, packages=[]))["settings"]
         {'size': 4}
     """
     public = {key: value for key, value in settings.items() if key not in SECRET_SETTINGS}

@@ -1,7 +1,6 @@
 import pytest
 
 from ctmar.errors import InputError
-from ctmar.store.pseudonyms import pseudonym
 from ctmar.store.quarantine import Quarantined, Refused, summarise, write_quarantine
 from ctmar.store.tables import read_rows, write_rows
 
@@ -41,10 +40,3 @@ def test_a_refusal_survives_the_way_between_processes():
 
     back = pickle.loads(pickle.dumps(Refused("why", "what to do")))
     assert (back.reason, back.remedy) == ("why", "what to do")
-
-
-def test_pseudonyms_depend_on_identity_kind_and_salt():
-    names = {pseudonym(kind, identity, salt) for kind in "pf" for identity in "ab" for salt in "st"}
-    assert len(names) == 8
-    # frozen: a patient must keep the name over versions, or studies could not be compared
-    assert pseudonym("p", "id one", "equiproj") == "p-e6efb20d"
