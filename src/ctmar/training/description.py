@@ -43,7 +43,7 @@ def describe_run(
 
 
 def layer_table(network: nn.Module, group_order: int) -> list[dict[str, Any]]:
-    """‖P(W)‖_F, ‖W − P(W)‖_F and their ratio for every typed layer."""
+    """‖P(W)‖_F, ‖W − P(W)‖_F and their ratio for every weight and bias of a typed layer."""
     group = CyclicGroup(group_order)
-    report = equivariance_report(network, group, layers=layer_types(network, group))
+    report = equivariance_report(network, group, layers=layer_types(network, group), include_bias=True)
     return [row._asdict() for row in report.rows]

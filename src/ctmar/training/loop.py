@@ -20,6 +20,7 @@ from ctmar.training.description import describe_run, layer_table
 from ctmar.training.patches import Batch, PatchSampler, validation_batches
 from ctmar.training.step import (
     TrainingState,
+    device_name,
     learning_rate,
     masked_mean_square,
     set_learning_rate,
@@ -162,7 +163,7 @@ def outcome(state: TrainingState, group_order: int) -> dict[str, Any]:
         "seconds_total": sum(record["seconds"] for record in state.records),
         "seconds_per_step_median": statistics.median(record["seconds_per_step"] for record in state.records),
         "peak_memory_mb": peak_memory_mb(device),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "device": device_name(device),
         "threads": torch.get_num_threads(),
         "layers": layer_table(state.network, group_order),
     }

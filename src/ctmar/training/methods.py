@@ -98,5 +98,6 @@ def _projection(network: nn.Module, run: Run, group: CyclicGroup, power: Literal
         weight_equivariant=run.lam_equi,
         power=power,
         layers=layer_types(network, group),
+        include_bias=True,  # a network is equivariant only if its biases are
     )
     return Method(penalty=penalty, state=penalty.state_dict, load_state=penalty.load_state_dict)

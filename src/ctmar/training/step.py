@@ -37,6 +37,11 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def device_name(device: torch.device) -> str:
+    """The name of a GPU, or cpu."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
 def start(run: Run, network: Network, training: Training, group_order: int, power: Literal[1, 2]) -> TrainingState:
     """A run before its first step; the initial weights depend on the network and the seed, not on the method.
 
@@ -81,16 +86,20 @@ def masked_mean_square(output: Tensor, batch: Batch) -> Tensor:
 
 
 def learning_rate(training: Training, step: int) -> float:
-    """Learning rate of step ``step``, counted from 0; ``cosine`` falls from the first rate to zero over all steps.
+    """Learning rate of step ``step``, counted from 0.
+
+    ``constant``: the first rate r. ``cosine``: r ½(1 + cos(π step / n_steps)), from r to zero. Both rise linearly over
+    the first ``warmup_steps`` steps: the first steps of Adam are otherwise large enough to switch off every ReLU.
 
     Examples:
-        >>> learning_rate(Training(epochs=1, steps_per_epoch=2, learning_rate=0.01, schedule="cosine"), 1)
-        0.005
+        >>> settings = Training(epochs=1, steps_per_epoch=4, learning_rate=0.01, schedule="cosine", warmup_steps=2)
+        >>> [round(learning_rate(settings, step), 6) for step in range(4)]
+        [0.005, 0.008536, 0.005, 0.001464]
     """
+    rate = training.learning_rate * min(1.0, (step + 1) / max(1, training.warmup_steps))
     if training.schedule == "constant":
-        return training.learning_rate
-    progress = step / (training.epochs * training.steps_per_epoch)
-    return training.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+        return rate
+    return rate * (1 + math.cos(math.pi * step / (training.epochs * training.steps_per_epoch))) / 2
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:

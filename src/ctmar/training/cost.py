@@ -1,0 +1,173 @@
+"""What a training step costs with each method, relative to the plain step of the same network.
+
+All methods take turns, step by step, in one process and on one thread count, so that a busy machine slows all alike.
+"""
+
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from ctmar.config import Evaluation, Network, Run, Study, Training
+from ctmar.store.tables import write_rows
+from ctmar.training.patches import Batch, PatchSampler
+from ctmar.training.step import TrainingState, device_name, start, training_step
+
+COLUMNS = (
+    "network",
+    "method",
+    "norm",
+    "milliseconds_per_step",
+    "ratio_to_plain",
+    "penalty_milliseconds",
+    "penalty_share",
+    "peak_memory_mb",
+    "threads",
+    "batch_size",
+    "patch_size",
+    "n_repeats",
+    "device",
+)
+STEPS_OF_A_REPEAT = 8
+STEPS_BEFORE = 3  # allocations, and the power iteration's first blocks
+WEIGHT = 1e-6  # of every penalty: its cost does not depend on it
+PLAIN = ("plain", "none")
+
+
+def measure_cost(pairs_train: Path, study: Study, training: Training, settings: Evaluation, output_csv: Path) -> None:
+    """Time a step with every method and norm of a study.
+
+    A repeat is the median of 8 steps; the table holds medians over repeats. Ratios and differences to the plain step
+    are taken within a repeat. ``penalty_milliseconds`` is what a step takes beyond the plain one, whatever the method
+    (for EQ-Reg and augmentation that includes turning the images), ``penalty_share`` the same over the method's step.
+    ``peak_memory_mb`` is the most that torch's allocator holds during a step beyond what it holds between steps.
+
+    Args:
+        pairs_train: pair file from which the patches come.
+        study: networks, methods and norms; the plain step is always timed.
+        training: batch size, patch size, threads, device.
+        settings: number of repeats.
+        output_csv: one row for each network, method and norm.
+
+    Raises:
+        InputError: a setting does not fit the data, the network or the machine.
+    """
+    torch.set_num_threads(training.threads)
+    methods = dict.fromkeys([PLAIN, *((group.method, norm) for group in study.runs for norm in group.norm)])
+    batch = PatchSampler(pairs_train, training.batch_size, training.patch_size, seed=0).batch(0)
+    rows = [
+        row
+        for name, network in study.networks.items()
+        for row in cost_of_network(name, network, list(methods), study, training, settings.cost_repeats, batch)
+    ]
+    write_rows(output_csv, COLUMNS, rows)
+
+
+def cost_of_network(
+    name: str,
+    network: Network,
+    methods: list[tuple[str, str]],
+    study: Study,
+    training: Training,
+    n_repeats: int,
+    batch: Batch,
+) -> list[dict[str, Any]]:
+    """Rows of one network; ``methods`` are (method, norm), the plain one first."""
+    states = []
+    for method, norm in methods:
+        weight = 0.0 if method in ("plain", "augmentation") else WEIGHT
+        run = Run(network=name, method=method, norm=norm, lam_perp=weight)
+        states.append(start(run, network, training, study.group_order, study.power))
+    device = next(states[0].network.parameters()).device
+    batch = batch.to(device)
+    for state, step in product(states, range(STEPS_BEFORE)):
+        training_step(state, batch, step)
+    seconds = [one_repeat(states, batch, repeat) for repeat in range(n_repeats)]
+    settings = {"threads": training.threads, "batch_size": training.batch_size, "patch_size": training.patch_size}
+    facts = settings | {"n_repeats": n_repeats, "device": device_name(device)}
+    return [
+        {"network": name, "method": method, "norm": norm}
+        | compare([repeat[index] for repeat in seconds], [repeat[0] for repeat in seconds])
+        | {"peak_memory_mb": round(peak_memory_of_step(states[index], batch) / 1e6, 3)}
+        | facts
+        for index, (method, norm) in enumerate(methods)
+    ]
+
+
+def one_repeat(states: list[TrainingState], batch: Batch, repeat: int) -> list[float]:
+    """Median seconds of a step of each state; the states take turns, in an order that moves on with each round."""
+    seconds: list[list[float]] = [[] for _ in states]
+    for round_number in range(STEPS_OF_A_REPEAT):
+        for turn in range(len(states)):
+            index = (turn + round_number + repeat) % len(states)
+            seconds[index].append(seconds_of_step(states[index], batch, round_number))
+    return [statistics.median(times) for times in seconds]
+
+
+def seconds_of_step(state: TrainingState, batch: Batch, step: int) -> float:
+    """Wall clock of one training step, on a GPU until it has finished."""
+    synchronise = torch.cuda.synchronize if batch.inputs.is_cuda else _nothing
+    synchronise()
+    begin = time.perf_counter()
+    training_step(state, batch, step)
+    synchronise()
+    return time.perf_counter() - begin
+
+
+def compare(seconds: list[float], plain_seconds: list[float]) -> dict[str, float]:
+    """Medians over repeats of a method's step beside the plain step of the same repeat.
+
+    Examples:
+        >>> compare([0.012, 0.024], [0.010, 0.020])["ratio_to_plain"]
+        1.2
+    """
+    pairs = list(zip(seconds, plain_seconds, strict=True))
+    return {
+        "milliseconds_per_step": round(1000 * statistics.median(seconds), 4),
+        "ratio_to_plain": round(statistics.median(own / plain for own, plain in pairs), 4),
+        "penalty_milliseconds": round(1000 * statistics.median(own - plain for own, plain in pairs), 4),
+        "penalty_share": round(statistics.median((own - plain) / own for own, plain in pairs), 4),
+    }
+
+
+def peak_memory_of_step(state: TrainingState, batch: Batch) -> float:
+    """Most bytes that torch's allocator holds during a step beyond what it holds before it."""
+    if batch.inputs.is_cuda:
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        training_step(state, batch, 0)
+        return float(torch.cuda.max_memory_allocated() - before)
+    return peak_of_allocator(lambda: training_step(state, batch, 0))
+
+
+def peak_of_allocator(work: Callable[[], object]) -> float:
+    """Peak bytes of torch's CPU allocator while ``work`` runs, from the profiler's record of every allocation.
+
+    Resident memory would also hold what earlier methods of this process gave back but the C library kept.
+
+    Examples:
+        >>> peak_of_allocator(lambda: torch.zeros(1000, dtype=torch.float64).add(1).sum())
+        16008.0
+    """
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
+        work()
+    with tempfile.TemporaryDirectory() as folder:
+        trace = Path(folder) / "trace.json"
+        record.export_chrome_trace(str(trace))
+        events = [event for event in json.loads(trace.read_text())["traceEvents"] if event.get("name") == "[memory]"]
+    held = peak = 0.0
+    for event in sorted(events, key=lambda event: event["ts"]):
+        held += event["args"]["Bytes"]
+        peak = max(peak, held)
+    return peak
+
+
+def _nothing() -> None:
+    return None
