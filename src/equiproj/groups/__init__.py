@@ -1,14 +1,9 @@
 """Facts about groups: elements, products, generators, their action on space and on grids."""
 
 from equiproj.groups.continuous import O2, SO2, SO3
-from equiproj.groups.discrete import (
-    CubeGroup,
-    DirectProduct,
-    QuaternionGroup,
-    SymmetricGroup,
-    TranslationGroup,
-)
+from equiproj.groups.discrete import CubeGroup, DirectProduct, QuaternionGroup
 from equiproj.groups.group import FiniteGroup, Group
+from equiproj.groups.permutations import SymmetricGroup, TranslationGroup
 from equiproj.groups.planar import CyclicGroup, DihedralGroup
 
 __all__ = [

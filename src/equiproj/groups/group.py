@@ -15,7 +15,13 @@ Element = Any  # a hashable value for finite groups (int, tuple); an angle or a 
 
 
 class Group(ABC):
-    """A compact group; subclasses are immutable values that compare, hash and print."""
+    """A compact group; subclasses are immutable values that compare, hash and print.
+
+    Example:
+        >>> from equiproj.groups import SO2
+        >>> isinstance(SO2(), Group), isinstance(SO2(), FiniteGroup)
+        (True, False)
+    """
 
     standard_axes: ClassVar[int | None] = None  # axes of the space the group is defined on, if it is
 
@@ -53,7 +59,13 @@ class Group(ABC):
 class FiniteGroup(Group):
     """A group whose elements are listed; ``elements[0]`` is the identity.
 
-    The position of an element in ``elements`` is its channel inside a regular field (equation 2.2).
+    The position of an element in ``elements`` is its channel inside a regular field (equation 2.2). A subclass
+    defines ``elements``, ``generators``, ``multiply`` and ``inverse``; everything else follows.
+
+    Example:
+        >>> from equiproj.groups import DihedralGroup
+        >>> DihedralGroup(2).elements, DihedralGroup(2).order, DihedralGroup(2).table[1].tolist()
+        ((0, 1, 2, 3), 4, [1, 0, 3, 2])
     """
 
     @property
@@ -104,9 +116,18 @@ class FiniteGroup(Group):
     def grid_permutation(self, g: Element, shape: tuple[int, ...]) -> np.ndarray:
         """Row-major pixel index to which ``g`` moves each pixel of a grid about its centre.
 
+        A single pixel stays where it is, whatever the group.
+
         Raises:
             ValueError: if the group does not map the grid onto itself.
+
+        Example:
+            >>> from equiproj.groups import CyclicGroup
+            >>> CyclicGroup(4).grid_permutation(1, (2, 2)).tolist()
+            [2, 0, 3, 1]
         """
+        if all(n == 1 for n in shape):
+            return np.zeros(1, dtype=np.int64)
         destination = moved_pixels(self.spatial_matrix(g, len(shape)), shape)
         if destination is None:
             raise ValueError(

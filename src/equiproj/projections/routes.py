@@ -19,7 +19,7 @@ from equiproj.representations import Representation, grid, trivial
 Route = Literal["spatial", "spectral"]
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=128)
 def weight_map(
     rho_rows: Representation,
     rho_columns: Representation,
@@ -70,17 +70,20 @@ def _orbit_average(
     rho_rows: Representation, rho_columns: Representation, rho_pixels: Representation, n_blocks: int
 ) -> OrbitAverage | None:
     """Mean over the orbits of (row, column, pixel) inside the blocks; None unless all are permuted."""
+    moves = []
+    for g in rho_rows.group.generators:
+        row_move, column_move, pixel_move = (r.permutation(g) for r in (rho_rows, rho_columns, rho_pixels))
+        if row_move is None or column_move is None or pixel_move is None:
+            return None
+        moves.append((row_move, column_move, pixel_move))
     shape = (rho_rows.dim, rho_columns.dim, rho_pixels.dim)
     row, column, pixel = np.indices((shape[0], shape[1] // n_blocks, shape[2])).reshape(3, -1)
     column = column + row // (shape[0] // n_blocks) * (shape[1] // n_blocks)
     entry_of = np.full(shape, -1)
     entry_of[row, column, pixel] = np.arange(row.size)
     edges, leaving = [], []
-    for g in rho_rows.group.generators:
-        moves = [rho.permutation(g) for rho in (rho_rows, rho_columns, rho_pixels)]
-        if moves[0] is None or moves[1] is None or moves[2] is None:
-            return None
-        destination = entry_of[moves[0][row], moves[1][column], moves[2][pixel]]
+    for row_move, column_move, pixel_move in moves:
+        destination = entry_of[row_move[row], column_move[column], pixel_move[pixel]]
         stays = np.flatnonzero(destination >= 0)
         edges.append((stays, destination[stays]))
         leaving.append(np.flatnonzero(destination < 0))

@@ -49,7 +49,12 @@ TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-12}
 
 @dataclass(frozen=True)
 class Case:
-    """One layer: its representations and, for a convolution, its kernel shape."""
+    """One layer: its representations and, for a convolution, its kernel shape.
+
+    Example:
+        >>> Case(trivial(SO2()), trivial(SO2())).kernel_shape
+        ()
+    """
 
     rho_in: Representation
     rho_out: Representation
@@ -92,7 +97,12 @@ def cases() -> Iterator[Case]:
 
 
 def spatial_projection(case: Case) -> Callable[[Tensor], Tensor]:
-    """The spatial route; a quadrature over a continuous group."""
+    """The spatial route; a quadrature over a continuous group.
+
+    Example:
+        >>> spatial_projection(Case(trivial(SO2()), trivial(SO2())))(torch.ones(1, 1)).tolist()
+        [[1.0]]
+    """
     group = case.rho_in.group
     if isinstance(group, FiniteGroup):
         return _projector(case, "spatial")
@@ -107,7 +117,12 @@ def _projector(case: Case, route: Route) -> LinearProjector | ConvProjector:
 
 
 def compare(case: Case, dtype: torch.dtype, seed: int) -> tuple[float, float, float]:
-    """Largest difference of the two routes on a random weight, and the time of each in milliseconds."""
+    """Largest difference of the two routes on a random weight, and the time of each in milliseconds.
+
+    Example:
+        >>> compare(Case(regular(CyclicGroup(4)), trivial(CyclicGroup(4))), torch.float64, seed=0)[0] < 1e-12
+        True
+    """
     shape = (case.rho_out.dim, case.rho_in.dim, *case.kernel_shape)
     weight = torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
     results, times = [], []
@@ -120,7 +135,11 @@ def compare(case: Case, dtype: torch.dtype, seed: int) -> tuple[float, float, fl
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table; the exit status is 1 if a difference is above the tolerance."""
+    """Print the table; the exit status is 1 if a difference is above the tolerance.
+
+    Args:
+        arguments: command line after the program name.
+    """
     parser = argparse.ArgumentParser(prog="python -m equiproj.testing.compare_routes", description=__doc__)
     parser.add_argument("--seed", type=int, default=0, help="seed of the random weights (default 0)")
     seed = parser.parse_args(arguments).seed

@@ -46,10 +46,10 @@ def test_projection_theorems(group, kernel_shape, route):
         assert_is_projection(ConvProjector(rho_in, rho_out, kernel_shape, transposed=True, route=route))
 
 
-def test_every_turn_fits_a_single_pixel(brute_force):
-    group = CyclicGroup(8)
+@pytest.mark.parametrize("group", [CyclicGroup(8), SymmetricGroup(3), CyclicGroup(4)], ids=str)
+def test_every_group_keeps_a_single_pixel(group, brute_force):
     rho = regular(group)
-    weight = draw(8, 8, 1, 1)
+    weight = draw(group.order, group.order, 1, 1)
     expected = brute_force(weight[..., 0, 0], rho, rho)
     torch.testing.assert_close(project_conv(weight, rho, rho)[..., 0, 0], expected)
 
