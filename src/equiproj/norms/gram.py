@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float, Inexact
 from torch import Tensor
 
+from equiproj.norms.elementwise import entrywise_norm
+
 # With this relative excess the worst case (all singular values equal) still meets the promised 1e-3.
 RELATIVE_EXCESS = 1e-3
 
@@ -32,28 +34,36 @@ def gram_iteration(
     if matrix.shape[-2] > matrix.shape[-1]:
         value, gradient = gram_iteration(matrix.mH)
         return value, gradient.mH
+    if matrix.shape[-2] == 1:
+        # One singular value. (Inductor inlines products of 1×1 matrices, 2^k of them here.)
+        return entrywise_norm(matrix, 2.0)
     largest = matrix.abs().amax((-2, -1), keepdim=True)
     scaled = matrix / torch.where(largest > 0, largest, 1)
     gram = scaled @ scaled.mH
-    power, log_scale = _normalise(gram)
     n_squarings = _n_squarings(matrix.shape[-2])
-    for step in range(1, n_squarings + 1):
-        power, log_norm = _normalise(power @ power)
-        # The logarithm of the scale is averaged, not summed, so that it keeps its precision after 2^k factors.
-        log_scale = log_scale + log_norm / 2**step
-    trace = (power * gram.conj()).real.sum((-2, -1), keepdim=True)
-    order = 2**n_squarings
-    value = ((trace.log() + order * log_scale) / (2 * order + 2)).exp()
-    gradient = (power @ scaled) * (value / torch.where(trace > 0, trace, 1))
-    return (largest * value)[..., 0, 0], gradient
+    power, traces = _normalise(gram, [])
+    for _ in range(n_squarings):
+        power, traces = _normalise(power @ power, traces)
+    trace = (power * gram.conj()).real.sum((-2, -1))
+    value = _root(trace, traces, 2**n_squarings)
+    slope = (value / trace)[..., None, None] * (power @ scaled)
+    zero = largest == 0
+    return (largest * value[..., None, None]).masked_fill(zero, 0)[..., 0, 0], slope.masked_fill(zero, 0)
 
 
 def _n_squarings(rank: int) -> int:
-    order = math.log(max(rank, 2)) / math.log1p(RELATIVE_EXCESS)
+    order = math.log(rank) / math.log1p(RELATIVE_EXCESS)
     return max(1, math.ceil(math.log2(order / 2 - 1)))
 
 
-def _normalise(gram: Tensor) -> tuple[Tensor, Tensor]:
-    norm = gram.abs().square().sum((-2, -1), keepdim=True).sqrt()
-    safe = torch.where(norm > 0, norm, 1)
-    return gram / safe, safe.log()
+def _normalise(gram: Tensor, traces: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """Divide by the trace, between λ₁ and r λ₁, and remember it. A zero matrix gives NaN, masked in the end."""
+    trace = gram.diagonal(dim1=-2, dim2=-1).real.sum(-1)
+    return gram / trace[..., None, None], [*traces, trace]
+
+
+def _root(trace: Tensor, traces: list[Tensor], order: int) -> Tensor:
+    """(trace · Π t_j^(N/2^j))^(1/(2N+2)): logarithms are averaged, not summed, to keep their precision."""
+    weights = torch.arange(len(traces), dtype=trace.dtype, device=trace.device).neg().exp2()
+    log_scale = (torch.stack(traces, -1).log() * weights).sum(-1)
+    return ((trace.log() + order * log_scale) / (2 * order + 2)).exp()

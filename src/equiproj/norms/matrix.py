@@ -1,7 +1,6 @@
 """`matrix_norm`: every norm by its name."""
 
 from collections.abc import Callable
-from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float, Inexact
@@ -13,7 +12,7 @@ from equiproj.norms.names import Norm, parse_norm
 from equiproj.norms.singular import schatten_norm
 from equiproj.norms.subgradient import attach_subgradient, widen
 
-Method = Literal["exact", "gram"]
+METHODS = ("exact", "gram")
 BY_ENTRIES: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
     "entrywise": entrywise_norm,
     "induced": induced_norm,
@@ -22,7 +21,7 @@ BY_ENTRIES: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
 
 
 def matrix_norm(
-    matrix: Inexact[Tensor, "*batch rows columns"], norm: str | Norm, method: Method = "exact"
+    matrix: Inexact[Tensor, "*batch rows columns"], norm: str | Norm, method: str = "exact"
 ) -> Float[Tensor, "*batch"]:
     """Norm of each matrix in a batch, with a subgradient that is zero at zero and shared by ties.
 
@@ -51,8 +50,6 @@ def matrix_norm(
                 [0., 0.]])
     """
     norm = parse_norm(norm)
-    if method not in get_args(Method):
-        raise ValueError(f"expected method {' or '.join(map(repr, get_args(Method)))}, found {method!r}")
     check_matrix(matrix)
     # Autocast would lower the products inside to half precision.
     with torch.no_grad(), torch.autocast(matrix.device.type, enabled=False):
@@ -61,14 +58,19 @@ def matrix_norm(
 
 
 def norm_and_subgradient(
-    matrix: Inexact[Tensor, "*batch rows columns"], norm: Norm, method: Method
+    matrix: Inexact[Tensor, "*batch rows columns"], norm: Norm, method: str
 ) -> tuple[Float[Tensor, "*batch"], Inexact[Tensor, "*batch rows columns"]]:
     """The norm of each matrix and the minimum-norm element of its subdifferential, outside autograd.
+
+    Raises:
+        ValueError: unknown method.
 
     Example:
         >>> norm_and_subgradient(torch.tensor([[3.0, 4.0]]), Norm("frobenius"), "exact")
         (tensor(5.), tensor([[0.6000, 0.8000]]))
     """
+    if method not in METHODS:
+        raise ValueError(f"expected method {' or '.join(map(repr, METHODS))}, found {method!r}")
     p = norm.schatten_order
     if p == 2:
         return entrywise_norm(matrix, 2.0)

@@ -9,13 +9,13 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from equiproj.norms.elementwise import norm_of_norms
-from equiproj.norms.matrix import Method, matrix_norm, norm_and_subgradient
+from equiproj.norms.matrix import matrix_norm, norm_and_subgradient
 from equiproj.norms.names import Norm, parse_norm
 from equiproj.norms.subgradient import attach_subgradient, widen
 
 
 def operator_norm(
-    kernel: Float[Tensor, "..."], norm: str | Norm, image_shape: tuple[int, ...], method: Method = "exact"
+    kernel: Float[Tensor, "..."], norm: str | Norm, image_shape: tuple[int, ...], method: str = "exact"
 ) -> Float[Tensor, "..."]:
     """Norm of x ↦ K ⋆ x on images with circular padding and stride 1, as a matrix of n·c_out rows, n·c_in columns.
 
@@ -155,7 +155,7 @@ def _multiplicity(kernel: Tensor, image_shape: tuple[int, ...]) -> Tensor:
     return last.repeat(math.prod(image_shape[:-1]))
 
 
-def _schatten_of_blocks(kernel: Tensor, norm: Norm, p: float, image_shape: tuple[int, ...], method: Method) -> Tensor:
+def _schatten_of_blocks(kernel: Tensor, norm: Norm, p: float, image_shape: tuple[int, ...], method: str) -> Tensor:
     blocks = kernel_spectrum(kernel, image_shape)
     copies = _multiplicity(kernel, image_shape) ** (1 / p)
     with torch.no_grad():

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from equiproj.norms import Norm, matrix_norm, operator_norm
-from equiproj.norms.matrix import Method
 from equiproj.projections import ConvProjector, LinearProjector
 from equiproj.regularisers.layers import TypedParameter
 
@@ -64,7 +63,7 @@ def stack_norms(
     stacked: Tensor,
     projector: LinearProjector | ConvProjector,
     norm: Norm,
-    method: Method = "exact",
+    method: str = "exact",
     image_shape: tuple[int, ...] | None = None,
 ) -> Tensor:
     """Norm of each weight of a stack: of its matrix, or with `image_shape` of the circular convolution operator.

@@ -122,15 +122,13 @@ class _Interpreter:
         self.parameters = {(id(entry.layer), entry.attribute): entry for entry in parameters}
         self.input_rho = parameters[0].projector.rho_in
         self.constants: list[LayerConstants] = []
+        # A bare layer would be traced into its functional; seen as a sequence of one it stays a layer.
+        root = module if list(module.children()) else nn.Sequential(module)
         try:
-            self.traced = fx.symbolic_trace(module)
+            self.traced = fx.symbolic_trace(root)
         except (fx.proxy.TraceError, TypeError) as error:
-            raise ValueError(
-                f"expected a network that torch.fx can trace, found {type(module).__name__}: {error}"
-            ) from None
-        if not isinstance(module, fx.GraphModule) and not list(module.children()):
-            # A bare layer is traced into its functional; seen as a sequence of one it stays a layer.
-            self.traced = fx.symbolic_trace(nn.Sequential(module))
+            name = type(module).__name__
+            raise ValueError(f"expected a network that torch.fx can trace, found {name}: {error}") from None
 
     def run(self) -> DefectBound:
         """Bounds of the output node."""

@@ -1,7 +1,7 @@
 """The defect of a network measured on images."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -75,7 +75,7 @@ def _relative(found: Tensor, expected: Tensor) -> Tensor:
     return torch.where(defect > 0, defect / torch.linalg.vector_norm(expected.float()), 0.0)
 
 
-def _act(g: Element, group: FiniteGroup, features: Tensor, rho: Representation | None) -> Tensor:
+def _act(g: Element, group: FiniteGroup, features: Any, rho: Representation | None) -> Tensor:
     if not isinstance(features, Tensor) or features.ndim not in (2, 4):
         found = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
         raise ValueError(f"expected images (n, c, h, w) or features (n, c), found {found}")

@@ -46,10 +46,10 @@ def _set(parameter: TypedParameter, projected: torch.Tensor) -> None:
     if attribute in layer._parameters:
         getattr(layer, attribute).copy_(value)
         return
-    try:
-        setattr(layer, attribute, value)
-    except NotImplementedError:
-        raise ValueError(f"{parameter.name}: its parametrisation has no right_inverse to take the projection") from None
+    steps = layer.get_submodule(f"parametrizations.{attribute}").children()
+    if not all(hasattr(step, "right_inverse") for step in steps):
+        raise ValueError(f"{parameter.name}: its parametrisation has no right_inverse to take the projection")
+    setattr(layer, attribute, value)
     tolerance = 1e3 * torch.finfo(value.dtype).eps * value.abs().max()
     if not torch.allclose(getattr(layer, attribute), value, rtol=0, atol=float(tolerance)):
         raise ValueError(f"{parameter.name}: its parametrisation cannot represent the projected value")

@@ -13,7 +13,7 @@ from equiproj.groups import Group
 from equiproj.projections import ConvProjector, LinearProjector
 from equiproj.representations import Representation, regular, trivial
 
-FeatureType = Literal["trivial", "regular"] | Representation
+FeatureType = str | Representation  # "trivial", "regular", or what is repeated
 LayerTypes = Mapping[str, tuple[Representation, Representation]]
 
 # Every torch.nn convolution, transposed or not, with one to three axes.
@@ -119,7 +119,7 @@ def _fit(name: str, side: str, n_channels: int, feature_type: FeatureType, group
     if isinstance(feature_type, Representation):
         rho = feature_type
     elif feature_type in ("trivial", "regular"):
-        rho = trivial(group) if feature_type == "trivial" else regular(group)  # type: ignore[arg-type]
+        rho = trivial(group) if feature_type == "trivial" else regular(group)
     else:
         raise ValueError(f"expected type 'trivial', 'regular' or a representation, found {feature_type!r}")
     if n_channels % rho.dim:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,10 @@ from equiproj.regularisers.layers import FeatureType, LayerTypes, typed_paramete
 from equiproj.regularisers.report import EquivarianceReport, measure
 from equiproj.regularisers.squared import squared_frobenius
 
-PenaltyMethod = Literal["exact", "gram", "power"]
+METHODS = ("exact", "gram", "power")
+
+# Entries of PW or W − PW below this many roundings of the layer's largest weight count as zero.
+N_ROUNDINGS = 16
 
 
 class ProjectionPenalty(nn.Module):
@@ -46,10 +49,11 @@ class ProjectionPenalty(nn.Module):
         hidden_type: type of all channels between.
         output_type: type of the last layer's output.
         include_bias: penalise biases too.
-        method: for norms of singular values: `exact` (SVD), `gram` or `power` (see `matrix_norm`, `power_iteration`);
-            None is `power` for the spectral norm and `gram` for the others.
+        method: for norms of singular values: `gram` (the default: no state, within 1e-3 of the SVD for the spectral
+            norm and within float32 rounding for the others), `exact` (SVD), or `power` (warm-started power iteration,
+            its state held here; cheaper for very wide layers, and less exact: see `power_iteration`).
         image_shape: pixels; if given, convolutions are measured as operators with circular padding on such images
-            (`operator_norm`), by `gram` unless `method` says otherwise.
+            (`operator_norm`).
 
     Raises:
         ValueError: unknown norm or method, negative weights, a power other than 1 or 2, or layers that do not fit
@@ -77,14 +81,14 @@ class ProjectionPenalty(nn.Module):
         norm: str | Norm = "frobenius",
         weight_perpendicular: float = 1.0,
         weight_equivariant: float = 0.0,
-        power: Literal[1, 2] = 1,
+        power: int = 1,
         layers: LayerTypes | None = None,
         schedule: Callable[[int], float] | None = None,
         input_type: FeatureType = "trivial",
         hidden_type: FeatureType = "regular",
         output_type: FeatureType = "trivial",
         include_bias: bool = False,
-        method: PenaltyMethod | None = None,
+        method: str | None = None,
         image_shape: tuple[int, ...] | None = None,
     ) -> None:
         super().__init__()
@@ -151,7 +155,7 @@ class ProjectionPenalty(nn.Module):
             ("perpendicular", self.weight_perpendicular, weights - projected),
             ("equivariant", self.weight_equivariant, projected),
         ]
-        return [side for side in sides if side[1] > 0]
+        return [(name, weight, _without_rounding(part, weights)) for name, weight, part in sides if weight > 0]
 
     def _norms(self, part: Tensor, entry: Bundle, block: str) -> Tensor:
         if self.method != "power":
@@ -173,7 +177,15 @@ class ProjectionPenalty(nn.Module):
                 self.register_buffer(f"left_{side}_{index}", block)
 
 
-def _method(norm: Norm, method: PenaltyMethod | None, image_shape: tuple[int, ...] | None) -> PenaltyMethod:
+def _without_rounding(part: Tensor, weights: Tensor) -> Tensor:
+    """Set to zero what is rounding of the projection: a norm would push with full strength along it."""
+    with torch.no_grad():
+        largest = weights.abs().amax(tuple(range(1, weights.ndim)), keepdim=True)
+        kept = part.abs() > N_ROUNDINGS * torch.finfo(weights.dtype).eps * largest
+    return part * kept
+
+
+def _method(norm: Norm, method: str | None, image_shape: tuple[int, ...] | None) -> str:
     if norm.schatten_order in (None, 2):
         if method is not None:
             raise ValueError(
@@ -181,9 +193,9 @@ def _method(norm: Norm, method: PenaltyMethod | None, image_shape: tuple[int, ..
             )
         return "exact"
     if method is None:
-        return "power" if norm.schatten_order == math.inf and image_shape is None else "gram"
-    if method not in get_args(PenaltyMethod):
-        raise ValueError(f"expected method {', '.join(map(repr, get_args(PenaltyMethod)))} or None, found {method!r}")
+        return "gram"
+    if method not in METHODS:
+        raise ValueError(f"expected method {', '.join(map(repr, METHODS))} or None, found {method!r}")
     if method == "power" and image_shape is not None:
         raise ValueError("method 'power' measures kernels; with image_shape= use 'gram' or 'exact'")
     return method
