@@ -20,8 +20,9 @@ from equiproj.groups import CyclicGroup
 
 CASES = [("frobenius", 2, None), ("mixed:2,1", 1, None), ("spectral", 1, None), ("spectral", 2, "power")]
 
-def build(middle):
+def build(wrap=nn.Sequential):
     torch.manual_seed(0)
+    middle = wrap(nn.Conv2d(8, 8, 3, padding=1))
     return nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), middle, nn.ReLU(), nn.Conv2d(8, 1, 3, padding=1))
 
 def attach(network, case, schedule=None):
@@ -34,7 +35,7 @@ COMPILED = """
 images = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(1))
 for case in CASES:
     torch.compiler.reset()
-    network = build(weight_norm(nn.Conv2d(8, 8, 3, padding=1)))
+    network = build(weight_norm)
     plain, other = (attach(network, case, lambda step: 0.5 ** step) for _ in range(2))
     compiled = torch.compile(lambda: network(images).square().mean() + other(), fullgraph=True, backend="aot_eager")
     for step in range(2):
@@ -72,11 +73,11 @@ def run(rank, rendezvous):
     dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=2)
     part = BATCH[2 * rank : 2 * rank + 2]
     for case in CASES:
-        plain = build(nn.Conv2d(8, 8, 3, padding=1))
+        plain = build()
         expected = train(plain, plain, BATCH, case)
-        parallel = build(nn.Conv2d(8, 8, 3, padding=1))
+        parallel = build()
         found = {"ddp": train(parallel, DistributedDataParallel(parallel), part, case)}
-        sharded = build(nn.Conv2d(8, 8, 3, padding=1))
+        sharded = build()
         mesh = init_device_mesh("cpu", (2,))
         for layer in (sharded[0], sharded[2]):
             fully_shard(layer, mesh=mesh)
