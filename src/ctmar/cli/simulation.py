@@ -15,12 +15,26 @@ def simulate(
     output: Output,
     preset: Annotated[str, typer.Option(help="Geometry: benchmark or physical.")] = "benchmark",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the photon noise.")] = 0,
+    pixel_mm: Annotated[
+        float | None, typer.Option(min=0, help="Pixel of the image [mm]; preset physical only.")
+    ] = None,
+    settings: Settings = "{}",
     threads: Threads = 1,
 ) -> None:
     """Simulate the artefacts of one mask in one slice, in the benchmark's own field names."""
+    from ctmar.config import Simulation, parse_settings
     from ctmar.simulation.files import simulate_files
 
-    simulate_files(image, mask, output, preset=preset, seed=seed, threads=threads)
+    simulate_files(
+        image,
+        mask,
+        output,
+        preset=preset,
+        seed=seed,
+        pixel_mm=pixel_mm,
+        settings=parse_settings(Simulation, settings),
+        threads=threads,
+    )
 
 
 def simulate_subset(
