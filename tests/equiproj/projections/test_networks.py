@@ -121,6 +121,7 @@ def test_padding_modes_do_not_change_the_condition(mode):
         assert_equivariant(layer, REGULAR, REGULAR, image_shape=(8, 8))
 
 
+@pytest.mark.filterwarnings("ignore:Using padding:UserWarning")
 def test_same_padding_of_even_kernels_is_lopsided():
     layer = projected(nn.Conv2d(8, 8, 4, padding="same"), REGULAR, REGULAR)
     with pytest.raises(AssertionError, match="found"):
