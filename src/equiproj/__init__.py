@@ -4,12 +4,30 @@ Every linear layer splits orthogonally into an equivariant part P(W) and a rest 
 norms of both. See ``docs/derivation.md``.
 """
 
-from equiproj.regularisers import (
-    ProjectionPenalty,
-    certified_defect_bound,
-    equivariance_report,
-    measured_defect,
-    project_,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from equiproj.regularisers import (
+        ProjectionPenalty,
+        certified_defect_bound,
+        equivariance_report,
+        measured_defect,
+        project_,
+    )
 
 __all__ = ["ProjectionPenalty", "certified_defect_bound", "equivariance_report", "measured_defect", "project_"]
+_ROOMS = ("baselines", "groups", "norms", "projections", "regularisers", "representations", "testing")
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: who only checks the name of a norm need not wait for torch."""
+    if name in _ROOMS:
+        return import_module(f"equiproj.{name}")
+    if name in __all__:
+        return getattr(import_module("equiproj.regularisers"), name)
+    raise AttributeError(f"module 'equiproj' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_ROOMS})
