@@ -1,0 +1,80 @@
+"""Step costs: the table, the arithmetic, and memory counted from allocations."""
+
+import csv
+
+import pytest
+import torch
+from tests.ctmar.training.conftest import NETWORK, TRAINING
+
+from ctmar.config import Evaluation, Run, Study
+from ctmar.training.cost import COLUMNS, compare, measure_cost, one_repeat, peak_of_allocator
+from ctmar.training.patches import PatchSampler
+from ctmar.training.step import start
+
+STUDY = Study(
+    networks={"small": NETWORK},
+    runs=[
+        {"method": "eqreg", "lam_perp": [1e-3]},
+        {"method": "projection", "norm": ["frobenius", "spectral"], "lam_perp": [1e-3, 1e-2]},
+    ],
+)
+
+
+@pytest.fixture(scope="module")
+def table(pair_files, tmp_path_factory):
+    path = tmp_path_factory.mktemp("cost") / "cost.csv"
+    measure_cost(pair_files[0], STUDY, TRAINING, Evaluation(cost_repeats=3), path)
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_one_row_for_each_method_and_norm_the_plain_one_first(table):
+    assert list(table[0]) == list(COLUMNS)
+    rows = [(row["network"], row["method"], row["norm"]) for row in table]
+    methods = [("plain", "none"), ("eqreg", "none"), ("projection", "frobenius"), ("projection", "spectral")]
+    assert rows == [("small", *method) for method in methods]
+    assert all((row["batch_size"], row["n_repeats"], row["device"]) == ("2", "3", "cpu") for row in table)
+
+
+def test_plain_is_the_unit(table):
+    assert [table[0][name] for name in ("ratio_to_plain", "penalty_milliseconds", "penalty_share")] == [
+        "1.0",
+        "0.0",
+        "0.0",
+    ]
+    assert all(float(row["milliseconds_per_step"]) > 0 for row in table)
+
+
+def test_eqreg_needs_twice_the_memory_and_more_time(table):
+    plain, eqreg = table[:2]
+    assert float(eqreg["peak_memory_mb"]) > 1.8 * float(plain["peak_memory_mb"])
+    assert float(eqreg["ratio_to_plain"]) > 1
+
+
+def test_ratios_are_taken_within_a_repeat():
+    # the machine is three times slower in the last repeat: ratios stay
+    row = compare([0.011, 0.011, 0.033], [0.010, 0.010, 0.030])
+    assert row["ratio_to_plain"] == 1.1
+    assert row["penalty_milliseconds"] == 1.0
+    assert row["penalty_share"] == pytest.approx(1 / 11, abs=1e-4)
+
+
+def test_every_state_is_timed_once_a_round(pair_files):
+    states = [start(Run(network="n", method="plain", seed=seed), NETWORK, TRAINING, 4, 1) for seed in range(3)]
+    seconds = one_repeat(states, PatchSampler(pair_files[0], 2, 16, seed=0).batch(0), repeat=1)
+    assert len(seconds) == 3
+    assert all(value > 0 for value in seconds)
+    # one_repeat steps every state the same number of times
+    assert len({int(next(iter(state.optimiser.state.values()))["step"]) for state in states}) == 1
+
+
+def test_peak_counts_what_is_held_at_once():
+    def one_after_another() -> None:
+        for _ in range(5):
+            torch.zeros(10_000)
+
+    def at_once() -> list[torch.Tensor]:
+        return [torch.zeros(10_000) for _ in range(5)]
+
+    assert peak_of_allocator(one_after_another) == 40_000
+    assert peak_of_allocator(at_once) == 200_000
