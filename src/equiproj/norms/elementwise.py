@@ -1,4 +1,4 @@
-"""Norms of the entries: entry-wise p, mixed (p, q), induced 1 and ∞ (docs/derivation.md, section 5)."""
+"""Norms of the entries: entry-wise p, mixed (p, q), induced 1 and ∞ (equations 5.1, 5.3, 5.4)."""
 
 import math
 
@@ -13,7 +13,7 @@ TIE_ROUNDINGS = 16
 def vector_norm(
     vectors: Inexact[Tensor, "*shape"], p: float, dim: int | tuple[int, ...]
 ) -> tuple[Float[Tensor, "*norms"], Inexact[Tensor, "*shape"]]:
-    """p-norm ‖x‖_p = (Σ|x_i|^p)^(1/p) over the axes `dim`, kept with length one, and its minimum-norm subgradient.
+    """p-norm (Σ|x_i|^p)^(1/p) over the axes `dim`, kept with length one, and its subgradient (equations 5.6, 5.7).
 
     The subgradient is sgn(x_i) (|x_i| / ‖x‖_p)^(p−1); zero at x = 0; for p = 1 zero where x_i = 0; for p = ∞ shared
     equally by all entries of largest magnitude.
@@ -65,7 +65,7 @@ def norm_of_norms(
     """q-norm over parts that have been measured already, and the factor for the subgradient of each part.
 
     For q = ∞ the tied parts share the gradient in inverse proportion to the squared length of their own subgradients:
-    the convex combination that is shortest.
+    the convex combination that is shortest (equation 5.8).
 
     Args:
         lengths: norms of the parts.

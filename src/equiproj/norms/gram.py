@@ -1,4 +1,4 @@
-"""Gram iteration for the spectral norm: matrix products only, batched, no state (derivation.md, section 5)."""
+"""Gram iteration for the spectral norm: matrix products only, batched, no state (equations 5.10, 5.11)."""
 
 import math
 

@@ -41,7 +41,7 @@ def matrix_norm(
         ValueError: unknown norm or method, fewer than two axes, or a matrix without entries.
 
     References:
-        docs/derivation.md, section 5. Berndt and Stühmer, arXiv 2601.05028, norm ablation.
+        docs/derivation.md, equations 5.1 to 5.9. Berndt and Stühmer, arXiv 2601.05028, norm ablation.
 
     Example:
         >>> matrix = torch.zeros(2, 2, requires_grad=True)

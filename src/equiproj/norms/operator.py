@@ -1,4 +1,4 @@
-"""Norms of convolution operators, where `matrix_norm` measures their kernels (docs/derivation.md, section 5)."""
+"""Norms of convolution operators, where `matrix_norm` measures their kernels (equations 5.14 to 5.16)."""
 
 import math
 from collections.abc import Callable
@@ -84,7 +84,7 @@ def operator_norm_bound(kernel: Float[Tensor, "..."], n_kernel_axes: int) -> Flo
         n_kernel_axes: number of axes k.
 
     References:
-        Ehlich and Zeller, Schwankung von Polynomen zwischen Gitterpunkten, Math. Z. 86, 1964. Derivation, section 5.
+        Ehlich and Zeller, Schwankung von Polynomen zwischen Gitterpunkten, Math. Z. 86, 1964. Equation 5.16.
 
     Example:
         >>> operator_norm_bound(torch.tensor([[[1.0, 1.0]]]), 1) >= 2.0

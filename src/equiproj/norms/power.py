@@ -1,4 +1,4 @@
-"""Warm-started power iteration: the state goes in and comes out, nothing is kept (derivation.md, section 5)."""
+"""Warm-started power iteration: the state goes in and comes out, nothing is kept (equations 5.12, 5.13)."""
 
 import math
 from typing import NamedTuple
@@ -52,7 +52,7 @@ def power_iteration(
 
     How good it is depends on what is trained: within 1e-3 of the SVD where nothing acts on the singular values. A
     spectral penalty presses the followed ones into the many below them, and the value then falls short by up to 2 %
-    (derivation.md, section 5); Gram iteration does not, and is the better choice but for very wide layers.
+    (derivation.md, section 5.4); Gram iteration does not, and is the better choice but for very wide layers.
 
     Args:
         matrix: (..., rows, columns), float32 or wider.

@@ -1,6 +1,6 @@
 """Schatten norms, the p-norms of the singular values: spectral (∞), Frobenius (2), nuclear (1).
 
-See docs/derivation.md, section 5.
+Equations 5.2 and 5.9 of docs/derivation.md.
 """
 
 import math

@@ -1,7 +1,8 @@
 """Give a value computed outside autograd its gradient.
 
 Every norm of this package returns its value together with the *minimum-norm* element of its subdifferential, the one
-element that is unique, zero at zero, and shares every symmetry of the norm: ties are shared, never decided.
+element that is unique, zero at zero, and shares every symmetry of the norm: ties are shared, never decided (section
+5.2 of docs/derivation.md).
 """
 
 from typing import Any

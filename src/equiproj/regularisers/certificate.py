@@ -86,7 +86,7 @@ def certified_defect_bound(
     Through a layer T x + b the defect D and the size S of the features grow as
     D ← ‖T‖ D + 2 ‖T − PT‖ S + max_g ‖b − g b‖, S ← ‖T‖ S + ‖b‖, through an activation both by its Lipschitz constant,
     through a sum they add. ‖T‖ is the largest singular value of a matrix, and for convolutions the bound of
-    `operator_norm_bound` for zero and circular padding.
+    `operator_norm_bound` for zero and circular padding (equations 7.1 to 7.4).
 
     Args:
         module: layers, pointwise activations and sums of equal types, traceable by `torch.fx`. Layers are linear, or

@@ -60,7 +60,7 @@ class ProjectionPenalty(nn.Module):
             their types, by name.
 
     References:
-        Berndt and Stühmer, arXiv 2601.05028. docs/derivation.md, section 6.
+        Berndt and Stühmer, arXiv 2601.05028. docs/derivation.md, equations 6.2 to 6.5.
 
     Example:
         >>> from equiproj.groups import CyclicGroup
@@ -178,7 +178,7 @@ class ProjectionPenalty(nn.Module):
 
 
 def _without_rounding(part: Tensor, weights: Tensor) -> Tensor:
-    """Set to zero what is rounding of the projection: a norm would push with full strength along it."""
+    """Zero for what is rounding of the projection: a norm would push with full strength along it (equation 6.5)."""
     with torch.no_grad():
         largest = weights.abs().amax(tuple(range(1, weights.ndim)), keepdim=True)
         kept = part.abs() > N_ROUNDINGS * torch.finfo(weights.dtype).eps * largest

@@ -48,7 +48,7 @@ def squared_frobenius(
         weight_equivariant: λ_G.
 
     References:
-        docs/derivation.md, section 6.
+        docs/derivation.md, equation 6.4.
 
     Example:
         >>> weights = torch.tensor([1.0, 3.0], requires_grad=True)
