@@ -1,6 +1,5 @@
 """What MLflow is told about a finished run: read from the run's result files, free of patients, users and hosts."""
 
-import csv
 import hashlib
 import json
 import statistics
@@ -15,6 +14,7 @@ from skimage.transform import downscale_local_mean
 from ctmar.config import Report, Run, Study
 from ctmar.errors import InputError
 from ctmar.store.provenance import sha256_of
+from ctmar.store.tables import read_rows
 from ctmar.units import attenuation_to_hu
 
 IDENTITY = ("run.json", "metrics.jsonl", "slices.csv", "model.json")
@@ -68,7 +68,7 @@ def read_run(folder: Path) -> MirroredRun:
             parameters=parameters(description),
             tags=flatten({"provenance": description["provenance"]}),
             epochs=read_epochs(folder / "metrics.jsonl"),
-            results=test_metrics(folder / "slices.csv")
+            results=mean_metrics(folder / "slices.csv")
             | {name: float(model[name]) for name in MODEL_METRICS}
             | {name: float(description[name]) for name in COST_METRICS},
         )
@@ -121,19 +121,24 @@ def study_parameters(study: Study) -> dict[str, str]:
 
 
 def read_epochs(path: Path) -> list[Epoch]:
-    """The metrics of every epoch."""
+    """The metrics of every epoch.
+
+    Raises:
+        ValueError: there is no epoch.
+    """
     seconds, epochs = 0.0, []
     for record in map(json.loads, path.read_text().splitlines()):
         seconds += record["seconds"]
         metrics = {name: float(value) for name, value in record.items() if name not in ("epoch", "step")}
         epochs.append(Epoch(record["step"], seconds, metrics))
+    if not epochs:
+        raise ValueError("no epoch in metrics.jsonl")
     return epochs
 
 
-def test_metrics(slices_csv: Path) -> dict[str, float]:
+def mean_metrics(slices_csv: Path) -> dict[str, float]:
     """Means over all test pairs; patients and slices stay behind."""
-    with slices_csv.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_rows(slices_csv, TEST_METRICS)
     return {f"test_{name}": statistics.fmean(float(row[name]) for row in rows) for name in TEST_METRICS}
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
@@ -78,7 +79,9 @@ def initialise(output: Path, settings: Tracking, study: Study) -> None:
         settings: name of the experiment.
         study: what is trained; the same study has the same parent run.
     """
-    parent = Parent(tracking=tracking_uri(output.parent).split(":")[0], experiment=settings.experiment, study=study)
+    parent = Parent(
+        tracking=urlsplit(tracking_uri(output.parent)).scheme or "path", experiment=settings.experiment, study=study
+    )
     found: dict[str, str] = {}
 
     def work() -> None:
@@ -176,9 +179,14 @@ def time_limit(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, previous)
 
 
+def own_database(folder: Path) -> str:
+    """The address of the database in ``folder``."""
+    return f"sqlite:///{folder.resolve() / DATABASE}"
+
+
 def tracking_uri(folder: Path) -> str:
-    """Where the mirror is: the user's ``MLFLOW_TRACKING_URI``, else a database in ``folder``."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder.resolve() / DATABASE}"
+    """Where the mirror is: the user's ``MLFLOW_TRACKING_URI``, else the database in ``folder``."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or own_database(folder)
 
 
 def open_study(folder: Path, parent: Parent) -> OpenStudy:
@@ -204,28 +212,41 @@ def connect(folder: Path) -> "MlflowClient":
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     os.environ.pop("MLFLOW_RUN_ID", None)
-    from mlflow import MlflowClient  # after the environment, which MLflow reads when imported
+    from mlflow import MlflowClient  # only now, because it reads the environment
 
-    uri, database = tracking_uri(folder), folder.resolve() / DATABASE
-    if uri == f"sqlite:///{database}" and not database.exists():
-        # MLflow cannot open again what it was killed in creating
+    uri = tracking_uri(folder)
+    if uri == own_database(folder):
+        create_database(folder.resolve() / DATABASE)
+    return MlflowClient(uri)
+
+
+def create_database(database: Path) -> None:
+    """Make an empty database, whole or not at all: MLflow cannot open one again that it was killed in creating.
+
+    Raises:
+        RuntimeError: the path has a question mark, behind which an address of a database holds options.
+    """
+    from mlflow import MlflowClient
+
+    if "?" in str(database):
+        raise RuntimeError("the path of the study has a question mark, which MLflow cannot read")
+    if not database.exists():
         with atomic_path(database) as temporary:
             MlflowClient(f"sqlite:///{temporary}").search_experiments(max_results=1)
-    return MlflowClient(uri)
 
 
 def find_experiment(client: "MlflowClient", folder: Path, name: str) -> str:
     """The id of the experiment, which is created if there is none.
 
     Raises:
-        RuntimeError: the database was made in another folder, where its images would go.
+        RuntimeError: the database was made in another folder, where MLflow would go on to put images.
     """
-    artefacts = (folder.resolve() / "artefacts").as_uri()
-    ours = tracking_uri(folder) == f"sqlite:///{folder.resolve() / DATABASE}"
+    own = tracking_uri(folder) == own_database(folder)
+    location = (folder.resolve() / "artefacts").as_uri() if own else None
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
-        return str(client.create_experiment(name, artifact_location=artefacts if ours else None))
-    if ours and experiment.artifact_location != artefacts:
+        return str(client.create_experiment(name, artifact_location=location))
+    if own and experiment.artifact_location != location:
         raise RuntimeError(f"the study was moved; delete {DATABASE} beside parent.json and run again")
     return str(experiment.experiment_id)
 
