@@ -40,7 +40,7 @@ def lam_perp_axis(points: pd.DataFrame) -> alt.Axis:
 
 
 def value_axis(scale: alt.Scale) -> alt.Axis:
-    """An axis with few ticks; on a logarithmic scale at powers of ten, or at 1, 2, 5 within few decades."""
+    """An axis with few ticks; on a logarithmic scale at powers of ten, or at 1, 2, 5 within two decades."""
     scale_values = scale.to_dict()
     if scale_values.get("type") != "log" or "domain" not in scale_values:
         return alt.Axis(tickCount=5)
@@ -48,7 +48,8 @@ def value_axis(scale: alt.Scale) -> alt.Axis:
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     factors = (1,) if math.log10(high / low) > 2 else (1, 2, 5)
     ticks = [factor * 10.0**decade for decade in decades for factor in factors]
-    return alt.Axis(values=[tick for tick in ticks if low <= tick <= high], labelExpr=POWER_LABEL)
+    inside = [tick for tick in ticks if low <= tick <= high]
+    return alt.Axis(values=inside, labelExpr=POWER_LABEL) if len(inside) > 1 else alt.Axis(tickCount=4)
 
 
 def value_scale(values: pd.DataFrame, logarithmic: bool = False) -> alt.Scale:

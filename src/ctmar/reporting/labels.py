@@ -86,6 +86,11 @@ def weight(value: float) -> str:
     return power if factor == "1" else f"{factor}·{power}"
 
 
+def weighted(symbol: str, value: float) -> str:
+    """A weight with its symbol, kept on one line."""
+    return f"{symbol}\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{weight(value)}"
+
+
 def norm_label(norm: str) -> str:
     """The name of a matrix norm as the field writes it; its parts stay on one line.
 
@@ -106,7 +111,7 @@ def series_label(method: str, norm: str, lam_equi: float = 0.0) -> str:
 
     Examples:
         >>> series_label("projection", "spectral", 1e-2)
-        'Projection, spectral, λ_G = 10⁻²'
+        'Projection, spectral, λ_G\xa0=\xa010⁻²'
         >>> series_label("eqreg", "none")
         'EQ-Reg'
     """
@@ -114,7 +119,7 @@ def series_label(method: str, norm: str, lam_equi: float = 0.0) -> str:
     if norm != "none":
         parts.append(norm_label(norm))
     if lam_equi:
-        parts.append(f"λ_G = {weight(lam_equi)}")
+        parts.append(weighted("λ_G", lam_equi))
     return ", ".join(parts)
 
 
@@ -123,11 +128,11 @@ def model_label(method: str, norm: str, lam_perp: float, lam_equi: float = 0.0) 
 
     Examples:
         >>> model_label("projection", "frobenius", 1e-2)
-        'Projection, Frobenius, λ⊥ = 10⁻²'
+        'Projection, Frobenius, λ⊥\xa0=\xa010⁻²'
     """
     symbol = "λ" if method == "eqreg" else "λ⊥"
     label = series_label(method, norm, lam_equi)
-    return f"{label}, {symbol} = {weight(lam_perp)}" if lam_perp else label
+    return f"{label}, {weighted(symbol, lam_perp)}" if lam_perp else label
 
 
 def assign_marks(labels: Iterable[str]) -> dict[str, Mark]:

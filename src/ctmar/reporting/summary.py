@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from ctmar.reporting.examples import choose_models
-from ctmar.reporting.labels import METHODS, number, scientific, weight
+from ctmar.reporting.labels import METHODS, number, scientific, series_label, weight
 from ctmar.reporting.results import IDENTITY, StudyResults, rows_of
 from ctmar.reporting.tables import judge_difference, model_name, plain_row
 
@@ -124,19 +124,15 @@ def _quality(best: dict[str, Any] | None, plain: dict[str, Any] | None, results:
 def _equivariance(models: pd.DataFrame, best: dict[str, Any] | None, plain: dict[str, Any] | None) -> str:
     if best is None:
         return "Equivariance was not regularised."
-    sweep = models[
-        (models["method"] == "projection")
-        & (models["norm"] == best["norm"])
-        & (models["lam_equi"] == best["lam_equi"])
-        & (models["lam_perp"] > 0)
-    ].sort_values("lam_perp")
-    if len(sweep) < 2:
-        first, last, where = plain or best, best, "from plain training to that setting"
+    swept = longest_sweep(models, best["norm"])
+    if len(swept) < 2:
+        first, last, where = plain or best, best, "From plain training to that setting"
     else:
-        first, *_, last = rows_of(sweep)
-        where = f"from λ⊥ = {weight(first['lam_perp'])} to {weight(last['lam_perp'])}"
+        first, last = swept[0], swept[-1]
+        name = series_label("projection", first["norm"], first["lam_equi"])
+        where = f"{name}: from λ⊥ = {weight(first['lam_perp'])} to {weight(last['lam_perp'])}"
     text = (
-        f"{where[0].upper()}{where[1:]} the relative non-equivariance of the weights goes from "
+        f"{where} the relative non-equivariance of the weights goes from "
         f"{scientific(first['relative_non_equivariance_mean'])} to "
         f"{scientific(last['relative_non_equivariance_mean'])} and the defect measured on turned test slices from "
         f"{scientific(first['defect_mean'])} to {scientific(last['defect_mean'])}"
@@ -147,6 +143,16 @@ def _equivariance(models: pd.DataFrame, best: dict[str, Any] | None, plain: dict
         f"{text}; plain training ends at {scientific(plain['relative_non_equivariance_mean'])} and "
         f"{scientific(plain['defect_mean'])}."
     )
+
+
+def longest_sweep(models: pd.DataFrame, preferred_norm: str) -> list[dict[str, Any]]:
+    """The projection models of the norm and λ_G with the most λ⊥, in order; a tie goes to the preferred norm."""
+    sweeps: dict[tuple[str, float], list[dict[str, Any]]] = {}
+    for row in rows_of(models):
+        if row["method"] == "projection" and row["lam_perp"] > 0:
+            sweeps.setdefault((row["norm"], row["lam_equi"]), []).append(row)
+    longest = max(sweeps.items(), key=lambda item: (len(item[1]), item[0][0] == preferred_norm), default=(None, []))[1]
+    return sorted(longest, key=lambda row: float(row["lam_perp"]))
 
 
 def _psnr(row: dict[str, Any]) -> str:

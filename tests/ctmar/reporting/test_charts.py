@@ -86,8 +86,8 @@ def test_curves_are_means_over_seeds(results):
     assert [label for label, _ in legend] == [
         "Plain",
         "Rotation augmentation",
-        "EQ-Reg, λ = 10⁻³",
-        "Projection, Frobenius, λ⊥ = 10⁻²",
+        "EQ-Reg, λ\xa0=\xa010⁻³",
+        "Projection, Frobenius, λ⊥\xa0=\xa010⁻²",
     ]
 
 

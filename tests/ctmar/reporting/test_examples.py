@@ -33,10 +33,10 @@ def built(results):
 
 def test_every_example_has_every_panel_with_the_metrics_of_the_tables(built, results):
     assert (len(built.shown), built.n_left_out) == (3, 0)
-    names = ["Ground truth", "Input", "LI", "Plain", "Rotation augmentation", "EQ-Reg, λ = 10⁻³"]
+    names = ["Ground truth", "Input", "LI", "Plain", "Rotation augmentation", "EQ-Reg, λ\xa0=\xa010⁻³"]
     references = pd.read_csv(results.references_folder / "slices.csv")
     for example in built.shown:
-        assert [panel.name for panel in example.panels] == [*names, "Projection, Frobenius, λ⊥ = 10⁻²"]
+        assert [panel.name for panel in example.panels] == [*names, "Projection, Frobenius, λ⊥\xa0=\xa010⁻²"]
         slice_id, mask = example.title.removeprefix("slice ").split(", mask ")
         row = references[
             (references["reference"] == "LI")

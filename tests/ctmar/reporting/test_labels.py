@@ -37,7 +37,7 @@ def test_weights_are_powers_of_ten():
 
 
 def test_eqreg_has_its_own_lambda():
-    assert labels.model_label("eqreg", "none", 1e-3) == "EQ-Reg, λ = 10⁻³"
+    assert labels.model_label("eqreg", "none", 1e-3) == "EQ-Reg, λ\xa0=\xa010⁻³"
 
 
 def test_two_series_never_share_colour_and_shape():

@@ -15,7 +15,7 @@ def test_three_sentences_from_the_tables(results):
     assert f"{best['psnr_diff_db_mean']:+.2f} dB" in quality
     assert "better than plain training" in quality
     assert equivariance.startswith(
-        "From λ⊥ = 10⁻⁴ to 10⁻¹ the relative non-equivariance of the weights goes from 0.73 to"
+        "Projection, Frobenius: from λ⊥ = 10⁻⁴ to 10⁻¹ the relative non-equivariance of the weights goes from 0.73 to"
     )
     assert all(sentence.count(". ") == 0 and sentence.endswith(".") for sentence in (what, quality, equivariance))
 
@@ -48,6 +48,16 @@ def test_without_plain_there_is_no_comparison(results):
     _, quality, equivariance = summary.sentences(dataclasses.replace(results, **keep), "dncnn")
     assert "plain" not in quality
     assert "plain" not in equivariance
+
+
+def test_the_longest_sweep_is_told_whatever_norm_validation_prefers(results):
+    sweep = summary.longest_sweep(results.models, "spectral")
+    assert [(row["norm"], row["lam_perp"]) for row in sweep] == [
+        ("frobenius", 10.0**power) for power in (-4, -3, -2, -1)
+    ]
+    one_each = results.models[results.models["lam_perp"] == 1e-2]
+    assert summary.longest_sweep(one_each, "spectral")[0]["norm"] == "spectral"
+    assert summary.longest_sweep(results.models[results.models["method"] == "plain"], "spectral") == []
 
 
 def test_a_single_weight_is_compared_with_plain(results):
