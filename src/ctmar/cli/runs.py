@@ -41,7 +41,7 @@ def train(
             parse_settings(Network, network),
             parse_settings(Training, settings),
             group_order,
-            power,
+            2 if power == 2 else 1,
             TrainingFiles(weights, metrics, run_file, checkpoint),
             show,
         )

@@ -1,7 +1,7 @@
 """Commands that simulate metal artefacts."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -40,7 +40,7 @@ def simulate(
 def simulate_subset(
     slices: Annotated[Path, typer.Argument(help="Slices made by `ctmar ingest`.")],
     split: Annotated[Path, typer.Option(help="Split made by `ctmar split`.")],
-    subset: Annotated[str, typer.Option(help="train, validation or test.")],
+    subset: Annotated[Literal["train", "validation", "test"], typer.Option(help="Which patients.")],
     output: Output,
     settings: Settings = "{}",
     threads: Threads = 1,
