@@ -84,7 +84,8 @@ def stack_norms(
         return matrix_norm(as_matrices(stacked, projector), norm, method)
     if projector.n_blocks > 1:
         raise ValueError(f"expected a convolution with groups=1 for its operator norm, found {projector.n_blocks}")
-    return operator_norm(rows_out(stacked, projector), norm, image_shape, method)
+    # One kernel at a time: the frequency blocks of all layers together would not fit in memory.
+    return torch.stack([operator_norm(kernel, norm, image_shape, method) for kernel in rows_out(stacked, projector)])
 
 
 def rows_out(stacked: Tensor, projector: LinearProjector | ConvProjector) -> Tensor:

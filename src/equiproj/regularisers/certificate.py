@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, fx, nn
 
-from equiproj.groups import FiniteGroup
+from equiproj.groups import FiniteGroup, Group
 from equiproj.norms import matrix_norm, operator_norm_bound
 from equiproj.projections import ConvProjector, LinearProjector
 from equiproj.regularisers.bundles import rows_out
@@ -79,7 +79,7 @@ class _Bounds(NamedTuple):
 
 @torch.no_grad()
 def certified_defect_bound(
-    module: nn.Module, group: FiniteGroup, *, image_shape: tuple[int, ...] = (), **declaration: Any
+    module: nn.Module, group: Group, *, image_shape: tuple[int, ...] = (), **declaration: Any
 ) -> DefectBound:
     """Bound of sup over g of ‖f(gx) − g f(x)‖ that holds for every x, from the weights alone; evaluation mode.
 
@@ -106,6 +106,8 @@ def certified_defect_bound(
         >>> bound.at(1.0) < 1e-5
         True
     """
+    if not isinstance(group, FiniteGroup):
+        raise ValueError(f"expected a finite group, found {group}")
     if len(set(image_shape)) > 1:
         raise ValueError(f"expected a square image, found image_shape {tuple(image_shape)}")
     parameters = typed_parameters(module, group, include_bias=True, **declaration)

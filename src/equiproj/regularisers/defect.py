@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from equiproj.groups import FiniteGroup
+from equiproj.groups import FiniteGroup, Group
 from equiproj.groups.group import Element
 from equiproj.representations import Representation
 
@@ -24,7 +24,7 @@ class MeasuredDefect(NamedTuple):
 def measured_defect(
     module: nn.Module,
     batch: Float[Tensor, "n c h w"],
-    group: FiniteGroup,
+    group: Group,
     rho_in: Representation | None = None,
     rho_out: Representation | None = None,
 ) -> MeasuredDefect:
@@ -48,15 +48,15 @@ def measured_defect(
         >>> measured_defect(nn.ReLU(), torch.randn(2, 1, 8, 8), CyclicGroup(4))
         MeasuredDefect(maximum=0.0, mean=0.0)
     """
-    elements = [g for g in group.elements if g != group.identity]
-    if not elements:
-        raise ValueError(f"expected a group with more elements than the identity, found {group}")
+    if not isinstance(group, FiniteGroup) or group.order == 1:
+        raise ValueError(f"expected a finite group with more elements than the identity, found {group}")
     training = {layer: layer.training for layer in module.modules()}
     module.eval()
     try:
         reference = module(batch)
         ratios = [
-            _relative(module(_act(g, group, batch, rho_in)), _act(g, group, reference, rho_out)) for g in elements
+            _relative(module(_act(g, group, batch, rho_in)), _act(g, group, reference, rho_out))
+            for g in group.elements[1:]
         ]
     finally:
         for layer, mode in training.items():

@@ -4,10 +4,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.distributed.tensor import DTensor
 
 from equiproj.groups import Group
-from equiproj.regularisers.layers import TypedParameter, typed_parameters
+from equiproj.regularisers.layers import TypedParameter, is_sharded, typed_parameters
 
 
 @torch.no_grad()
@@ -34,7 +33,7 @@ def project_(module: nn.Module, group: Group | None = None, **declaration: Any) 
         True
     """
     for parameter in typed_parameters(module, group, include_bias=True, **declaration):
-        if isinstance(getattr(parameter.layer, parameter.attribute), DTensor):
+        if is_sharded(getattr(parameter.layer, parameter.attribute)):
             raise ValueError(f"{parameter.name}: expected whole weights, found a sharded one; project before sharding")
         _set(parameter, parameter.projector(parameter.read()))
     return module

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils import parametrize
 
@@ -35,9 +34,20 @@ class TypedParameter:
     def read(self) -> Tensor:
         """The current value, whole, with its autograd history; a parametrisation is evaluated."""
         value = getattr(self.layer, self.attribute)
-        if isinstance(value, DTensor):
+        if is_sharded(value):
             value = value.full_tensor()
         return value[:, None] if self.attribute == "bias" else value
+
+
+def is_sharded(value: Tensor) -> bool:
+    """Whether a weight is a `DTensor`; asked of its method, because importing the class takes half a second.
+
+    Example:
+        >>> import torch
+        >>> is_sharded(torch.zeros(2))
+        False
+    """
+    return hasattr(value, "full_tensor")
 
 
 def typed_parameters(

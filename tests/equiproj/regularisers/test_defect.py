@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from equiproj import measured_defect
-from equiproj.groups import CyclicGroup, DihedralGroup
+from equiproj.groups import SO2, CyclicGroup, DihedralGroup, Group
 from equiproj.representations import regular
 
 
@@ -108,13 +108,14 @@ def test_an_output_of_zeros() -> None:
     ("function", "group", "message"),
     [
         (lambda x: x, CyclicGroup(3), r"quarter turns and mirror images, found element 1 of CyclicGroup\(3\)"),
-        (lambda x: x, CyclicGroup(1), "more elements than the identity"),
+        (lambda x: x, CyclicGroup(1), "more elements than the identity, found CyclicGroup"),
+        (lambda x: x, SO2(), "expected a finite group .* found SO2"),
         (lambda x: x[:, 0], CyclicGroup(4), r"images \(n, c, h, w\) or features \(n, c\), found \(2, 6, 8\)"),
         (lambda x: (x, x), CyclicGroup(4), "found tuple"),
         (lambda x: x[..., :4, :5], CyclicGroup(4), "outputs of one shape"),
     ],
-    ids=["thirds", "trivial group", "axes", "two outputs", "shape"],
+    ids=["thirds", "trivial group", "continuous", "axes", "two outputs", "shape"],
 )
-def test_what_cannot_be_measured_is_refused(function: object, group: CyclicGroup, message: str) -> None:
+def test_what_cannot_be_measured_is_refused(function: object, group: Group, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         measured_defect(Function(function), random_images(2, 1, 6, 8), group)

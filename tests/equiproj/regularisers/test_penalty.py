@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from equiproj import ProjectionPenalty, project_
-from equiproj.groups import CyclicGroup, DihedralGroup
+from equiproj.groups import O2, SO2, SO3, CyclicGroup, DihedralGroup, Group
 from equiproj.norms import matrix_norm
-from equiproj.projections import project_bias, project_conv
-from equiproj.representations import regular, trivial
+from equiproj.projections import project_bias, project_conv, project_linear
+from equiproj.representations import irreps, regular, trivial
 
 GROUP = CyclicGroup(4)
 ONE, RHO = trivial(GROUP), 2 * regular(GROUP)
@@ -133,6 +133,20 @@ def test_nothing_pushes_at_exact_equivariance_of_a_group_whose_means_round() -> 
     project_(layer, group, **types)
     assert (layer.weight - ProjectionPenalty(layer, group, **types)._bundles[0].projector(layer.weight)).abs().max() > 0
     ProjectionPenalty(layer, group, norm="entrywise:1", **types)().backward()
+    assert layer.weight.grad.abs().max() == 0
+
+
+@pytest.mark.parametrize("group", [SO2(), O2(), SO3()], ids=str)
+def test_continuous_groups_are_penalised_and_projected(group: Group) -> None:
+    torch.manual_seed(0)
+    kinds = irreps(group, 2)
+    rho = 2 * kinds[0] + 2 * kinds[1] + kinds[2]
+    layer = nn.Linear(rho.dim, rho.dim)
+    types = {"layers": {"": (rho, rho)}}
+    expected = (layer.weight - project_linear(layer.weight, rho, rho)).norm()
+    torch.testing.assert_close(ProjectionPenalty(layer, **types)(), expected, rtol=1e-5, atol=0)
+    project_(layer, **types)
+    ProjectionPenalty(layer, norm="nuclear", **types)().backward()
     assert layer.weight.grad.abs().max() == 0
 
 
