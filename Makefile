@@ -12,7 +12,7 @@ report: .venv/installed ## environment, then the whole study of CONFIG; the page
 	@echo "Open reports/index.html in a browser."
 
 test: .venv/installed-test style ## environment, style and types, then every test
-	pytest
+	OMP_NUM_THREADS=1 pytest --numprocesses 2 --dist loadfile
 
 style: .venv/installed-test ## formatting, lint, types, import directions, workflow lint
 	ruff format --check src tests benchmarks docs
