@@ -13,7 +13,7 @@ from ctmar.config import Ingest, Source
 from ctmar.datasets.catalogue import write_catalogue
 from ctmar.datasets.parallel import Progress, ordered_map, progress_on_stderr
 from ctmar.datasets.quality import Limits
-from ctmar.datasets.reading import Finished, Recipe, Task, read_task
+from ctmar.datasets.reading import Finished, Recipe, Task, lost_task, read_task, split_task
 from ctmar.datasets.sources import Findings, Stack, find_stacks
 from ctmar.errors import InputError
 from ctmar.nifti.volumes import Volume
@@ -116,8 +116,8 @@ def _write_all(
     stacks = {stack.slice_prefix: stack for stack in findings.stacks}
     tasks = [task for stack in findings.stacks for task in _make_tasks(stack, chosen[stack.slice_prefix])]
     n_total, n_done = sum(map(len, chosen.values())), 0
-    checksums = hashlib.sha256()
-    for task, finished in ordered_map(partial(read_task, recipe=_recipe(settings)), tasks, threads):
+    checksums, read = hashlib.sha256(), partial(read_task, recipe=_recipe(settings))
+    for task, finished in ordered_map(read, tasks, threads, split_task, lost_task):
         stack = stacks[task.prefix]
         for result in finished:
             checksums.update(result.sha256.encode())

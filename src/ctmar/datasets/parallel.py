@@ -1,9 +1,13 @@
-"""Work on many files with several processes, in order, with bounded memory and a line of progress."""
+"""Work on many files with several processes, in order, with bounded memory and a line of progress.
 
+A damaged file can crash a decoder and take the process with it: that file is found and left out, the rest goes on.
+"""
+
+import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -17,36 +21,96 @@ Progress = Callable[[int, int, str], None]
 
 
 def ordered_map(
-    function: Callable[[Task], Result], tasks: Iterable[Task], n_workers: int
-) -> Iterator[tuple[Task, Result]]:
+    function: Callable[[Task], list[Result]],
+    tasks: Iterable[Task],
+    n_workers: int,
+    split: Callable[[Task], list[Task]],
+    lost: Callable[[Task], list[Result]],
+) -> Iterator[tuple[Task, list[Result]]]:
     """Yield each task with ``function(task)``, in the order of the tasks; at most two results per worker wait.
+
+    When a process dies, every task that was under way runs again, one at a time; a task that kills its process again
+    is split and its parts run once more. A part is given up after that third death.
 
     Args:
         function: importable by name (or a partial of such), so that a fresh process can call it.
         tasks: picklable.
-        n_workers: processes; 1 stays in this one.
+        n_workers: processes; 1 stays in this one, which a crash then takes along.
+        split: the parts of a task that may be lost singly.
+        lost: what stands for the results of a part that kills its process.
+
+    Raises:
+        InputError: processes cannot be started at all.
     """
     if n_workers == 1:
         for task in tasks:
             yield task, function(task)
         return
-    # spawn: a fork would copy the locks of a running progress bar
-    with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as executor:
-        waiting: deque[tuple[Task, Future[Result]]] = deque()
+    remaining, under_way, died = iter(tasks), deque[Task](), True
+    while died:
         try:
-            for task in tasks:
-                waiting.append((task, executor.submit(function, task)))
-                if len(waiting) > 2 * n_workers:
-                    done, future = waiting.popleft()
-                    yield done, future.result()
-            while waiting:
-                done, future = waiting.popleft()
-                yield done, future.result()
+            yield from _until_a_death(function, remaining, n_workers, under_way)
+            died = False
         except BrokenProcessPool:
-            raise InputError(
-                "a worker process was killed: too little memory, or a damaged file crashed a decoder; "
-                "use fewer threads, or look for the file with --threads 1"
-            ) from None
+            suspects = list(under_way)
+            under_way.clear()
+            for task, results in zip(suspects, _one_at_a_time(function, suspects), strict=True):
+                yield task, _without_the_lost(function, split(task), lost) if results is None else results
+
+
+def _until_a_death(
+    function: Callable[[Task], Result], tasks: Iterator[Task], n_workers: int, under_way: deque[Task]
+) -> Iterator[tuple[Task, Result]]:
+    """Work in a pool; when it breaks, ``under_way`` holds the tasks that were taken but not yielded."""
+    with _pool(n_workers) as pool:
+        futures: deque[Future[Result]] = deque()
+        for task in tasks:
+            under_way.append(task)
+            futures.append(pool.submit(function, task))
+            if len(futures) > 2 * n_workers:
+                result = futures.popleft().result()
+                yield under_way.popleft(), result
+        while futures:
+            result = futures.popleft().result()
+            yield under_way.popleft(), result
+
+
+def _one_at_a_time(function: Callable[[Task], Result], tasks: Sequence[Task]) -> list[Result | None]:
+    """Result of each task, None where it killed the process that had nothing else to do."""
+    results: list[Result | None] = []
+    while len(results) < len(tasks):
+        with _pool(1) as pool:
+            _check_that_it_lives(pool)
+            try:
+                for task in tasks[len(results) :]:
+                    results.append(pool.submit(function, task).result())
+            except BrokenProcessPool:
+                results.append(None)
+    return results
+
+
+def _without_the_lost(
+    function: Callable[[Task], list[Result]], parts: list[Task], lost: Callable[[Task], list[Result]]
+) -> list[Result]:
+    found = _one_at_a_time(function, parts)
+    return [
+        result
+        for part, results in zip(parts, found, strict=True)
+        for result in (lost(part) if results is None else results)
+    ]
+
+
+def _pool(n_workers: int) -> ProcessPoolExecutor:
+    # spawn: a fork would copy the locks of a running progress bar
+    return ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"))
+
+
+def _check_that_it_lives(pool: ProcessPoolExecutor) -> None:
+    """A process that cannot even start says nothing about the file it was meant to read."""
+    try:
+        pool.submit(os.getpid).result()
+    except BrokenProcessPool:
+        raise InputError("worker processes die when they start: too little memory? try --threads 1") from None
 
 
 def progress_on_stderr(interval_seconds: float = 10.0) -> Progress:

@@ -1,6 +1,6 @@
 """From files to headers and to finished slices: the work that processes share out.
 
-The configuration is not imported here: it brings torch along, seconds and a quarter of a gigabyte for each process.
+Every process imports what is imported here, so that is little: no configuration, no HDF5, no torch.
 """
 
 from dataclasses import dataclass
@@ -22,6 +22,10 @@ from ctmar.units import hu_to_attenuation
 
 Headers = list[Image] | Volume | Refused
 OUTSIDE = Refused("a link that leaves the folder", "copy the file into the folder")
+KILLS = Refused(
+    "reading it kills the process: damaged so that a decoder crashes, or larger than the memory",
+    "export the series again from the scanner or archive; use fewer threads if memory is short",
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,16 @@ def read_headers(paths: list[Path], root: Path, minimum_rows: int) -> list[Heade
     return [_read_header(path, root, minimum_rows) for path in paths]
 
 
+def split_paths(paths: list[Path]) -> list[list[Path]]:
+    """The files one by one."""
+    return [[path] for path in paths]
+
+
+def lost_paths(paths: list[Path]) -> list[Headers]:
+    """What stands for files whose headers kill the process."""
+    return [KILLS for _ in paths]
+
+
 def _read_header(path: Path, root: Path, minimum_rows: int) -> Headers:
     if path.is_symlink() and not path.resolve().is_relative_to(root):
         return OUTSIDE
@@ -73,6 +87,21 @@ def read_task(task: Task, recipe: Recipe) -> list[Finished]:
     if isinstance(task.content, Volume):
         return _read_volume(task.content, task.indices, recipe)
     return [_read_image(image, index, recipe) for index, image in zip(task.indices, task.content, strict=True)]
+
+
+def split_task(task: Task) -> list[Task]:
+    """Tasks of a single image each; a volume is one file and stays whole."""
+    if isinstance(task.content, Volume):
+        return [task]
+    return [Task(task.prefix, (index,), (image,)) for index, image in zip(task.indices, task.content, strict=True)]
+
+
+def lost_task(task: Task) -> list[Finished]:
+    """What stands for a task that kills the process."""
+    if isinstance(task.content, Volume):
+        return [Finished(task.content.path, -1, 0, 0, "", KILLS)]
+    pairs = zip(task.indices, task.content, strict=True)
+    return [Finished(image.path, index, image.position_mm, 0, "", KILLS) for index, image in pairs]
 
 
 def _read_image(image: Image, index: int, recipe: Recipe) -> Finished:

@@ -11,7 +11,7 @@ from pathlib import Path
 from ctmar.config import Ingest, Source
 from ctmar.datasets.acquire import SOURCES_FILE
 from ctmar.datasets.parallel import Progress, ordered_map
-from ctmar.datasets.reading import Headers, read_headers
+from ctmar.datasets.reading import Headers, lost_paths, read_headers, split_paths
 from ctmar.dicom.headers import Image
 from ctmar.dicom.series import Series, group_series
 from ctmar.errors import InputError
@@ -160,7 +160,7 @@ def _read_all(
     # for a few hundred headers starting more processes takes longer than reading
     workers = n_workers if len(files) > 500 else 1
     n_done = 0
-    for chunk, results in ordered_map(read, chunks, workers):
+    for chunk, results in ordered_map(read, chunks, workers, split_paths, lost_paths):
         yield from results
         n_done += len(chunk)
         progress(n_done, len(files), "files read")
