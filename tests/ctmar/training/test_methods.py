@@ -106,7 +106,7 @@ def test_without_a_perpendicular_part_the_network_is_equivariant(batch):
             layer = network.get_submodule(name)
             layer.weight.copy_(project_conv(layer.weight, rho_in, rho_out))
             layer.bias.copy_(project_bias(torch.randn_like(layer.bias), rho_out))
-    assert float(attach_method(network, run, 4, 1).penalty()) < 1e-5
+    assert attach_method(network, run, 4, 1).penalty().item() < 1e-5
     expected = torch.rot90(network(batch.inputs), 1, (-2, -1))
     torch.testing.assert_close(network(torch.rot90(batch.inputs, 1, (-2, -1))), expected, atol=1e-5, rtol=0)
 
