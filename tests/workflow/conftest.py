@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,29 +12,38 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 SMALL = Path(__file__).with_name("small.yaml")
 
-Snakemake = Callable[..., subprocess.CompletedProcess[str]]
 
+@dataclass(frozen=True)
+class Snakemake:
+    """Snakemake on the repository's workflow, with this interpreter's commands first on the path."""
 
-def snakemake_command(folder: Path, *arguments: str, config: Path = SMALL) -> list[str]:
-    """The command line that runs the repository's workflow in ``folder``."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "workflow" / "Snakefile")]
-    return [*command, "--directory", str(folder), "--cores", "2", "--configfile", str(config), *arguments]
+    config: Path = SMALL
 
+    def command(self, folder: Path, *arguments: str) -> list[str]:
+        """The command line that works in ``folder``."""
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "workflow" / "Snakefile")]
+        return [*command, "--directory", str(folder), "--cores", "2", "--configfile", str(self.config), *arguments]
 
-def environment() -> dict[str, str]:
-    """The environment with this interpreter's commands first."""
-    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    def environment(self) -> dict[str, str]:
+        """The environment of the process."""
+        return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+    def __call__(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run to the end and return what was printed."""
+        command = self.command(folder, *arguments)
+        return subprocess.run(command, env=self.environment(), text=True, capture_output=True, timeout=1200)
 
 
 @pytest.fixture(scope="session")
 def snakemake() -> Snakemake:
-    """Run Snakemake in a folder and return what it printed."""
+    """Snakemake on the small study."""
+    return Snakemake()
 
-    def run(folder: Path, *arguments: str, config: Path = SMALL) -> subprocess.CompletedProcess[str]:
-        command = snakemake_command(folder, *arguments, config=config)
-        return subprocess.run(command, env=environment(), text=True, capture_output=True, timeout=900)
 
-    return run
+@pytest.fixture(scope="session")
+def snakemake_on() -> Callable[[Path], Snakemake]:
+    """Snakemake on another configuration."""
+    return Snakemake
 
 
 @pytest.fixture(scope="session")

@@ -18,15 +18,14 @@ def n_jobs(text: str, rule: str) -> int:
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.stem)
-def test_every_study_plans_one_training_per_run(snakemake, tmp_path, study):
+def test_every_study_plans_one_training_per_run(snakemake_on, tmp_path, study):
     from ctmar.config import load_config
 
     runs = load_config(study).study.expand()
-    done = snakemake(tmp_path, "--dry-run", "--quiet", "rules", config=study)
-    planned = snakemake(tmp_path, "--dry-run", config=study).stdout
+    done = snakemake_on(study)(tmp_path, "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert n_jobs(planned, "train") == n_jobs(planned, "evaluate") == len(runs)
-    assert n_jobs(planned, "report") == 1
+    assert n_jobs(done.stdout, "train") == n_jobs(done.stdout, "evaluate") == len(runs)
+    assert n_jobs(done.stdout, "report") == 1
 
 
 @pytest.mark.parametrize("profile", ["default", "slurm"])
@@ -52,10 +51,10 @@ def test_the_root_snakefile_has_the_same_target():
         ({"study": {"runs": [{"method": "projection", "norm": ["frobenus"]}]}}, "frobenus"),
     ],
 )
-def test_a_wrong_configuration_is_one_line(snakemake, tmp_path, change, names):
+def test_a_wrong_configuration_is_one_line(snakemake_on, tmp_path, change, names):
     study = tmp_path / "wrong.yaml"
     study.write_text(yaml.safe_dump({"study": {"runs": [{"method": "plain"}]}, **change}))
-    done = snakemake(tmp_path, "--dry-run", config=study)
+    done = snakemake_on(study)(tmp_path, "--dry-run")
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
     assert [line for line in done.stderr.splitlines() if line.startswith("equiproj:") and names in line]

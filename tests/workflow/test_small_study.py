@@ -12,11 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.workflow.conftest import SMALL, environment, snakemake_command
-
 pytestmark = pytest.mark.workflow
-
-RUN = "results/runs/network~dncnn/method~projection/norm~mixed-2-1/lam_perp~0.1/lam_equi~0.0/seed~1"
 
 
 def digest(folder: Path) -> dict[str, str]:
@@ -54,12 +50,12 @@ def test_mlflow_holds_every_run(finished_study):
     assert len(mirrored["runs"]) == 6
 
 
-def test_changed_training_runs_training_and_what_follows_only(finished_study, snakemake, tmp_path):
-    study = yaml.safe_load(SMALL.read_text())
+def test_changed_training_runs_training_and_what_follows_only(finished_study, snakemake, snakemake_on, tmp_path):
+    study = yaml.safe_load(snakemake.config.read_text())
     study["training"]["epochs"] = 3
     changed = tmp_path / "changed.yaml"
     changed.write_text(yaml.safe_dump(study))
-    planned = snakemake(finished_study, "--dry-run", config=changed).stdout
+    planned = snakemake_on(changed)(finished_study, "--dry-run").stdout
     rules = {line.split()[0] for line in planned.splitlines() if line[:1].isalpha() and line.split()[-1:][0].isdigit()}
     assert {"train", "evaluate", "summarise", "report", "cost"} <= rules
     assert not {"acquire", "ingest", "split", "simulate", "evaluate_references"} & rules
@@ -71,20 +67,23 @@ def test_one_core_gives_the_same_numbers(finished_study, snakemake, tmp_path):
     assert digest(tmp_path) == digest(finished_study)
 
 
-def test_a_killed_study_goes_on_to_the_same_numbers(finished_study, tmp_path):
-    command = snakemake_command(tmp_path, "--until", "evaluate", "evaluate_references")
+def test_a_killed_study_goes_on_to_the_same_numbers(finished_study, snakemake, tmp_path):
+    targets = ("--until", "evaluate", "evaluate_references")
     process = subprocess.Popen(
-        command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        snakemake.command(tmp_path, *targets),
+        env=snakemake.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 600
     while not list(tmp_path.glob("results/runs/**/weights.pt")) and time.monotonic() < deadline:
         time.sleep(0.2)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    half_written = [file for file in tmp_path.glob("results/**/*") if file.is_file() and file.stat().st_size == 0]
-    assert not half_written
-    unlock = snakemake_command(tmp_path, "--unlock")
-    assert subprocess.run(unlock, env=environment(), capture_output=True).returncode == 0
-    again = subprocess.run([*command, "--rerun-incomplete"], env=environment(), text=True, capture_output=True)
+    empty = [file for file in tmp_path.glob("results/**/*") if file.is_file() and file.stat().st_size == 0]
+    assert not empty
+    assert snakemake(tmp_path, "--unlock").returncode == 0
+    again = snakemake(tmp_path, *targets, "--rerun-incomplete")
     assert again.returncode == 0, again.stderr[-3000:]
     assert digest(tmp_path) == digest(finished_study)
