@@ -1,0 +1,181 @@
+"""Pairs measured one by one: a trained run, the references, and the images kept for the report."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ctmar.config import Evaluation
+from ctmar.errors import InputError
+from ctmar.evaluation.metrics import psnr_fixed, rmse_hu, ssim_fixed
+from ctmar.evaluation.references import evaluate_references
+from ctmar.evaluation.slices import example_pairs
+from ctmar.evaluation.trained import evaluate_run
+from ctmar.models import build_network, layer_types
+from ctmar.store.pairs import PairFile, PairRecord, SliceRecord, write_pairs
+from equiproj import project_
+from equiproj.groups import CyclicGroup
+
+SIZE = 24
+GROUP = CyclicGroup(4)
+SETTINGS = Evaluation(examples=2, defect_slices=3)
+
+
+@pytest.fixture(scope="module")
+def pairs_test(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    random = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("pairs") / "test.h5"
+    slices, pairs = [], []
+    for k in range(2):
+        image, ma_CT, LI_CT = (random.random((SIZE, SIZE), dtype=np.float32) * 0.4 for _ in range(3))
+        slices.append(SliceRecord(image, image, f"patient-{k}", f"patient-{k}/1/{k:04d}", 3.0))
+        for mask_index, size in enumerate((9, 1, 4)):
+            mask = np.zeros((SIZE, SIZE), np.uint8)
+            mask[5, 5 : 5 + size + k] = 1
+            pairs.append(PairRecord(ma_CT, LI_CT, mask, k, mask_index))
+    write_pairs(path, slices, pairs, "test", {"seed": 0})
+    return path
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path) -> Path:
+    """A run whose network adds nothing to linear interpolation."""
+    write_run(tmp_path, build_network("dncnn", fields=1, depth=3))
+    return tmp_path
+
+
+def write_run(folder: Path, network: torch.nn.Module) -> None:
+    torch.save(network.state_dict(), folder / "weights.pt")
+    description = {
+        "run": {"network": "n", "method": "plain"},
+        "network": {"architecture": "dncnn", "settings": {"fields": 1, "depth": 3}},
+        "group_order": 4,
+        "n_parameters": 7,
+    }
+    (folder / "run.json").write_text(json.dumps(description))
+
+
+def evaluate(folder: Path, pairs_test: Path) -> tuple[list[dict[str, str]], dict]:
+    outputs = [folder / name for name in ("slices.csv", "model.json", "examples.npz")]
+    evaluate_run(folder / "weights.pt", folder / "run.json", pairs_test, SETTINGS, *outputs)
+    return list(csv.DictReader(outputs[0].open(newline=""))), json.loads(outputs[1].read_text())
+
+
+def expected_row(pair, image) -> dict[str, str | float]:
+    names = {"patient": pair.patient, "slice_id": pair.slice_id}
+    numbers = {"mask_index": str(pair.mask_index), "metal_pixels": str(pair.metal_pixels)}
+    images = (image, pair.image, pair.mask)
+    metrics = {"psnr_db": psnr_fixed(*images), "ssim": ssim_fixed(*images), "rmse_hu": rmse_hu(*images)}
+    return names | numbers | {name: pytest.approx(value, rel=1e-5) for name, value in metrics.items()}
+
+
+def typed(row: dict[str, str]) -> dict[str, str | float]:
+    return {k: float(v) if k in ("psnr_db", "ssim", "rmse_hu") else v for k, v in row.items()}
+
+
+def test_one_row_for_each_pair_in_the_order_of_the_file(run_folder, pairs_test):
+    rows, _ = evaluate(run_folder, pairs_test)
+    with PairFile(pairs_test) as file:
+        expected = [expected_row(pair, pair.LI_CT) for pair in map(file.read_pair, range(6))]
+    assert [typed(row) for row in rows] == expected
+
+
+def test_references_are_the_input_and_linear_interpolation(pairs_test, tmp_path):
+    evaluate_references(pairs_test, SETTINGS, tmp_path / "slices.csv", tmp_path / "examples.npz")
+    rows = list(csv.DictReader((tmp_path / "slices.csv").open(newline="")))
+    with PairFile(pairs_test) as file:
+        pairs = [file.read_pair(index) for index in range(6)]
+    expected = [{"reference": "Input"} | expected_row(pair, pair.ma_CT) for pair in pairs]
+    expected += [{"reference": "LI"} | expected_row(pair, pair.LI_CT) for pair in pairs]
+    assert [typed(row) for row in rows] == expected
+
+
+def test_examples_of_runs_and_references_are_the_same_pairs(run_folder, pairs_test, tmp_path):
+    evaluate(run_folder, pairs_test)
+    evaluate_references(pairs_test, SETTINGS, tmp_path / "reference.csv", tmp_path / "reference.npz")
+    run, references = (
+        np.load(path, allow_pickle=False) for path in (run_folder / "examples.npz", tmp_path / "reference.npz")
+    )
+    for name in ("patient", "slice_id", "mask_index", "metal_pixels"):
+        assert (run[name] == references[name]).all()
+    assert run["metal_pixels"].tolist() == [1, 10]  # the smallest and the largest metal
+    np.testing.assert_allclose(run["prediction"], references["LI_CT"], atol=1e-6)
+    with PairFile(pairs_test) as file:
+        smallest = file.read_pair(1)
+    for name in ("image", "ma_CT", "LI_CT", "mask"):
+        np.testing.assert_array_equal(references[name][0], getattr(smallest, name))
+    assert run["prediction"].dtype == np.float32
+
+
+def test_prediction_is_in_attenuation(run_folder, pairs_test):
+    network = build_network("dncnn", fields=1, depth=3)
+    torch.nn.init.constant_(network.layers[-1].bias, 0.1)
+    write_run(run_folder, network)
+    evaluate(run_folder, pairs_test)
+    shift = np.load(run_folder / "examples.npz")["prediction"][0]
+    with PairFile(pairs_test) as file:
+        np.testing.assert_allclose(shift - file.read_pair(1).LI_CT, 0.05, atol=1e-6)
+
+
+def test_non_equivariance_and_defect_are_those_of_the_weights(run_folder, pairs_test):
+    torch.manual_seed(0)
+    network = build_network("dncnn", fields=1, depth=3)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter)
+    write_run(run_folder, network)
+    _, model = evaluate(run_folder, pairs_test)
+    whole = torch.cat([parameter.flatten() for parameter in network.parameters()])
+    project_(network, GROUP, layers=layer_types(network, GROUP))
+    projected = torch.cat([parameter.flatten() for parameter in network.parameters()])
+    expected = ((whole - projected).norm() / whole.norm()).item()
+    assert model["relative_non_equivariance"] == pytest.approx(expected, rel=1e-5)
+    assert len(model["layers"]) == 6
+    assert 0.01 < model["defect_mean"] <= model["defect_max"]
+    assert (model["defect_pairs"], model["n_parameters"]) == (3, 7)
+    assert model["seconds_per_image"] > 0
+    write_run(run_folder, network)
+    _, model = evaluate(run_folder, pairs_test)
+    assert model["relative_non_equivariance"] < 1e-6
+    assert model["defect_max"] < 1e-5
+
+
+@pytest.mark.parametrize(("n_pairs", "n_examples", "expected"), [(5, 1, [0]), (5, 2, [0, 4]), (5, 9, [0, 1, 2, 3, 4])])
+def test_examples_run_from_small_to_large_metal(n_pairs, n_examples, expected):
+    assert example_pairs(np.arange(n_pairs), n_examples) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("weights.pt", None, "weights not found"),
+        ("weights.pt", b"no weights", "expected weights of network dncnn"),
+        ("run.json", None, "run description not found"),
+        ("run.json", b"{}", "expected a run description"),
+        ("run.json", b"not json", "expected a run description"),
+    ],
+)
+def test_broken_files_are_one_line_and_leave_nothing(run_folder, pairs_test, name, content, message):
+    (run_folder / name).unlink()
+    if content is not None:
+        (run_folder / name).write_bytes(content)
+    with pytest.raises(InputError, match=message) as raised:
+        evaluate(run_folder, pairs_test)
+    assert "\n" not in str(raised.value)
+    assert not list(run_folder.glob("*.csv"))
+
+
+def test_weights_of_another_network_are_one_line(run_folder, pairs_test):
+    torch.save(build_network("dncnn", fields=2, depth=3).state_dict(), run_folder / "weights.pt")
+    with pytest.raises(InputError, match="expected weights of network dncnn") as raised:
+        evaluate(run_folder, pairs_test)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_empty_pair_file_is_one_line(run_folder, tmp_path):
+    image = np.zeros((SIZE, SIZE), np.float32)
+    write_pairs(tmp_path / "empty.h5", [SliceRecord(image, image, "p", "p/1/0000", 3.0)], [], "test", {})
+    with pytest.raises(InputError, match="at least one pair"):
+        evaluate(run_folder, tmp_path / "empty.h5")
