@@ -31,7 +31,9 @@ class Source(Section):
         "package",
         description="`package`: public CT inside pinned Python packages; `dicom_dir`, `nifti_dir`: your own folder.",
     )
-    folder: Path | None = Field(None, description="Folder to read for `dicom_dir` and `nifti_dir`.")
+    folder: Path | None = Field(
+        None, description="Folder, or zip or tar archive, to read for `dicom_dir` and `nifti_dir`."
+    )
     licence: str = Field("not stated", description="Licence of your own data, for the dataset card.")
     citation: str = Field("not stated", description="Citation of your own data, for the dataset card.")
 
@@ -62,6 +64,13 @@ class Ingest(Section):
     )
     maximum_border_fraction: float = Field(
         0.5, ge=0, le=1, description="Slices with body along more of the image border are left out (truncated)."
+    )
+    maximum_unpacked_gb: float = Field(
+        50.0, gt=0, description="All zip and tar archives together may unpack to this [10⁹ bytes]."
+    )
+    maximum_archive_members: int = Field(200_000, ge=1, description="Files in all archives together.")
+    maximum_archive_ratio: float = Field(
+        200.0, gt=1, description="An archive may unpack to this many times its size; more is taken for a bomb."
     )
     salt_file: Path | None = Field(
         None,

@@ -15,6 +15,7 @@ from ctmar.datasets.parallel import Progress, ordered_map, progress_on_stderr
 from ctmar.datasets.quality import Limits
 from ctmar.datasets.reading import Finished, Recipe, Task, lost_task, read_task, split_task
 from ctmar.datasets.sources import Findings, Stack, find_stacks
+from ctmar.datasets.tree import Tree, open_tree
 from ctmar.errors import InputError
 from ctmar.nifti.volumes import Volume
 from ctmar.store.provenance import PACKAGES, provenance_json
@@ -52,7 +53,8 @@ def ingest(
     """Read all CT below a folder and write slices, a catalogue of series and a quarantine table.
 
     Args:
-        folder: made by ``ctmar acquire``, or any folder of DICOM and NIfTI files.
+        folder: made by ``ctmar acquire``, or any folder, zip or tar archive of DICOM and NIfTI files; archives in a
+            folder are opened, too.
         output: HDF5 file of slices (layout: :mod:`ctmar.store.slices`).
         quarantine: CSV of files and slices that are left out, with reason and remedy.
         catalogue: CSV with one row for each series.
@@ -65,17 +67,18 @@ def ingest(
         InputError: no salt in its file, or nothing usable in the folder; the message then tells the commonest reasons
             and where the others stand.
     """
-    folder, progress, source = Path(folder), progress or progress_on_stderr(), source or Source()
+    progress, source = progress or progress_on_stderr(), source or Source()
     salt = read_salt(settings.salt_file)
-    findings = find_stacks(folder, settings, source, salt, threads, progress)
-    if not findings.stacks:
-        _give_up(folder, findings, Path(quarantine), "none of the files is usable CT")
     kept: Counter[str] = Counter()
-    with open_slice_writer(output, settings.image_size) as writer:
-        checksum = _write_all(writer, folder, findings, settings, salt, threads, progress, kept)
-        if writer.n_slices == 0:
-            _give_up(folder, findings, Path(quarantine), "no slice passes quality control")
-        writer.provenance = _provenance(settings, findings, checksum)
+    with open_tree(Path(folder), settings) as tree:
+        findings = find_stacks(tree, settings, source, salt, threads, progress)
+        if not findings.stacks:
+            _give_up(tree.given, findings, Path(quarantine), "none of the files is usable CT")
+        with open_slice_writer(output, settings.image_size) as writer:
+            checksum = _write_all(writer, tree, findings, settings, salt, threads, progress, kept)
+            if writer.n_slices == 0:
+                _give_up(tree.given, findings, Path(quarantine), "no slice passes quality control")
+            writer.provenance = _provenance(settings, findings, checksum)
     write_quarantine(quarantine, findings.quarantined)
     if catalogue is not None:
         write_catalogue(Path(catalogue), findings.stacks, kept)
@@ -103,7 +106,7 @@ def _give_up(folder: Path, findings: Findings, quarantine: Path, verdict: str) -
 
 def _write_all(
     writer: SliceWriter,
-    folder: Path,
+    tree: Tree,
     findings: Findings,
     settings: Ingest,
     salt: bytes,
@@ -122,7 +125,9 @@ def _write_all(
         for result in finished:
             checksums.update(result.sha256.encode())
             if isinstance(result.outcome, Refused):
-                findings.quarantined.append(_left_out(result, task, stack.origin.file_name(folder, result.path, salt)))
+                findings.quarantined.append(
+                    _left_out(result, task, stack.origin.file_name(tree.name(result.path), salt))
+                )
             else:
                 writer.append(_slice(result, stack))
                 kept[stack.slice_prefix] += 1

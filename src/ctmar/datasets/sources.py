@@ -1,7 +1,6 @@
 """From a folder to stacks of slices under names that tell nothing of a person."""
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,11 +11,12 @@ from ctmar.config import Ingest, Source
 from ctmar.datasets.acquire import SOURCES_FILE
 from ctmar.datasets.parallel import Progress, ordered_map
 from ctmar.datasets.reading import Headers, lost_paths, read_headers, split_paths
+from ctmar.datasets.tree import Tree, open_tree
 from ctmar.dicom.headers import Image
 from ctmar.dicom.series import Series, group_series
 from ctmar.errors import InputError
 from ctmar.nifti.volumes import Volume, patient_identity
-from ctmar.store.pseudonyms import pseudonym
+from ctmar.store.pseudonyms import pseudonym, read_salt
 from ctmar.store.quarantine import Quarantined, Refused
 
 ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -32,9 +32,8 @@ class Origin:
     source: str
     licence: str
 
-    def file_name(self, folder: Path, path: Path, salt: bytes) -> str:
+    def file_name(self, relative: str, salt: bytes) -> str:
         """What tables call a file: its path in the folder if the data are public, else a pseudonym."""
-        relative = path.relative_to(folder).as_posix()
         return relative if self.patient is not None else pseudonym("f", relative, salt)
 
 
@@ -68,12 +67,12 @@ class Findings:
 
 
 def find_stacks(
-    folder: Path, settings: Ingest, source: Source, salt: bytes, n_workers: int, progress: Progress
+    tree: Tree, settings: Ingest, source: Source, salt: bytes, n_workers: int, progress: Progress
 ) -> Findings:
-    """Read the headers of all files below a folder and sort them into stacks.
+    """Read the headers of all files of a tree and sort them into stacks.
 
     Args:
-        folder: made by ``ctmar acquire`` (holds ``sources.json``), or any folder of DICOM and NIfTI files.
+        tree: of a folder made by ``ctmar acquire`` (holds ``sources.json``), or of any with DICOM and NIfTI files.
         settings: smallest image.
         source: licence of the user's own data.
         salt: key of the pseudonyms.
@@ -81,19 +80,19 @@ def find_stacks(
         progress: called with the number of files read.
 
     Raises:
-        InputError: the folder is missing, holds no file, or its ``sources.json`` is malformed.
+        InputError: the folder holds no file, or its ``sources.json`` is malformed.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: folder not found; give a folder that holds CT as DICOM or NIfTI")
-    files = [(origin, path) for origin in _origins(folder, source) for path in _files(origin.path)]
-    if not files:
-        raise InputError(f"{folder}: no files found; give a folder that holds CT as DICOM or NIfTI")
-    findings = Findings(n_files=len(files))
+    files = [(origin, path) for origin in _origins(tree.folder, source) for path in tree.files(origin.path)]
+    if not files and not tree.refused:
+        raise InputError(f"{tree.given}: no files found; give a folder that holds CT as DICOM or NIfTI")
+    findings = Findings(n_files=len(files) + len(tree.refused))
+    for name, refusal in tree.refused:
+        findings.quarantined.append(Quarantined(pseudonym("f", name, salt), refusal.reason, refusal.remedy))
     images: dict[Origin, list[Image]] = {}
     volumes: dict[Origin, list[Volume]] = {}
-    for (origin, path), result in zip(files, _read_all(folder, files, settings, n_workers, progress), strict=True):
+    for (origin, path), result in zip(files, _read_all(tree, files, settings, n_workers, progress), strict=True):
         if isinstance(result, Refused):
-            findings.quarantined.append(_row(folder, origin, path, salt, result))
+            findings.quarantined.append(_row(tree, origin, path, salt, result))
         elif isinstance(result, Volume):
             volumes.setdefault(origin, []).append(result)
         else:
@@ -102,24 +101,29 @@ def find_stacks(
         all_series = group_series(images.get(origin, []))
         for series in all_series:
             for image in series.duplicates:
-                findings.quarantined.append(_row(folder, origin, image.path, salt, DUPLICATE))
-        findings.stacks.extend(_stacks(origin, folder, all_series, volumes.get(origin, []), salt))
+                findings.quarantined.append(_row(tree, origin, image.path, salt, DUPLICATE))
+        findings.stacks.extend(_stacks(origin, tree, all_series, volumes.get(origin, []), salt))
     return findings
 
 
-def _row(folder: Path, origin: Origin, path: Path, salt: bytes, refusal: Refused) -> Quarantined:
-    return Quarantined(origin.file_name(folder, path, salt), refusal.reason, refusal.remedy)
+def _row(tree: Tree, origin: Origin, path: Path, salt: bytes, refusal: Refused) -> Quarantined:
+    return Quarantined(origin.file_name(tree.name(path), salt), refusal.reason, refusal.remedy)
 
 
-def find_file(folder: Path, name: str, salt: bytes) -> Path:
+def find_file(folder: Path, name: str, settings: Ingest) -> Path:
     """The file that a row of the quarantine table means, for the user who has the folder and the salt.
+
+    What lies in an archive is found as if the archive were a folder.
 
     Raises:
         InputError: no file of the folder has this name in tables.
     """
-    for path in _files(folder):
-        if pseudonym("f", path.relative_to(folder).as_posix(), salt) == name.partition("#")[0]:
-            return path
+    salt = read_salt(settings.salt_file)
+    with open_tree(folder, settings) as tree:
+        known = [*map(tree.name, tree.files(tree.folder)), *(refused for refused, _ in tree.refused)]
+    for relative in known:
+        if pseudonym("f", relative, salt) == name.partition("#")[0]:
+            return folder / relative
     raise InputError(f"{folder}: no file is called '{name}' in tables; check the name, the folder and the salt")
 
 
@@ -143,20 +147,11 @@ def _origins(folder: Path, source: Source) -> list[Origin]:
     return origins
 
 
-def _files(path: Path) -> Iterator[Path]:
-    if path.is_file():
-        yield path
-        return
-    for folder, subfolders, names in os.walk(path):
-        subfolders.sort()
-        yield from (Path(folder) / name for name in sorted(names))
-
-
 def _read_all(
-    folder: Path, files: list[tuple[Origin, Path]], settings: Ingest, n_workers: int, progress: Progress
+    tree: Tree, files: list[tuple[Origin, Path]], settings: Ingest, n_workers: int, progress: Progress
 ) -> Iterator[Headers]:
     chunks = [[path for _, path in files[start : start + 32]] for start in range(0, len(files), 32)]
-    read = partial(read_headers, root=folder.resolve(), minimum_rows=settings.minimum_rows)
+    read = partial(read_headers, root=tree.folder.resolve(), minimum_rows=settings.minimum_rows)
     # for a few hundred headers starting more processes takes longer than reading
     workers = n_workers if len(files) > 500 else 1
     n_done = 0
@@ -167,13 +162,19 @@ def _read_all(
 
 
 def _stacks(
-    origin: Origin, folder: Path, all_series: list[Series], volumes: list[Volume], salt: bytes
+    origin: Origin, tree: Tree, all_series: list[Series], volumes: list[Volume], salt: bytes
 ) -> Iterator[Stack]:
     """Stacks with names: the series of a patient are numbered from 1."""
     n_of_patient: dict[str, int] = {}
-    contents: list[tuple[str, Series | Volume]] = [(series.patient, series) for series in all_series]
-    contents += [(f"nifti {patient_identity(volume.path.relative_to(folder))}", volume) for volume in volumes]
+    contents: list[tuple[str, Series | Volume]] = [(_identity(series, tree), series) for series in all_series]
+    contents += [(f"nifti {patient_identity(Path(tree.name(volume.path)))}", volume) for volume in volumes]
     for identity, content in contents:
         patient = origin.patient or pseudonym("p", identity, salt)
         n_of_patient[patient] = n_of_patient.get(patient, 0) + 1
         yield Stack(patient, str(n_of_patient[patient]), origin, content)
+
+
+def _identity(series: Series, tree: Tree) -> str:
+    """Identity of a patient; where only the folder tells patients apart it is named from the root, wherever that is."""
+    folder = series.images[0].path.parent
+    return f"folder {tree.name(folder)}" if series.patient == f"folder {folder}" else series.patient

@@ -13,7 +13,6 @@ from ctmar.config import Ingest, Source
 from ctmar.datasets.ingest import choose_slices, ingest
 from ctmar.datasets.sources import find_file
 from ctmar.errors import InputError
-from ctmar.store.pseudonyms import PUBLIC_SALT
 from ctmar.store.slices import open_slices, read_slices
 from ctmar.store.tables import read_rows
 from ctmar.units import hu_to_attenuation
@@ -92,9 +91,9 @@ def test_a_quarantined_file_can_be_found_by_who_has_the_folder_and_the_salt(seri
     run(series, tmp_path / "out")
     (name,) = quarantine(tmp_path / "out")
     assert "smith" not in name
-    assert find_file(series, name, PUBLIC_SALT) == series / "smith.txt"
+    assert find_file(series, name, SMALL) == series / "smith.txt"
     with pytest.raises(InputError, match="no file is called"):
-        find_file(series, name, b"another salt")
+        find_file(series, name, SMALL.model_copy(update={"salt_file": series / "smith.txt"}))
 
 
 def test_a_non_square_series_comes_out_round(write_ct, tmp_path):

@@ -1,0 +1,89 @@
+"""The files below a folder, those in its archives included, and the names they have in tables."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ctmar.config import Ingest
+from ctmar.datasets.acquire import SOURCES_FILE
+from ctmar.datasets.archives import Budget, is_archive, unpack
+from ctmar.datasets.reading import OUTSIDE
+from ctmar.errors import InputError
+from ctmar.store.quarantine import Refused
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A folder, the temporary one that mirrors it with what its archives hold, and what of these was refused."""
+
+    given: Path
+    folder: Path
+    unpacked: Path | None = None
+    refused: list[tuple[str, Refused]] = field(default_factory=list)
+
+    def files(self, path: Path) -> Iterator[Path]:
+        """The file ``path``, or all files below the folder ``path``, those in its archives last."""
+        yield from (file for file in walk(path) if self.unpacked is None or not is_archive(file))
+        if self.unpacked is not None and path == self.folder:
+            yield from walk(self.unpacked)
+
+    def name(self, path: Path) -> str:
+        """Name of a file from the root of the folder; an archive counts as a folder."""
+        if self.unpacked is not None and path.is_relative_to(self.unpacked):
+            return path.relative_to(self.unpacked).as_posix()
+        return path.relative_to(self.folder).as_posix()
+
+
+def walk(path: Path) -> Iterator[Path]:
+    """The file ``path``, or all files below the folder ``path``, in the order of their names."""
+    if path.is_file():
+        yield path
+        return
+    for folder, subfolders, names in os.walk(path):
+        subfolders.sort()
+        yield from (Path(folder) / name for name in sorted(names))
+
+
+@contextmanager
+def open_tree(given: Path, settings: Ingest) -> Iterator[Tree]:
+    """Yield the tree of a folder or of an archive; what is unpacked vanishes when the block ends.
+
+    Args:
+        given: folder, or zip or tar archive. Archives of a folder made by ``ctmar acquire`` stay closed.
+        settings: limits of unpacking.
+
+    Raises:
+        InputError: neither a folder nor an archive.
+    """
+    whole = given.is_file() and is_archive(given)
+    if not whole and not given.is_dir():
+        raise InputError(f"{given}: folder not found; give a folder or archive (zip, tar) that holds CT")
+    archives = [path for path in walk(given) if is_archive(path)]
+    if not archives or (given / SOURCES_FILE).is_file():
+        yield Tree(given, given)
+        return
+    with tempfile.TemporaryDirectory(prefix="ctmar-") as temporary:
+        root = Path(temporary).resolve()
+        tree = Tree(given, given.parent if whole else given, root)
+        budget = Budget(
+            int(settings.maximum_unpacked_gb * 1e9), settings.maximum_archive_members, settings.maximum_archive_ratio
+        )
+        for archive in archives:
+            tree.refused.extend(_unpack(archive, tree, budget))
+        # of a single archive only the inside is named: its name does not tell patients apart
+        yield Tree(given, root / given.name, None, tree.refused) if whole else tree
+
+
+def _unpack(archive: Path, tree: Tree, budget: Budget) -> list[tuple[str, Refused]]:
+    name = tree.name(archive)
+    if archive.is_symlink() and archive != tree.given and not archive.resolve().is_relative_to(tree.folder.resolve()):
+        return [(name, OUTSIDE)]
+    assert tree.unpacked is not None
+    try:
+        refused = unpack(archive, tree.unpacked / name, budget)
+    except Refused as refusal:
+        return [(name, refusal)]
+    return [(member if archive == tree.given else f"{name}/{member}", refusal) for member, refusal in refused]
