@@ -33,7 +33,7 @@ def attach(network, case, schedule=None):
 
 COMPILED = """
 images = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(1))
-for case in CASES:
+for case in (CASES[0], CASES[3]):  # the custom gradient; the state that a graph has to mutate
     torch.compiler.reset()
     network = build(weight_norm)
     plain, other = (attach(network, case, lambda step: 0.5 ** step) for _ in range(2))
