@@ -50,8 +50,8 @@ def power_iteration(
     singular vectors, an upper bound for p ≤ 2, and wrong only to second order in between. Both subgradients are exact
     derivatives at fixed U.
 
-    How good it is depends on what is trained: within 1e-3 of the SVD where nothing acts on the singular values. A
-    spectral penalty presses the followed ones into the many below them, and the value then falls short by up to 2 %
+    How good it is depends on what is trained: within 1e-3 of the SVD at learning rates up to 1e-3 (Adam) where nothing
+    acts on the singular values. A spectral penalty presses the followed ones into the many below them, and the value then falls short by up to 2 %
     (derivation.md, section 5.4); Gram iteration does not, and is the better choice but for very wide layers.
 
     Args:
