@@ -51,8 +51,9 @@ def power_iteration(
     derivatives at fixed U.
 
     How good it is depends on what is trained: within 1e-3 of the SVD at learning rates up to 1e-3 (Adam) where nothing
-    acts on the singular values. A spectral penalty presses the followed ones into the many below them, and the value then falls short by up to 2 %
-    (derivation.md, section 5.4); Gram iteration does not, and is the better choice but for very wide layers.
+    acts on the singular values. A spectral penalty presses the followed ones into the many below them, and the value
+    then falls short by up to 2 % (derivation.md, section 5.4). Gram iteration does not, and is the better choice but
+    for very wide layers.
 
     Args:
         matrix: (..., rows, columns), float32 or wider.
