@@ -7,11 +7,6 @@ it up.
 import hashlib
 import json
 import os
-import re
-import signal
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -21,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from ctmar.config import Study, Tracking
 from ctmar.errors import InputError
 from ctmar.store.atomic import atomic_path
+from ctmar.training.bounded import attempt, time_limit
 from ctmar.training.mirrored import MirroredRun, example_images, read_run, study_parameters
 
 if TYPE_CHECKING:
@@ -64,10 +60,6 @@ class OpenStudy(NamedTuple):
     parent_run_id: str
 
 
-class OutOfTimeError(BaseException):
-    """MLflow did not answer in time; not an `Exception`, because MLflow's retry loops catch those and go on."""
-
-
 def initialise(output: Path, settings: Tracking, study: Study) -> None:
     """Create the database, the experiment and the study's parent run, or find them.
 
@@ -98,8 +90,8 @@ def synchronise(parent: Path, run_folders: list[Path], output: Path) -> None:
     """Write finished runs to MLflow; a run that is there already is not written again.
 
     A run is known by a digest of its results, so that a training with other results is another run. Images show
-    ground truth, input and LI beside the prediction when ``../references/examples.npz`` exists beside ``parent``'s
-    folder.
+    ground truth, input and LI beside the prediction if the folder above that of ``parent`` has
+    ``references/examples.npz``.
 
     Args:
         parent: file made by `initialise`.
@@ -115,7 +107,7 @@ def synchronise(parent: Path, run_folders: list[Path], output: Path) -> None:
         {"folder": str(folder), "key": run.key, "status": "failed", "run_id": None}
         for folder, run in zip(run_folders, runs, strict=True)
     ]
-    references = parent.parent.parent / "references" / "examples.npz"
+    references = parent.resolve().parent.parent / "references" / "examples.npz"
 
     def work() -> None:
         with time_limit(LIMIT_SECONDS):
@@ -147,36 +139,6 @@ def read_parent(path: Path) -> Parent:
         raise InputError(
             f"{path}: expected a file made by `ctmar track-initialise` ({key}: {problem['msg']})"
         ) from None
-
-
-def attempt(work: Callable[[], None]) -> str | None:
-    """Do ``work``; whatever goes wrong in it becomes one line on stderr and, without details, the return value."""
-    try:
-        work()
-    # MLflow sits on SQLAlchemy, Alembic, requests and the file system, whose errors have nothing else in common; and
-    # none of them is worth a study.
-    except (Exception, OutOfTimeError) as error:
-        kind = type(error).__name__
-        reason = re.sub(r"//[^/@\s]*@", "//", (str(error).splitlines() or [""])[0])
-        print(f"ctmar: warning: not mirrored to MLflow, results are complete: {kind}: {reason}", file=sys.stderr)
-        return f"not mirrored to MLflow: {kind}"
-    return None
-
-
-@contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """End the block with `OutOfTimeError` after ``seconds``: a dead database is tried for minutes otherwise."""
-
-    def stop(*_: object) -> None:
-        raise OutOfTimeError(f"no answer within {seconds:g} s")
-
-    previous = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
 
 
 def own_database(folder: Path) -> str:
