@@ -69,7 +69,7 @@ def spectral_costs_a_tenth_of_the_step(study: StudyResults, cost: Cost) -> Findi
     if row is None:
         return "the study does not use the spectral norm", UNDECIDED
     extra = float(row["ratio_to_plain"]) - 1
-    measured = f"{extra:+.1%} of the plain step of this small network (warm-started power iteration)"
+    measured = f"{extra:+.1%} of the plain step of this small network"
     return measured, "agrees" if extra >= COST_OF_SPECTRAL else "disagrees"
 
 

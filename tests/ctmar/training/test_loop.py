@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ from tests.ctmar.training.conftest import NETWORK, TRAINING
 import ctmar.training.loop as loop
 from ctmar.config import Run
 from ctmar.errors import InputError
+from ctmar.training.checkpoint import load_checkpoint, save_checkpoint
 from ctmar.training.loop import TrainingFiles
+from ctmar.training.methods import Method
 from ctmar.training.patches import validation_batches
 from ctmar.training.step import start
 
@@ -167,3 +170,12 @@ def test_killed_at_any_moment_goes_on_to_the_same_bits(pair_files, tmp_path):
 def checkpoint_time(folder: Path) -> int:
     path = folder / "c.pt"
     return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def test_state_of_a_method_comes_back(tmp_path):
+    loaded: list[dict] = []
+    method = Method(state=lambda: {"block": torch.ones(2)}, load_state=loaded.append)
+    state = replace(start(RUNS[0], NETWORK, TRAINING, 4, 1), method=method)
+    save_checkpoint(tmp_path / "c.pt", loop.snapshot(state, "me"))
+    loop.resume(state, load_checkpoint(tmp_path / "c.pt", "me"))
+    assert [value.tolist() for entry in loaded for value in entry.values()] == [[1.0, 1.0]]
