@@ -27,12 +27,14 @@ class Section(BaseModel):
 class Source(Section):
     """Where CT comes from."""
 
-    kind: Literal["package", "dicom_dir", "nifti_dir"] = Field(
+    kind: Literal["package", "dicom_dir", "nifti_dir", "syndeeplesion"] = Field(
         "package",
-        description="`package`: public CT inside pinned Python packages; `dicom_dir`, `nifti_dir`: your own folder.",
+        description="`package`: public CT inside pinned Python packages; `dicom_dir`, `nifti_dir`: your own folder; "
+        "`syndeeplesion`: a copy of that benchmark, its slices and metal masks read as they are.",
     )
     folder: Path | None = Field(
-        None, description="Folder, or zip or tar archive, to read for `dicom_dir` and `nifti_dir`."
+        None,
+        description="Folder (or zip or tar archive) of `dicom_dir`, `nifti_dir` or `syndeeplesion`.",
     )
     licence: str = Field("not stated", description="Licence of your own data, for the dataset card.")
     citation: str = Field("not stated", description="Citation of your own data, for the dataset card.")

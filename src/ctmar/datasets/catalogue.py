@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ctmar.datasets.sources import Stack
+from ctmar.datasets.syndeeplesion import PIXEL_MM, StoredSeries
 from ctmar.nifti.volumes import Volume
 from ctmar.store.tables import write_rows
 
@@ -55,6 +56,20 @@ def _row(stack: Stack, n_kept: int) -> dict[str, Any]:
 
 def _geometry(stack: Stack) -> dict[str, Any]:
     content = stack.content
+    if isinstance(content, StoredSeries):
+        return {
+            "kind": "syndeeplesion",
+            "n_missing": 0,
+            "n_duplicates": 0,
+            "rows": content.image_size,
+            "columns": content.image_size,
+            "pixel_mm": _millimetres(PIXEL_MM),
+            "row_mm": _millimetres(PIXEL_MM),
+            "slice_spacing_mm": "",
+            "tilt_degrees": 0.0,
+            "lossy": "unknown",
+            "manufacturer": "unknown",
+        }
     if isinstance(content, Volume):
         return {
             "kind": "nifti",

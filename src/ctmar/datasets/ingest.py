@@ -4,6 +4,7 @@ import hashlib
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,9 @@ from ctmar.datasets.parallel import Progress, ordered_map, progress_on_stderr
 from ctmar.datasets.quality import Limits
 from ctmar.datasets.reading import Finished, Recipe, Task, lost_task, read_task, split_task
 from ctmar.datasets.sources import Findings, Stack, find_stacks
+from ctmar.datasets.syndeeplesion import read_masks
 from ctmar.datasets.tree import Tree, open_tree
+from ctmar.dicom.headers import Image
 from ctmar.errors import InputError
 from ctmar.nifti.volumes import Volume
 from ctmar.store.provenance import PACKAGES, provenance_json
@@ -53,8 +56,8 @@ def ingest(
     """Read all CT below a folder and write slices, a catalogue of series and a quarantine table.
 
     Args:
-        folder: made by ``ctmar acquire``, or any folder, zip or tar archive of DICOM and NIfTI files; archives in a
-            folder are opened, too.
+        folder: made by ``ctmar acquire``, or any folder, zip or tar archive of DICOM and NIfTI files (archives in a
+            folder are opened, too), or a copy of the benchmark if the source says so.
         output: HDF5 file of slices (layout: :mod:`ctmar.store.slices`).
         quarantine: CSV of files and slices that are left out, with reason and remedy.
         catalogue: CSV with one row for each series.
@@ -70,7 +73,7 @@ def ingest(
     progress, source = progress or progress_on_stderr(), source or Source()
     salt = read_salt(settings.salt_file)
     kept: Counter[str] = Counter()
-    with open_tree(Path(folder), settings) as tree:
+    with _tree(Path(folder), settings, source) as tree:
         findings = find_stacks(tree, settings, source, salt, threads, progress)
         if not findings.stacks:
             _give_up(tree.given, findings, Path(quarantine), "none of the files is usable CT")
@@ -78,6 +81,9 @@ def ingest(
             checksum = _write_all(writer, tree, findings, settings, salt, threads, progress, kept)
             if writer.n_slices == 0:
                 _give_up(tree.given, findings, Path(quarantine), "no slice passes quality control")
+            if source.kind == "syndeeplesion":
+                for name, masks in read_masks(tree.folder, settings.image_size).items():
+                    writer.write_masks(name, masks)
             writer.provenance = _provenance(settings, findings, checksum)
     write_quarantine(quarantine, findings.quarantined)
     if catalogue is not None:
@@ -95,6 +101,12 @@ def ingest(
         file=sys.stderr,
     )
     return summary
+
+
+def _tree(folder: Path, settings: Ingest, source: Source) -> AbstractContextManager[Tree]:
+    # archives beside a copy of the benchmark are not part of it
+    stored = source.kind == "syndeeplesion"
+    return nullcontext(Tree(folder, folder)) if stored else open_tree(folder, settings)
 
 
 def _give_up(folder: Path, findings: Findings, quarantine: Path, verdict: str) -> None:
@@ -165,7 +177,7 @@ def _make_tasks(stack: Stack, indices: list[int]) -> Iterator[Task]:
         return
     for start in range(0, len(indices), SLICES_PER_TASK):
         chosen = tuple(indices[start : start + SLICES_PER_TASK])
-        yield Task(stack.slice_prefix, chosen, tuple(stack.content.images[index] for index in chosen))
+        yield Task(stack.slice_prefix, chosen, tuple(stack.parts[index] for index in chosen))
 
 
 def _recipe(settings: Ingest) -> Recipe:
@@ -182,7 +194,9 @@ def _left_out(result: Finished, task: Task, file_name: str) -> Quarantined:
     refusal = result.outcome
     assert isinstance(refusal, Refused)
     # a file with a single image needs no slice number
-    several = not isinstance(task.content, tuple) or any(image.frame >= 0 for image in task.content)
+    several = not isinstance(task.content, tuple) or any(
+        isinstance(part, Image) and part.frame >= 0 for part in task.content
+    )
     number = f"#{result.index:04d}" if several and result.index >= 0 else ""
     return Quarantined(f"{file_name}{number}", refusal.reason, refusal.remedy)
 

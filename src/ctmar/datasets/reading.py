@@ -3,6 +3,7 @@
 Every process imports what is imported here, so that is little: no configuration, no HDF5, no torch.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,11 +40,11 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Task:
-    """Slices to read from one stack: numbers in the stack, and their images or the volume that holds them."""
+    """Slices to read from one stack: numbers in the stack, and their images, their files or the volume of them all."""
 
     prefix: str
     indices: tuple[int, ...]
-    content: tuple[Image, ...] | Volume
+    content: tuple[Image | Path, ...] | Volume
 
 
 @dataclass(frozen=True)
@@ -86,22 +87,25 @@ def read_task(task: Task, recipe: Recipe) -> list[Finished]:
     """Decode, check, resample and convert the slices of a task."""
     if isinstance(task.content, Volume):
         return _read_volume(task.content, task.indices, recipe)
-    return [_read_image(image, index, recipe) for index, image in zip(task.indices, task.content, strict=True)]
+    return [
+        _read_stored(part, index, recipe) if isinstance(part, Path) else _read_image(part, index, recipe)
+        for index, part in zip(task.indices, task.content, strict=True)
+    ]
 
 
 def split_task(task: Task) -> list[Task]:
     """Tasks of a single image each; a volume is one file and stays whole."""
     if isinstance(task.content, Volume):
         return [task]
-    return [Task(task.prefix, (index,), (image,)) for index, image in zip(task.indices, task.content, strict=True)]
+    return [Task(task.prefix, (index,), (part,)) for index, part in zip(task.indices, task.content, strict=True)]
 
 
 def lost_task(task: Task) -> list[Finished]:
     """What stands for a task that kills the process."""
     if isinstance(task.content, Volume):
         return [Finished(task.content.path, -1, 0, 0, "", KILLS)]
-    pairs = zip(task.indices, task.content, strict=True)
-    return [Finished(image.path, index, image.position_mm, 0, "", KILLS) for index, image in pairs]
+    paths = [part if isinstance(part, Path) else part.path for part in task.content]
+    return [Finished(path, index, 0, 0, "", KILLS) for index, path in zip(task.indices, paths, strict=True)]
 
 
 def _read_image(image: Image, index: int, recipe: Recipe) -> Finished:
@@ -112,6 +116,18 @@ def _read_image(image: Image, index: int, recipe: Recipe) -> Finished:
     except Refused as refusal:
         return Finished(image.path, index, image.position_mm, 0, checksum, refusal)
     return Finished(image.path, index, image.position_mm, pixel_mm, checksum, outcome)
+
+
+def _read_stored(path: Path, index: int, recipe: Recipe) -> Finished:
+    # imported here: no other source needs HDF5 for reading
+    from ctmar.datasets.syndeeplesion import PIXEL_MM, read_slice
+
+    checksum = ""
+    try:
+        checksum = _checksum(path)
+        return Finished(path, index, math.nan, PIXEL_MM, checksum, read_slice(path, recipe.image_size))
+    except Refused as refusal:
+        return Finished(path, index, math.nan, 0, checksum, refusal)
 
 
 def _read_volume(volume: Volume, indices: tuple[int, ...], recipe: Recipe) -> list[Finished]:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from ctmar.config import Ingest, Source
 from ctmar.datasets.acquire import SOURCES_FILE
 from ctmar.datasets.parallel import Progress, ordered_map
 from ctmar.datasets.reading import Headers, lost_paths, read_headers, split_paths
+from ctmar.datasets.syndeeplesion import StoredSeries, find_series
 from ctmar.datasets.tree import Tree, open_tree
 from ctmar.dicom.headers import Image
 from ctmar.dicom.series import Series, group_series
@@ -39,17 +40,24 @@ class Origin:
 
 @dataclass(frozen=True)
 class Stack:
-    """Slices of one series in order from foot to head: DICOM images, or the slices of a NIfTI volume."""
+    """Slices of one series in order from foot to head: DICOM images, a NIfTI volume, or files of the benchmark."""
 
     patient: str
     series: str
     origin: Origin
-    content: Series | Volume
+    content: Series | Volume | StoredSeries
 
     @property
     def n_slices(self) -> int:
         """Slices of the stack."""
-        return self.content.n_slices if isinstance(self.content, Volume) else len(self.content.images)
+        return self.content.n_slices if isinstance(self.content, Volume) else len(self.parts)
+
+    @property
+    def parts(self) -> tuple[Image | Path, ...]:
+        """What holds one slice each; nothing for a volume."""
+        if isinstance(self.content, Volume):
+            return ()
+        return self.content.paths if isinstance(self.content, StoredSeries) else self.content.images
 
     @property
     def slice_prefix(self) -> str:
@@ -82,6 +90,8 @@ def find_stacks(
     Raises:
         InputError: the folder holds no file, or its ``sources.json`` is malformed.
     """
+    if source.kind == "syndeeplesion":
+        return _find_stored(tree, settings, source, salt)
     files = [(origin, path) for origin in _origins(tree.folder, source) for path in tree.files(origin.path)]
     if not files and not tree.refused:
         raise InputError(f"{tree.given}: no files found; give a folder that holds CT as DICOM or NIfTI")
@@ -103,6 +113,16 @@ def find_stacks(
             for image in series.duplicates:
                 findings.quarantined.append(_row(tree, origin, image.path, salt, DUPLICATE))
         findings.stacks.extend(_stacks(origin, tree, all_series, volumes.get(origin, []), salt))
+    return findings
+
+
+def _find_stored(tree: Tree, settings: Ingest, source: Source, salt: bytes) -> Findings:
+    all_series, refused = find_series(tree.folder, settings.image_size)
+    origin = Origin(tree.folder, None, source.kind, source.licence)
+    findings = Findings(n_files=len(refused) + sum(len(series.paths) for series in all_series))
+    findings.quarantined.extend(_row(tree, origin, path, salt, refusal) for path, refusal in refused)
+    contents = [(f"syndeeplesion {series.patient}", series) for series in all_series]
+    findings.stacks.extend(_named(contents, origin, salt))
     return findings
 
 
@@ -164,10 +184,16 @@ def _read_all(
 def _stacks(
     origin: Origin, tree: Tree, all_series: list[Series], volumes: list[Volume], salt: bytes
 ) -> Iterator[Stack]:
-    """Stacks with names: the series of a patient are numbered from 1."""
-    n_of_patient: dict[str, int] = {}
     contents: list[tuple[str, Series | Volume]] = [(_identity(series, tree), series) for series in all_series]
     contents += [(f"nifti {patient_identity(Path(tree.name(volume.path)))}", volume) for volume in volumes]
+    return _named(contents, origin, salt)
+
+
+def _named(
+    contents: Iterable[tuple[str, Series | Volume | StoredSeries]], origin: Origin, salt: bytes
+) -> Iterator[Stack]:
+    """Stacks with names: the series of a patient are numbered from 1."""
+    n_of_patient: dict[str, int] = {}
     for identity, content in contents:
         patient = origin.patient or pseudonym("p", identity, salt)
         n_of_patient[patient] = n_of_patient.get(patient, 0) + 1

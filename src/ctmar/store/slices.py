@@ -4,6 +4,7 @@ Layout, format version 1:
 
 * ``/image`` float32 (n_slices, size, size): linear attenuation in 1/cm (attribute ``units``); rows run from
   anterior to posterior, columns from the patient's right to left; chunks of one slice, gzip 4 with shuffle;
+* ``/masks/<name>`` uint8 (n_masks, size, size), only where the source brings metal masks: metal is 1;
 * ``/patient``, ``/series``, ``/slice_id`` UTF-8 (n_slices); ``/position_mm`` (along the slice normal, towards the
   head) and ``/pixel_mm`` float64 (n_slices);
 * root attributes ``format`` = "ctmar-slices", ``format_version`` = 1, ``provenance`` (JSON).
@@ -63,6 +64,17 @@ class SliceWriter:
             dataset.resize(self.n_slices + 1, axis=0)
             dataset[self.n_slices] = getattr(record, name)
         self.n_slices += 1
+
+    def write_masks(self, name: str, masks: NDArray[np.uint8]) -> None:
+        """Write metal masks (n_masks, size, size) that belong to the slices.
+
+        Raises:
+            ValueError: the masks have another shape than the images.
+        """
+        if masks.ndim != 3 or masks.shape[1:] != self._shape:
+            raise ValueError(f"expected masks of shape {self._shape}, found {masks.shape[1:]}")
+        chunks = (1, *self._shape)
+        self._file.create_dataset(f"masks/{name}", data=masks, dtype=np.uint8, chunks=chunks, compression="gzip")
 
 
 @contextmanager
@@ -135,6 +147,10 @@ class SliceFile:
             raise IndexError(f"expected a slice from 0 to {self.n_slices - 1}, found {index}")
         metadata = {name: getattr(self, name)[index] for name in (*TEXT, *NUMBERS)}
         return Slice(image=self._file["image"][index], **metadata)
+
+    def read_masks(self) -> dict[str, NDArray[np.uint8]]:
+        """Metal masks (n_masks, size, size) that the source brought along, by name; mostly none."""
+        return {name: field[()] for name, field in self._file.get("masks", {}).items()}
 
     def __iter__(self) -> Iterator[Slice]:
         return (self.read_slice(index) for index in range(self.n_slices))

@@ -1,0 +1,53 @@
+"""Files of the SynDeepLesion benchmark as its authors store them: `gt.h5` of a slice, metal masks in one `.npy`."""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from ctmar.errors import InputError
+from ctmar.store.quarantine import Refused
+
+LARGEST_SIDE = 4096  # a damaged header must not ask for gigabytes
+COPY_AGAIN = "copy the file again from the benchmark"
+
+
+def read_stored_image(path: Path, image_size: int) -> NDArray[np.float32]:
+    """The field `image` of a `gt.h5`: attenuation (image_size, image_size) [1/cm], unchanged.
+
+    Raises:
+        Refused: the file is damaged, the field is missing or leads to another file, or the size differs.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            link, field = file.get("image", getlink=True), file.get("image")
+            if not isinstance(link, h5py.HardLink) or not isinstance(field, h5py.Dataset):
+                raise Refused("no field 'image'", COPY_AGAIN)
+            if field.is_virtual or field.external:
+                raise Refused("the field 'image' lies in another file", COPY_AGAIN)
+            if field.shape != (image_size, image_size):
+                size = " × ".join(map(str, field.shape)) if field.ndim == 2 else f"{field.ndim} dimensions"
+                raise Refused(f"image of {size}, ingest.image_size is {image_size}", "set ingest.image_size to it")
+            return np.asarray(field[()], dtype=np.float32)
+    except Refused:
+        raise
+    except Exception as error:
+        raise Refused(f"not a readable HDF5 file ({type(error).__name__})", COPY_AGAIN) from None
+
+
+def read_stored_masks(path: Path) -> NDArray[np.uint8]:
+    """Metal masks (n_masks, side, side) of a file that stores them as (side, side, n_masks); metal is 1.
+
+    Raises:
+        InputError: the file is no array of square binary masks.
+    """
+    try:
+        stored: NDArray[Any] = np.load(path, allow_pickle=False, mmap_mode="r")
+    except (ValueError, EOFError, OSError) as error:
+        raise InputError(f"{path}: not a readable .npy file ({type(error).__name__})") from None
+    square = isinstance(stored, np.ndarray) and stored.ndim == 3 and stored.shape[0] == stored.shape[1] <= LARGEST_SIDE
+    if not square or stored.dtype.kind not in "bfiu":
+        raise InputError(f"{path}: expected masks of shape (side, side, n_masks)")
+    return np.ascontiguousarray(np.moveaxis(stored != 0, 2, 0), dtype=np.uint8)
