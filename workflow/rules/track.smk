@@ -22,13 +22,15 @@ rule track_initialise:
         settings=settings("tracking"),
         study=settings("study"),
     shell:
-        "ctmar track-initialise --output {output} --settings {params.settings:q}" " --study {params.study:q} &> {log}"
+        "ctmar track-initialise --output {output} --settings {params.settings:q}"
+        " --study {params.study:q} 2>&1 | tee {log}"
 
 
 # Mirror every finished run; the same run is never written twice
 rule track_synchronise:
     input:
         parent="results/mlflow/parent.json",
+        references="results/references/examples.npz",
         runs=expand(
             "{folder}/{file}",
             folder=RUN_FOLDERS,
@@ -50,4 +52,4 @@ rule track_synchronise:
     params:
         folders=RUN_FOLDERS,
     shell:
-        "ctmar track-synchronise {params.folders} --parent {input.parent} --output {output} &> {log}"
+        "ctmar track-synchronise {params.folders} --parent {input.parent} --output {output} 2>&1 | tee {log}"

@@ -13,7 +13,7 @@ from ctmar.evaluation.statistics import Interval
 SOURCE = "Berndt & Stühmer 2026"
 CLOSE_DB = 0.5  # "close": mean PSNR within this
 COMPETITIVE_DB = 0.2  # "competitive": not worse than this
-COST_OF_SPECTRAL = 0.10  # lower end of the 10-15 % the paper reports
+COST_OF_SPECTRAL = (0.10, 0.15)  # share of the step time that the paper reports
 Cost = Mapping[tuple[str, str], Mapping[str, str]]
 Finding = tuple[str, str]  # measured, verdict
 UNDECIDED = "not decided"
@@ -69,8 +69,9 @@ def spectral_costs_a_tenth_of_the_step(study: StudyResults, cost: Cost) -> Findi
     if row is None:
         return "the study does not use the spectral norm", UNDECIDED
     extra = float(row["ratio_to_plain"]) - 1
-    measured = f"{extra:+.1%} of the plain step of this small network"
-    return measured, "agrees" if extra >= COST_OF_SPECTRAL else "disagrees"
+    measured = f"{extra:+.1%} of the plain step of this network; on a small one fixed overhead dominates"
+    low, high = COST_OF_SPECTRAL
+    return measured, _verdict(low <= extra <= high, extra < low)
 
 
 def entrywise_infinity_degrades(study: StudyResults, cost: Cost) -> Finding:
@@ -153,7 +154,8 @@ CLAIMS: list[tuple[str, str, str, Callable[[StudyResults, Cost], Finding]]] = [
     (
         "The spectral norm costs 10–15 % of step time.",
         f"{SOURCE}, norm ablation",
-        "Step time with the penalty relative to the plain step, measured side by side; agrees from 10 % on.",
+        "Step time with the penalty relative to the plain step, measured side by side: within 10–15 % agrees,"
+        " less disagrees, more decides nothing.",
         spectral_costs_a_tenth_of_the_step,
     ),
     (

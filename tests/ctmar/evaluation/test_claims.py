@@ -73,6 +73,8 @@ def test_a_better_and_no_dearer_norm_contradicts_frobenius(usual):
 def test_an_expensive_spectral_norm_agrees(usual):
     rows = cost({**RATIOS, ("projection", "spectral"): 1.12})
     assert verdicts(usual(), rows)["The spectral"] == "agrees"
+    rows = cost({**RATIOS, ("projection", "spectral"): 1.44})
+    assert verdicts(usual(), rows)["The spectral"] == "not decided"
 
 
 def test_infinity_that_does_not_degrade(usual):
