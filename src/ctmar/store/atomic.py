@@ -27,7 +27,7 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
     temporary = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
     try:
         yield temporary
-        os.replace(temporary, target)
+        temporary.replace(target)
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()

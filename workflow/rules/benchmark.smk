@@ -1,0 +1,78 @@
+# Not part of the study: snakemake benchmarks
+# In:  nothing, or the public DICOM series.
+# Out: benchmarks/results: costs and speeds as ratios measured side by side in one run.
+
+
+# Every benchmark, one after the other
+rule benchmarks:
+    input:
+        "benchmarks/results/penalty_cost.csv",
+        "benchmarks/results/simulation_speed.txt",
+        "benchmarks/results/ingest_speed.txt",
+    localrule: True
+
+
+# The penalty of every norm beside the training step of an ACDNet-sized network
+rule benchmark_penalty:
+    output:
+        table="benchmarks/results/penalty_cost.csv",
+    log:
+        "logs/benchmark_penalty.log",
+    benchmark:
+        "benchmarks/results/benchmark_penalty.tsv"
+    conda:
+        "../../envs/ctmar.yaml"
+    threads: workflow.cores
+    resources:
+        mem_mb=16000,
+        runtime=60,
+    params:
+        script=workflow.source_path("../../benchmarks/penalty_cost.py"),
+        stem=lambda wildcards, output: output.table.removesuffix(".csv"),
+        code=code_digest("equiproj"),
+    shell:
+        "python {params.script} --output {params.stem} &> {log}"
+
+
+# Pairs per second of the simulation beside the naive pipeline and ODL
+rule benchmark_simulation:
+    output:
+        "benchmarks/results/simulation_speed.txt",
+    log:
+        "logs/benchmark_simulation.log",
+    benchmark:
+        "benchmarks/results/benchmark_simulation.tsv"
+    conda:
+        "../../envs/ctmar.yaml"
+    threads: workflow.cores
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        script=workflow.source_path("../../benchmarks/simulation_speed.py"),
+        code=code_digest("ctmar.simulation"),
+    shell:
+        "python {params.script} --threads {threads} > {output} 2> {log}"
+
+
+# Slices per second of the ingestion beside a plain pydicom loop
+rule benchmark_ingest:
+    input:
+        "resources/packages",
+    output:
+        "benchmarks/results/ingest_speed.txt",
+    log:
+        "logs/benchmark_ingest.log",
+    benchmark:
+        "benchmarks/results/benchmark_ingest.tsv"
+    conda:
+        "../../envs/ctmar.yaml"
+    threads: workflow.cores
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        script=workflow.source_path("../../benchmarks/ingest_speed.py"),
+        code=code_digest("ctmar.datasets", "ctmar.dicom"),
+    shell:
+        "python {params.script} {input}/abdomen-petct --threads {threads} > {output} 2> {log}"
