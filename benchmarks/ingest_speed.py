@@ -10,12 +10,16 @@ import argparse
 import contextlib
 import importlib
 import io
-import multiprocessing
+import json
 import re
+import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 SLICES_PER_SERIES = 200
@@ -60,44 +64,99 @@ def plain_loop(folder: Path, output: Path, size: int) -> int:
     return len(paths)
 
 
-def peak_megabytes(process: str) -> float:
-    """Largest resident memory of a process so far, from the kernel's books (Linux)."""
-    status = Path(f"/proc/{process}/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) / 1024
-
-
-def ingest_folder(folder: Path, output: Path, size: int, threads: int, peaks: dict[str, float]) -> int:
-    """What `ctmar ingest` does; the peak memory of each process is left in ``peaks``."""
+def ingest_folder(folder: Path, output: Path, size: int, threads: int) -> int:
+    """What `ctmar ingest` does."""
     from ctmar.config import Ingest
     from ctmar.datasets.ingest import ingest
-
-    def watch(n_done: int, n_total: int, what: str) -> None:
-        for process in ("self", *(str(child.pid) for child in multiprocessing.active_children())):
-            peaks[process] = peak_megabytes(process)
 
     settings = Ingest(image_size=size, maximum_slices_per_patient=SLICES_PER_SERIES)
     quarantine = output.with_suffix(".csv")
     with contextlib.redirect_stderr(io.StringIO()):
-        return ingest(folder, output, quarantine, settings=settings, threads=threads, progress=watch).n_slices
+        return ingest(folder, output, quarantine, settings=settings, threads=threads).n_slices
 
 
-def rate(function: Callable[[], int]) -> float:
-    """Slices per second of one call."""
-    start = time.perf_counter()
-    return function() / (time.perf_counter() - start)
+def processes_below(parent: int) -> list[int]:
+    """A process and all that it started (Linux)."""
+    children = []
+    with contextlib.suppress(FileNotFoundError):
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [parent, *(process for child in children for process in processes_below(int(child)))]
+
+
+def resident_megabytes(process: int) -> float:
+    """Resident memory of a process from the kernel's books; 0 when it has ended."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{process}/status").read_text())
+        return int(found.group(1)) / 1024 if found else 0.0
+    return 0.0
+
+
+def peak_of_the_command(folder: Path, output: Path, size: int, threads: int) -> tuple[float, float]:
+    """Run `ctmar ingest` and watch it: peak of the sum over its processes, and of the largest one [MB].
+
+    Memory that processes share counts once for each, so the sum is an upper bound.
+    """
+    settings = json.dumps({"image_size": size, "maximum_slices_per_patient": SLICES_PER_SERIES})
+    command = [
+        sys.executable,
+        "-c",
+        "from ctmar.cli import main; main()",
+        "ingest",
+        str(folder),
+        "--output",
+        str(output),
+        "--threads",
+    ]
+    command += [str(threads), "--quarantine", str(output.with_suffix(".csv")), "--settings", settings]
+    total = largest = 0.0
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            now = [resident_megabytes(child) for child in processes_below(process.pid)]
+            total, largest = max(total, sum(now)), max(largest, *now)
+            time.sleep(0.05)
+    if process.returncode != 0:
+        raise SystemExit(f"ctmar ingest ended with code {process.returncode}")
+    return total, largest
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One call: slices per second of wall time and of processor time."""
+
+    per_second: float
+    per_cpu_second: float
+
+
+def cpu_seconds() -> float:
+    """Processor time of this process and of all that it started and that have ended."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def take_turn(function: Callable[[], int]) -> Turn:
+    """Time one call."""
+    start, cpu_start = time.perf_counter(), cpu_seconds()
+    n_slices = function()
+    return Turn(n_slices / (time.perf_counter() - start), n_slices / (cpu_seconds() - cpu_start))
+
+
+def show(name: str, turns: list[Turn]) -> None:
+    """Medians over turns."""
+    wall, cpu = (statistics.median(values) for values in zip(*map(astuple, turns), strict=True))
+    print(f"{name:32s} median {wall:6.1f} slices/s, {cpu:6.1f} slices per CPU second")
 
 
 def main() -> None:
-    """Print the rates of each turn, the median ratio, and the peak memory of ingestion."""
+    """Print medians of both, the median ratio of turns taken one after the other, and the peak memory."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--slices", type=int, default=400)
+    parser.add_argument("--slices", type=int, default=2000)
     parser.add_argument("--size", type=int, default=416)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--turns", type=int, default=3)
     arguments = parser.parse_args()
-    size, threads, ratios = arguments.size, arguments.threads, []
-    peaks: dict[str, float] = {}
+    size, threads = arguments.size, arguments.threads
+    ours, plain = [], []
     with tempfile.TemporaryDirectory() as temporary:
         output, folder = Path(temporary) / "out.h5", Path(temporary) / "in"
         folder.mkdir()
@@ -105,13 +164,16 @@ def main() -> None:
         for module in ("ctmar.datasets.ingest", "h5py", "skimage.transform"):  # imports are not timed on either side
             importlib.import_module(module)
         for _ in range(arguments.turns):
-            ours = rate(lambda: ingest_folder(folder, output, size, threads, peaks))
-            plain = rate(lambda: plain_loop(folder, output, size))
-            ratios.append(ours / plain)
-            print(f"ctmar ingest, {threads} processes: {ours:.1f} slices/s; plain pydicom loop: {plain:.1f} slices/s")
-    print(f"median ratio {statistics.median(ratios):.2f} over {arguments.turns} turns of {arguments.slices} slices")
-    own, largest_child = peaks.pop("self"), max(peaks.values(), default=0)
-    print(f"peak memory {own:.0f} MB, and at most {largest_child:.0f} MB in each worker process")
+            ours.append(take_turn(lambda: ingest_folder(folder, output, size, threads)))
+            plain.append(take_turn(lambda: plain_loop(folder, output, size)))
+            print(f"turn: ctmar ingest {ours[-1].per_second:.1f}, plain loop {plain[-1].per_second:.1f} slices/s")
+        total, largest = peak_of_the_command(folder, output, size, threads)
+    show(f"ctmar ingest, {threads} processes", ours)
+    show("plain pydicom loop", plain)
+    wall = statistics.median(one.per_second / other.per_second for one, other in zip(ours, plain, strict=True))
+    cpu = statistics.median(one.per_cpu_second / other.per_cpu_second for one, other in zip(ours, plain, strict=True))
+    print(f"median ratio {wall:.2f} in wall time, {cpu:.2f} in CPU time ({arguments.turns} turns)")
+    print(f"peak memory of {arguments.slices} slices: {total:.0f} MB over all processes, largest {largest:.0f} MB")
 
 
 if __name__ == "__main__":
