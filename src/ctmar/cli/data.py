@@ -63,4 +63,29 @@ def split(
     write_split(output, chosen, n_slices_by_patient)
 
 
-COMMANDS = (acquire, ingest, split)
+def idc_manifest(
+    output: Output,
+    collection: Annotated[list[str] | None, typer.Option(help="Collection, such as stageii_colorectal_ct.")] = None,
+    body_part: Annotated[list[str] | None, typer.Option(help="Body part, such as ABDOMEN.")] = None,
+    n_patients: Annotated[int, typer.Option(min=1, help="Patients wanted.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Which patients are drawn.")] = 0,
+) -> None:
+    """Choose CT series of the Imaging Data Commons, offline: a table to review before `ctmar idc-download`."""
+    from ctmar.datasets.idc import make_manifest
+
+    entries = make_manifest(output, collection or (), body_part or (), n_patients=n_patients, seed=seed)
+    typer.echo(f"{output}: {len(entries)} series, {sum(entry.megabytes for entry in entries):.0f} MB")
+
+
+def idc_download(
+    manifest: Annotated[Path, typer.Argument(help="Table made by `ctmar idc-manifest`.")],
+    destination: Annotated[Path, typer.Argument(help="Folder for the series; `ctmar ingest` reads it.")],
+) -> None:
+    """Download the series of a manifest; a stopped download goes on where it was."""
+    from ctmar.datasets.idc_download import download
+
+    with progress("idc-download") as show:
+        download(manifest, destination, show)
+
+
+COMMANDS = (acquire, ingest, split, idc_manifest, idc_download)
