@@ -140,7 +140,7 @@ def _verdict(agrees: bool, disagrees: bool) -> str:
 
 
 def _db(interval: Interval) -> str:
-    return f"{interval.mean:+.2f} dB ({interval.low:+.2f} to {interval.high:+.2f})"
+    return f"{interval.mean:+.2f} dB ({interval.low:+.2f} to {interval.high:+.2f})".replace("-", "−")
 
 
 CLAIMS: list[tuple[str, str, str, Callable[[StudyResults, Cost], Finding]]] = [
