@@ -21,10 +21,11 @@ from ctmar.datasets.tree import Tree, open_tree
 from ctmar.dicom.headers import Image
 from ctmar.errors import InputError
 from ctmar.nifti.volumes import Volume
+from ctmar.store.chunks import PackedImage
 from ctmar.store.provenance import PACKAGES, provenance_json
 from ctmar.store.pseudonyms import read_salt
 from ctmar.store.quarantine import Quarantined, Refused, summarise, write_quarantine
-from ctmar.store.slices import Slice, SliceWriter, open_slice_writer
+from ctmar.store.slices import SliceWriter, open_slice_writer
 from ctmar.units import WATER_PER_CM
 
 READERS = ("pydicom", "highdicom", "nibabel", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pyjpegls")
@@ -141,7 +142,7 @@ def _write_all(
                     _left_out(result, task, stack.origin.file_name(tree.name(result.path), salt))
                 )
             else:
-                writer.append(_slice(result, stack))
+                _append(writer, result.outcome, result, stack)
                 kept[stack.slice_prefix] += 1
         n_done += len(task.indices)
         progress(n_done, n_total, "slices")
@@ -201,10 +202,9 @@ def _left_out(result: Finished, task: Task, file_name: str) -> Quarantined:
     return Quarantined(f"{file_name}{number}", refusal.reason, refusal.remedy)
 
 
-def _slice(result: Finished, stack: Stack) -> Slice:
-    assert not isinstance(result.outcome, Refused)
-    return Slice(
-        image=result.outcome,
+def _append(writer: SliceWriter, image: PackedImage, result: Finished, stack: Stack) -> None:
+    writer.append_packed(
+        image,
         patient=stack.patient,
         series=stack.series,
         slice_id=f"{stack.slice_prefix}/{result.index:04d}",

@@ -17,6 +17,7 @@ from ctmar.dicom.headers import Image
 from ctmar.dicom.scan import read_images
 from ctmar.nifti import volumes
 from ctmar.nifti.volumes import Volume
+from ctmar.store.chunks import PackedImage, pack_image
 from ctmar.store.provenance import sha256_of
 from ctmar.store.quarantine import Refused
 from ctmar.units import hu_to_attenuation
@@ -49,14 +50,14 @@ class Task:
 
 @dataclass(frozen=True)
 class Finished:
-    """A slice on the working grid [1/cm], or why it was refused."""
+    """A slice on the working grid [1/cm], packed for the file, or why it was refused."""
 
     path: Path
     index: int
     position_mm: float
     pixel_mm: float
     sha256: str
-    outcome: NDArray[np.float32] | Refused
+    outcome: PackedImage | Refused
 
 
 def read_headers(paths: list[Path], root: Path, minimum_rows: int) -> list[Headers]:
@@ -125,7 +126,7 @@ def _read_stored(path: Path, index: int, recipe: Recipe) -> Finished:
     checksum = ""
     try:
         checksum = _checksum(path)
-        return Finished(path, index, math.nan, PIXEL_MM, checksum, read_slice(path, recipe.image_size))
+        return Finished(path, index, math.nan, PIXEL_MM, checksum, pack_image(read_slice(path, recipe.image_size)))
     except Refused as refusal:
         return Finished(path, index, math.nan, 0, checksum, refusal)
 
@@ -145,7 +146,7 @@ def _read_volume(volume: Volume, indices: tuple[int, ...], recipe: Recipe) -> li
 
 def _finish_or_refuse(
     image_hu: NDArray[np.float32], volume: Volume, recipe: Recipe
-) -> tuple[NDArray[np.float32] | Refused, float]:
+) -> tuple[PackedImage | Refused, float]:
     try:
         return finish(image_hu, volume.row_mm, volume.column_mm, recipe)
     except Refused as refusal:
@@ -159,13 +160,11 @@ def _checksum(path: Path) -> str:
         raise Refused("the file cannot be read", "check the file's permissions and the disk") from None
 
 
-def finish(
-    image_hu: NDArray[np.float32], row_mm: float, column_mm: float, recipe: Recipe
-) -> tuple[NDArray[np.float32], float]:
+def finish(image_hu: NDArray[np.float32], row_mm: float, column_mm: float, recipe: Recipe) -> tuple[PackedImage, float]:
     """Check a displayed slice, bring it to the working grid and to attenuation.
 
     Returns:
-        The image (size, size) [1/cm] and its pixel [mm].
+        The image (size, size) [1/cm], packed, and its pixel [mm].
 
     Raises:
         Refused: the slice fails quality control.
@@ -174,4 +173,4 @@ def finish(
     check_slice(image_hu, recipe.limits)
     on_grid_hu, pixel_mm = resample_to_grid(image_hu, row_mm, column_mm, recipe.image_size, recipe.pixel_mm)
     check_on_grid(on_grid_hu, recipe.limits)
-    return hu_to_attenuation(on_grid_hu), pixel_mm
+    return pack_image(hu_to_attenuation(on_grid_hu)), pixel_mm

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from ctmar.errors import InputError
 from ctmar.store.atomic import atomic_path
+from ctmar.store.chunks import GZIP_LEVEL, PackedImage, pack_image
 
 FORMAT = "ctmar-slices"
 FORMAT_VERSION = 1
@@ -57,12 +58,22 @@ class SliceWriter:
         Raises:
             ValueError: the image has another shape than the file.
         """
-        if record.image.shape != self._shape:
-            raise ValueError(f"expected an image of shape {self._shape}, found {record.image.shape}")
+        labels = {name: getattr(record, name) for name in (*TEXT, *NUMBERS)}
+        self.append_packed(pack_image(record.image), **labels)
+
+    def append_packed(self, image: PackedImage, **labels: str | float) -> None:
+        """Write one slice whose image a worker process has packed; ``labels`` are the other fields of a slice.
+
+        Raises:
+            ValueError: the image has another shape than the file.
+        """
+        if image.shape != self._shape:
+            raise ValueError(f"expected an image of shape {self._shape}, found {image.shape}")
         for name in ("image", *TEXT, *NUMBERS):
-            dataset = self._file[name]
-            dataset.resize(self.n_slices + 1, axis=0)
-            dataset[self.n_slices] = getattr(record, name)
+            self._file[name].resize(self.n_slices + 1, axis=0)
+        self._file["image"].id.write_direct_chunk((self.n_slices, 0, 0), image.data)
+        for name in (*TEXT, *NUMBERS):
+            self._file[name][self.n_slices] = labels[name]
         self.n_slices += 1
 
     def write_masks(self, name: str, masks: NDArray[np.uint8]) -> None:
@@ -93,10 +104,10 @@ def open_slice_writer(path: Path | str, image_size: int) -> Iterator[SliceWriter
             "image",
             shape=(0, image_size, image_size),
             maxshape=(None, image_size, image_size),
-            dtype=np.float32,
+            dtype="<f4",
             chunks=(1, image_size, image_size),
             compression="gzip",
-            compression_opts=4,
+            compression_opts=GZIP_LEVEL,
             shuffle=True,
         )
         image.attrs["units"] = "1/cm"
