@@ -76,3 +76,19 @@ def test_an_index_beyond_the_end(tmp_path):
     write_slices(tmp_path / "s.h5", [a_slice(0)])
     with open_slices(tmp_path / "s.h5") as slices, pytest.raises(IndexError, match="0 to 0, found 1"):
         slices.read_slice(1)
+
+
+def test_masks_lie_beside_the_slices(tmp_path):
+    masks = np.random.default_rng(0).integers(0, 2, (3, 8, 8), dtype=np.uint8)
+    with open_slice_writer(tmp_path / "s.h5", 8) as writer:
+        writer.append(a_slice(0))
+        writer.write_masks("train", masks)
+        with pytest.raises(ValueError, match=r"masks of shape \(8, 8\), found \(4, 8\)"):
+            writer.write_masks("test", masks[:, :4])
+    with open_slices(tmp_path / "s.h5") as slices:
+        found = slices.read_masks()
+    assert list(found) == ["train"]
+    assert np.array_equal(found["train"], masks)
+    write_slices(tmp_path / "t.h5", [a_slice(0)])
+    with open_slices(tmp_path / "t.h5") as slices:
+        assert slices.read_masks() == {}
