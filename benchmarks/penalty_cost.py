@@ -14,6 +14,7 @@ import csv
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -52,7 +53,7 @@ class ResidualBlocks(nn.Module):
 
     def __init__(self, n_layers: int, n_channels: int, kernel_size: int) -> None:
         super().__init__()
-        convolution = lambda: nn.Conv2d(n_channels, n_channels, kernel_size, padding=kernel_size // 2)  # noqa: E731
+        convolution = partial(nn.Conv2d, n_channels, n_channels, kernel_size, padding=kernel_size // 2)
         self.blocks = nn.ModuleList(
             nn.Sequential(convolution(), nn.ReLU(), convolution()) for _ in range(n_layers // 2)
         )
