@@ -1,5 +1,6 @@
 # Shared by all files here: the validated configuration, the table of runs, and the two things that must
 # trigger a re-run but that Snakemake cannot see: settings and the source of our packages.
+import json
 import sys
 
 import pandas as pd
@@ -33,7 +34,8 @@ RUN_FOLDERS = [f"results/runs/{instance}" for instance in RUN_SPACE.instance_pat
 
 def settings(section):
     """One section of the configuration as JSON, for the command line and as a re-run trigger."""
-    return getattr(CONFIG, section).model_dump_json(exclude_defaults=True)
+    values = getattr(CONFIG, section).model_dump(mode="json", exclude_defaults=True)
+    return json.dumps(values, sort_keys=True)  # the order of keys in the file is no reason to run again
 
 
 def run_settings(wildcards):

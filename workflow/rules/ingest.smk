@@ -18,7 +18,7 @@ rule acquire:
         mem_mb=1000,
         runtime=30,
     params:
-        code=code_digest("ctmar.datasets"),
+        code=code_digest("ctmar.datasets.acquire", "ctmar.datasets.packages"),
     shell:
         "ctmar acquire {output} &> {log}"
 
@@ -69,6 +69,6 @@ rule split:
         runtime=10,
     params:
         settings=settings("split"),
-        code=code_digest("ctmar.datasets"),
+        code=code_digest("ctmar.datasets.split"),
     shell:
         "ctmar split {input} --output {output} --settings {params.settings:q} 2>&1 | tee {log}"

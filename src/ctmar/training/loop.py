@@ -147,8 +147,9 @@ def resume(state: TrainingState, checkpoint: Checkpoint | None) -> None:
 def write_results(files: TrainingFiles, state: TrainingState, description: dict[str, Any]) -> None:
     """Write the three result files."""
     weights = {name: tensor.contiguous().cpu() for name, tensor in state.network.state_dict().items()}
-    with atomic_path(files.weights) as temporary:
-        torch.save(weights, temporary)
+    with atomic_path(files.weights) as temporary, temporary.open("wb") as file:
+        # given a path, torch writes its name into the file, and equal weights would differ in bytes
+        torch.save(weights, file)
     with atomic_path(files.metrics) as temporary:
         temporary.write_text("".join(json.dumps(record) + "\n" for record in state.records))
     with atomic_path(files.run_file) as temporary:

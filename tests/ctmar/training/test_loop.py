@@ -87,6 +87,7 @@ def test_the_weight_of_the_penalty_makes_the_weights_equivariant(train_run):
 def test_same_seed_same_bits(train_run, run):
     one, other = train_run("one", run), train_run("other", run)
     assert same(one, other)
+    assert one.weights.read_bytes() == other.weights.read_bytes()
     assert timeless(one.metrics) == timeless(other.metrics)
     assert not same(one, train_run("seed", run.model_copy(update={"seed": 1})))
 
