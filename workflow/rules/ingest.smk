@@ -26,7 +26,8 @@ rule acquire:
 # Read, check and resample CT to slices of linear attenuation
 rule ingest:
     input:
-        source_folder(),
+        folder=source_folder(),
+        salt=CONFIG.ingest.salt_file or [],
     output:
         slices="results/data/slices.h5",
         catalogue="results/data/catalogue.csv",
@@ -46,7 +47,7 @@ rule ingest:
         source=settings("source"),
         code=code_digest("ctmar.datasets", "ctmar.dicom", "ctmar.nifti", "ctmar.store"),
     shell:
-        "ctmar ingest {input} --output {output.slices} --catalogue {output.catalogue}"
+        "ctmar ingest {input.folder} --output {output.slices} --catalogue {output.catalogue}"
         " --quarantine {output.quarantine} --settings {params.settings:q}"
         " --source {params.source:q} --threads {threads} 2>&1 | tee {log}"
 

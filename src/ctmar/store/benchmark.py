@@ -17,20 +17,29 @@ from ctmar.errors import InputError
 from ctmar.store.atomic import atomic_path
 
 
+def own_dataset(file: h5py.File, name: str) -> h5py.Dataset | None:
+    """The dataset of that name if its numbers lie in this very file; a file from elsewhere could link to any other."""
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(file.get(name), h5py.Dataset):
+        return None
+    dataset = file[name]
+    return None if dataset.is_virtual or dataset.external else dataset
+
+
 def read_field(path: Path | str, name: str) -> NDArray[Any]:
     """Read one field whole.
 
     Raises:
-        InputError: the file is missing or no readable HDF5 file, or the field is missing or damaged.
+        InputError: the file is missing or no readable HDF5 file, or the field is missing, damaged or in another file.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: file not found")
     try:
         with h5py.File(path, "r") as file:
-            if not isinstance(file.get(name), h5py.Dataset):
-                raise InputError(f"{path}: expected a field '{name}', found {', '.join(file) or 'none'}")
-            return file[name][()]
+            dataset = own_dataset(file, name)
+            if dataset is None:
+                raise InputError(f"{path}: expected a field '{name}' of its own, found {', '.join(file) or 'none'}")
+            return dataset[()]
     except OSError as error:
         raise InputError(f"{path}: not a readable HDF5 file ({' '.join(str(error).split())})") from None
 

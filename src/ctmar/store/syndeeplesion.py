@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctmar.errors import InputError
+from ctmar.store.benchmark import own_dataset
 from ctmar.store.quarantine import Refused
 
 LARGEST_SIDE = 4096  # a damaged header must not ask for gigabytes
@@ -22,11 +23,9 @@ def read_stored_image(path: Path, image_size: int) -> NDArray[np.float32]:
     """
     try:
         with h5py.File(path, "r") as file:
-            link, field = file.get("image", getlink=True), file.get("image")
-            if not isinstance(link, h5py.HardLink) or not isinstance(field, h5py.Dataset):
-                raise Refused("no field 'image'", COPY_AGAIN)
-            if field.is_virtual or field.external:
-                raise Refused("the field 'image' lies in another file", COPY_AGAIN)
+            field = own_dataset(file, "image")
+            if field is None:
+                raise Refused("no field 'image' of its own", COPY_AGAIN)
             if field.shape != (image_size, image_size):
                 size = " × ".join(map(str, field.shape)) if field.ndim == 2 else f"{field.ndim} dimensions"
                 raise Refused(f"image of {size}, ingest.image_size is {image_size}", "set ingest.image_size to it")

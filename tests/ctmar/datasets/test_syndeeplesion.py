@@ -116,10 +116,10 @@ def test_what_cannot_be_used_is_quarantined(benchmark, images, tmp_path):
     assert (summary.n_slices, summary.n_quarantined) == (4, 10)
     assert reasons(tmp_path / "out") == [
         "image of 47 × 48, ingest.image_size is 48",
-        "no field 'image'",
-        "no field 'image'",
+        "no field 'image' of its own",
+        "no field 'image' of its own",
+        "no field 'image' of its own",
         "not a readable HDF5 file (OSError)",
-        "the field 'image' lies in another file",
         "the list names a path that leaves the folder",
         "the list names a path that leaves the folder",
         "the list names a path that leaves the folder",
