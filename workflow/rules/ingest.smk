@@ -45,11 +45,14 @@ rule ingest:
     params:
         settings=settings("ingest"),
         source=settings("source"),
+        # a declared output is deleted when the job fails, which is when the reasons are wanted most
+        quarantine="logs/quarantine.csv",
         code=code_digest("ctmar.datasets", "ctmar.dicom", "ctmar.nifti", "ctmar.store"),
     shell:
-        "ctmar ingest {input.folder} --output {output.slices} --catalogue {output.catalogue}"
-        " --quarantine {output.quarantine} --settings {params.settings:q}"
-        " --source {params.source:q} --threads {threads} 2>&1 | tee {log}"
+        "(ctmar ingest {input.folder} --output {output.slices} --catalogue {output.catalogue}"
+        " --quarantine {params.quarantine} --settings {params.settings:q}"
+        " --source {params.source:q} --threads {threads}"
+        " && cp {params.quarantine} {output.quarantine}) 2>&1 | tee {log}"
 
 
 # Deal patients to train, validation and test
