@@ -4,7 +4,7 @@ import json
 import sys
 
 import pandas as pd
-from ctmar.config import Config, validate_section
+from ctmar.config import Config, Run, validate_section
 from ctmar.errors import InputError
 from ctmar.store.provenance import code_digest
 from snakemake.utils import Paramspace
@@ -33,15 +33,15 @@ RUN_FOLDERS = [f"results/runs/{instance}" for instance in RUN_SPACE.instance_pat
 
 
 def settings(section):
-    """One section of the configuration as JSON, for the command line and as a re-run trigger."""
-    values = getattr(CONFIG, section).model_dump(mode="json", exclude_defaults=True)
+    """One section of the configuration, defaults filled in, as JSON: command line and re-run trigger."""
+    values = getattr(CONFIG, section).model_dump(mode="json")
     return json.dumps(values, sort_keys=True)  # the order of keys in the file is no reason to run again
 
 
 def run_settings(wildcards):
     """The run that the wildcards stand for, as JSON."""
     instance = {**wildcards, "norm": NORM_OF_SLUG[wildcards.norm]}
-    return validate_section(type(RUNS[0]), instance, "run").model_dump_json()
+    return validate_section(Run, instance, "run").model_dump_json()
 
 
 def network_settings(wildcards):
