@@ -17,7 +17,13 @@ SHIFT = 1e-3
 
 
 class PowerIterate(NamedTuple):
-    """Result of a power iteration: the norm, its subgradient, and the block of left vectors to start the next from."""
+    """Result of a power iteration: the norm, its subgradient, and the block of left vectors to start the next from.
+
+    Example:
+        >>> matrix = torch.diag(torch.tensor([3.0, 1.0]))
+        >>> round(power_iteration(matrix, start_block(matrix)).value.item(), 4)
+        3.0
+    """
 
     value: Tensor
     subgradient: Tensor
@@ -45,8 +51,8 @@ def power_iteration(
 ) -> PowerIterate:
     """Schatten p-norm of A from a block U of orthonormal left vectors, improved by U ← orth(A Aᴴ U) first.
 
-    The spectral norm (p = ∞) is that of the small matrix Aᴴ U, a lower bound up to the 2·10⁻⁴ excess of Gram
-    iteration on 8 columns. Other norms are the p-norm of the column lengths ‖Aᴴ u_i‖ of a full block: exact at the
+    The spectral norm (p = ∞) is that of the small matrix Aᴴ U, a lower bound up to the excess of Gram
+    iteration, at most 10⁻³. Other norms are the p-norm of the column lengths ‖Aᴴ u_i‖ of a full block: exact at the
     singular vectors, an upper bound for p ≤ 2, and wrong only to second order in between. Both subgradients are exact
     derivatives at fixed U.
 

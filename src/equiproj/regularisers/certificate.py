@@ -38,6 +38,10 @@ class LayerConstants(NamedTuple):
     """What one layer contributes: bounds of ‖T‖ and ‖T − PT‖ (1 and 0 for activations with their constant), ‖b − gb‖.
 
     For an activation `lipschitz` is its Lipschitz constant and the other two are zero.
+
+    Example:
+        >>> LayerConstants("relu", lipschitz=1.0, perpendicular=0.0, bias_defect=0.0).lipschitz
+        1.0
     """
 
     name: str
@@ -48,7 +52,12 @@ class LayerConstants(NamedTuple):
 
 @dataclass(frozen=True)
 class DefectBound:
-    """‖f(gx) − g f(x)‖ ≤ slope ‖x‖ + offset for every input x and every g of the group, in Euclidean norms."""
+    """‖f(gx) − g f(x)‖ ≤ slope ‖x‖ + offset for every input x and every g of the group, in Euclidean norms.
+
+    Example:
+        >>> DefectBound(slope=2.0, offset=0.5, layers=()).at(input_norm=3.0)
+        6.5
+    """
 
     slope: float
     offset: float

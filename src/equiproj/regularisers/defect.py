@@ -14,7 +14,12 @@ from equiproj.representations import Representation
 
 
 class MeasuredDefect(NamedTuple):
-    """Largest and mean relative defect over the group elements other than the identity."""
+    """Largest and mean relative defect over the group elements other than the identity.
+
+    Example:
+        >>> MeasuredDefect(maximum=0.5, mean=0.25).mean
+        0.25
+    """
 
     maximum: float
     mean: float

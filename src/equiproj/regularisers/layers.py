@@ -24,6 +24,12 @@ class TypedParameter:
     """A weight or bias of a layer, read afresh at every use, with the projection onto its equivariant part.
 
     A bias is the matrix (c_out, 1) of a linear map from the constant 1, on which the group acts trivially.
+
+    Example:
+        >>> from equiproj.groups import CyclicGroup
+        >>> network = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1))
+        >>> [parameter.name for parameter in typed_parameters(network, CyclicGroup(4))]
+        ['0.weight', '2.weight']
     """
 
     name: str

@@ -14,7 +14,12 @@ from equiproj.regularisers.layers import typed_parameters
 
 
 class ReportRow(NamedTuple):
-    """One weight: ‖PW‖, ‖W − PW‖ and ‖W − PW‖ / ‖W‖ (0 for W = 0), in the norm named."""
+    """One weight: ‖PW‖, ‖W − PW‖ and ‖W − PW‖ / ‖W‖ (0 for W = 0), in the norm named.
+
+    Example:
+        >>> ReportRow("weight", norm_equivariant=4.0, norm_perpendicular=3.0, ratio=0.6, norm="frobenius").ratio
+        0.6
+    """
 
     name: str
     norm_equivariant: float
@@ -25,7 +30,15 @@ class ReportRow(NamedTuple):
 
 @dataclass(frozen=True)
 class EquivarianceReport:
-    """Rows in order of registration, and ‖W − PW‖ / ‖W‖ of all weights together in the Frobenius norm."""
+    """Rows in order of registration, and ‖W − PW‖ / ‖W‖ of all weights together in the Frobenius norm.
+
+    Example:
+        >>> row = ReportRow("weight", norm_equivariant=4.0, norm_perpendicular=3.0, ratio=0.6, norm="frobenius")
+        >>> print(EquivarianceReport((row,), total_ratio=0.6))
+        layer          ‖PW‖      ‖W−PW‖      ratio  norm
+        weight            4           3        0.6  frobenius
+        network                                0.6  frobenius
+    """
 
     rows: tuple[ReportRow, ...]
     total_ratio: float
