@@ -2,6 +2,13 @@ import sys
 from types import ModuleType
 
 import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Every test draws the same numbers, whichever ran before it."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
