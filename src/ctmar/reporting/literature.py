@@ -16,7 +16,7 @@ REFERENCES = (
     Reference(
         "berndt2026",
         "Berndt & Stühmer 2026",
-        "T. Berndt and J. Stühmer. Approximate equivariance via projection-based regularisation. ICML 2026, PMLR 306. "
+        "Berndt and Stühmer. Approximate equivariance via projection-based regularisation. ICML 2026, PMLR 306. "
         "arXiv:2601.05028.",
     ),
     Reference(
