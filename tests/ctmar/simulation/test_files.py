@@ -118,7 +118,7 @@ def test_unreadable_files_are_one_line(files: Path):
     (files / "text.png").write_text("no image")
     np.save(files / "object.npy", np.array([{}]), allow_pickle=True)
     for read, name, message in (
-        (read_image, "other.h5", "expected a field 'image', found mu"),
+        (read_image, "other.h5", "expected a field 'image' of its own, found mu"),
         (read_image, "none.h5", "none.h5: file not found"),
         (read_image, "text.npy", "text.npy: not a readable .npy file"),
         (read_mask, "object.npy", "object.npy: not a readable .npy file"),
