@@ -1,30 +1,19 @@
 """The configuration of a study: typed sections, and errors that name the key."""
 
+from ctmar.config.data import Ingest, Metal, Simulation, Source, Split
 from ctmar.config.reading import load_config, parse_settings, validate_section
 from ctmar.config.reference import markdown_reference
-from ctmar.config.schema import (
-    SUBSETS,
-    Config,
-    Evaluation,
-    Ingest,
-    Network,
-    Report,
-    Run,
-    RunGroup,
-    Simulation,
-    Source,
-    Split,
-    Study,
-    Subset,
-    Tracking,
-    Training,
-)
+from ctmar.config.schema import Config, Evaluation, Report, Tracking
+from ctmar.config.section import SUBSETS, Subset
+from ctmar.config.study import MethodName, Network, Run, RunGroup, Study, Training
 
 __all__ = [
     "SUBSETS",
     "Config",
     "Evaluation",
     "Ingest",
+    "Metal",
+    "MethodName",
     "Network",
     "Report",
     "Run",

@@ -6,7 +6,9 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from ctmar.config.schema import Config, Network, RunGroup, Section
+from ctmar.config.schema import Config
+from ctmar.config.section import Section
+from ctmar.config.study import Network, RunGroup
 
 
 def markdown_reference() -> str:

@@ -26,7 +26,7 @@ def message(text: str) -> str:
         ("study: {runs: []}", ["'study.runs'"]),
         ("study: {runs: [{method: projection, norm: [frobenus]}]}", ["study.runs.0.norm.0", "frobenus", "spectral"]),
         ("study: {runs: [{method: projection}]}", ["study.runs.0", "needs a norm"]),
-        ("study: {runs: [{method: plain, lam_perp: [1]}]}", ["study.runs.0", "no penalty"]),
+        ("study: {runs: [{method: plain, lam_perp: [1]}]}", ["study.runs.0", "has no weight"]),
         ("study: {runs: [{method: plain}, {method: plain}]}", ["study.runs", "written twice"]),
         ("- 1", ["expected keys and values", "list"]),
         ("study: [", ["not valid YAML"]),

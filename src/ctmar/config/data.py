@@ -1,0 +1,139 @@
+"""Sections about data: where CT comes from, how it becomes slices, who is in which subset, what is simulated."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from ctmar.config.section import SUBSETS, Section, Subset
+
+Metal = Literal["titanium", "ti6al4v", "cobalt_chromium", "steel", "amalgam"]
+
+
+class Source(Section):
+    """Where CT comes from."""
+
+    kind: Literal["package", "dicom_dir", "nifti_dir", "syndeeplesion", "idc"] = Field(
+        "package",
+        description="`package`: public CT inside pinned Python packages; `dicom_dir`, `nifti_dir`: your own folder; "
+        "`syndeeplesion`: a copy of that benchmark, its slices and metal masks read as they are; `idc`: series of the "
+        "Imaging Data Commons, downloaded by a manifest.",
+    )
+    folder: Path | None = Field(
+        None,
+        description="Folder (or zip or tar archive) of `dicom_dir`, `nifti_dir` or `syndeeplesion`.",
+    )
+    manifest: Path | None = Field(
+        None, description="Manifest of `ctmar idc-manifest` that kind `idc` downloads; review it first."
+    )
+    licence: str = Field("not stated", description="Licence of your own data, for the dataset card.")
+    citation: str = Field("not stated", description="Citation of your own data, for the dataset card.")
+
+    @model_validator(mode="after")
+    def _folder_goes_with_kind(self) -> "Source":
+        if self.kind == "idc" and self.manifest is None:
+            raise ValueError("manifest is needed for kind 'idc': make one with `ctmar idc-manifest`")
+        if self.kind not in ("package", "idc") and self.folder is None:
+            raise ValueError(f"folder is needed for kind '{self.kind}': give the folder that holds your CT")
+        return self
+
+
+class Ingest(Section):
+    """From DICOM or NIfTI to slices on the working grid."""
+
+    image_size: int = Field(416, ge=32, le=1024, description="Rows and columns of the working grid [pixels].")
+    pixel_mm: float | None = Field(
+        None,
+        gt=0,
+        description="Pixel of the working grid [mm]; `null` fits the longer side of each slice to the grid.",
+    )
+    minimum_rows: int = Field(256, ge=16, description="Images with fewer rows or columns are quarantined [pixels].")
+    maximum_slices_per_patient: int = Field(
+        100, ge=1, description="Evenly spaced slices taken of each patient; those that fail a check are not replaced."
+    )
+    metal_hu: float = Field(2500.0, description="Above this a voxel counts as metal [HU].")
+    maximum_metal_pixels: int = Field(20, ge=0, description="Slices with more metal than this are left out [pixels].")
+    minimum_body_fraction: float = Field(
+        0.1, ge=0, le=1, description="Slices whose body covers less of the working grid are left out."
+    )
+    maximum_border_fraction: float = Field(
+        0.5, ge=0, le=1, description="Slices with body along more of the image border are left out (truncated)."
+    )
+    maximum_unpacked_gb: float = Field(
+        50.0, gt=0, description="All zip and tar archives together may unpack to this [10⁹ bytes]."
+    )
+    maximum_archive_members: int = Field(200_000, ge=1, description="Files in all archives together.")
+    maximum_archive_ratio: float = Field(
+        200.0, gt=1, description="An archive may unpack to this many times its size; more is taken for a bomb."
+    )
+    salt_file: Path | None = Field(
+        None,
+        description="File whose content salts the hashes that stand for patients and files; keep it secret. "
+        "`null` takes a public salt: who knows a patient's identifier can then find the patient in the tables.",
+    )
+
+
+class Split(Section):
+    """Which patient is in which subset; a patient is never in two."""
+
+    seed: int = Field(0, ge=0, description="Seed of the order in which patients are dealt.")
+    fractions: dict[Subset, float] = Field(
+        {"train": 0.6, "validation": 0.2, "test": 0.2},
+        description="Wanted share of the slices per subset; sums to 1.",
+    )
+    assignment: dict[str, Subset] = Field(
+        {}, description="Patients put into a subset by name (`patient` of the catalogue); the rest is dealt."
+    )
+
+    @model_validator(mode="after")
+    def _fractions_sum_to_one(self) -> "Split":
+        if abs(sum(self.fractions.values()) - 1) > 1e-6:
+            raise ValueError(f"fractions must sum to 1, found {sum(self.fractions.values()):g}")
+        if set(self.fractions) != set(SUBSETS):
+            raise ValueError(
+                f"fractions needs exactly the keys {', '.join(SUBSETS)}, found {', '.join(self.fractions)}"
+            )
+        return self
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class Simulation(Section):
+    """Metal artefacts by polychromatic fan-beam simulation."""
+
+    preset: Literal["benchmark", "physical"] = Field(
+        "benchmark",
+        description="`benchmark`: the shrunken geometry of SynDeepLesion; `physical`: the real pixel spacing.",
+    )
+    seed: int = Field(0, ge=0, description="Seed of the masks and of the photon noise.")
+    masks_per_slice: dict[Subset, int] = Field(
+        {"train": 4, "validation": 2, "test": 4}, description="Metal masks drawn for each slice of a subset."
+    )
+    photons: float = Field(2e7, gt=0, description="Photons per ray without an object.")
+    scatter: float = Field(20.0, ge=0, description="Scatter counts added to every ray.")
+    metal: Annotated[list[Metal], BeforeValidator(_as_list)] = Field(
+        ["titanium"],
+        min_length=1,
+        description="Material of the simulated metal; of several, each mask draws one.",
+    )
+    masks: Literal["drawn", "stored", "folder"] = Field(
+        "drawn",
+        description="`drawn`: made up for each slice; `stored`: those that came with the slices (SynDeepLesion);"
+        " `folder`: your own files. Of more masks than wanted, each slice draws its own.",
+    )
+    mask_folder: Path | None = Field(
+        None, description="Folder of masks in .png, .npy, .nii, .nii.gz or .mat for `masks: folder`."
+    )
+    nmar: list[Subset] = Field(
+        ["test"], description="Subsets in which NMAR, the second baseline without learning, is computed too."
+    )
+    store_sinograms: bool = Field(False, description="Keep the sinograms in the pair files (large).")
+    shards: int = Field(1, ge=1, description="Jobs, and files, into which each subset is cut; no number depends on it.")
+
+    @model_validator(mode="after")
+    def _mask_folder_goes_with_masks(self) -> "Simulation":
+        if (self.masks == "folder") != (self.mask_folder is not None):
+            raise ValueError(f"mask_folder goes with masks 'folder', found masks '{self.masks}', {self.mask_folder}")
+        return self

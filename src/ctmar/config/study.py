@@ -1,0 +1,180 @@
+"""Sections about models: networks, optimisation, and which runs are compared."""
+
+import itertools
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from ctmar.config.section import Section
+from ctmar.errors import InputError
+from equiproj.norms import parse_norm
+
+MethodName = Literal[
+    "plain",
+    "augmentation",
+    "eqreg",
+    "function_level",
+    "projection",
+    "residual_pathway",
+    "strict",
+    "train_then_project",
+    "annealed",
+    "softness",
+]
+METHODS_WITH_WEIGHT = ("eqreg", "function_level", "projection", "residual_pathway")  # that read lam_perp
+METHODS_WITH_TWO_WEIGHTS = ("projection", "residual_pathway")  # that read lam_equi as well
+
+
+class Network(Section):
+    """One network: an architecture of `ctmar.models` and its settings."""
+
+    architecture: str = Field("dncnn", description="Name known to `ctmar.models.build_network`.")
+    settings: dict[str, Any] = Field({}, description="Keyword arguments of the architecture.")
+    weights: Path | None = Field(
+        None,
+        description="State dictionary to start from: one of the authors', or one that `ctmar train` wrote.",
+    )
+
+
+class Training(Section):
+    """Optimisation; the same data order and initialisation across methods for one seed."""
+
+    epochs: int = Field(8, ge=1, description="Epochs; validation and a checkpoint follow each.")
+    steps_per_epoch: int = Field(50, ge=1, description="Optimiser steps of an epoch.")
+    batch_size: int = Field(8, ge=1, description="Patches of a step (before any doubling by the method).")
+    patch_size: int = Field(64, ge=8, description="Side of a square training patch [pixels].")
+    learning_rate: float = Field(2e-3, gt=0, description="Adam's first learning rate.")
+    betas: tuple[float, float] = Field((0.9, 0.999), description="Adam's exponential decay rates.")
+    loss: Literal["masked_mse", "stages"] = Field(
+        "masked_mse",
+        description="`masked_mse`: mean square error outside metal; `stages`: the published loss of ACDNet, DICDNet "
+        "and OSCNet, over all stages.",
+    )
+    loss_image_l1: float = Field(5e-4, ge=0, description="Weight of the absolute error of the images in `stages`.")
+    loss_artefact_l1: float = Field(5e-4, ge=0, description="The same of the artefact images in `stages`.")
+    schedule: Literal["constant", "cosine", "milestones"] = Field(
+        "cosine", description="Learning rate over all steps; `milestones` halves it at the epochs below."
+    )
+    milestones: list[int] = Field([50, 100, 150, 200], description="Epochs after which the learning rate halves.")
+    warmup_steps: int = Field(40, ge=0, description="Steps over which the learning rate first rises linearly.")
+    validation_pairs: int = Field(16, ge=1, description="Whole slices of the validation after each epoch.")
+    threads: int = Field(
+        1,
+        ge=1,
+        description="Threads of one training run; part of the result, so it does not follow `--cores`.",
+    )
+    device: Literal["cpu", "cuda"] = Field("cpu", description="`cuda` also asks the scheduler for one GPU per run.")
+    precision: Literal["float32", "bfloat16", "float16"] = Field(
+        "float32", description="Forward and backward pass; weights stay float32, float16 scales the loss."
+    )
+    channels_last: bool = Field(True, description="Memory layout in which convolutions are fastest.")
+    compile: bool = Field(False, description="Compile the network with `torch.compile` (slow first step).")
+    accumulation: int = Field(
+        1, ge=1, description="Parts into which a batch is cut to save memory; gradients are summed."
+    )
+    ema_decay: float = Field(
+        0.0, ge=0, lt=1, description="Decay per step of the moving average of weights that is kept; 0: none."
+    )
+    early_stopping_epochs: int | None = Field(
+        None, ge=1, description="Stop after this many epochs without a better validation PSNR, and keep the best."
+    )
+    reader_processes: int = Field(
+        0, ge=0, description="Processes that read patches ahead; 0 reads in the training process."
+    )
+
+
+def _known_norm(text: str) -> str:
+    if text != "none":
+        parse_norm(text)
+    return text
+
+
+NormName = Annotated[str, AfterValidator(_known_norm)]
+
+
+def _check_method(method: str, norms: list[str], perp: list[float], equi: list[float], softness: list[float]) -> None:
+    if (method == "projection") == ("none" in norms):
+        raise ValueError(f"method '{method}' with norm {norms}: method 'projection', and no other, needs a norm")
+    if any(perp) and method not in METHODS_WITH_WEIGHT:
+        raise ValueError(f"method '{method}' has no weight: lam_perp must be 0 or left out")
+    if any(equi) and method not in METHODS_WITH_TWO_WEIGHTS:
+        raise ValueError(f"method '{method}' has no weight for the equivariant part: lam_equi must be 0 or left out")
+    if any(softness) and method != "softness":
+        raise ValueError(f"method '{method}' has no softness: it must be 0 or left out")
+
+
+class Run(Section):
+    """One training run: the unit of the study."""
+
+    network: str
+    method: MethodName
+    norm: NormName = "none"
+    lam_perp: float = Field(0.0, ge=0)
+    lam_equi: float = Field(0.0, ge=0)
+    softness: float = Field(0.0, ge=0, le=1)
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _settings_go_with_method(self) -> "Run":
+        _check_method(self.method, [self.norm], [self.lam_perp], [self.lam_equi], [self.softness])
+        return self
+
+
+class RunGroup(Section):
+    """Runs of one method, written once: every list is expanded against the others, the networks and the seeds."""
+
+    method: MethodName = Field(
+        description="`plain`; `augmentation` (random group elements); `eqreg` (Bai et al. 2025); `function_level` "
+        "(the defect of the whole network, sampled); `projection` (the paper); `residual_pathway` (Finzi et al. 2021; "
+        "λ⊥ and λ_G are the weight decays of its free and its equivariant pathway); `strict`; `train_then_project`; "
+        "`annealed` (relaxed and back to strict); `softness` (weights blended with their projection)."
+    )
+    norm: list[NormName] = Field(["none"], description="Matrix norms of the projection penalty.")
+    lam_perp: list[float] = Field([0.0], description="Weights λ⊥ of ‖W − P(W)‖ (for other methods: their weight).")
+    lam_equi: list[float] = Field([0.0], description="Weights λ_G of ‖P(W)‖.")
+    softness: list[float] = Field([0.0], description="Share of W − P(W) that `softness` keeps, from 0 to 1.")
+    networks: list[str] | None = Field(None, description="Networks of these runs; `null`: all of the study.")
+    seeds: list[int] | None = Field(None, description="Seeds of these runs; `null`: those of the study.")
+
+    @model_validator(mode="after")
+    def _settings_go_with_method(self) -> "RunGroup":
+        _check_method(self.method, self.norm, self.lam_perp, self.lam_equi, self.softness)
+        return self
+
+
+class Study(Section):
+    """Which models are trained."""
+
+    networks: dict[str, Network] = Field({"dncnn": Network()}, description="Networks by the name used in paths.")
+    seeds: list[int] = Field([0, 1, 2], min_length=1, description="Seeds of initialisation, data order and method.")
+    group_order: int = Field(4, ge=1, description="n of the rotation group C_n.")
+    power: Literal[1, 2] = Field(1, description="1: the penalty is the norm, 2: its square.")
+    runs: list[RunGroup] = Field(min_length=1, description="What is compared.")
+
+    @model_validator(mode="after")
+    def _networks_are_known(self) -> "Study":
+        for group in self.runs:
+            for name in group.networks or ():
+                if name not in self.networks:
+                    raise ValueError(f"runs: unknown network '{name}', expected one of {', '.join(self.networks)}")
+        return self
+
+    def expand(self) -> list[Run]:
+        """All training runs in the order of the file; a run written twice is an error."""
+        runs = [
+            Run(network=network, method=group.method, norm=norm, lam_perp=perp, lam_equi=equi, softness=soft, seed=seed)
+            for group in self.runs
+            for network, norm, perp, equi, soft, seed in itertools.product(
+                group.networks or self.networks,
+                group.norm,
+                group.lam_perp,
+                group.lam_equi,
+                group.softness,
+                group.seeds or self.seeds,
+            )
+        ]
+        twice = {run for run in runs if runs.count(run) > 1}
+        if twice:
+            raise InputError(f"study.runs: the same run is written twice: {sorted(map(str, twice))[0]}")
+        return runs
