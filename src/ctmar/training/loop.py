@@ -83,6 +83,8 @@ def train(
         save_checkpoint(files.checkpoint, snapshot(state, identity))
         text = f"loss {record['loss']:.3g}, validation PSNR {record['validation_psnr']:.2f} dB"
         progress(record["step"], training.epochs * training.steps_per_epoch, text)
+    state.method.finish()
+    state.records[-1] |= validate(state.network, validation)  # of the weights that are written
     write_results(files, state, description)
     files.checkpoint.unlink(missing_ok=True)
 
@@ -96,6 +98,7 @@ def train_epoch(state: TrainingState, sampler: PatchSampler, training: Training,
     for step in range(first, first + training.steps_per_epoch):
         begin = time.perf_counter()
         set_learning_rate(state.optimiser, learning_rate(training, step))
+        state.method.begin_step(step / (training.epochs * training.steps_per_epoch))
         loss, penalty = training_step(state, sampler.batch(step).to(device), step)
         losses.append(loss)
         penalties.append(penalty)

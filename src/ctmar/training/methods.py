@@ -21,29 +21,42 @@ def _same_batch(batch: Batch, step: int) -> Batch:
     return batch
 
 
-def _no_penalty() -> Tensor:
-    return torch.zeros(())
+def _no_penalty(batch: Batch, output: Tensor, step: int) -> Tensor:
+    return torch.zeros((), device=output.device)
 
 
-def _nothing_to_load(state: dict[str, Any]) -> None:
+def _nothing(*_: object) -> None:
     return None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Method:
     """A method attached to a network.
 
     Args:
+        parameter_groups: what the optimiser trains, in torch's form; called once, after attaching.
         batch: what the step sees instead of the drawn batch (turned, doubled), given the number of the step.
-        penalty: scalar that is added to the task loss, called after the forward pass.
-        state: what has to survive a restart.
+        penalty: scalar that is added to the task loss, given what `batch` returned, the network's output for it and the
+            number of the step; called after the forward pass, under the same autocast.
+        penalty_per_part: the penalty is one of features, taken over samples, not of weights. Where a batch is cut into
+            parts, the drawn batch is cut first, `batch` and `penalty` are called for every part, and the penalty's
+            gradient is averaged over parts like that of the task loss. Otherwise `batch` is called once, before the
+            cut, and `penalty` once a step.
+        begin_step: called before every step with the share of all steps that is over, in [0, 1).
+        finish: called once after the last step: from then on the network's state dictionary is a plain one, which a
+            network of `build_network` loads, and the network is what the method promises.
+        state: what has to survive a restart beyond the state dictionary of the network.
         load_state: puts it back.
     """
 
+    parameter_groups: Callable[[], list[dict[str, Any]]]
     batch: Callable[[Batch, int], Batch] = _same_batch
-    penalty: Callable[[], Tensor] = _no_penalty
+    penalty: Callable[[Batch, Tensor, int], Tensor] = _no_penalty
+    penalty_per_part: bool = False
+    begin_step: Callable[[float], object] = _nothing
+    finish: Callable[[], object] = _nothing
     state: Callable[[], dict[str, Any]] = dict
-    load_state: Callable[[dict[str, Any]], object] = _nothing_to_load
+    load_state: Callable[[dict[str, Any]], object] = _nothing
 
 
 def attach_method(network: nn.Module, run: Run, group_order: int, power: Literal[1, 2]) -> Method:
@@ -61,23 +74,29 @@ def attach_method(network: nn.Module, run: Run, group_order: int, power: Literal
     try:
         match run.method:
             case "plain":
-                return Method()
+                return Method(parameter_groups=_all_parameters(network))
             case "augmentation":
-                return _augmentation(run, group)
+                return _augmentation(network, run, group)
             case "eqreg":
                 return _eqreg(network, run, group)
             case "projection":
                 return _projection(network, run, group, power)
+            case _:
+                raise InputError(f"method '{run.method}': not attached yet")
     except ValueError as error:
         raise InputError(f"method '{run.method}' of network '{run.network}' with {group}: {error}") from None
 
 
-def _augmentation(run: Run, group: CyclicGroup) -> Method:
+def _all_parameters(network: nn.Module) -> Callable[[], list[dict[str, Any]]]:
+    return lambda: [{"params": list(network.parameters())}]
+
+
+def _augmentation(network: nn.Module, run: Run, group: CyclicGroup) -> Method:
     def turned(batch: Batch, step: int) -> Batch:
         generator = torch_generator(run.seed, "method", step)
         return Batch(*random_group_transform(*batch.tensors, group=group, generator=generator))
 
-    return Method(batch=turned)
+    return Method(parameter_groups=_all_parameters(network), batch=turned)
 
 
 def _eqreg(network: nn.Module, run: Run, group: CyclicGroup) -> Method:
@@ -86,7 +105,12 @@ def _eqreg(network: nn.Module, run: Run, group: CyclicGroup) -> Method:
     def doubled(batch: Batch, step: int) -> Batch:
         return Batch(*eqreg.double(*batch.tensors, generator=torch_generator(run.seed, "method", step)))
 
-    return Method(batch=doubled, penalty=lambda: run.lam_perp * eqreg.penalty())
+    return Method(
+        parameter_groups=_all_parameters(network),
+        batch=doubled,
+        penalty=lambda batch, output, step: run.lam_perp * eqreg.penalty(),
+        penalty_per_part=True,
+    )
 
 
 def _projection(network: nn.Module, run: Run, group: CyclicGroup, power: Literal[1, 2]) -> Method:
@@ -100,4 +124,9 @@ def _projection(network: nn.Module, run: Run, group: CyclicGroup, power: Literal
         layers=layer_types(network, group),
         include_bias=True,  # a network is equivariant only if its biases are
     )
-    return Method(penalty=penalty, state=penalty.state_dict, load_state=penalty.load_state_dict)
+    return Method(
+        parameter_groups=_all_parameters(network),
+        penalty=lambda batch, output, step: penalty(),
+        state=penalty.state_dict,
+        load_state=penalty.load_state_dict,
+    )

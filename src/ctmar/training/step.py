@@ -54,7 +54,7 @@ def start(run: Run, network: Network, training: Training, group_order: int, powe
         module = build_network(network.architecture, **{"group_order": group_order, **network.settings})
     module = module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     method = attach_method(module, run, group_order, power)
-    optimiser = torch.optim.Adam(module.parameters(), lr=training.learning_rate, betas=training.betas, fused=True)
+    optimiser = torch.optim.Adam(method.parameter_groups(), lr=training.learning_rate, betas=training.betas, fused=True)
     return TrainingState(module, method, optimiser)
 
 
@@ -67,8 +67,9 @@ def training_step(state: TrainingState, batch: Batch, step: int) -> tuple[float,
     # turned copies are laid out row by row: bring them back to channels last
     batch = state.method.batch(batch, step).to(batch.inputs.device)
     state.optimiser.zero_grad()
-    task_loss = masked_mean_square(state.network(batch.inputs), batch)
-    penalty = state.method.penalty()
+    output = state.network(batch.inputs)
+    task_loss = masked_mean_square(output, batch)
+    penalty = state.method.penalty(batch, output, step)
     loss = task_loss + penalty
     if not math.isfinite(loss.item()):
         raise InputError(

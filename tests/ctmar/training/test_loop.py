@@ -175,7 +175,7 @@ def checkpoint_time(folder: Path) -> int:
 
 def test_state_of_a_method_comes_back(tmp_path):
     loaded: list[dict] = []
-    method = Method(state=lambda: {"block": torch.ones(2)}, load_state=loaded.append)
+    method = Method(parameter_groups=list, state=lambda: {"block": torch.ones(2)}, load_state=loaded.append)
     state = replace(start(RUNS[0], NETWORK, TRAINING, 4, 1), method=method)
     save_checkpoint(tmp_path / "c.pt", loop.snapshot(state, "me"))
     loop.resume(state, load_checkpoint(tmp_path / "c.pt", "me"))

@@ -29,7 +29,7 @@ def started(method: str, **settings: object):
 def test_plain_changes_nothing(batch):
     method = started("plain").method
     assert method.batch(batch, 0) is batch
-    assert method.penalty() == 0
+    assert method.penalty(batch, batch.target, 0) == 0
     assert method.state() == {}
 
 
@@ -64,19 +64,19 @@ def test_eqreg_doubles_the_batch_and_weighs_the_mismatch_of_every_layer(batch):
         doubled = state.method.batch(batch, step)
         assert torch.equal(doubled.inputs[:3], batch.inputs)
         (turn,) = (k for k in range(4) if torch.equal(doubled.inputs[3:], torch.rot90(batch.inputs, k, (-2, -1))))
-        state.network(doubled.inputs)
+        output = state.network(doubled.inputs)
         expected = 0.0
-        for output in features.values():
-            first, second = torch.rot90(output[:3], turn, (-2, -1)), output[3:]
+        for feature in features.values():
+            first, second = torch.rot90(feature[:3], turn, (-2, -1)), feature[3:]
             if second.shape[1] > 1:  # fields of four regular channels shift back by the turn
                 second = second.unflatten(1, (-1, 4)).roll(-turn, dims=2).flatten(1, 2)
             expected += float((first - second).square().sum().sqrt())
-        assert state.method.penalty().item() == pytest.approx(0.25 * expected, rel=1e-5)
+        assert state.method.penalty(doubled, output, step).item() == pytest.approx(0.25 * expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("norm", ["frobenius", "spectral", "entrywise:1", "mixed:2,1"])
 @pytest.mark.parametrize("power", [1, 2])
-def test_projection_is_the_objective_of_the_paper(norm, power):
+def test_projection_is_the_objective_of_the_paper(batch, norm, power):
     run = Run(network="n", method="projection", norm=norm, lam_perp=0.5, lam_equi=0.25)
     network = start(run, NETWORK, TRAINING, 4, 1).network
     torch.nn.init.normal_(network.layers[-1].weight)
@@ -84,7 +84,7 @@ def test_projection_is_the_objective_of_the_paper(norm, power):
         torch.nn.init.normal_(layer.bias)
     penalty = attach_method(network, run, 4, power).penalty
     for _ in range(30):  # the power iteration of the spectral norm warms up
-        value = penalty().item()
+        value = penalty(batch, batch.target, 0).item()
     expected = 0.0
     for name, (rho_in, rho_out) in layer_types(network, GROUP).items():
         layer = network.get_submodule(name)
@@ -106,7 +106,7 @@ def test_without_a_perpendicular_part_the_network_is_equivariant(batch):
             layer = network.get_submodule(name)
             layer.weight.copy_(project_conv(layer.weight, rho_in, rho_out))
             layer.bias.copy_(project_bias(torch.randn_like(layer.bias), rho_out))
-    assert attach_method(network, run, 4, 1).penalty().item() < 1e-5
+    assert attach_method(network, run, 4, 1).penalty(batch, batch.target, 0).item() < 1e-5
     expected = torch.rot90(network(batch.inputs), 1, (-2, -1))
     torch.testing.assert_close(network(torch.rot90(batch.inputs, 1, (-2, -1))), expected, atol=1e-5, rtol=0)
 
