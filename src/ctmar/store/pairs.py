@@ -4,9 +4,10 @@ Layout, format version 1 (lengths of the first axis: slices or pairs; `size` is 
 
 * per slice: ``/image``, ``/poly_CT`` float32 (n_slices, size, size) in 1/cm; ``/patient``, ``/slice_id``
   UTF-8; ``/pixel_mm`` float64; with sinograms ``/poly_sinogram`` float32 (n_slices, n_views, n_bins);
-* per pair: ``/ma_CT``, ``/LI_CT`` float32 (n_pairs, size, size) in 1/cm; ``/mask`` uint8
-  (n_pairs, size, size); ``/slice_index``, ``/mask_index``, ``/metal_pixels`` int64 (n_pairs); with sinograms
-  ``/ma_sinogram``, ``/LI_sinogram`` float32 and ``/metal_trace`` uint8 (n_pairs, n_views, n_bins);
+* per pair: ``/ma_CT``, ``/LI_CT`` and, where it was computed, ``/NMAR_CT`` float32 (n_pairs, size, size) in 1/cm;
+  ``/mask`` uint8 (n_pairs, size, size); ``/slice_index``, ``/mask_index``, ``/metal_pixels`` int64 and ``/metal``
+  UTF-8, the material (n_pairs); with sinograms ``/ma_sinogram``, ``/LI_sinogram`` float32 and ``/metal_trace`` uint8
+  (n_pairs, n_views, n_bins);
 * root attributes ``format`` = "ctmar-pairs", ``format_version`` = 1, ``subset``, ``provenance`` (JSON).
 """
 
@@ -28,7 +29,10 @@ from ctmar.store.atomic import atomic_path
 FORMAT = "ctmar-pairs"
 FORMAT_VERSION = 1
 LARGEST_CHUNK = 128  # a 64 × 64 training patch then touches at most four chunks of a 416 × 416 image
-METADATA = ("patient", "slice_id", "pixel_mm", "slice_index", "mask_index", "metal_pixels")
+OF_SLICE = ("patient", "slice_id", "pixel_mm")
+OF_PAIR = ("slice_index", "mask_index", "metal_pixels", "metal")
+TEXT = ("patient", "slice_id", "metal")
+UNKNOWN_METAL = "unknown"  # of records whose maker names none, and of files from before the material was written
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class PairRecord:
     mask: NDArray[np.uint8]
     slice_index: int
     mask_index: int
+    metal: str = UNKNOWN_METAL
+    NMAR_CT: NDArray[np.float32] | None = None  # noqa: N815 (name in the file)
     ma_sinogram: NDArray[np.float32] | None = None
     LI_sinogram: NDArray[np.float32] | None = None
     metal_trace: NDArray[np.uint8] | None = None
@@ -59,7 +65,10 @@ class PairRecord:
 
 @dataclass(frozen=True)
 class Pair:
-    """A pair as it is read: images in 1/cm (whole slices or patches), metal is where ``mask`` is 1."""
+    """A pair as it is read: images in 1/cm (whole slices or patches), metal is where ``mask`` is 1.
+
+    ``NMAR_CT`` is None unless it was asked for.
+    """
 
     image: NDArray[np.float32]
     ma_CT: NDArray[np.float32]  # noqa: N815 (name in the file)
@@ -71,6 +80,8 @@ class Pair:
     mask_index: int
     metal_pixels: int
     pixel_mm: float
+    metal: str = UNKNOWN_METAL
+    NMAR_CT: NDArray[np.float32] | None = None  # noqa: N815 (name in the file)
 
 
 class PairWriter:
@@ -78,11 +89,11 @@ class PairWriter:
 
     def __init__(self, file: h5py.File) -> None:
         self._file = file
-        self._metadata: dict[str, list[Any]] = {name: [] for name in METADATA}
+        self._metadata: dict[str, list[Any]] = {name: [] for name in (*OF_SLICE, *OF_PAIR)}
 
     def write_slice(self, record: SliceRecord) -> int:
         """Append a slice and return its index, the ``slice_index`` of its pairs."""
-        for name in ("patient", "slice_id", "pixel_mm"):
+        for name in OF_SLICE:
             self._metadata[name].append(getattr(record, name))
         index = len(self._metadata["patient"]) - 1
         self._append_arrays(record, index)
@@ -97,7 +108,7 @@ class PairWriter:
         n_slices = len(self._metadata["patient"])
         if not 0 <= record.slice_index < n_slices:
             raise InputError(f"pair of slice {record.slice_index}: expected a slice index below {n_slices}")
-        for name in ("slice_index", "mask_index"):
+        for name in ("slice_index", "mask_index", "metal"):
             self._metadata[name].append(getattr(record, name))
         self._metadata["metal_pixels"].append(int(record.mask.sum()))
         index = len(self._metadata["slice_index"]) - 1
@@ -107,7 +118,7 @@ class PairWriter:
     def write_metadata(self) -> None:
         """Write the columns that are small enough to wait in memory; called once at the end."""
         for name, values in self._metadata.items():
-            kind: Any = h5py.string_dtype() if name in ("patient", "slice_id") else np.int64
+            kind: Any = h5py.string_dtype() if name in TEXT else np.int64
             self._file.create_dataset(name, data=values, dtype=np.float64 if name == "pixel_mm" else kind)
 
     def _append_arrays(self, record: SliceRecord | PairRecord, index: int) -> None:
@@ -179,8 +190,8 @@ class PairFile:
     """Read pairs, or patches of pairs, at random from a pair file.
 
     The small columns are read at once: ``patient`` and ``slice_id`` (lists, per slice), ``pixel_mm`` (per
-    slice), ``slice_index``, ``mask_index`` and ``metal_pixels`` (per pair), ``subset``, ``provenance`` and
-    ``image_size``. Images are read on demand. Each process opens its own handle, so an object made before a
+    slice), ``slice_index``, ``mask_index``, ``metal_pixels`` and ``metal`` (per pair), ``subset``, ``provenance``,
+    ``image_size`` and ``has_nmar``. Images are read on demand. Each process opens its own handle, so an object made before a
     fork, or sent to a spawned process, reads safely there.
 
     Raises:
@@ -200,7 +211,11 @@ class PairFile:
         self.slice_index: NDArray[np.int64] = file["slice_index"][()]
         self.mask_index: NDArray[np.int64] = file["mask_index"][()]
         self.metal_pixels: NDArray[np.int64] = file["metal_pixels"][()]
+        self.metal: list[str] = (
+            list(file["metal"].asstr()[()]) if "metal" in file else [UNKNOWN_METAL] * len(self.slice_index)
+        )
         self.image_size: int = file["image"].shape[-1]
+        self.has_nmar: bool = "NMAR_CT" in file
 
     @property
     def n_slices(self) -> int:
@@ -212,16 +227,18 @@ class PairFile:
         """Number of pairs."""
         return len(self.slice_index)
 
-    def read_pair(self, index: int) -> Pair:
-        """Read pair ``index`` with whole images of shape (size, size)."""
-        return self.read_patch(index, 0, 0, self.image_size)
+    def read_pair(self, index: int, nmar: bool = False) -> Pair:
+        """Read pair ``index`` with whole images of shape (size, size), ``NMAR_CT`` too if ``nmar``."""
+        return self.read_patch(index, 0, 0, self.image_size, nmar)
 
-    def read_patch(self, index: int, row: int, column: int, size: int) -> Pair:
+    def read_patch(self, index: int, row: int, column: int, size: int, nmar: bool = False) -> Pair:
         """Read the patch of pair ``index`` that starts at (``row``, ``column``), decoding its chunks only.
 
         Raises:
-            InputError: there is no such pair, or the patch leaves the image.
+            InputError: there is no such pair, the patch leaves the image, or ``nmar`` is asked of a file without it.
         """
+        if nmar and not self.has_nmar:
+            raise InputError(f"{self.path}: no NMAR_CT in this file: name its subset in simulation.nmar and make it again")
         if not 0 <= index < self.n_pairs:
             raise InputError(f"{self.path}: pair {index}: expected an index from 0 to {self.n_pairs - 1}")
         if size < 1 or min(row, column) < 0 or max(row, column) + size > self.image_size:
@@ -243,6 +260,8 @@ class PairFile:
             mask_index=int(self.mask_index[index]),
             metal_pixels=int(self.metal_pixels[index]),
             pixel_mm=float(self.pixel_mm[k]),
+            metal=self.metal[index],
+            NMAR_CT=file["NMAR_CT"][(index, *window)] if nmar else None,
         )
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from ctmar.store.pairs import Pair, PairFile, PairRecord, SliceRecord, open_pair
 SIZE = 150  # above the largest chunk, so that patches cross a chunk border
 
 
-def records(seed: int = 0, n_slices: int = 2, n_masks: int = 3, sinograms: bool = False):
+def records(seed: int = 0, n_slices: int = 2, n_masks: int = 3, sinograms: bool = False, nmar: bool = False):
     random = np.random.default_rng(seed)
 
     def image(*shape: int) -> np.ndarray:
@@ -35,6 +35,8 @@ def records(seed: int = 0, n_slices: int = 2, n_masks: int = 3, sinograms: bool 
             mask=(image(SIZE, SIZE) > 0.9).astype(np.uint8),
             slice_index=k,
             mask_index=mask,
+            metal=("titanium", "steel", "amalgam")[mask % 3],
+            NMAR_CT=image(SIZE, SIZE) if nmar else None,
             ma_sinogram=sinogram(),
             LI_sinogram=sinogram(),
             metal_trace=(image(7, 9) > 0.5).astype(np.uint8) if sinograms else None,
@@ -71,6 +73,36 @@ def test_reads_back_what_was_written(written):
             )
             assert (pair.slice_index, pair.mask_index) == (record.slice_index, record.mask_index)
             assert pair.metal_pixels == record.mask.sum()
+            assert pair.metal == record.metal
+            assert pair.NMAR_CT is None
+        assert file.metal == ["titanium", "steel", "amalgam"] * 2
+
+
+def test_nmar_is_read_where_it_is_asked_for(tmp_path: Path):
+    slices, pairs = records(nmar=True)
+    write_pairs(tmp_path / "test.h5", slices, pairs, "test", {})
+    with PairFile(tmp_path / "test.h5") as file:
+        assert file.has_nmar
+        assert file.read_pair(3).NMAR_CT is None
+        np.testing.assert_array_equal(file.read_pair(3, nmar=True).NMAR_CT, pairs[3].NMAR_CT)
+        patch = file.read_patch(2, 10, 20, 30, nmar=True)
+        np.testing.assert_array_equal(patch.NMAR_CT, pairs[2].NMAR_CT[10:40, 20:50])
+
+
+def test_nmar_of_a_file_without_it_is_an_error(written):
+    with PairFile(written[0]) as file:
+        assert not file.has_nmar
+        with pytest.raises(InputError, match=r"train\.h5: no NMAR_CT in this file"):
+            file.read_pair(0, nmar=True)
+
+
+def test_a_file_from_before_the_material_was_written(written):
+    path, _, _ = written
+    with h5py.File(path, "a") as file:
+        del file["metal"]
+    with PairFile(path) as old:
+        assert old.metal == ["unknown"] * 6
+        assert old.read_pair(0).metal == "unknown"
 
 
 def test_layout_is_the_documented_one(tmp_path: Path):
@@ -84,6 +116,7 @@ def test_layout_is_the_documented_one(tmp_path: Path):
         assert shapes["poly_sinogram"] == ((2, 7, 9), "<f4")
         assert shapes["ma_sinogram"] == shapes["LI_sinogram"] == ((6, 7, 9), "<f4")
         assert shapes["metal_trace"] == ((6, 7, 9), "|u1")
+        assert file["metal"].asstr()[:3].tolist() == ["titanium", "steel", "amalgam"]
         assert shapes["pixel_mm"] == ((2,), "<f8")
         assert shapes["slice_index"] == shapes["mask_index"] == shapes["metal_pixels"] == ((6,), "<i8")
         assert file["image"].chunks == (1, 75, 75)
