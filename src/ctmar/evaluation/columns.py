@@ -1,0 +1,108 @@
+"""Names of the columns of every table of results: what evaluation writes, the report and MLflow read.
+
+Units are suffixes. A measure with an interval has three columns, ``_mean``, ``_low`` and ``_high``.
+"""
+
+from collections.abc import Iterable
+
+IDENTITY = ("network", "method", "norm", "lam_perp", "lam_equi", "softness")
+PAIR_COLUMNS = ("patient", "slice_id", "mask_index", "metal_pixels", "metal", "metal_size")
+METRICS = (
+    "psnr_db",
+    "ssim",
+    "psnr_official_db",
+    "ssim_official",
+    "rmse_hu",
+    "mae_hu",
+    "rmse_soft_hu",
+    "rmse_bone_hu",
+    "rmse_near_metal_hu",
+    "mae_soft_hu",
+    "mae_bone_hu",
+    "mae_near_metal_hu",
+)
+GROUPED_METRICS = ("psnr_db", "ssim", "psnr_official_db", "ssim_official", "rmse_hu")  # sizes.csv, materials.csv
+UNITS = ("_db", "_hu")
+QUARTER_TURNS_DEG = (0, 90, 180, 270)
+REFERENCE_NETWORK = "reference"  # stands for the network in tables that hold models and references
+P_VALUES = ("p_value", "p_value_holm", "p_value_smallest", "p_value_slices", "p_value_slices_holm")
+CURVE_COLUMNS = ("epoch", "step", "loss", "task_loss", "penalty", "learning_rate", "validation_loss", "validation_psnr")
+
+
+def interval_columns(measure: str) -> tuple[str, str, str]:
+    """Mean and limits of a measure.
+
+    Examples:
+        >>> interval_columns("psnr_db")
+        ('psnr_db_mean', 'psnr_db_low', 'psnr_db_high')
+    """
+    return f"{measure}_mean", f"{measure}_low", f"{measure}_high"
+
+
+def difference(metric: str) -> str:
+    """The paired difference to the plain model of the same network.
+
+    Examples:
+        >>> difference("psnr_db"), difference("ssim"), difference("rmse_near_metal_hu")
+        ('psnr_diff_db', 'ssim_diff', 'rmse_near_metal_diff_hu')
+    """
+    unit = next((unit for unit in UNITS if metric.endswith(unit)), "")
+    return f"{metric.removesuffix(unit)}_diff{unit}"
+
+
+def defect_at(angle_deg: float) -> str:
+    """The measured defect at one angle.
+
+    Examples:
+        >>> defect_at(15.0), defect_at(22.5)
+        ('defect_15deg', 'defect_22.5deg')
+    """
+    return f"defect_{angle_deg:g}deg"
+
+
+def defect_floor_at(angle_deg: float) -> str:
+    """The defect that interpolation alone would show at one angle."""
+    return f"{defect_at(angle_deg)}_floor"
+
+
+def psnr_turned(angle_deg: int) -> str:
+    """PSNR (*fixed*) of the output turned back after the input was turned."""
+    return f"psnr_turned_{angle_deg}deg_db"
+
+
+def model_columns(angles_deg: Iterable[float]) -> list[str]:
+    """Columns of models.csv, for the angles of ``evaluation.defect_angles_deg``."""
+    angles = list(angles_deg)
+    measures = [name for metric in METRICS for name in (metric, difference(metric))]
+    measures += ["relative_non_equivariance", "defect", *map(defect_at, angles), *map(defect_floor_at, angles)]
+    measures += map(psnr_turned, QUARTER_TURNS_DEG)
+    intervals = [column for measure in measures for column in interval_columns(measure)]
+    cost = ["seconds_per_step", "peak_memory_mb", "seconds_per_image", "prediction_peak_memory_mb", "n_parameters"]
+    return [*IDENTITY, *intervals, *P_VALUES, *cost, "n_seeds", "n_pairs", "n_patients", "n_slices"]
+
+
+def group_columns(group: str) -> list[str]:
+    """Columns of sizes.csv (``metal_size``) and materials.csv (``metal``): models and references, group by group."""
+    intervals = [column for metric in GROUPED_METRICS for column in interval_columns(metric)]
+    return [*IDENTITY, group, *intervals, "n_seeds", "n_pairs", "n_patients"]
+
+
+def slice_columns() -> list[str]:
+    """Columns of slices.parquet: one row for each model, seed, slice and mask; references have no seed."""
+    return [*IDENTITY, "seed", *PAIR_COLUMNS, *METRICS]
+
+
+def run_columns() -> list[str]:
+    """Columns of runs.csv: one row for each model and seed, means over the test pairs."""
+    model = ["relative_non_equivariance", "defect_mean", "defect_max", "seconds_per_image"]
+    return [*IDENTITY, "seed", *METRICS, *model, "validation_psnr", "seconds_total"]
+
+
+def reference_columns() -> list[str]:
+    """Columns of references.csv: Input, LI and, where the pair file has it, NMAR."""
+    return ["reference", *(column for metric in METRICS for column in interval_columns(metric)), "n_pairs"]
+
+
+def curve_columns() -> list[str]:
+    """Columns of curves.csv: one row for each model, seed and epoch."""
+    return [*IDENTITY, "seed", *CURVE_COLUMNS]
