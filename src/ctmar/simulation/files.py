@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ctmar.config import Simulation, validate_section
+from ctmar.simulation.materials import draw_metal
 from ctmar.simulation.noise import random_stream
 from ctmar.simulation.plain_files import fit_mask, read_image, read_mask
 from ctmar.simulation.provenance import describe
@@ -42,11 +43,13 @@ def simulate_files(
     attenuation = read_image(image)
     metal = fit_mask(read_mask(mask), attenuation.shape[0])
     scanner = build_scanner(chosen, attenuation.shape[0], pixel_mm)
+    material = draw_metal(chosen.metal, random_stream(seed, "single", "material"))
     paths = trace_slice(scanner, attenuation)
     with ThreadPoolExecutor(threads) as pool:
         clean = pool.submit(scan_slice, scanner, paths, random_stream(seed, "single", "clean"))
-        with_metal = pool.submit(scan_metal, scanner, paths, metal, random_stream(seed, "single", "metal"))
+        noise = random_stream(seed, "single", "metal")
+        with_metal = pool.submit(scan_metal, scanner, paths, metal, noise, metal=material)
     poly_ct, poly_sinogram = clean.result()
     checksums = {"image_sha256": sha256_of(image), "mask_sha256": sha256_of(mask)}
     fields = {"image": attenuation, "poly_CT": poly_ct, "poly_sinogram": poly_sinogram, **vars(with_metal.result())}
-    write_fields(output, fields, describe(chosen, scanner, checksums))
+    write_fields(output, fields, describe(chosen, scanner, {**checksums, "metal": material}))

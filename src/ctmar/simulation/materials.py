@@ -4,6 +4,7 @@ Cross-sections: W. T. Elam, B. D. Ravel, J. R. Sieber, Radiat. Phys. Chem. 63 (2
 agree with NIST's tables for water, cortical bone and titanium to 0.1 % from 20 to 150 keV.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ctmar.config import Metal
 from ctmar.errors import InputError
 
 
@@ -66,6 +68,11 @@ def metal(name: str) -> Material:
     if name not in METALS:
         raise InputError(f"unknown metal '{name}': expected one of {', '.join(METALS)}")
     return METALS[name]
+
+
+def draw_metal(metals: Sequence[Metal], random: np.random.Generator) -> Metal:
+    """Draw one of ``metals``, all equally often; a material named twice is drawn twice as often."""
+    return metals[int(random.integers(len(metals)))]
 
 
 def attenuation_per_cm(material: Material, energies_kev: NDArray[np.float64]) -> NDArray[np.float64]:

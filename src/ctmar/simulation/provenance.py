@@ -14,15 +14,15 @@ from ctmar.store.provenance import provenance_json
 PACKAGES = ("equiproj", "numpy", "scipy", "h5py", "numba")
 
 
-def describe(settings: Simulation, scanner: Scanner, checksums: Mapping[str, str]) -> dict[str, Any]:
-    """Return the provenance of what ``scanner`` simulates, as plain values."""
+def describe(settings: Simulation, scanner: Scanner, facts: Mapping[str, str]) -> dict[str, Any]:
+    """Return the provenance of what ``scanner`` simulates, with further ``facts``, as plain values."""
     text = provenance_json(
         settings.model_dump(mode="json"),
         PACKAGES,
         preset=scanner.preset.describe(),
         geometry=asdict(scanner.geometry),
         spectrum=spectrum_source(scanner.preset.tube),
-        attenuation={**attenuation_source(), "metal": asdict(metal(settings.metal))},
-        **checksums,
+        attenuation={**attenuation_source(), "metal": {name: asdict(metal(name)) for name in settings.metal}},
+        **facts,
     )
     return json.loads(text)

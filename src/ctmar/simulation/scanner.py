@@ -1,13 +1,14 @@
 """Simulate one slice and its metal masks; what depends on the slice alone is computed once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ctmar.config import Simulation
+from ctmar.config import Metal, Simulation
 from ctmar.simulation.geometry import FanBeam
-from ctmar.simulation.interpolation import interpolate_linearly, trace_edges
+from ctmar.simulation.interpolation import interpolate_linearly, interpolate_normalised, prior_image, trace_edges
 from ctmar.simulation.polychromatic import Beam, beam_through, measure, split_tissue, transmission
 from ctmar.simulation.presets import Preset, preset_named
 from ctmar.simulation.projector import project
@@ -16,13 +17,18 @@ from ctmar.simulation.reconstruction import filtered_back_projection
 
 @dataclass(frozen=True, eq=False)
 class Scanner:
-    """A scan of images of one size, with the photons and the metal of ``settings``."""
+    """A scan of images of one size, with the photons of ``settings`` and tables for each of its metals."""
 
     preset: Preset
     geometry: FanBeam
-    beam: Beam
+    beams: Mapping[Metal, Beam]
     photons: float
     scatter: float
+
+    @property
+    def beam(self) -> Beam:
+        """Tables for tissue, which all metals share."""
+        return next(iter(self.beams.values()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +58,11 @@ def build_scanner(settings: Simulation, image_size: int, pixel_mm: float | None 
         InputError: unknown preset or metal, or the pixel size is needed and missing.
     """
     preset = preset_named(settings.preset)
-    factor = preset.titanium_factor if settings.metal == "titanium" else 1.0
+    factors: dict[Metal, float] = {"titanium": preset.titanium_factor}
     return Scanner(
         preset=preset,
         geometry=preset.geometry(image_size, pixel_mm),
-        beam=beam_through(preset.tube, settings.metal, factor),
+        beams={name: beam_through(preset.tube, name, factors.get(name, 1.0)) for name in settings.metal},
         photons=settings.photons,
         scatter=settings.scatter,
     )
@@ -83,19 +89,30 @@ def scan_metal(
     mask: NDArray[np.uint8],
     random: np.random.Generator,
     coverage: NDArray[np.float32] | None = None,
+    metal: Metal | None = None,
 ) -> MetalScan:
     """Scan a slice with metal where ``mask`` is 1, and correct it by linear interpolation.
 
     The metal is added to the tissue; the trace is every ray that meets it. Where the preset follows partial coverage,
-    metal lies where ``coverage`` (fractions, if given) says, else where the mask does.
+    metal lies where ``coverage`` (fractions, if given) says, else where the mask does. It is of the material
+    ``metal``, one of the scanner's, or of the scanner's first.
     """
-    metal = mask if coverage is None or not scanner.preset.partial_coverage else coverage
-    path_cm = project(scanner.geometry, metal)
+    beam = scanner.beam if metal is None else scanner.beams[metal]
+    covered = mask if coverage is None or not scanner.preset.partial_coverage else coverage
+    path_cm = project(scanner.geometry, covered)
     trace = path_cm > 0
     path_cm[trace_edges(trace)] *= scanner.preset.edge_share(len(mask))
     passed = paths.passed.copy()
-    passed[trace] = transmission(scanner.beam, paths.water[trace], paths.bone[trace], path_cm[trace])
-    sinogram = measure(scanner.beam, passed, scanner.photons, scanner.scatter, random)
+    passed[trace] = transmission(beam, paths.water[trace], paths.bone[trace], path_cm[trace])
+    sinogram = measure(beam, passed, scanner.photons, scanner.scatter, random)
     interpolated = interpolate_linearly(sinogram, trace)
     ma, li = filtered_back_projection(scanner.geometry, sinogram, interpolated, form=scanner.preset.form)
     return MetalScan(ma, li, sinogram, interpolated, trace.astype(np.uint8))
+
+
+def correct_normalised(scanner: Scanner, scan: MetalScan, mask: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Correct a scan by normalised interpolation (NMAR), its prior made from the LI image; returns the image [1/cm]."""
+    prior = prior_image(scan.LI_CT, mask)
+    sinogram = interpolate_normalised(scanner.geometry, scan.ma_sinogram, scan.metal_trace, prior)
+    (image,) = filtered_back_projection(scanner.geometry, sinogram, form=scanner.preset.form)
+    return image

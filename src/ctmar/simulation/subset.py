@@ -9,9 +9,18 @@ from typing import Any, TypeVar
 from ctmar.config import Simulation, Subset
 from ctmar.errors import InputError
 from ctmar.simulation.masks import Anatomy, draw_mask, find_anatomy
+from ctmar.simulation.materials import draw_metal
 from ctmar.simulation.noise import random_stream
 from ctmar.simulation.provenance import describe
-from ctmar.simulation.scanner import Scanner, SlicePaths, build_scanner, scan_metal, scan_slice, trace_slice
+from ctmar.simulation.scanner import (
+    Scanner,
+    SlicePaths,
+    build_scanner,
+    correct_normalised,
+    scan_metal,
+    scan_slice,
+    trace_slice,
+)
 from ctmar.store.pairs import PairRecord, SliceRecord, open_pair_writer
 from ctmar.store.provenance import sha256_of
 from ctmar.store.slices import Slice, SliceFile, open_slices
@@ -52,7 +61,8 @@ def simulate_subset(
         checksums = {"slices_sha256": sha256_of(slices), "split_sha256": sha256_of(split)}
         with open_pair_writer(output, subset, describe(settings, scanner, checksums)) as writer:
             n_pairs, n_done = len(indices) * n_masks, 0
-            for record in _in_order(_jobs(file, indices, n_masks, settings, pool), 4 * threads):
+            jobs = _jobs(file, indices, n_masks, settings, subset in settings.nmar, pool)
+            for record in _in_order(jobs, 4 * threads):
                 if isinstance(record, SliceRecord):
                     writer.write_slice(record)
                     continue
@@ -71,14 +81,14 @@ def _slices_of_subset(file: SliceFile, split: Path, subset: Subset) -> list[int]
 
 
 def _jobs(
-    file: SliceFile, indices: list[int], n_masks: int, settings: Simulation, pool: ThreadPoolExecutor
+    file: SliceFile, indices: list[int], n_masks: int, settings: Simulation, nmar: bool, pool: ThreadPoolExecutor
 ) -> Iterator[Future[Any]]:
     """Submit the work in the order of the file: a slice, then its masks, which wait for what they share."""
     for k, index in enumerate(indices):
         prepared = pool.submit(_prepare, settings, file.read_slice(index))
         yield pool.submit(lambda slice_ready: slice_ready.result()[0], prepared)
         for mask_index in range(n_masks):
-            yield pool.submit(_simulate, settings, prepared, k, mask_index)
+            yield pool.submit(_simulate, settings, nmar, prepared, k, mask_index)
 
 
 def _prepare(settings: Simulation, source: Slice) -> Prepared:
@@ -100,7 +110,9 @@ def _prepare(settings: Simulation, source: Slice) -> Prepared:
     return record, scanner, paths, anatomy
 
 
-def _simulate(settings: Simulation, prepared: Future[Prepared], slice_index: int, mask_index: int) -> PairRecord:
+def _simulate(
+    settings: Simulation, nmar: bool, prepared: Future[Prepared], slice_index: int, mask_index: int
+) -> PairRecord:
     # the slice was submitted before its masks and the pool is first in, first out: no worker waits for ever
     record, scanner, paths, anatomy = prepared.result()
     try:
@@ -108,7 +120,8 @@ def _simulate(settings: Simulation, prepared: Future[Prepared], slice_index: int
     except InputError as error:
         raise InputError(f"slice {record.slice_id}: {error}") from None
     noise = random_stream(settings.seed, record.slice_id, mask_index, "photons")
-    scan = scan_metal(scanner, paths, mask.binary, noise, mask.coverage)
+    metal = draw_metal(settings.metal, random_stream(settings.seed, record.slice_id, mask_index, "metal"))
+    scan = scan_metal(scanner, paths, mask.binary, noise, mask.coverage, metal)
     keep = settings.store_sinograms
     return PairRecord(
         ma_CT=scan.ma_CT,
@@ -116,6 +129,8 @@ def _simulate(settings: Simulation, prepared: Future[Prepared], slice_index: int
         mask=mask.binary,
         slice_index=slice_index,
         mask_index=mask_index,
+        metal=metal,
+        NMAR_CT=correct_normalised(scanner, scan, mask.binary) if nmar else None,
         ma_sinogram=scan.ma_sinogram if keep else None,
         LI_sinogram=scan.LI_sinogram if keep else None,
         metal_trace=scan.metal_trace if keep else None,

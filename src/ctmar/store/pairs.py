@@ -57,7 +57,7 @@ class PairRecord:
     slice_index: int
     mask_index: int
     metal: str = UNKNOWN_METAL
-    NMAR_CT: NDArray[np.float32] | None = None  # noqa: N815 (name in the file)
+    NMAR_CT: NDArray[np.float32] | None = None
     ma_sinogram: NDArray[np.float32] | None = None
     LI_sinogram: NDArray[np.float32] | None = None
     metal_trace: NDArray[np.uint8] | None = None
@@ -81,7 +81,7 @@ class Pair:
     metal_pixels: int
     pixel_mm: float
     metal: str = UNKNOWN_METAL
-    NMAR_CT: NDArray[np.float32] | None = None  # noqa: N815 (name in the file)
+    NMAR_CT: NDArray[np.float32] | None = None
 
 
 class PairWriter:
@@ -191,8 +191,8 @@ class PairFile:
 
     The small columns are read at once: ``patient`` and ``slice_id`` (lists, per slice), ``pixel_mm`` (per
     slice), ``slice_index``, ``mask_index``, ``metal_pixels`` and ``metal`` (per pair), ``subset``, ``provenance``,
-    ``image_size`` and ``has_nmar``. Images are read on demand. Each process opens its own handle, so an object made before a
-    fork, or sent to a spawned process, reads safely there.
+    ``image_size`` and ``has_nmar``. Images are read on demand. Each process opens its own handle, so an object made
+    before a fork, or sent to a spawned process, reads safely there.
 
     Raises:
         InputError: the file is missing, is no HDF5 file, or is not a pair file of this version.
@@ -238,7 +238,7 @@ class PairFile:
             InputError: there is no such pair, the patch leaves the image, or ``nmar`` is asked of a file without it.
         """
         if nmar and not self.has_nmar:
-            raise InputError(f"{self.path}: no NMAR_CT in this file: name its subset in simulation.nmar and make it again")
+            raise InputError(f"{self.path}: expected NMAR_CT, found none: simulation.nmar leaves '{self.subset}' out")
         if not 0 <= index < self.n_pairs:
             raise InputError(f"{self.path}: pair {index}: expected an index from 0 to {self.n_pairs - 1}")
         if size < 1 or min(row, column) < 0 or max(row, column) + size > self.image_size:

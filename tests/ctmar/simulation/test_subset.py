@@ -115,3 +115,34 @@ def test_bad_input_is_one_line_and_leaves_nothing(study):
     with pytest.raises(InputError, match=r"^slice z/1/0000: no tissue found"):
         simulate(folder, "x.h5", threads=2)
     assert not list(folder.glob("*x*.h5"))
+
+
+def test_each_mask_draws_its_material(study):
+    folder, _ = study
+    three = ["titanium", "cobalt_chromium", "amalgam"]
+    masks = {"train": 12, "validation": 1, "test": 2}
+    mixed = SETTINGS.model_copy(update={"metal": three, "masks_per_slice": masks})
+    with PairFile(simulate(folder, settings=mixed)) as pairs:
+        drawn = pairs.metal
+        assert set(drawn) == set(three)
+        assert set(pairs.provenance["attenuation"]["metal"]) == set(three)
+        only = SETTINGS.model_copy(update={"metal": [drawn[1]], "masks_per_slice": masks})
+        with PairFile(simulate(folder, "only.h5", settings=only)) as alone:
+            assert set(alone.metal) == {drawn[1]}
+            # same masks, same noise: what differs between the files is the material alone
+            for k in range(12):
+                np.testing.assert_array_equal(pairs.read_pair(k).mask, alone.read_pair(k).mask)
+                same = np.array_equal(pairs.read_pair(k).ma_CT, alone.read_pair(k).ma_CT)
+                assert same is (drawn[k] == drawn[1])
+
+
+def test_nmar_is_made_for_its_subsets(study):
+    folder, _ = study
+    with PairFile(simulate(folder, subset="test")) as pairs:
+        assert pairs.has_nmar
+        pair = pairs.read_pair(0, nmar=True)
+        assert pair.NMAR_CT is not None
+        assert pair.NMAR_CT.shape == (64, 64)
+        assert (pair.NMAR_CT != pair.LI_CT).any()
+    with PairFile(simulate(folder)) as train:
+        assert not train.has_nmar

@@ -92,7 +92,7 @@ def test_nmar_is_read_where_it_is_asked_for(tmp_path: Path):
 def test_nmar_of_a_file_without_it_is_an_error(written):
     with PairFile(written[0]) as file:
         assert not file.has_nmar
-        with pytest.raises(InputError, match=r"train\.h5: no NMAR_CT in this file"):
+        with pytest.raises(InputError, match=r"train\.h5: expected NMAR_CT, found none"):
             file.read_pair(0, nmar=True)
 
 
