@@ -18,11 +18,12 @@ class Snakemake:
     """Snakemake on the repository's workflow, with this interpreter's commands first on the path."""
 
     config: Path = SMALL
+    where: tuple[str, ...] = ("--cores", "2")
 
     def command(self, folder: Path, *arguments: str) -> list[str]:
         """The command line that works in ``folder``."""
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "workflow" / "Snakefile")]
-        return [*command, "--directory", str(folder), "--cores", "2", "--configfile", str(self.config), *arguments]
+        return [*command, "--directory", str(folder), *self.where, "--configfile", str(self.config), *arguments]
 
     def environment(self) -> dict[str, str]:
         """The environment of the process."""
@@ -38,6 +39,15 @@ class Snakemake:
 def snakemake() -> Snakemake:
     """Snakemake on the small study."""
     return Snakemake()
+
+
+@pytest.fixture(scope="session")
+def snakemake_on_slurm() -> Snakemake:
+    """Snakemake on the small study with the cluster profile; no account, and no number of cores."""
+    profile = ("--workflow-profile", str(REPOSITORY / "workflow" / "profiles" / "slurm"))
+    return Snakemake(
+        where=(*profile, "--slurm-no-account", "--default-resources", "slurm_partition=cpu", "mem_mb=2000")
+    )
 
 
 @pytest.fixture(scope="session")

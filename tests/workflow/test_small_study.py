@@ -33,6 +33,13 @@ def test_a_second_run_has_nothing_to_do(finished_study, snakemake):
     assert "Nothing to be done" in done.stdout + done.stderr
 
 
+def test_the_cluster_profile_needs_no_number_of_cores(finished_study, snakemake_on_slurm):
+    # nothing is left to submit, but the threads of every rule are worked out
+    done = snakemake_on_slurm(finished_study)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
 def test_no_patient_is_in_two_subsets(finished_study):
     rows = (finished_study / "results" / "data" / "split.csv").read_text().splitlines()[1:]
     patients = [row.split(",")[0] for row in rows]

@@ -22,7 +22,7 @@ rule benchmark_penalty:
         "benchmarks/results/benchmark_penalty.tsv"
     conda:
         "../../envs/ctmar.yaml"
-    threads: workflow.cores
+    threads: ALL_CORES
     resources:
         mem_mb=16000,
         runtime=60,
@@ -44,7 +44,7 @@ rule benchmark_simulation:
         "benchmarks/results/benchmark_simulation.tsv"
     conda:
         "../../envs/ctmar.yaml"
-    threads: workflow.cores
+    threads: ALL_CORES
     resources:
         mem_mb=8000,
         runtime=60,
@@ -67,7 +67,7 @@ rule benchmark_ingest:
         "benchmarks/results/benchmark_ingest.tsv"
     conda:
         "../../envs/ctmar.yaml"
-    threads: workflow.cores
+    threads: ALL_CORES
     resources:
         mem_mb=4000,
         runtime=60,

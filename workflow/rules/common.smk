@@ -19,6 +19,7 @@ except InputError as error:
 
 wildcard_constraints:
     subset="train|validation|test",
+    shard=r"\d+",
 
 
 def slug(norm):
@@ -57,3 +58,5 @@ def source_folder():
 SOURCES_OPTION = "--sources resources/packages/sources.json" if CONFIG.source.kind == "package" else ""
 TRACKING_TARGETS = ["results/mlflow/synchronised.json"] if CONFIG.tracking.enabled else []
 GPUS_PER_TRAINING = 1 if CONFIG.training.device == "cuda" else 0
+# for jobs that want the machine to themselves; on a cluster there is no such number, and the profile sets the threads
+ALL_CORES = workflow.resource_settings.cores or 1

@@ -69,7 +69,7 @@ rule cost:
         "benchmarks/results/cost.tsv"
     conda:
         "../../envs/ctmar.yaml"
-    threads: workflow.cores
+    threads: ALL_CORES
     resources:
         gpu=GPUS_PER_TRAINING,
         mem_mb=4000,
@@ -96,9 +96,12 @@ rule summarise:
         cost="results/cost.csv",
     output:
         models="results/summary/models.csv",
+        sizes="results/summary/sizes.csv",
+        materials="results/summary/materials.csv",
         runs="results/summary/runs.csv",
         references="results/summary/references.csv",
         curves="results/summary/curves.csv",
+        slices="results/summary/slices.parquet",
         claims="results/summary/claims.json",
     log:
         "logs/summarise.log",

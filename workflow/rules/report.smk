@@ -27,6 +27,8 @@ rule configuration:
 rule report:
     input:
         models="results/summary/models.csv",
+        sizes="results/summary/sizes.csv",
+        materials="results/summary/materials.csv",
         runs="results/summary/runs.csv",
         references="results/summary/references.csv",
         curves="results/summary/curves.csv",
@@ -36,6 +38,7 @@ rule report:
         examples=expand("{folder}/examples.npz", folder=RUN_FOLDERS),
         catalogue="results/data/catalogue.csv",
         quarantine="results/data/quarantine.csv",
+        thumbnails="results/data/thumbnails.npz",
         split="results/data/split.csv",
         config="results/config.yaml",
     output:

@@ -1,18 +1,20 @@
 # In:  results/data/slices.h5 and the split.
-# Out: results/pairs/<subset>.h5, slices with and without simulated metal artefacts.
+# Out: results/pairs/<subset>.h5, slices with and without simulated metal artefacts: one data set over the shards
+#      beside it, as many as the configuration says, each simulated by a job of its own.
 
 
-# Draw metal masks and simulate their artefacts for one subset
+# Simulate the artefacts of metal masks in one shard of a subset
 rule simulate:
     input:
         slices="results/data/slices.h5",
         split="results/data/split.csv",
+        masks=CONFIG.simulation.mask_folder or [],
     output:
-        "results/pairs/{subset}.h5",
+        "results/pairs/{subset}-{shard}.h5",
     log:
-        "logs/simulate/{subset}.log",
+        "logs/simulate/{subset}-{shard}.log",
     benchmark:
-        "benchmarks/results/simulate/{subset}.tsv"
+        "benchmarks/results/simulate/{subset}-{shard}.tsv"
     conda:
         "../../envs/ctmar.yaml"
     threads: 2
@@ -21,7 +23,32 @@ rule simulate:
         runtime=240,
     params:
         settings=settings("simulation"),
+        n_shards=CONFIG.simulation.shards,
         code=code_digest("ctmar.simulation", "ctmar.store"),
     shell:
         "ctmar simulate-subset {input.slices} --split {input.split} --subset {wildcards.subset}"
+        " --shard {wildcards.shard} --n-shards {params.n_shards}"
         " --output {output} --settings {params.settings:q} --threads {threads} 2>&1 | tee {log}"
+
+
+# Read the shards of a subset as one data set
+rule join_pairs:
+    input:
+        lambda wildcards: [f"results/pairs/{wildcards.subset}-{shard}.h5" for shard in range(CONFIG.simulation.shards)],
+    output:
+        "results/pairs/{subset}.h5",
+    log:
+        "logs/simulate/{subset}.log",
+    benchmark:
+        "benchmarks/results/simulate/{subset}.tsv"
+    localrule: True
+    conda:
+        "../../envs/ctmar.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_digest("ctmar.store"),
+    shell:
+        "ctmar join-pairs {input} --output {output} 2>&1 | tee {log}"
