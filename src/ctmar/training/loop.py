@@ -126,7 +126,7 @@ def validate(network: nn.Module, batches: list[Batch]) -> dict[str, float]:
         batch = batch.to(device)
         output = network(batch.inputs)
         losses.append(masked_mean_square(output, batch).item())
-        error = (output.clamp(0, 1) - batch.target) * batch.outside_metal
+        error = (output.clamp(0, 1) - batch.target.clamp(0, 1)) * batch.outside_metal
         psnrs.append(-10 * error.square().mean().log10().item())
     return {"validation_loss": statistics.fmean(losses), "validation_psnr": statistics.fmean(psnrs)}
 

@@ -17,9 +17,9 @@ def test_batch_is_on_the_networks_scale(pair_files):
     loud = replace(pair, ma_CT=pair.ma_CT + 10, LI_CT=pair.LI_CT - 10)
     batch = collate([pair, loud])
     assert batch.inputs.shape == (2, 3, 32, 32)
-    torch.testing.assert_close(batch.inputs[0, 1], torch.from_numpy(pair.LI_CT).clamp(0, 0.5) * 2)
+    torch.testing.assert_close(batch.inputs[0, 1], torch.from_numpy(pair.LI_CT).clamp(0, 1) * 2)
     torch.testing.assert_close(batch.target[0, 0], torch.from_numpy(pair.image) * 2)
-    assert (batch.inputs[1, 0] == 1).all()
+    assert (batch.inputs[1, 0] == 2).all()
     assert (batch.inputs[1, 1] == 0).all()
     assert torch.equal(batch.inputs[:, 2:] + batch.outside_metal, torch.ones(2, 1, 32, 32))
 
