@@ -32,6 +32,7 @@ rule ingest:
         slices="results/data/slices.h5",
         catalogue="results/data/catalogue.csv",
         quarantine="results/data/quarantine.csv",
+        thumbnails="results/data/thumbnails.npz",
     log:
         "logs/ingest.log",
     benchmark:
@@ -50,7 +51,7 @@ rule ingest:
         code=code_digest("ctmar.datasets", "ctmar.dicom", "ctmar.nifti", "ctmar.store"),
     shell:
         "(ctmar ingest {input.folder} --output {output.slices} --catalogue {output.catalogue}"
-        " --quarantine {params.quarantine} --settings {params.settings:q}"
+        " --thumbnails {output.thumbnails} --quarantine {params.quarantine} --settings {params.settings:q}"
         " --source {params.source:q} --threads {threads}"
         " && cp {params.quarantine} {output.quarantine}) 2>&1 | tee {log}"
 

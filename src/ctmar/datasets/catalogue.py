@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ctmar.datasets.quality import Tally
 from ctmar.datasets.sources import Stack
 from ctmar.datasets.syndeeplesion import PIXEL_MM, StoredSeries
 from ctmar.nifti.volumes import Volume
@@ -15,6 +16,7 @@ COLUMNS = (
     "series",
     "kind",
     "n_slices_found",
+    "n_slices_read",
     "n_slices_kept",
     "n_missing",
     "n_duplicates",
@@ -24,6 +26,10 @@ COLUMNS = (
     "row_mm",
     "slice_spacing_mm",
     "tilt_degrees",
+    "minimum_hu",
+    "maximum_hu",
+    "mean_hu",
+    "body_fraction",
     "lossy",
     "manufacturer",
     "source",
@@ -31,26 +37,42 @@ COLUMNS = (
 )
 
 
-def write_catalogue(path: Path, stacks: Sequence[Stack], n_kept: Mapping[str, int]) -> None:
+def write_catalogue(path: Path, stacks: Sequence[Stack], tallies: Mapping[str, Tally]) -> None:
     """Write the catalogue as CSV.
+
+    Of all slices found, a patient's share is read; ``minimum_hu`` to ``body_fraction`` are of these, in their own
+    pixels, those that fail quality control included. They are empty where no slice could be decoded.
 
     Args:
         path: CSV file.
         stacks: all series that were found.
-        n_kept: slices that passed quality control, by ``Stack.slice_prefix``.
+        tallies: what became of their slices, by ``Stack.slice_prefix``.
     """
-    write_rows(path, COLUMNS, [_row(stack, n_kept.get(stack.slice_prefix, 0)) for stack in stacks])
+    write_rows(path, COLUMNS, [_row(stack, tallies.get(stack.slice_prefix, Tally())) for stack in stacks])
 
 
-def _row(stack: Stack, n_kept: int) -> dict[str, Any]:
+def _row(stack: Stack, tally: Tally) -> dict[str, Any]:
     return {
         "patient": stack.patient,
         "series": stack.series,
         "n_slices_found": stack.n_slices,
-        "n_slices_kept": n_kept,
+        "n_slices_read": tally.n_read,
+        "n_slices_kept": tally.n_kept,
         "source": stack.origin.source,
         "licence": stack.origin.licence,
+        **_quality(tally),
         **_geometry(stack),
+    }
+
+
+def _quality(tally: Tally) -> dict[str, Any]:
+    if tally.n_finite == 0:
+        return dict.fromkeys(("minimum_hu", "maximum_hu", "mean_hu", "body_fraction"), "")
+    return {
+        "minimum_hu": round(tally.minimum_hu),
+        "maximum_hu": round(tally.maximum_hu),
+        "mean_hu": round(tally.sum_of_means_hu / tally.n_finite, 1),
+        "body_fraction": round(tally.sum_of_body_fractions / tally.n_finite, 3),
     }
 
 

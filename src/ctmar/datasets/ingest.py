@@ -2,7 +2,7 @@
 
 import hashlib
 import sys
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -13,10 +13,11 @@ from typing import Any
 from ctmar.config import Ingest, Source
 from ctmar.datasets.catalogue import write_catalogue
 from ctmar.datasets.parallel import Progress, ordered_map, progress_on_stderr
-from ctmar.datasets.quality import Limits
+from ctmar.datasets.quality import Limits, Tally
 from ctmar.datasets.reading import Finished, Recipe, Task, lost_task, read_task, split_task
 from ctmar.datasets.sources import Findings, Stack, find_stacks
 from ctmar.datasets.syndeeplesion import read_masks
+from ctmar.datasets.thumbnails import write_thumbnails
 from ctmar.datasets.tree import Tree, open_tree
 from ctmar.dicom.headers import Image
 from ctmar.errors import InputError
@@ -48,6 +49,7 @@ def ingest(
     output: Path | str,
     quarantine: Path | str,
     catalogue: Path | str | None = None,
+    thumbnails: Path | str | None = None,
     *,
     settings: Ingest,
     source: Source | None = None,
@@ -62,6 +64,7 @@ def ingest(
         output: HDF5 file of slices (layout: :mod:`ctmar.store.slices`).
         quarantine: CSV of files and slices that are left out, with reason and remedy.
         catalogue: CSV with one row for each series.
+        thumbnails: NPZ with small pictures of each series (layout: :mod:`ctmar.datasets.thumbnails`).
         settings: working grid, quality control, file of the salt.
         source: licence of the user's own data.
         threads: processes; the result does not depend on it.
@@ -73,13 +76,13 @@ def ingest(
     """
     progress, source = progress or progress_on_stderr(), source or Source()
     salt = read_salt(settings.salt_file)
-    kept: Counter[str] = Counter()
+    tallies: dict[str, Tally] = defaultdict(Tally)
     with _tree(Path(folder), settings, source) as tree:
         findings = find_stacks(tree, settings, source, salt, threads, progress)
         if not findings.stacks:
             _give_up(tree.given, findings, Path(quarantine), "none of the files is usable CT")
         with open_slice_writer(output, settings.image_size) as writer:
-            checksum = _write_all(writer, tree, findings, settings, salt, threads, progress, kept)
+            checksum = _write_all(writer, tree, findings, settings, salt, threads, progress, tallies)
             if writer.n_slices == 0:
                 _give_up(tree.given, findings, Path(quarantine), "no slice passes quality control")
             if source.kind == "syndeeplesion":
@@ -88,10 +91,12 @@ def ingest(
             writer.provenance = _provenance(settings, findings, checksum)
     write_quarantine(quarantine, findings.quarantined)
     if catalogue is not None:
-        write_catalogue(Path(catalogue), findings.stacks, kept)
+        write_catalogue(Path(catalogue), findings.stacks, tallies)
+    if thumbnails is not None:
+        write_thumbnails(thumbnails, output)
     summary = Summary(
         n_files=findings.n_files,
-        n_patients=len({prefix.partition("/")[0] for prefix in kept}),
+        n_patients=len({prefix.partition("/")[0] for prefix, tally in tallies.items() if tally.n_kept}),
         n_series=len(findings.stacks),
         n_slices=writer.n_slices,
         n_quarantined=len(findings.quarantined),
@@ -125,7 +130,7 @@ def _write_all(
     salt: bytes,
     threads: int,
     progress: Progress,
-    kept: Counter[str],
+    tallies: dict[str, Tally],
 ) -> str:
     """Write every chosen slice that passes; the digest of all files it came from."""
     chosen = choose_slices(findings.stacks, settings.maximum_slices_per_patient)
@@ -137,13 +142,15 @@ def _write_all(
         stack = stacks[task.prefix]
         for result in finished:
             checksums.update(result.sha256.encode())
+            if result.statistics is not None:
+                tallies[task.prefix].add(result.statistics)
             if isinstance(result.outcome, Refused):
                 findings.quarantined.append(
                     _left_out(result, task, stack.origin.file_name(tree.name(result.path), salt))
                 )
             else:
                 _append(writer, result.outcome, result, stack)
-                kept[stack.slice_prefix] += 1
+                tallies[task.prefix].n_kept += 1
         n_done += len(task.indices)
         progress(n_done, n_total, "slices")
     return checksums.hexdigest()

@@ -1,5 +1,6 @@
 """Is a slice fit to be the ground truth of a simulation?"""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,46 @@ class Limits:
     maximum_metal_pixels: int
     minimum_body_fraction: float
     maximum_border_fraction: float
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Of a decoded slice in its own pixels, before any check: extremes and mean [HU], share that is body."""
+
+    minimum_hu: float
+    maximum_hu: float
+    mean_hu: float
+    body_fraction: float
+
+
+@dataclass
+class Tally:
+    """Of a series: slices decoded and kept, and the statistics of those that hold finite numbers."""
+
+    n_read: int = 0
+    n_kept: int = 0
+    n_finite: int = 0
+    minimum_hu: float = math.inf
+    maximum_hu: float = -math.inf
+    sum_of_means_hu: float = 0.0
+    sum_of_body_fractions: float = 0.0
+
+    def add(self, statistics: Statistics) -> None:
+        """Count a decoded slice."""
+        self.n_read += 1
+        if math.isfinite(statistics.mean_hu):
+            self.n_finite += 1
+            self.minimum_hu = min(self.minimum_hu, statistics.minimum_hu)
+            self.maximum_hu = max(self.maximum_hu, statistics.maximum_hu)
+            self.sum_of_means_hu += statistics.mean_hu
+            self.sum_of_body_fractions += statistics.body_fraction
+
+
+def measure(image_hu: NDArray[np.floating]) -> Statistics:
+    """Statistics of a decoded slice; the mean is not finite if a pixel is not."""
+    with np.errstate(invalid="ignore"):
+        mean_hu = float(np.mean(image_hu, dtype=np.float64))
+    return Statistics(float(image_hu.min()), float(image_hu.max()), mean_hu, body_fraction(image_hu))
 
 
 def body_fraction(image_hu: NDArray[np.floating]) -> float:

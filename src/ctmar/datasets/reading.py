@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctmar.datasets.grid import resample_to_grid
-from ctmar.datasets.quality import Limits, check_hounsfield, check_on_grid, check_slice
+from ctmar.datasets.quality import Limits, Statistics, check_hounsfield, check_on_grid, check_slice, measure
 from ctmar.dicom import pixels
 from ctmar.dicom.headers import Image
 from ctmar.dicom.scan import read_images
@@ -20,7 +20,7 @@ from ctmar.nifti.volumes import Volume
 from ctmar.store.chunks import PackedImage, pack_image
 from ctmar.store.provenance import sha256_of
 from ctmar.store.quarantine import Refused
-from ctmar.units import hu_to_attenuation
+from ctmar.units import attenuation_to_hu, hu_to_attenuation
 
 Headers = list[Image] | Volume | Refused
 OUTSIDE = Refused("a link that leaves the folder", "copy the file into the folder")
@@ -50,7 +50,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Finished:
-    """A slice on the working grid [1/cm], packed for the file, or why it was refused."""
+    """A slice on the working grid [1/cm], packed for the file, or why it was refused; statistics if it was decoded."""
 
     path: Path
     index: int
@@ -58,6 +58,7 @@ class Finished:
     pixel_mm: float
     sha256: str
     outcome: PackedImage | Refused
+    statistics: Statistics | None = None
 
 
 def read_headers(paths: list[Path], root: Path, minimum_rows: int) -> list[Headers]:
@@ -110,13 +111,15 @@ def lost_task(task: Task) -> list[Finished]:
 
 
 def _read_image(image: Image, index: int, recipe: Recipe) -> Finished:
-    checksum = ""
+    checksum, statistics = "", None
     try:
         checksum = _checksum(image.path)
-        outcome, pixel_mm = finish(*pixels.read_display(image), recipe)
+        image_hu, row_mm, column_mm = pixels.read_display(image)
+        statistics = measure(image_hu)
+        outcome, pixel_mm = finish(image_hu, row_mm, column_mm, recipe)
     except Refused as refusal:
-        return Finished(image.path, index, image.position_mm, 0, checksum, refusal)
-    return Finished(image.path, index, image.position_mm, pixel_mm, checksum, outcome)
+        return Finished(image.path, index, image.position_mm, 0, checksum, refusal, statistics)
+    return Finished(image.path, index, image.position_mm, pixel_mm, checksum, outcome, statistics)
 
 
 def _read_stored(path: Path, index: int, recipe: Recipe) -> Finished:
@@ -126,7 +129,9 @@ def _read_stored(path: Path, index: int, recipe: Recipe) -> Finished:
     checksum = ""
     try:
         checksum = _checksum(path)
-        return Finished(path, index, math.nan, PIXEL_MM, checksum, pack_image(read_slice(path, recipe.image_size)))
+        image = read_slice(path, recipe.image_size)
+        statistics = measure(attenuation_to_hu(image))
+        return Finished(path, index, math.nan, PIXEL_MM, checksum, pack_image(image), statistics)
     except Refused as refusal:
         return Finished(path, index, math.nan, 0, checksum, refusal)
 
@@ -138,7 +143,8 @@ def _read_volume(volume: Volume, indices: tuple[int, ...], recipe: Recipe) -> li
         for index, image_hu in zip(indices, volumes.read_display(volume, indices), strict=True):
             outcome, pixel_mm = _finish_or_refuse(image_hu, volume, recipe)
             position_mm = volume.first_mm + index * volume.spacing_mm
-            finished.append(Finished(volume.path, index, position_mm, pixel_mm, checksum, outcome))
+            statistics = measure(image_hu)
+            finished.append(Finished(volume.path, index, position_mm, pixel_mm, checksum, outcome, statistics))
     except Refused as refusal:
         finished.append(Finished(volume.path, -1, 0, 0, checksum, refusal))
     return finished
