@@ -1,4 +1,11 @@
-"""What each method adds to the plain training step: the one place that turns a `Run` into code."""
+"""What each method adds to the plain training step: the one place that turns a `Run` into code.
+
+Every method acts on the layers that the network declares (`ctmar.models.layer_types`): weights and biases of its
+convolutions. What is not declared stays free, normalisation above all: with statistics and scales of each channel
+(`normalisation="batch"`) the layers of a strict network are exactly equivariant and the network is only nearly so; with
+those of each field (`"field"`) the network is too. Methods that compute with weights (strict, residual pathway, …) are
+parametrisations of torch; they need plain parameters, so kernels that a network builds itself are not declared.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +20,17 @@ from ctmar.models import layer_types
 from ctmar.training.patches import Batch
 from ctmar.training.random_streams import torch_generator
 from equiproj import ProjectionPenalty
-from equiproj.baselines import EQReg, random_group_transform
+from equiproj.baselines import (
+    AnnealedRelaxation,
+    EQReg,
+    ResidualPathway,
+    Softness,
+    StrictEquivariance,
+    TrainThenProject,
+    function_mismatch,
+    random_group_transform,
+)
+from equiproj.baselines.augmentation import check_image_batches
 from equiproj.groups import CyclicGroup
 
 
@@ -62,16 +79,27 @@ class Method:
 def attach_method(network: nn.Module, run: Run, group_order: int, power: Literal[1, 2]) -> Method:
     """Attach the method of ``run`` to ``network`` for the rotation group C_n, n = ``group_order``.
 
+    With f the network, g a random element, P the projection, V trained weights and W those of the layers:
+
     * ``plain``: nothing is added.
     * ``augmentation``: every patch is turned by an element of its own.
-    * ``eqreg``: the batch is doubled with a copy turned by one element, λ_⊥ Σ_l of the feature mismatch is added.
+    * ``eqreg``: the batch is doubled with a copy turned by one g, λ_⊥ Σ_l ‖g·z_l(x) − ρ_l(g)⁻¹ z_l(g·x)‖₂ is added.
+    * ``function_level``: λ_⊥ times the mean over the batch of ‖f(g·x) − g·f(x)‖₂ is added.
     * ``projection``: λ_⊥ Σ_l ‖W_l − P(W_l)‖^power + λ_G Σ_l ‖P(W_l)‖^power is added.
+    * ``residual_pathway``: W = P(A) + B, weight decay λ_G of every A and λ_⊥ of every B.
+    * ``strict``: W = P(V).
+    * ``train_then_project``: plain, and W ← P(W) after the last step.
+    * ``softness``: W = P(V) + s (V − P(V)).
+    * ``annealed``: the same with s rising from 0 to 1 at half time and back to 0.
 
     Raises:
         InputError: the group does not fit the network, or turns pixels between pixels.
     """
     group = CyclicGroup(group_order)
     try:
+        if run.method != "plain":
+            # methods that only turn images would find out in their first step
+            check_image_batches((torch.empty(1, 1, 2, 2, device="meta"),), group)
         match run.method:
             case "plain":
                 return Method(parameter_groups=_all_parameters(network))
@@ -79,10 +107,23 @@ def attach_method(network: nn.Module, run: Run, group_order: int, power: Literal
                 return _augmentation(network, run, group)
             case "eqreg":
                 return _eqreg(network, run, group)
+            case "function_level":
+                return _function_level(network, run, group)
             case "projection":
                 return _projection(network, run, group, power)
-            case _:
-                raise InputError(f"method '{run.method}': not attached yet")
+            case "residual_pathway":
+                return _residual_pathway(network, run, group)
+            case "strict":
+                strict = StrictEquivariance(network, layer_types(network, group))
+                return Method(parameter_groups=_all_parameters(network), finish=strict.remove)
+            case "train_then_project":
+                trained = TrainThenProject(network, layer_types(network, group))
+                return Method(parameter_groups=_all_parameters(network), finish=trained.project)
+            case "softness":
+                soft = Softness(network, layer_types(network, group), run.softness)
+                return Method(parameter_groups=_all_parameters(network), finish=soft.remove)
+            case "annealed":
+                return _annealed(network, group)
     except ValueError as error:
         raise InputError(f"method '{run.method}' of network '{run.network}' with {group}: {error}") from None
 
@@ -113,6 +154,14 @@ def _eqreg(network: nn.Module, run: Run, group: CyclicGroup) -> Method:
     )
 
 
+def _function_level(network: nn.Module, run: Run, group: CyclicGroup) -> Method:
+    def penalty(batch: Batch, output: Tensor, step: int) -> Tensor:
+        generator = torch_generator(run.seed, "method", step)
+        return run.lam_perp * function_mismatch(network, [batch.inputs], group, generator, outputs=output)
+
+    return Method(parameter_groups=_all_parameters(network), penalty=penalty, penalty_per_part=True)
+
+
 def _projection(network: nn.Module, run: Run, group: CyclicGroup, power: Literal[1, 2]) -> Method:
     penalty = ProjectionPenalty(
         network,
@@ -130,3 +179,20 @@ def _projection(network: nn.Module, run: Run, group: CyclicGroup, power: Literal
         state=penalty.state_dict,
         load_state=penalty.load_state_dict,
     )
+
+
+def _residual_pathway(network: nn.Module, run: Run, group: CyclicGroup) -> Method:
+    pathways = ResidualPathway(network, layer_types(network, group))
+    return Method(
+        parameter_groups=lambda: pathways.parameter_groups(run.lam_equi, run.lam_perp), finish=pathways.remove
+    )
+
+
+def _annealed(network: nn.Module, group: CyclicGroup) -> Method:
+    relaxed = AnnealedRelaxation(network, layer_types(network, group))
+
+    def finish() -> None:
+        relaxed.step(1.0)  # the last step began before the end of the schedule
+        relaxed.remove()
+
+    return Method(parameter_groups=_all_parameters(network), begin_step=relaxed.step, finish=finish)

@@ -46,13 +46,15 @@ def feature_mismatch(
     """
     if features.shape[0] % 2:
         raise ValueError(f"expected a doubled batch, found batch size {features.shape[0]}")
-    original, turned = features.chunk(2)
-    difference = move_pixels(original, element, group, features.ndim - 2) - move_channels(
-        turned, group.inverse(element), rho_out
-    )
-    # Half precision would overflow at 65504, which a norm over a whole batch reaches.
+    # In half precision the difference of two close feature maps keeps few digits, and the sum of its squares over a
+    # whole batch overflows.
     wide = torch.promote_types(features.dtype, torch.float32)
-    return torch.linalg.vector_norm(difference, dtype=wide)
+    with torch.autocast(features.device.type, enabled=False):
+        original, turned = features.to(wide).chunk(2)
+        difference = move_pixels(original, element, group, features.ndim - 2) - move_channels(
+            turned, group.inverse(element), rho_out
+        )
+        return torch.linalg.vector_norm(difference)
 
 
 class EQReg:

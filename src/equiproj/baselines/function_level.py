@@ -63,4 +63,6 @@ def function_mismatch(
             f"found {tuple(turned.shape)}"
         )
     wide = torch.promote_types(turned.dtype, torch.float32)
-    return torch.linalg.vector_norm((turned - expected).flatten(1), dim=1, dtype=wide).mean()
+    with torch.autocast(turned.device.type, enabled=False):
+        difference = turned.to(wide) - expected.to(wide)
+        return torch.linalg.vector_norm(difference.flatten(1), dim=1).mean()

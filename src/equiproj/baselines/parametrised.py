@@ -47,7 +47,8 @@ class Parametrised:
         self.tensors: list[ProjectedTensor] = projected_tensors(module, layers)
         self.parametrisations: list[nn.Module] = [build(project) for _, _, project in self.tensors]
         for (layer, name, _), parametrisation in zip(self.tensors, self.parametrisations, strict=True):
-            parametrize.register_parametrization(layer, name, parametrisation)
+            device = layer.get_parameter(name).device
+            parametrize.register_parametrization(layer, name, parametrisation.to(device))
 
     def remove(self) -> None:
         """Take the parametrisations off; every weight keeps the value it has now."""
