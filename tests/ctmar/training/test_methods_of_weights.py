@@ -1,0 +1,160 @@
+"""Methods that compute with weights: what they promise of the finished network, and that a restart keeps it."""
+
+import json
+
+import pytest
+import torch
+from tests.ctmar.training.conftest import NETWORK, TRAINING
+
+from ctmar.config import Run
+from ctmar.models import build_network, layer_types
+from ctmar.training.patches import PatchSampler
+from ctmar.training.step import TrainingState, start, training_step
+from equiproj import equivariance_report
+from equiproj.groups import CyclicGroup
+
+GROUP = CyclicGroup(4)
+EVERY_METHOD = [
+    Run(network="n", method="plain"),
+    Run(network="n", method="augmentation"),
+    Run(network="n", method="eqreg", lam_perp=1e-3),
+    Run(network="n", method="function_level", lam_perp=1e-3),
+    Run(network="n", method="projection", norm="spectral", lam_perp=1e-3, lam_equi=1e-4),
+    Run(network="n", method="residual_pathway", lam_perp=1e-2, lam_equi=1e-5),
+    Run(network="n", method="strict"),
+    Run(network="n", method="train_then_project"),
+    Run(network="n", method="annealed"),
+    Run(network="n", method="softness", softness=0.3),
+]
+EXACT = [run for run in EVERY_METHOD if run.method in ("strict", "train_then_project", "annealed")]
+
+
+def by_method(run: Run) -> str:
+    return run.method
+
+
+@pytest.fixture
+def batch(pair_files):
+    return PatchSampler(pair_files[0], 3, 16, seed=0).batch(0)
+
+
+def trained(run: Run, batch, n_steps: int = 30) -> TrainingState:
+    """Some steps with a rate large enough to move every weight, biases too."""
+    state = start(run, NETWORK, TRAINING.model_copy(update={"learning_rate": 5e-3}), 4, 1)
+    for step in range(n_steps):
+        state.method.begin_step(step / n_steps)
+        training_step(state, batch, step)
+    return state
+
+
+def defect(network, batch) -> float:
+    """max over quarter turns of ‖f(g·x) − g·f(x)‖_∞."""
+    images = batch.inputs
+    with torch.no_grad():
+        return max(
+            float((network(torch.rot90(images, k, (-2, -1))) - torch.rot90(network(images), k, (-2, -1))).abs().max())
+            for k in range(1, 4)
+        )
+
+
+def ratios(network) -> list[float]:
+    report = equivariance_report(network, GROUP, layers=layer_types(network, GROUP), include_bias=True)
+    return [row.ratio for row in report.rows]
+
+
+@pytest.mark.parametrize("run", EXACT, ids=by_method)
+def test_theorem_strict_and_projected_networks_are_equivariant(batch, run):
+    state = trained(run, batch)
+    if run.method != "strict":
+        assert defect(state.network, batch) > 1e-3
+    state.method.finish()
+    assert max(ratios(state.network)) <= 1e-6
+    assert defect(state.network, batch) <= 1e-5
+    assert (state.network(batch.inputs) - batch.inputs[:, 1:2]).abs().max() > 1e-3  # and it is not LI alone
+
+
+@pytest.mark.parametrize("run", EVERY_METHOD, ids=by_method)
+def test_finished_weights_load_into_a_plain_network(batch, run):
+    state = trained(run, batch)
+    state.method.finish()
+    fresh = build_network(NETWORK.architecture, group_order=4, **NETWORK.settings)
+    fresh.load_state_dict(state.network.state_dict())
+    torch.testing.assert_close(fresh(batch.inputs), state.network(batch.inputs), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("softness", [0.0, 0.3, 1.0])
+def test_softness_scales_what_is_not_equivariant(batch, softness):
+    state = trained(Run(network="n", method="softness", softness=softness), batch)
+    raw = {
+        name.replace("parametrizations.", "").replace(".original", ""): value.clone()
+        for name, value in state.network.state_dict().items()
+        if name.endswith(".original")
+    }
+    state.method.finish()
+    free = build_network(NETWORK.architecture, group_order=4, **NETWORK.settings)
+    free.load_state_dict(raw)
+    reports = [
+        equivariance_report(network, GROUP, layers=layer_types(network, GROUP), include_bias=True).rows
+        for network in (state.network, free)
+    ]
+    for soft, whole in zip(*reports, strict=True):
+        assert soft.norm_perpendicular == pytest.approx(softness * whole.norm_perpendicular, rel=1e-4, abs=1e-6)
+        assert soft.norm_equivariant == pytest.approx(whole.norm_equivariant, rel=1e-4)
+    assert sum(whole.norm_perpendicular for whole in reports[1]) > 0.1
+
+
+def test_annealed_relaxes_up_to_half_time_and_comes_back(batch):
+    state = start(Run(network="n", method="annealed"), NETWORK, TRAINING, 4, 1)
+    seen = []
+    for progress in (0.0, 0.25, 0.5, 0.75):
+        state.method.begin_step(progress)
+        seen.append(max(ratios(state.network)))
+    assert seen[0] <= 1e-6
+    assert seen[2] > 0.5
+    assert seen[1] == pytest.approx(seen[3])
+    assert seen[0] < seen[1] < seen[2]
+
+
+def test_residual_pathway_decays_each_pathway_by_its_weight(batch):
+    run = Run(network="n", method="residual_pathway", lam_perp=0.5, lam_equi=0.125)
+    state = start(run, NETWORK, TRAINING, 4, 1)
+    decay = {id(p): group["weight_decay"] for group in state.optimiser.param_groups for p in group["params"]}
+    named = dict(state.network.named_parameters())
+    assert set(decay) == {id(parameter) for parameter in named.values()}
+    assert {name.rsplit(".", 1)[1]: decay[id(parameter)] for name, parameter in named.items()} == {
+        "original0": 0.125,
+        "original1": 0.5,
+    }
+
+
+def test_residual_pathway_with_a_strong_decay_of_the_free_pathway_becomes_equivariant(batch):
+    free, bound = (
+        trained(Run(network="n", method="residual_pathway", lam_perp=decay), batch, 300) for decay in (0.0, 100.0)
+    )
+    for state in (free, bound):
+        state.method.finish()
+    assert min(ratios(free.network)[::2]) > 0.5  # of the kernels; the last bias is always equivariant
+    assert max(ratios(bound.network)) < 0.01
+    assert defect(bound.network, batch) < 0.05 * defect(free.network, batch)
+
+
+@pytest.mark.parametrize("run", EVERY_METHOD[5:], ids=by_method)
+def test_stopped_between_epochs_goes_on_to_the_same_bits(train_run, run):
+    class StoppedError(Exception):
+        pass
+
+    def stop_after_two(done: int, *_: object) -> None:
+        if done == 8:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train_run("stopped", run, progress=stop_after_two)
+    resumed, whole = train_run("stopped", run), train_run("whole", run)
+    assert resumed.weights.read_bytes() == whole.weights.read_bytes()
+
+
+@pytest.mark.parametrize("run", EXACT, ids=by_method)
+def test_a_trained_run_describes_the_finished_weights(train_run, run):
+    layers = json.loads(train_run("run", run).run_file.read_text())["layers"]
+    assert len(layers) == 6
+    assert max(layer["ratio"] for layer in layers) <= 1e-6
