@@ -1,7 +1,7 @@
 """Commands that measure trained models and images."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -21,20 +21,21 @@ def evaluate(
     model: Annotated[Path, typer.Option(help="Non-equivariance, measured defect and cost of the model (JSON).")],
     examples: Examples,
     settings: Settings = "{}",
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where the network runs.")] = "cpu",
 ) -> None:
-    """Measure one trained model on every pair of a file: PSNR, SSIM, RMSE [HU], equivariance defect."""
+    """Measure one trained model on every pair: PSNR and SSIM of both protocols, errors in HU, equivariance defect."""
     from ctmar.config import Evaluation, parse_settings
     from ctmar.evaluation.trained import evaluate_run
 
-    evaluate_run(weights, run_file, pairs, parse_settings(Evaluation, settings), slices, model, examples)
+    evaluate_run(weights, run_file, pairs, parse_settings(Evaluation, settings), slices, model, examples, device)
 
 
 def evaluate_references(pairs: Pairs, slices: SlicesTable, examples: Examples, settings: Settings = "{}") -> None:
-    """Measure the uncorrected input and linear interpolation on every pair of a file."""
+    """Measure the input, linear interpolation and (where the file has it) NMAR on every pair of a file."""
     from ctmar.config import Evaluation, parse_settings
-    from ctmar.evaluation.references import evaluate_references as evaluate_both
+    from ctmar.evaluation.references import evaluate_references as evaluate_all
 
-    evaluate_both(pairs, parse_settings(Evaluation, settings), slices, examples)
+    evaluate_all(pairs, parse_settings(Evaluation, settings), slices, examples)
 
 
 COMMANDS = (evaluate, evaluate_references)

@@ -1,4 +1,4 @@
-"""The tables of a finished study: one row for each model, run, reference and epoch."""
+"""The tables of a finished study; `ctmar.evaluation.columns` names their columns."""
 
 import json
 from collections.abc import Sequence
@@ -8,64 +8,76 @@ from typing import Any
 import numpy as np
 
 from ctmar.config import Evaluation
+from ctmar.errors import InputError
 from ctmar.evaluation.claims import judge_claims
-from ctmar.evaluation.results import IDENTITY, Model, StudyResults, read_study
-from ctmar.evaluation.slices import METRICS, PAIR_COLUMNS
-from ctmar.evaluation.statistics import Interval
+from ctmar.evaluation.columns import (
+    CURVE_COLUMNS,
+    IDENTITY,
+    METRICS,
+    PAIR_COLUMNS,
+    curve_columns,
+    group_columns,
+    model_columns,
+    reference_columns,
+    run_columns,
+    slice_columns,
+)
+from ctmar.evaluation.groups import Measured, everything_measured, group_rows, interval_fields, slice_rows
+from ctmar.evaluation.model_table import model_row, tests_against_plain
+from ctmar.evaluation.results import Model, StudyResults, read_study
 from ctmar.store.atomic import atomic_path
+from ctmar.store.parquet import write_parquet
 from ctmar.store.tables import read_rows, write_rows
 
 Row = dict[str, Any]
-DIFFERENCES = {"psnr_db": "psnr_diff_db", "ssim": "ssim_diff", "rmse_hu": "rmse_diff_hu"}
-NO_INTERVAL = Interval(float("nan"), float("nan"), float("nan"))
-CURVE_COLUMNS = ("epoch", "step", "loss", "task_loss", "penalty", "learning_rate", "validation_loss", "validation_psnr")
 
 
 def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings: Evaluation, output: Path) -> None:
-    """Write models.csv, runs.csv, references.csv, curves.csv and claims.json into the folder ``output``.
+    """Write models.csv, sizes.csv, materials.csv, runs.csv, references.csv, curves.csv, slices.parquet and claims.json.
 
     Args:
         run_folders: folders of trained and measured runs.
         references: table of `evaluate_references`.
         cost: table of `measure_cost`.
-        settings: bootstrap.
+        settings: bootstrap, and the angles at which the defect was measured.
         output: folder for the tables.
 
     Raises:
-        InputError: a file is missing or malformed, or runs were measured on different pairs.
+        InputError: a file is missing or malformed, or runs or references were measured on different pairs.
     """
     study = read_study(run_folders, settings)
+    measured = everything_measured(study, read_references(study, references))
+    angles = settings.defect_angles_deg
+    p_values = tests_against_plain(study)
+    models = [model_row(study, model) | p_values[model.identity] for model in study.models]
     tables = {
-        "models": [model_row(study, model) for model in study.models],
-        "runs": [row for model in study.models for row in run_rows(model)],
-        "references": reference_rows(study, references),
-        "curves": [row for model in study.models for row in curve_rows(model)],
+        "models": (model_columns(angles), models),
+        "sizes": (group_columns("metal_size"), group_rows(study, measured, "metal_size")),
+        "materials": (group_columns("metal"), group_rows(study, measured, "metal")),
+        "runs": (run_columns(), [row for model in study.models for row in run_rows(model)]),
+        "references": (reference_columns(), [reference_row(study, one) for one in measured if one.seeds == [None]]),
+        "curves": (curve_columns(), [row for model in study.models for row in curve_rows(model)]),
     }
-    for name, rows in tables.items():
-        write_rows(output / f"{name}.csv", list(rows[0]), rows)
     claims = judge_claims(study, read_rows(cost, ("method", "norm", "ratio_to_plain", "penalty_milliseconds")))
+    for name, (columns, rows) in tables.items():
+        write_rows(output / f"{name}.csv", columns, rows)
+    write_parquet(output / "slices.parquet", slice_columns(), slice_rows(study, measured))
     with atomic_path(output / "claims.json") as temporary:
         temporary.write_text(json.dumps(claims, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def model_row(study: StudyResults, model: Model) -> Row:
-    """One model over its seeds: intervals of every measure and the paired differences to the plain model."""
-    plain = study.plain_of(model)
-    row = dict(zip(IDENTITY, model.identity, strict=True))
-    for metric in METRICS:
-        row |= _columns(metric, study.interval(model.metric(metric)))
-        gap = NO_INTERVAL if plain is None or plain is model else study.difference(model, plain, metric)
-        row |= _columns(DIFFERENCES[metric], gap)
-    for column, name in (("relative_non_equivariance", "relative_non_equivariance"), ("defect", "defect_mean")):
-        row |= _columns(column, study.interval_over_seeds(model.per_seed(name)))
-    return row | {
-        "seconds_per_step": float(np.median([run.description["seconds_per_step_median"] for run in model.runs])),
-        "peak_memory_mb": float(np.max([run.description["peak_memory_mb"] for run in model.runs])),
-        "n_parameters": model.runs[0].description["n_parameters"],
-        "n_seeds": len(model.runs),
-        "n_pairs": len(study.patients),
-        "n_patients": len(set(study.patients)),
-    }
+def read_references(study: StudyResults, path: Path) -> list[dict[str, str]]:
+    """The table of `evaluate_references`.
+
+    Raises:
+        InputError: it is missing or malformed, or a reference was measured on other pairs than the models.
+    """
+    rows = read_rows(path, ("reference", *PAIR_COLUMNS, *METRICS))
+    for name in dict.fromkeys(row["reference"] for row in rows):
+        pairs = [tuple(row[column] for column in PAIR_COLUMNS) for row in rows if row["reference"] == name]
+        if pairs != study.models[0].runs[0].pairs:
+            raise InputError(f"{path}: {name} was measured on different test pairs than the models")
+    return rows
 
 
 def run_rows(model: Model) -> list[Row]:
@@ -73,24 +85,20 @@ def run_rows(model: Model) -> list[Row]:
     return [
         dict(zip(IDENTITY, model.identity, strict=True))
         | {"seed": run.seed}
-        | {metric: float(np.mean(run.metrics[metric])) for metric in METRICS}
+        | {metric: _mean(run.metrics[metric]) for metric in METRICS}
         | {name: run.model[name] for name in ("relative_non_equivariance", "defect_mean", "defect_max")}
-        | {"validation_psnr": run.epochs[-1]["validation_psnr"], "seconds_total": run.description["seconds_total"]}
+        | {"seconds_per_image": run.model["seconds_per_image"], "validation_psnr": run.validation_psnr}
+        | {"seconds_total": run.description["seconds_total"]}
         for run in model.runs
     ]
 
 
-def reference_rows(study: StudyResults, references: Path) -> list[Row]:
-    """Input and linear interpolation on the same pairs as the models."""
-    table = read_rows(references, ("reference", *PAIR_COLUMNS, *METRICS))
-    rows = []
-    for name in dict.fromkeys(row["reference"] for row in table):
-        own = [row for row in table if row["reference"] == name]
-        row: Row = {"reference": name}
-        for metric in METRICS:
-            row |= _columns(metric, study.interval(np.array([[float(entry[metric]) for entry in own]])))
-        rows.append(row)
-    return rows
+def reference_row(study: StudyResults, reference: Measured) -> Row:
+    """Input, linear interpolation or NMAR on the same pairs as the models."""
+    row: Row = {"reference": reference.identity[1]}
+    for metric in METRICS:
+        row |= interval_fields(metric, study.interval(reference.metrics[metric]))
+    return row | {"n_pairs": len(study.patients)}
 
 
 def curve_rows(model: Model) -> list[Row]:
@@ -104,5 +112,6 @@ def curve_rows(model: Model) -> list[Row]:
     ]
 
 
-def _columns(name: str, interval: Interval) -> dict[str, float]:
-    return {f"{name}_mean": interval.mean, f"{name}_low": interval.low, f"{name}_high": interval.high}
+def _mean(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
 
 from ctmar.errors import InputError
-from ctmar.models.scaling import RANGE_PER_CM
-from ctmar.units import WATER_PER_CM
 
 Image = NDArray[np.float32] | NDArray[np.float64]
 Metal = NDArray[np.uint8] | NDArray[np.bool_]
 
+RANGE_PER_CM = 0.5  # both protocols clamp here
 SSIM_RADIUS = 5
 SSIM_SIGMA = 1.5
 SSIM_C1 = 0.01**2
@@ -40,9 +39,7 @@ def psnr_fixed(prediction: Image, truth: Image, metal: Metal) -> float:
         >>> round(psnr_fixed(truth + 0.05, truth, np.zeros((8, 8), bool)), 6)
         20.0
     """
-    p, t = _fixed_scale(prediction, truth, metal)
-    mean_square = float(np.mean((p - t) ** 2))
-    return float("inf") if mean_square == 0 else -10 * float(np.log10(mean_square))
+    return decibels(*_fixed_scale(prediction, truth, metal))
 
 
 def ssim_fixed(prediction: Image, truth: Image, metal: Metal) -> float:
@@ -71,7 +68,15 @@ def ssim_fixed(prediction: Image, truth: Image, metal: Metal) -> float:
         >>> ssim_fixed(np.ones((16, 16)), np.ones((16, 16)), np.zeros((16, 16), bool))
         1.0
     """
-    p, t = _fixed_scale(prediction, truth, metal)
+    return structural_similarity(*_fixed_scale(prediction, truth, metal))
+
+
+def structural_similarity(p: NDArray[np.float64], t: NDArray[np.float64]) -> float:
+    """The SSIM of two images on the scale [0, 1], as `ssim_fixed` defines it, shape (h, w).
+
+    Raises:
+        InputError: the images are smaller than the window.
+    """
     if min(p.shape) <= 2 * SSIM_RADIUS:
         raise InputError(f"SSIM: expected images of at least 11 × 11 pixels, found {p.shape[0]} × {p.shape[1]}")
     mean_p, mean_t, mean_pp, mean_tt, mean_pt = _window_mean(np.stack([p, t, p * p, t * t, p * t]))
@@ -81,32 +86,14 @@ def ssim_fixed(prediction: Image, truth: Image, metal: Metal) -> float:
     return float(np.mean(similarity / ((mean_p**2 + mean_t**2 + SSIM_C1) * (variances + SSIM_C2))))
 
 
-def rmse_hu(prediction: Image, truth: Image, metal: Metal) -> float:
-    """Root mean square error in HU over the pixels outside metal, of the images as they are (no clamping).
-
-    Args:
-        prediction: image in 1/cm, shape (h, w).
-        truth: artefact-free image in 1/cm, shape (h, w).
-        metal: non-zero where there is metal, shape (h, w).
-
-    Raises:
-        InputError: the three shapes differ, or every pixel is metal.
-
-    Examples:
-        >>> truth = np.full((8, 8), 0.192)
-        >>> round(rmse_hu(truth + 0.0192, truth, np.zeros((8, 8), bool)), 6)
-        100.0
-    """
-    _check_shapes(prediction, truth, metal)
-    outside = np.asarray(metal) == 0
-    if not outside.any():
-        raise InputError("RMSE: expected pixels outside metal, found none")
-    p, t = (np.asarray(image, np.float64)[outside] for image in (prediction, truth))
-    return 1000 / WATER_PER_CM * float(np.sqrt(np.mean((p - t) ** 2)))
+def decibels(p: NDArray[np.float64], t: NDArray[np.float64]) -> float:
+    """``−10 log₁₀ mean((p − t)²)``; infinite for equal images."""
+    mean_square = float(np.mean((p - t) ** 2))
+    return float("inf") if mean_square == 0 else -10 * float(np.log10(mean_square))
 
 
 def _fixed_scale(prediction: Image, truth: Image, metal: Metal) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    _check_shapes(prediction, truth, metal)
+    check_shapes(prediction, truth, metal)
     outside = np.asarray(metal) == 0
     p, t = (
         np.clip(np.asarray(image, np.float64), 0, RANGE_PER_CM) / RANGE_PER_CM * outside
@@ -115,7 +102,12 @@ def _fixed_scale(prediction: Image, truth: Image, metal: Metal) -> tuple[NDArray
     return p, t
 
 
-def _check_shapes(prediction: Image, truth: Image, metal: Metal) -> None:
+def check_shapes(prediction: Image, truth: Image, metal: Metal) -> None:
+    """Refuse images that cannot be compared.
+
+    Raises:
+        InputError: the shapes differ, or are not (h, w).
+    """
     shapes = [np.shape(array) for array in (prediction, truth, metal)]
     if len(shapes[1]) != 2 or len(set(shapes)) != 1:
         raise InputError(f"metrics: expected prediction, truth and metal of one shape (h, w), found {shapes}")

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from ctmar.config import Evaluation
 from ctmar.errors import InputError
-from ctmar.evaluation.slices import METRICS, PAIR_COLUMNS
-from ctmar.evaluation.statistics import Interval, mean_interval, seed_interval
+from ctmar.evaluation.columns import IDENTITY, METRICS, PAIR_COLUMNS
+from ctmar.evaluation.statistics import NO_INTERVAL, Interval, mean_interval, seed_interval
 from ctmar.store.tables import read_rows
 
-IDENTITY = ("network", "method", "norm", "lam_perp", "lam_equi")
-Identity = tuple[str, str, str, float, float]
+Identity = tuple[str, str, str, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,13 @@ class RunResult:
     pairs: list[tuple[str, ...]]
     metrics: dict[str, NDArray[np.float64]]
 
+    @property
+    def validation_psnr(self) -> float:
+        """Validation PSNR [dB] of the weights that were kept: the last, or the best where training may stop early."""
+        values = [float(epoch["validation_psnr"]) for epoch in self.epochs]
+        early = self.description.get("training", {}).get("early_stopping_epochs") is not None
+        return max(values) if early else values[-1]
+
 
 @dataclass(frozen=True)
 class Model:
@@ -38,6 +44,11 @@ class Model:
 
     identity: Identity
     runs: list[RunResult]
+
+    @property
+    def network(self) -> str:
+        """Name of the network."""
+        return self.identity[0]
 
     @property
     def method(self) -> str:
@@ -54,6 +65,11 @@ class Model:
         """Weight λ⊥."""
         return self.identity[3]
 
+    @property
+    def lam_equi(self) -> float:
+        """Weight λ_G."""
+        return self.identity[4]
+
     def seeds(self) -> list[int]:
         """Seeds of the runs."""
         return [run.seed for run in self.runs]
@@ -62,13 +78,14 @@ class Model:
         """A metric of every pair, shape (n_seeds, n_pairs)."""
         return np.stack([run.metrics[name] for run in self.runs])
 
-    def per_seed(self, name: str) -> NDArray[np.float64]:
-        """A number of `model.json`, shape (n_seeds)."""
-        return np.array([run.model[name] for run in self.runs], np.float64)
+    def per_seed(self, name: str, key: str | None = None) -> NDArray[np.float64]:
+        """A number of `model.json` (or the one of ``key`` in a table of it), shape (n_seeds)."""
+        found = [run.model[name] if key is None else run.model[name][key] for run in self.runs]
+        return np.array(found, np.float64)
 
     def validation_psnr(self) -> float:
-        """Mean over seeds of the last epoch's validation PSNR [dB]: what weights are chosen by."""
-        return float(np.mean([run.epochs[-1]["validation_psnr"] for run in self.runs]))
+        """Mean over seeds of `RunResult.validation_psnr` [dB]: what weights are chosen by."""
+        return float(np.mean([run.validation_psnr for run in self.runs]))
 
 
 @dataclass(frozen=True)
@@ -81,18 +98,36 @@ class StudyResults:
     @property
     def patients(self) -> NDArray[np.str_]:
         """Patient of each pair."""
-        return np.array([pair[0] for pair in self.models[0].runs[0].pairs])
+        return self.column("patient")
 
     @property
     def slices(self) -> NDArray[np.str_]:
         """Slice of each pair."""
-        return np.array([pair[1] for pair in self.models[0].runs[0].pairs])
+        return self.column("slice_id")
 
-    def interval(self, values: NDArray[np.float64]) -> Interval:
-        """Mean and interval of values (n_seeds, n_pairs), over seeds, patients and slices."""
+    def column(self, name: str) -> NDArray[np.str_]:
+        """A column of `PAIR_COLUMNS`, one text for each pair."""
+        place = PAIR_COLUMNS.index(name)
+        return np.array([pair[place] for pair in self.models[0].runs[0].pairs])
+
+    def interval(self, values: NDArray[np.float64], chosen: NDArray[np.bool_] | None = None) -> Interval:
+        """Mean and interval of values (n_seeds, n_pairs), over seeds, patients and slices.
+
+        Pairs that are NaN (a region without pixels) or not ``chosen`` are left out; without any pair nothing is known.
+        """
+        known = ~np.isnan(values).any(axis=0)
+        if chosen is not None:
+            known &= chosen
+        if not known.any():
+            return NO_INTERVAL
         how = self.settings
         return mean_interval(
-            values, self.patients, self.slices, how.bootstrap_samples, how.bootstrap_seed, how.confidence
+            values[:, known],
+            self.patients[known],
+            self.slices[known],
+            how.bootstrap_samples,
+            how.bootstrap_seed,
+            how.confidence,
         )
 
     def interval_over_seeds(self, values: NDArray[np.float64]) -> Interval:
@@ -100,18 +135,20 @@ class StudyResults:
         how = self.settings
         return seed_interval(values, how.bootstrap_samples, how.bootstrap_seed, how.confidence)
 
-    def difference(self, model: Model, other: Model, metric: str) -> Interval:
-        """Paired difference ``model`` − ``other`` of a metric over the seeds that both have."""
+    def paired(self, model: Model, other: Model, metric: str) -> NDArray[np.float64]:
+        """``model`` − ``other`` of a metric over the seeds that both have, shape (n_common_seeds, n_pairs)."""
         common = [seed for seed in model.seeds() if seed in other.seeds()]
-        if not common:
-            return Interval(float("nan"), float("nan"), float("nan"))
-        rows = [(model.seeds().index(seed), other.seeds().index(seed)) for seed in common]
-        first, second = (np.array(side) for side in zip(*rows, strict=True))
-        return self.interval(model.metric(metric)[first] - other.metric(metric)[second])
+        first, second = ([side.seeds().index(seed) for seed in common] for side in (model, other))
+        return model.metric(metric)[first] - other.metric(metric)[second]
+
+    def difference(self, model: Model, other: Model, metric: str) -> Interval:
+        """Mean and interval of `paired`."""
+        values = self.paired(model, other, metric)
+        return self.interval(values) if len(values) else NO_INTERVAL
 
     def plain_of(self, model: Model) -> Model | None:
         """The plain model of the same network, if the study has one."""
-        plain = (other for other in self.models if other.identity[0] == model.identity[0] and other.method == "plain")
+        plain = (other for other in self.models if other.network == model.network and other.method == "plain")
         return next(plain, None)
 
 
@@ -146,15 +183,27 @@ def read_run(folder: Path) -> RunResult:
         epochs = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
         run = description["run"]
         return RunResult(
-            identity=(run["network"], run["method"], run["norm"], float(run["lam_perp"]), float(run["lam_equi"])),
+            identity=identity_of(run),
             seed=int(run["seed"]),
             description=description,
             model=model,
             epochs=epochs,
             pairs=[tuple(row[column] for column in PAIR_COLUMNS) for row in rows],
-            metrics={name: np.array([float(row[name]) for row in rows]) for name in METRICS},
+            metrics={name: np.array([number(row[name]) for row in rows]) for name in METRICS},
         )
     except OSError as error:
         raise InputError(f"{folder}: the run is not finished, {Path(error.filename).name} is missing") from None
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder}: malformed result file ({type(error).__name__}: {error})") from None
+
+
+def identity_of(run: dict[str, Any]) -> Identity:
+    """The settings that seeds share, in the order of `IDENTITY`."""
+    network, method, norm, *weights = (run[name] for name in IDENTITY)
+    perp, equi, softness = map(float, weights)
+    return network, method, norm, perp, equi, softness
+
+
+def number(text: str) -> float:
+    """A field of a table; an empty one is NaN."""
+    return float(text) if text else float("nan")

@@ -2,6 +2,11 @@
 
 Pairs of one slice share their anatomy and slices of one patient share more, so pairs are not independent draws.
 Seeds and patients are crossed: every seed is tested on every pair.
+
+Few patients are few, whatever the number of slices. A percentile interval at 95 % of two or three patients that differ
+more than their slices is the range of the patients' means, which holds the mean of a symmetric population with
+probability 1 − 2^(1−P) only: 50 % for two patients, 75 % for three; in simulations 87-90 % are reached with 5 to 10,
+94 % with 20. The same is true of seeds. Read such intervals as the spread among these patients and seeds.
 """
 
 from dataclasses import dataclass
@@ -19,6 +24,9 @@ class Interval:
     mean: float
     low: float
     high: float
+
+
+NO_INTERVAL = Interval(float("nan"), float("nan"), float("nan"))
 
 
 def bootstrap_means(

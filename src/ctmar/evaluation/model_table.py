@@ -1,0 +1,83 @@
+"""One row for each model: intervals of all it was measured by, and its comparison with the plain model."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ctmar.evaluation.columns import (
+    IDENTITY,
+    METRICS,
+    P_VALUES,
+    QUARTER_TURNS_DEG,
+    defect_at,
+    defect_floor_at,
+    difference,
+    psnr_turned,
+)
+from ctmar.evaluation.groups import interval_fields
+from ctmar.evaluation.results import Identity, Model, StudyResults
+from ctmar.evaluation.significance import holm, sign_flip_p_value
+from ctmar.evaluation.statistics import NO_INTERVAL
+
+Row = dict[str, Any]
+
+
+def model_row(study: StudyResults, model: Model) -> Row:
+    """One model over its seeds: intervals of every measure and the paired differences to the plain model."""
+    plain = study.plain_of(model)
+    row = dict(zip(IDENTITY, model.identity, strict=True))
+    for metric in METRICS:
+        row |= interval_fields(metric, study.interval(model.metric(metric)))
+        gap = NO_INTERVAL if plain is None or plain is model else study.difference(model, plain, metric)
+        row |= interval_fields(difference(metric), gap)
+    for column, (name, key) in measures_per_seed(study.settings.defect_angles_deg).items():
+        row |= interval_fields(column, study.interval_over_seeds(model.per_seed(name, key)))
+    return row | {
+        "seconds_per_step": float(np.median([run.description["seconds_per_step_median"] for run in model.runs])),
+        "peak_memory_mb": float(np.max([run.description["peak_memory_mb"] for run in model.runs])),
+        "seconds_per_image": float(np.median(model.per_seed("seconds_per_image"))),
+        "prediction_peak_memory_mb": float(np.max(model.per_seed("peak_memory_mb"))),
+        "n_parameters": model.runs[0].description["n_parameters"],
+        "n_seeds": len(model.runs),
+        "n_pairs": len(study.patients),
+        "n_patients": len(set(study.patients)),
+        "n_slices": len(set(study.slices)),
+    }
+
+
+def measures_per_seed(angles_deg: Sequence[float]) -> dict[str, tuple[str, str | None]]:
+    """Columns of numbers that are one for each run, and where `model.json` has them."""
+    found: dict[str, tuple[str, str | None]] = {
+        "relative_non_equivariance": ("relative_non_equivariance", None),
+        "defect": ("defect_mean", None),
+    }
+    for angle in angles_deg:
+        found[defect_at(angle)] = ("defect_at_angles", f"{angle:g}")
+        found[defect_floor_at(angle)] = ("defect_floor_at_angles", f"{angle:g}")
+    return found | {psnr_turned(angle): ("psnr_turned_db", str(angle)) for angle in QUARTER_TURNS_DEG}
+
+
+def tests_against_plain(study: StudyResults) -> dict[Identity, Row]:
+    """P-values of the PSNR difference to the plain model, over patients and over slices, raw and after Holm.
+
+    Holm's family are all models of one network but the plain one. Over patients the test speaks about new patients;
+    over slices only about new slices of these patients, as if slices of a patient were independent.
+    """
+    how = study.settings
+    found: dict[Identity, Row] = {}
+    for model in study.models:
+        plain = study.plain_of(model)
+        values = None if plain is None or plain is model else study.paired(model, plain, "psnr_db")
+        row = dict.fromkeys(P_VALUES, float("nan"))
+        if values is not None and len(values):
+            for column, clusters in (("p_value", study.patients), ("p_value_slices", study.slices)):
+                p_value, smallest = sign_flip_p_value(values, clusters, how.bootstrap_samples, how.bootstrap_seed)
+                row |= {column: p_value} | ({"p_value_smallest": smallest} if column == "p_value" else {})
+        found[model.identity] = row
+    for network in {model.network for model in study.models}:
+        own = [row for identity, row in found.items() if identity[0] == network]
+        for column in ("p_value", "p_value_slices"):
+            for row, corrected in zip(own, holm(np.array([row[column] for row in own])), strict=True):
+                row[f"{column}_holm"] = float(corrected)
+    return found
