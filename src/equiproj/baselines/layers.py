@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.nn.utils import parametrize
 
-from equiproj.projections import ConvProjector, LinearProjector, project_bias
-from equiproj.representations import Representation
+from equiproj.projections import ConvProjector, LinearProjector
+from equiproj.representations import Representation, trivial
 
 Layers = Mapping[str, tuple[Representation, Representation]]
 
@@ -71,8 +71,14 @@ def projected_tensors(module: nn.Module, layers: Layers) -> list[ProjectedTensor
             raise ValueError(f"layer {name!r}: {error}") from None
         found.append(ProjectedTensor(layer, "weight", projector))
         if layer.bias is not None:
-            found.append(ProjectedTensor(layer, "bias", partial(project_bias, rho_out=rho_out)))
+            column = LinearProjector(trivial(rho_out.group), rho_out)
+            found.append(ProjectedTensor(layer, "bias", partial(_project_bias, column)))
     return found
+
+
+def _project_bias(column: LinearProjector, bias: Tensor) -> Tensor:
+    # as `project_bias`, with a projector that is built once and not at every forward pass
+    return column(bias.unsqueeze(-1)).squeeze(-1)
 
 
 def weight_projector(
