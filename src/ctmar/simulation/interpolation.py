@@ -12,7 +12,8 @@ from scipy import ndimage
 
 from ctmar.errors import InputError
 from ctmar.simulation.geometry import FanBeam
-from ctmar.simulation.projector import compiled, project
+from ctmar.simulation.operators import NUMBA, Operators
+from ctmar.simulation.projector import compiled
 from ctmar.units import WATER_PER_CM, hu_to_attenuation
 
 AIR_BELOW_HU = -500.0
@@ -78,7 +79,11 @@ def prior_image(image: NDArray[Any], mask: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def interpolate_normalised(
-    geometry: FanBeam, sinogram: NDArray[Any], trace: NDArray[Any], prior: NDArray[Any]
+    geometry: FanBeam,
+    sinogram: NDArray[Any],
+    trace: NDArray[Any],
+    prior: NDArray[Any],
+    operators: Operators = NUMBA,
 ) -> NDArray[np.float32]:
     """Replace the bins of ``trace`` by interpolation of the sinogram divided by that of a prior image (NMAR).
 
@@ -87,6 +92,7 @@ def interpolate_normalised(
         sinogram: line integrals of shape (n_views, n_bins).
         trace: metal trace, same shape.
         prior: prior image from :func:`prior_image` [1/cm].
+        operators: what projects the prior.
 
     Returns:
         Sinogram of the same shape; bins outside the trace are unchanged.
@@ -95,7 +101,7 @@ def interpolate_normalised(
         InputError: shapes that do not fit, or a whole view is metal.
     """
     # half a millimetre of water: rays beside the body, where a ratio means nothing, are interpolated plainly
-    expected = np.maximum(project(geometry, prior), 0.05 * WATER_PER_CM)
+    expected = np.maximum(operators.project(geometry, prior), 0.05 * WATER_PER_CM)
     ratio = interpolate_linearly(sinogram / expected, trace)
     return np.where(np.asarray(trace, dtype=bool), ratio * expected, sinogram).astype(np.float32)
 

@@ -20,6 +20,7 @@ def describe(settings: Simulation, scanner: Scanner, facts: Mapping[str, str]) -
         settings.model_dump(mode="json"),
         PACKAGES,
         preset=scanner.preset.describe(),
+        operators=scanner.operators.name,
         geometry=asdict(scanner.geometry),
         spectrum=spectrum_source(scanner.preset.tube),
         attenuation={**attenuation_source(), "metal": {name: asdict(metal(name)) for name in settings.metal}},

@@ -78,7 +78,7 @@ def filtered_back_projection(
 
 
 def _kernel_constants(geometry: FanBeam) -> tuple[Any, ...]:
-    centre = (geometry.n_bins - 1) / 2 + _padding(geometry)
+    centre = (geometry.n_bins - 1) / 2 + detector_padding(geometry)
     return (
         np.float32(centre),
         np.cos(geometry.angles).astype(np.float32),
@@ -89,7 +89,7 @@ def _kernel_constants(geometry: FanBeam) -> tuple[Any, ...]:
     )
 
 
-def _padding(geometry: FanBeam) -> int:
+def detector_padding(geometry: FanBeam) -> int:
     """Count the zero bins added on each side, so that every pixel of every view falls on the padded detector."""
     corner = geometry.image_size * geometry.pixel_cm / math.sqrt(2)
     reach = geometry.source_cm * corner / math.sqrt(geometry.source_cm**2 - corner**2)
@@ -98,8 +98,8 @@ def _padding(geometry: FanBeam) -> int:
 
 def _filtered_views(geometry: FanBeam, sinogram: NDArray[Any], form: Form) -> NDArray[np.float32]:
     check_sinogram(geometry, sinogram)
-    n_bins, padding = geometry.n_bins, _padding(geometry)
-    bin_weight, response, length = _filter(geometry, form)
+    n_bins, padding = geometry.n_bins, detector_padding(geometry)
+    bin_weight, response, length = ramp_filter(geometry, form)
     spectrum = scipy.fft.rfft(sinogram.astype(np.float32) * bin_weight, length, axis=1) * response
     views = np.zeros((geometry.n_views, n_bins + 2 * padding), np.float32)
     views[:, padding : padding + n_bins] = scipy.fft.irfft(spectrum, length, axis=1)[:, :n_bins]
@@ -107,7 +107,7 @@ def _filtered_views(geometry: FanBeam, sinogram: NDArray[Any], form: Form) -> ND
 
 
 @lru_cache(maxsize=32)
-def _filter(geometry: FanBeam, form: Form) -> tuple[NDArray[np.float32], NDArray[np.complex64], int]:
+def ramp_filter(geometry: FanBeam, form: Form) -> tuple[NDArray[np.float32], NDArray[np.complex64], int]:
     """Return the weight of each bin, the response of the filter with all factors, and the length of the FFT."""
     spacing, n_bins = geometry.virtual_bin_cm, geometry.n_bins
     length = scipy.fft.next_fast_len(2 * n_bins - 1, real=True)

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 from ctmar.config import Metal, Simulation
 from ctmar.simulation.geometry import FanBeam
 from ctmar.simulation.interpolation import interpolate_linearly, interpolate_normalised, prior_image, trace_edges
+from ctmar.simulation.operators import NUMBA, Operators
 from ctmar.simulation.polychromatic import Beam, beam_through, measure, split_tissue, transmission
 from ctmar.simulation.presets import Preset, preset_named
-from ctmar.simulation.projector import project
-from ctmar.simulation.reconstruction import filtered_back_projection
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +23,7 @@ class Scanner:
     beams: Mapping[Metal, Beam]
     photons: float
     scatter: float
+    operators: Operators
 
     @property
     def beam(self) -> Beam:
@@ -51,7 +51,9 @@ class MetalScan:
     metal_trace: NDArray[np.uint8]
 
 
-def build_scanner(settings: Simulation, image_size: int, pixel_mm: float | None = None) -> Scanner:
+def build_scanner(
+    settings: Simulation, image_size: int, pixel_mm: float | None = None, operators: Operators = NUMBA
+) -> Scanner:
     """Build the scan of images of ``image_size`` pixels of ``pixel_mm`` (needed by preset `physical` only).
 
     Raises:
@@ -65,12 +67,13 @@ def build_scanner(settings: Simulation, image_size: int, pixel_mm: float | None 
         beams={name: beam_through(preset.tube, name, factors.get(name, 1.0)) for name in settings.metal},
         photons=settings.photons,
         scatter=settings.scatter,
+        operators=operators,
     )
 
 
 def trace_slice(scanner: Scanner, image: NDArray[np.float32]) -> SlicePaths:
     """Project a slice of linear attenuation (size, size) in 1/cm."""
-    water, bone = (project(scanner.geometry, tissue) for tissue in split_tissue(image))
+    water, bone = (scanner.operators.project(scanner.geometry, tissue) for tissue in split_tissue(image))
     return SlicePaths(water, bone, transmission(scanner.beam, water, bone))
 
 
@@ -79,7 +82,7 @@ def scan_slice(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Scan a slice without metal; returns (poly_CT in 1/cm, poly_sinogram)."""
     sinogram = measure(scanner.beam, paths.passed, scanner.photons, scanner.scatter, random)
-    (image,) = filtered_back_projection(scanner.geometry, sinogram, form=scanner.preset.form)
+    (image,) = scanner.operators.reconstruct(scanner.geometry, sinogram, form=scanner.preset.form)
     return image, sinogram
 
 
@@ -99,20 +102,20 @@ def scan_metal(
     """
     beam = scanner.beam if metal is None else scanner.beams[metal]
     covered = mask if coverage is None or not scanner.preset.partial_coverage else coverage
-    path_cm = project(scanner.geometry, covered)
+    path_cm = scanner.operators.project(scanner.geometry, covered)
     trace = path_cm > 0
     path_cm[trace_edges(trace)] *= scanner.preset.edge_share(len(mask))
     passed = paths.passed.copy()
     passed[trace] = transmission(beam, paths.water[trace], paths.bone[trace], path_cm[trace])
     sinogram = measure(beam, passed, scanner.photons, scanner.scatter, random)
     interpolated = interpolate_linearly(sinogram, trace)
-    ma, li = filtered_back_projection(scanner.geometry, sinogram, interpolated, form=scanner.preset.form)
+    ma, li = scanner.operators.reconstruct(scanner.geometry, sinogram, interpolated, form=scanner.preset.form)
     return MetalScan(ma, li, sinogram, interpolated, trace.astype(np.uint8))
 
 
 def correct_normalised(scanner: Scanner, scan: MetalScan, mask: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Correct a scan by normalised interpolation (NMAR), its prior made from the LI image; returns the image [1/cm]."""
     prior = prior_image(scan.LI_CT, mask)
-    sinogram = interpolate_normalised(scanner.geometry, scan.ma_sinogram, scan.metal_trace, prior)
-    (image,) = filtered_back_projection(scanner.geometry, sinogram, form=scanner.preset.form)
+    sinogram = interpolate_normalised(scanner.geometry, scan.ma_sinogram, scan.metal_trace, prior, scanner.operators)
+    (image,) = scanner.operators.reconstruct(scanner.geometry, sinogram, form=scanner.preset.form)
     return image
