@@ -2,7 +2,7 @@
 
 import typer
 
-from ctmar.cli import configuration, data, evaluation, results, runs, simulation, tracking
+from ctmar.cli import configuration, data, evaluation, prediction, results, runs, simulation, tracking
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -11,6 +11,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="CT with metal: data, simulation, training, evaluation and report of the equiproj study.",
 )
-for room in (data, simulation, runs, evaluation, results, tracking, configuration):
+for room in (data, simulation, runs, evaluation, prediction, results, tracking, configuration):
     for command in room.COMMANDS:
         app.command()(command)

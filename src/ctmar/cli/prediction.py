@@ -1,0 +1,99 @@
+"""The command that corrects a user's own CT."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ctmar.cli.options import Threads
+from ctmar.cli.progress import progress
+
+
+class Preset(StrEnum):
+    """Names of the simulated scans."""
+
+    benchmark = "benchmark"
+    physical = "physical"
+
+
+class Device(StrEnum):
+    """Where the network runs."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+def predict(
+    given: Annotated[
+        Path, typer.Argument(metavar="FOLDER_OR_FILE", help="DICOM file, or folder or archive (zip, tar) of such.")
+    ],
+    weights: Annotated[Path, typer.Option(help="State dictionary of the trained network (weights.pt).")],
+    run_file: Annotated[Path, typer.Option(help="Description of its run (run.json).")],
+    output: Annotated[Path, typer.Option(help="Folder for the derived images; new or empty.")],
+    quarantine: Annotated[
+        Path | None, typer.Option(help="CSV of files that are refused, with reason and remedy.")
+    ] = None,
+    metal_hu: Annotated[
+        float | None, typer.Option(help="Metal is what lies above this [HU]; default: that of ingest.metal_hu, 2500.")
+    ] = None,
+    mask: Annotated[
+        Path | None,
+        typer.Option(
+            help="Metal instead of the threshold: .npy of (images, rows, columns) for one series, foot to head; for a "
+            "single image also .png."
+        ),
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Side of the grid the network was trained on [pixels]; default: run.json's.")
+    ] = None,
+    pixel_mm: Annotated[
+        float | None,
+        typer.Option(help="Pixel of that grid [mm]; default: run.json's, else the longer side of a slice is fitted."),
+    ] = None,
+    preset: Annotated[
+        Preset | None, typer.Option(help="Simulated scan of the training data; default: run.json's, else benchmark.")
+    ] = None,
+    keep_identity: Annotated[
+        bool,
+        typer.Option(
+            "--keep-identity",
+            help="Copy patient, study and frame of reference, so that a viewer shows the result beside its source. "
+            "Without it the patient is a pseudonym, and dates, names, free text and private tags are left out.",
+        ),
+    ] = False,
+    metal_only: Annotated[bool, typer.Option("--metal-only", help="Leave out images without metal.")] = False,
+    salt_file: Annotated[
+        Path | None,
+        typer.Option(help="File with the secret salt of pseudonyms and identifiers; default: a public salt."),
+    ] = None,
+    device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.cpu,
+    threads: Threads = 1,
+) -> None:
+    """Reduce metal artefacts in CT: DICOM in, derived DICOM out. Research software, not a medical device.
+
+    Images are written as OUTPUT/PATIENT/SERIES/0000.dcm, by default without anything that identifies the patient in the
+    header; a head scan can still show a face. Only pixels outside metal change.
+    """
+    from ctmar.config import Ingest
+    from ctmar.prediction.predict import predict as predict_folder
+    from ctmar.prediction.settings import Settings
+
+    settings = Settings(
+        metal_hu=Ingest().metal_hu if metal_hu is None else metal_hu,
+        mask=mask,
+        image_size=image_size,
+        pixel_mm=pixel_mm,
+        preset=preset.value if preset else None,
+        salt_file=salt_file,
+        keep_identity=keep_identity,
+        metal_only=metal_only,
+        device=device.value,
+        threads=threads,
+    )
+    with progress("predict") as show:
+        summary = predict_folder(given, weights, run_file, output, settings, quarantine, show)
+    typer.echo(f"predict: {summary}", err=True)
+
+
+COMMANDS = (predict,)

@@ -1,0 +1,262 @@
+"""A derived CT image: a source image, some of its pixels changed, under new identifiers."""
+
+import hashlib
+import hmac
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import highdicom
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.pixels import pixel_array
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
+
+from ctmar.dicom.carried import MAY_BE_EMPTY, carry_identity, carry_numbers
+from ctmar.dicom.headers import Image, manufacturer, silent, text
+from ctmar.dicom.pixels import to_display
+from ctmar.store.atomic import atomic_path
+from ctmar.store.quarantine import Refused
+
+MODEL_NAME = "ctmar predict"
+REMOVED = "allow-list of technical attributes; names, dates and unique identifiers replaced or left out"
+SERIES_OFFSET = 1000  # beside the series of the same study
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """What all images of one series are told by.
+
+    Attributes:
+        patient: pseudonym; takes the place of name and identifier unless the identity is kept.
+        series: number of the series, from 1.
+        recipe: digest of all that shapes the pixels; another recipe gives other identifiers.
+        series_description: at most 64 characters of ASCII.
+        version: of this software.
+        salt: key of the unique identifiers.
+        keep_identity: copy the modules of patient and study, and refer to the source image.
+    """
+
+    patient: str
+    series: int
+    recipe: str
+    series_description: str
+    version: str
+    salt: bytes
+    keep_identity: bool
+
+
+def derived_uid(kind: str, identity: str, salt: bytes) -> UID:
+    """Unique identifier 2.25.… (of a UUID) that a salted hash fixes: the same source and salt give the same.
+
+    Examples:
+        >>> derived_uid("study", "1.2.3", b"salt") == derived_uid("study", "1.2.3", b"salt")
+        True
+        >>> derived_uid("study", "1.2.3", b"salt") == derived_uid("series", "1.2.3", b"salt")
+        False
+    """
+    digest = hmac.new(salt, f"uid {kind}\0{identity}".encode(), hashlib.sha256).digest()
+    return UID(f"2.25.{uuid.UUID(bytes=digest[:16], version=5).int}")
+
+
+def write_derived(
+    image: Image,
+    change_hu: NDArray[np.floating] | None,
+    path: Path,
+    number: int,
+    description: str,
+    derivation: Derivation,
+) -> int:
+    """Write an image as derived CT, classic and uncompressed, with ``change_hu`` added to its pixels.
+
+    Geometry and rescale stay those of the source; pixels whose change rounds to nothing keep their stored value, and
+    so does padding.
+
+    Args:
+        image: the source; a frame of enhanced CT becomes an image of its own.
+        change_hu: shape of the displayed image (see ``read_display``) [HU]; None leaves every pixel as it is.
+        path: file to write; whole or not at all.
+        number: instance number.
+        description: how this image was derived; at most 1024 characters of ASCII.
+        derivation: what the images of the series have in common.
+
+    Returns:
+        How many pixels would have left the range of stored values and were set to its end.
+
+    Raises:
+        Refused: the source cannot be decoded, or stores its pixels in a way that is not written.
+    """
+    try:
+        with silent():
+            sources, raw = _read_stored(image)
+            return _write(image, sources, raw, change_hu, path, number, description, derivation)
+    except (Refused, OSError):
+        raise
+    except Exception as error:
+        # a value of the header that cannot be written can raise nearly anything; it is not quoted
+        remedy = "export the series again; leave out --keep-identity if that is set"
+        raise Refused(f"cannot be written as a derived image ({type(error).__name__})", remedy) from None
+
+
+def _read_stored(image: Image) -> tuple[list[Dataset], NDArray[Any]]:
+    """Where attributes are looked up, the most specific last, and the stored values."""
+    if image.frame < 0:
+        dataset = pydicom.dcmread(image.path)
+        # pydicom corrects the sign of JPEG 2000 samples that contradict PixelRepresentation
+        return [dataset], pixel_array(dataset)
+    enhanced = highdicom.imread(image.path, lazy_frame_retrieval=True)
+    groups = [*(enhanced.get("SharedFunctionalGroupsSequence") or [])[:1]]
+    groups.append(enhanced.PerFrameFunctionalGroupsSequence[image.frame])
+    items = [element.value[0] for group in groups for element in group if element.VR == "SQ" and element.value]
+    return [enhanced, *items], np.asarray(enhanced.get_stored_frame(image.frame + 1))
+
+
+def _write(
+    image: Image,
+    sources: list[Dataset],
+    raw: NDArray[Any],
+    change_hu: NDArray[np.floating] | None,
+    path: Path,
+    number: int,
+    description: str,
+    derivation: Derivation,
+) -> int:
+    if raw.dtype.kind not in "iu" or raw.dtype.itemsize != 2:
+        raise Refused("stored values do not have 16 bits", "convert it to 16 bits with a DICOM toolkit")
+    derived = FileDataset(None, {}, preamble=b"\0" * 128, file_meta=FileMetaDataset())
+    for keyword in MAY_BE_EMPTY:
+        setattr(derived, keyword, None)
+    carry_numbers(sources, derived)
+    _identify(derived, sources[0], image, number, derivation)
+    _explain(derived, sources[0], image, description, derivation, change_hu is not None)
+    n_clipped = _set_pixels(derived, sources[0], raw, _to_stored(change_hu, image), float(derived.RescaleSlope))
+    with atomic_path(path) as temporary:
+        derived.save_as(temporary, enforce_file_format=True)
+    return n_clipped
+
+
+def _identify(derived: Dataset, source: Dataset, image: Image, number: int, derivation: Derivation) -> None:
+    """Patient, study, series, frame of reference and instance."""
+    salt = derivation.salt
+    derived.PatientName = derived.PatientID = derivation.patient
+    derived.StudyInstanceUID = derived_uid("study", text(source, "StudyInstanceUID") or image.patient, salt)
+    derived.FrameOfReferenceUID = derived_uid("frame", text(source, "FrameOfReferenceUID") or image.series, salt)
+    derived.Manufacturer = manufacturer(source)
+    derived.SeriesNumber = derivation.series
+    if derivation.keep_identity:
+        carry_identity(source, derived)
+        derived.SeriesNumber = SERIES_OFFSET + _series_number(source, derivation.series)
+    else:
+        derived.PatientIdentityRemoved = "YES"
+        derived.DeidentificationMethod = REMOVED
+        derived.LongitudinalTemporalInformationModified = "REMOVED"
+    series = f"{image.series}\0{derivation.recipe}"
+    derived.SeriesInstanceUID = derived_uid("series", series, salt)
+    place = f"{series}\0{image.instance}\0{image.frame}\0{image.position_mm:.3f}"
+    derived.SOPInstanceUID = derived_uid("instance", place, salt)
+    derived.SOPClassUID = CTImageStorage
+    derived.InstanceNumber = number
+    derived.file_meta.MediaStorageSOPClassUID = derived.SOPClassUID
+    derived.file_meta.MediaStorageSOPInstanceUID = derived.SOPInstanceUID
+    derived.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+
+
+def _series_number(source: Dataset, otherwise: int) -> int:
+    found = text(source, "SeriesNumber")
+    return int(found) if found.isdecimal() and len(found) < 9 else otherwise
+
+
+def _explain(
+    derived: Dataset, source: Dataset, image: Image, description: str, derivation: Derivation, changed: bool
+) -> None:
+    """That the image is derived, how, by what, and (where the identity is kept) from which."""
+    derived.Modality = "CT"
+    derived.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]
+    derived.SeriesDescription = derivation.series_description
+    derived.DerivationDescription = description
+    if changed:
+        derived.DerivationCodeSequence = [_code("113042", "Pixel by pixel addition")]
+    equipment = Dataset()
+    equipment.PurposeOfReferenceCodeSequence = [_code("109102", "Processing Equipment")]
+    equipment.Manufacturer = "equiproj"
+    equipment.ManufacturerModelName = MODEL_NAME
+    equipment.SoftwareVersions = derivation.version
+    derived.ContributingEquipmentSequence = [equipment]
+    if image.lossy:
+        derived.LossyImageCompression = "01"
+    if derivation.keep_identity and image.instance:
+        reference = Dataset()
+        reference.ReferencedSOPClassUID = text(source, "SOPClassUID") or CTImageStorage
+        reference.ReferencedSOPInstanceUID = image.instance
+        if image.frame >= 0:
+            reference.ReferencedFrameNumber = image.frame + 1
+        reference.SpatialLocationsPreserved = "YES"
+        reference.PurposeOfReferenceCodeSequence = [_code("121322", "Source image for image processing operation")]
+        derived.SourceImageSequence = [reference]
+
+
+def _code(value: str, meaning: str) -> Dataset:
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, "DCM", meaning
+    return code
+
+
+def _to_stored(change_hu: NDArray[np.floating] | None, image: Image) -> NDArray[np.float64]:
+    """Turn a change of the displayed image to the rows and columns of the file; the way back from ``to_display``."""
+    stored = np.zeros(image.rows * image.columns)
+    if change_hu is not None:
+        places = np.arange(stored.size).reshape(image.rows, image.columns)
+        stored[to_display(places, image)[0].ravel()] = change_hu.ravel()  # type: ignore[arg-type]
+    return stored.reshape(image.rows, image.columns)
+
+
+def _set_pixels(
+    derived: Dataset, source: Dataset, raw: NDArray[Any], change_hu: NDArray[np.float64], slope: float
+) -> int:
+    """Set the image pixel module; how many pixels were clipped to the stored range."""
+    signed = raw.dtype.kind == "i"
+    bits = int(text(source, "BitsStored") or 16)
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+    if raw.min() < low or raw.max() > high:  # padding beyond the bits that the header counts
+        bits, (low, high) = 16, (np.iinfo(raw.dtype).min, np.iinfo(raw.dtype).max)
+    padding = _padding_range(source, signed)
+    is_padding = _within(raw, padding)
+    wanted = raw + np.where(is_padding, 0, np.rint(change_hu / slope)).astype(np.int64)
+    stored = np.clip(wanted, low, high)
+    n_clipped = int(np.count_nonzero(stored != wanted))
+    if padding is not None:
+        # a corrected pixel must not turn into padding
+        beside = padding[1] + 1 if padding[1] < high else padding[0] - 1
+        stored[_within(stored, padding) & ~is_padding] = beside
+        derived.PixelPaddingValue = padding[0]
+        if padding[1] > padding[0]:
+            derived.PixelPaddingRangeLimit = padding[1]
+    derived.Rows, derived.Columns = raw.shape
+    derived.SamplesPerPixel, derived.PhotometricInterpretation = 1, _photometric(source)
+    derived.BitsAllocated, derived.BitsStored, derived.HighBit = 16, bits, bits - 1
+    derived.PixelRepresentation = int(signed)
+    derived.PixelData = stored.astype("<i2" if signed else "<u2").tobytes()
+    return n_clipped
+
+
+def _photometric(source: Dataset) -> str:
+    return "MONOCHROME1" if text(source, "PhotometricInterpretation") == "MONOCHROME1" else "MONOCHROME2"
+
+
+def _padding_range(source: Dataset, signed: bool) -> tuple[int, int] | None:
+    """First and last stored value that is padding, in the signedness of the decoded samples; None without padding."""
+    if text(source, "PixelPaddingValue") == "":
+        return None
+    values = [int(source.PixelPaddingValue), int(source.get("PixelPaddingRangeLimit", source.PixelPaddingValue))]
+    offset = 1 << 15 if signed else 0
+    first, last = ((value + offset) % (1 << 16) - offset for value in values)
+    return min(first, last), max(first, last)
+
+
+def _within(values: NDArray[Any], limits: tuple[int, int] | None) -> NDArray[np.bool_]:
+    if limits is None:
+        return np.zeros(values.shape, dtype=bool)
+    return (values >= limits[0]) & (values <= limits[1])

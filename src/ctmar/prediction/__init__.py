@@ -1,0 +1,1 @@
+"""CT with real metal in, corrected CT out."""

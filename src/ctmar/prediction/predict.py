@@ -1,0 +1,198 @@
+"""From a folder of CT with metal to a folder of derived images, slice by slice."""
+
+import sys
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ctmar.datasets.sources import Stack
+from ctmar.datasets.tree import Tree
+from ctmar.dicom.derived import Derivation, write_derived
+from ctmar.dicom.headers import Image, silent
+from ctmar.dicom.pixels import read_display
+from ctmar.errors import InputError
+from ctmar.prediction.correction import change_of_slice
+from ctmar.prediction.network import WorkingGrid, correction_of, load_network, read_run_file, working_grid
+from ctmar.prediction.reading import Progress, dicom_stacks, find_metal, open_input, read_masks
+from ctmar.prediction.settings import Settings, Summary
+from ctmar.store.provenance import package_versions, sha256_of
+from ctmar.store.pseudonyms import read_salt
+from ctmar.store.quarantine import Quarantined, Refused, summarise, write_quarantine
+
+IDENTITY = {True: "patient and study are copied", False: "patient and study are replaced by pseudonyms"}
+Change = NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One image under way; ``change`` gives what to add to it, or None, or raises why it is refused."""
+
+    stack: Stack
+    index: int
+    image: Image
+    change: "Future[Change]"
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """What the derived images say of the way they were made."""
+
+    description: str
+    digest: str
+    architecture: str
+    salt: bytes
+    keep_identity: bool
+
+    def derivation(self, stack: Stack) -> Derivation:
+        return Derivation(
+            patient=stack.patient,
+            series=int(stack.series),
+            recipe=self.digest,
+            series_description=f"MAR {self.architecture} (research only)"[:64],
+            version=package_versions(["equiproj"])["equiproj"],
+            salt=self.salt,
+            keep_identity=self.keep_identity,
+        )
+
+
+def predict(
+    given: Path,
+    weights: Path,
+    run_file: Path,
+    output: Path,
+    settings: Settings,
+    quarantine: Path | None = None,
+    progress: Progress = lambda done, total, text: None,
+) -> Summary:
+    """Correct every CT image of a file, folder or archive and write derived images.
+
+    ``output`` gets one folder for each patient, in it one for each series, in it the images from foot to head; all are
+    named by pseudonyms and numbers.
+
+    Args:
+        given: DICOM file, or folder or archive of such.
+        weights: state dictionary of the trained network.
+        run_file: its description, `run.json`.
+        output: folder to fill, new or empty.
+        settings: metal, working grid, what is told of the patient.
+        quarantine: CSV of what is refused, with reason and remedy.
+        progress: called with (images done, images in all, text).
+
+    Raises:
+        InputError: a file is missing or malformed, ``output`` holds files, or nothing can be corrected.
+    """
+    if output.is_file() or (output.is_dir() and any(output.iterdir())):
+        raise InputError(f"{output}: expected a new or empty folder, so that the images of two runs do not mix")
+    run = read_run_file(run_file)
+    grid = working_grid(run, settings.image_size, settings.pixel_mm, settings.preset, run_file)
+    correct = correction_of(load_network(weights, run, settings.device), settings.device)
+    recipe = _recipe(run, weights, grid, settings)
+    print(f"{recipe.description}; {IDENTITY[settings.keep_identity]}", file=sys.stderr)
+    # pydicom's warnings quote values of the header; silence is not made for threads, so it is set once around all
+    with silent(), _one_torch_thread(), open_input(given, settings) as tree:
+        stacks, quarantined = dicom_stacks(tree, settings, recipe.salt, progress)
+        summary = Summary(quarantined=quarantined)
+        masks = None if settings.mask is None else read_masks(settings.mask, stacks)
+        change = partial(change_of_slice, grid=grid, correct=correct)
+        with ThreadPoolExecutor(settings.threads) as pool:
+            jobs = _in_order(_jobs(stacks, masks, settings, change, pool), 2 * settings.threads)
+            n_images = sum(stack.n_slices for stack in stacks)
+            for n_done, job in enumerate(jobs, 1):
+                try:
+                    _write(job, output, recipe, settings, summary)
+                except Refused as refusal:
+                    summary.quarantined.append(_row(job, tree, recipe.salt, refusal))
+                progress(n_done, n_images, "images")
+    if quarantine is not None:
+        write_quarantine(quarantine, summary.quarantined)
+    if summary.n_corrected + summary.n_unchanged + summary.n_left_out == 0:
+        raise InputError(f"{given}: none of the files is usable CT ({summarise(summary.quarantined)})")
+    return summary
+
+
+def _recipe(run: dict[str, Any], weights: Path, grid: WorkingGrid, settings: Settings) -> _Recipe:
+    architecture, weights_digest = run["network"]["architecture"], sha256_of(weights)
+    mask_digest = "" if settings.mask is None else sha256_of(settings.mask)
+    return _Recipe(
+        description=f"network {architecture}, weights {weights_digest[:16]}; {settings.metal}; working grid {grid}",
+        digest=f"{weights_digest} {settings.metal} {mask_digest} {grid}",
+        architecture=architecture,
+        salt=read_salt(settings.salt_file),
+        keep_identity=settings.keep_identity,
+    )
+
+
+def _jobs(
+    stacks: list[Stack], masks: NDArray[np.bool_] | None, settings: Settings, change: Any, pool: ThreadPoolExecutor
+) -> Iterator[_Job]:
+    """Read one image after the other and hand those with metal to the pool."""
+    for stack in stacks:
+        for index, image in enumerate(stack.parts):
+            assert isinstance(image, Image)
+            future: Future[Change] = Future()
+            try:
+                image_hu, row_mm, column_mm = read_display(image)
+                metal = find_metal(image_hu, None if masks is None else masks[index], settings.metal_hu)
+                if metal.any():
+                    future = pool.submit(change, image_hu, metal, row_mm, column_mm)
+                else:
+                    future.set_result(None)
+            except Refused as refusal:
+                future.set_exception(refusal)
+            yield _Job(stack, index, image, future)
+
+
+def _in_order(jobs: Iterator[_Job], n_ahead: int) -> Iterator[_Job]:
+    """The jobs in their order, with at most ``n_ahead`` images in memory."""
+    waiting: deque[_Job] = deque()
+    for job in jobs:
+        waiting.append(job)
+        if len(waiting) > n_ahead:
+            yield waiting.popleft()
+    yield from waiting
+
+
+def _write(job: _Job, output: Path, recipe: _Recipe, settings: Settings, summary: Summary) -> None:
+    change_hu = job.change.result()
+    if change_hu is None and settings.metal_only:
+        summary.n_left_out += 1
+        return
+    how = "pixel values unchanged: no metal on the working grid"
+    if change_hu is not None:
+        how = "metal artefact reduction by linear interpolation of the reprojected metal trace and a neural network"
+    description = f"{how}; {recipe.description}; research software, not for diagnosis"
+    path = output / job.stack.patient / job.stack.series / f"{job.index:04d}.dcm"
+    derivation = recipe.derivation(job.stack)
+    n_clipped = write_derived(job.image, change_hu, path, job.index + 1, description[:1024], derivation)
+    summary.n_clipped_pixels += n_clipped
+    summary.n_clipped_images += n_clipped > 0
+    if change_hu is None:
+        summary.n_unchanged += 1
+    else:
+        summary.n_corrected += 1
+
+
+def _row(job: _Job, tree: Tree, salt: bytes, refusal: Refused) -> Quarantined:
+    frame = f"#{job.index:04d}" if job.image.frame >= 0 else ""
+    name = job.stack.origin.file_name(tree.name(job.image.path), salt)
+    return Quarantined(f"{name}{frame}", refusal.reason, refusal.remedy)
+
+
+@contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    """Slices run side by side instead, so that no result depends on the number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,112 @@
+"""The images to correct, one after the other, each with its metal."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctmar.config import Source
+from ctmar.datasets.archives import is_archive
+from ctmar.datasets.sources import Stack, find_stacks
+from ctmar.datasets.tree import Tree, open_tree
+from ctmar.dicom.series import Series
+from ctmar.errors import InputError
+from ctmar.prediction.settings import Settings
+from ctmar.simulation.plain_files import read_mask
+from ctmar.store.quarantine import Quarantined, Refused
+
+NOT_DICOM = Refused("not DICOM: a derived image needs a DICOM source", "none needed: only DICOM is corrected")
+Progress = Callable[[int, int, str], None]
+
+
+@contextmanager
+def open_input(given: Path, settings: Settings) -> Iterator[Tree]:
+    """The tree of a folder, of an archive, or of a single DICOM file.
+
+    Raises:
+        InputError: there is nothing at ``given``.
+    """
+    if not given.is_file() or is_archive(given):
+        with open_tree(given, settings.reading) as tree:
+            yield tree
+        return
+    # a folder of its own: neighbours of the file must not be read with it
+    with tempfile.TemporaryDirectory(prefix="ctmar-") as folder:
+        shutil.copyfile(given, Path(folder) / given.name)
+        yield Tree(given, Path(folder))
+
+
+def dicom_stacks(
+    tree: Tree, settings: Settings, salt: bytes, progress: Progress
+) -> tuple[list[Stack], list[Quarantined]]:
+    """All series of axial CT in a tree, and what else is there.
+
+    Raises:
+        InputError: none of the files is usable; the message tells the commonest reasons.
+    """
+    source = Source(kind="dicom_dir", folder=tree.given)
+    findings = find_stacks(tree, settings.reading, source, salt, settings.threads, progress)
+    stacks = [stack for stack in findings.stacks if isinstance(stack.content, Series)]
+    for stack in findings.stacks:
+        if not isinstance(stack.content, Series):
+            name = stack.origin.file_name(tree.name(_path(stack)), salt)
+            findings.quarantined.append(Quarantined(name, NOT_DICOM.reason, NOT_DICOM.remedy))
+    return stacks, findings.quarantined
+
+
+def _path(stack: Stack) -> Path:
+    content = stack.content
+    return content.paths[0] if hasattr(content, "paths") else content.path  # type: ignore[union-attr]
+
+
+def read_masks(path: Path, stacks: list[Stack]) -> NDArray[np.bool_]:
+    """Metal masks of a single series, foot to head: (n_images, n_rows, n_columns) as displayed.
+
+    Rows run from anterior to posterior and columns from the patient's right to left, as the file stores nearly every
+    axial image anyway.
+
+    Args:
+        path: .npy with a mask for each image, or any mask file that simulation reads for one image.
+        stacks: what is to be corrected.
+
+    Raises:
+        InputError: no mask in the file, or there are several series or another number of images.
+    """
+    masks = _load_stack(path) if path.suffix == ".npy" else read_mask(path)
+    masks = (masks if masks.ndim == 3 else masks[None]) != 0
+    if len(stacks) != 1 or stacks[0].n_slices != len(masks):
+        images = " + ".join(str(stack.n_slices) for stack in stacks)
+        raise InputError(
+            f"{path}: expected a mask for each image of one series, found {len(masks)} for {images} images"
+        )
+    return masks
+
+
+def _load_stack(path: Path) -> NDArray[np.generic]:
+    if not path.is_file():
+        raise InputError(f"{path}: file not found")
+    try:
+        masks = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise InputError(f"{path}: not a readable .npy file ({type(error).__name__})") from None
+    if not isinstance(masks, np.ndarray) or masks.ndim not in (2, 3) or masks.dtype.kind not in "bfiu":
+        raise InputError(f"{path}: expected an array of two or three dimensions of numbers")
+    return masks
+
+
+def find_metal(image_hu: NDArray[np.float32], mask: NDArray[np.bool_] | None, metal_hu: float) -> NDArray[np.bool_]:
+    """Where metal is: the mask if there is one, else all above the threshold.
+
+    Raises:
+        Refused: the mask has another shape than the image.
+    """
+    if mask is None:
+        return image_hu > metal_hu
+    if mask.shape != image_hu.shape:
+        found, expected = (f"{shape[0]} × {shape[1]}" for shape in (mask.shape, image_hu.shape))
+        raise Refused(f"the mask has {found} pixels, the image {expected}", "make the mask on the grid of the image")
+    return mask
