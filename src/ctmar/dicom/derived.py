@@ -11,7 +11,7 @@ import highdicom
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels import pixel_array
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
@@ -22,7 +22,8 @@ from ctmar.store.atomic import atomic_path
 from ctmar.store.quarantine import Refused
 
 MODEL_NAME = "ctmar predict"
-REMOVED = "allow-list of technical attributes; names, dates and unique identifiers replaced or left out"
+# one value of VR LO has at most 64 characters
+REMOVED = ["allow-list of technical attributes", "names, dates and unique identifiers replaced or left out"]
 SERIES_OFFSET = 1000  # beside the series of the same study
 
 
@@ -126,7 +127,8 @@ def _write(
 ) -> int:
     if raw.dtype.kind not in "iu" or raw.dtype.itemsize != 2:
         raise Refused("stored values do not have 16 bits", "convert it to 16 bits with a DICOM toolkit")
-    derived = FileDataset(None, {}, preamble=b"\0" * 128, file_meta=FileMetaDataset())
+    derived = Dataset()
+    derived.file_meta = FileMetaDataset()
     for keyword in MAY_BE_EMPTY:
         setattr(derived, keyword, None)
     carry_numbers(sources, derived)

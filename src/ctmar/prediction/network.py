@@ -84,9 +84,8 @@ def working_grid(
     try:
         size = size or int(recorded["image_size"])
         pixel_mm = pixel_mm or recorded.get("pixel_mm")
-        grid = WorkingGrid(
-            size, None if pixel_mm is None else float(pixel_mm), preset or recorded.get("preset", PRESETS[0])
-        )
+        pixel_mm = None if pixel_mm is None else float(pixel_mm)
+        grid = WorkingGrid(size, pixel_mm, preset or recorded.get("preset", PRESETS[0]))
     except (KeyError, ValueError, TypeError, AttributeError):
         raise InputError(
             f"{run_file}: does not say on which grid the network was trained; give --image-size, and --pixel-mm and"

@@ -80,9 +80,7 @@ def read_masks(path: Path, stacks: list[Stack]) -> NDArray[np.bool_]:
     masks = (masks if masks.ndim == 3 else masks[None]) != 0
     if len(stacks) != 1 or stacks[0].n_slices != len(masks):
         images = " + ".join(str(stack.n_slices) for stack in stacks)
-        raise InputError(
-            f"{path}: expected a mask for each image of one series, found {len(masks)} for {images} images"
-        )
+        raise InputError(f"{path}: expected a mask for each image of one series ({images}), found {len(masks)}")
     return masks
 
 
