@@ -4,14 +4,19 @@ from pathlib import Path
 from typing import Any
 
 from ctmar.config import Config
-from ctmar.reporting import tables
+from ctmar.reporting.choice import choose_settings
+from ctmar.reporting.columns import IDENTITY
+from ctmar.reporting.data_section import quarantine_summary
 from ctmar.reporting.environment import environment
-from ctmar.reporting.examples import choose_models
 from ctmar.reporting.literature import REFERENCES
 from ctmar.reporting.provenance import provenance
-from ctmar.reporting.results import IDENTITY, ReportInputs, StudyResults, read_results, rows_of, text_rows
-from ctmar.reporting.summary import counts, method_names
+from ctmar.reporting.results import ReportInputs, StudyResults, read_results, rows_of, text_rows
+from ctmar.reporting.model_tables import MAIN
+from ctmar.reporting.summary import counts, method_names, model_name
+from ctmar.reporting.tables import measure_cell
 from ctmar.store.atomic import atomic_path
+
+CARD = [measure for measure in MAIN if measure.name != "ratio_to_plain"]
 
 
 def write_model_card(inputs: ReportInputs, config: Config, output: Path) -> Path:
@@ -59,18 +64,18 @@ def write_dataset_card(inputs: ReportInputs, config: Config, output: Path) -> Pa
         sources=results.sources,
         catalogue=text_rows(results.catalogue),
         subset_of=dict(zip(results.split["patient"], results.split["subset"], strict=True)),
-        quarantine_reasons=tables.quarantine_summary(results.quarantine),
+        quarantine_reasons=quarantine_summary(results.quarantine),
     )
 
 
 def _chosen_rows(results: StudyResults, network: str) -> list[dict[str, Any]]:
-    """One row for each method: the setting that validation prefers."""
+    """One row for each method and norm: the setting that validation prefers."""
     by_identity = {tuple(row[key] for key in IDENTITY): row for row in rows_of(results.models)}
     rows = []
-    for identity in choose_models(results.curves, network):
+    for identity in choose_settings(results.curves, network):
         row = by_identity[identity]
-        cells = [tables.measure_cell(row, measure) for measure in tables.MEASURES]
-        rows.append({"network": network, "label": tables.model_name(row), "cells": cells})
+        cells = [measure_cell(row, measure) for measure in CARD]
+        rows.append({"network": network, "label": model_name(row), "cells": cells})
     return rows
 
 

@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 
 from ctmar.config import Report
 from ctmar.errors import InputError
+from ctmar.reporting.choice import Identity, choose_shown
 from ctmar.reporting.images import data_address, error_image, outline_path, window_image
 from ctmar.reporting.labels import model_label, number
-from ctmar.reporting.results import IDENTITY, RunRecord, StudyResults, read_table
+from ctmar.reporting.results import RunRecord, StudyResults, read_table
 from ctmar.units import attenuation_to_hu
 
-SHOWN_METHODS = ("plain", "augmentation", "eqreg", "projection")
 PAIR = ("slice_id", "mask_index")  # names a pair; the same in every file of examples and every table of slices
 PAIR_FACTS = ("metal_pixels", "pixel_mm")
+FEWEST_EXAMPLES = 2
+SHRINKS = (1, 2, 4)
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -70,52 +72,49 @@ class ImageSource:
     metrics: pd.DataFrame
 
 
-def final_validation(curves: pd.DataFrame) -> pd.Series:
-    """Validation PSNR after the last epoch, mean over seeds, indexed by `IDENTITY` [dB]."""
-    last = curves[curves["epoch"] == curves.groupby([*IDENTITY, "seed"])["epoch"].transform("max")]
-    means: pd.Series = last.groupby(IDENTITY, sort=False)["validation_psnr"].mean()
-    return means
-
-
-def choose_models(curves: pd.DataFrame, network: str) -> list[tuple[Any, ...]]:
-    """The models shown: for each method the setting with the highest validation PSNR (never the test PSNR)."""
-    validation = final_validation(curves)
-    chosen: list[tuple[Any, ...]] = []
-    for method in SHOWN_METHODS:
-        candidates = validation[
-            (validation.index.get_level_values("network") == network)
-            & (validation.index.get_level_values("method") == method)
-        ]
-        if len(candidates):
-            chosen.append(candidates.index[int(candidates.to_numpy().argmax())])
-    return chosen
-
-
 def build_examples(results: StudyResults, network: str, settings: Report, max_bytes: int) -> Examples:
     """Panels of the example pairs for one network, as many pairs as fit into ``max_bytes``.
+
+    Where not even `FEWEST_EXAMPLES` fit, pictures have half the resolution, down to a quarter.
 
     Raises:
         InputError: an examples file is missing or does not go with the references.
     """
-    references = _load(results.references_folder, ("image", "ma_CT", "LI_CT", "mask", *PAIR, *PAIR_FACTS))
+    names = ("image", "ma_CT", "LI_CT", "mask", *PAIR, *PAIR_FACTS)
+    references = _load(results.references_folder, names, optional=("NMAR_CT",))
     sources = _reference_images(results.references_folder, references)
-    for identity in choose_models(results.curves, network):
+    for identity in choose_shown(results.curves, network):
         record = _first_seed(results.records, identity)
         sources.append(_model_images(record, references))
+    wanted = min(FEWEST_EXAMPLES, len(references["mask"]))
     examples: list[Example] = []
+    for shrink in SHRINKS:
+        examples = _fitting(references, sources, settings, max_bytes, shrink)
+        if len(examples) >= wanted:
+            break
+    return Examples(examples, len(references["mask"]) - len(examples))
+
+
+def _fitting(
+    references: Arrays, sources: Sequence[ImageSource], settings: Report, max_bytes: int, shrink: int
+) -> list[Example]:
+    examples: list[Example] = []
+    n_bytes = 0
     for index in range(len(references["mask"])):
-        example = _build_example(index, references, sources, settings)
-        if sum(built.n_bytes for built in examples) + example.n_bytes > max_bytes:
+        example = _build_example(index, references, sources, settings, shrink)
+        n_bytes += example.n_bytes
+        if n_bytes > max_bytes:
             break
         examples.append(example)
-    return Examples(examples, len(references["mask"]) - len(examples))
+    return examples
 
 
 def _reference_images(folder: Path, references: Arrays) -> list[ImageSource]:
     metrics = read_table(folder / "slices.csv", "reference_slices")
     return [
         ImageSource(name, references[array], _by_pair(metrics[metrics["reference"] == name]))
-        for name, array in (("Input", "ma_CT"), ("LI", "LI_CT"))
+        for name, array in (("Input", "ma_CT"), ("LI", "LI_CT"), ("NMAR", "NMAR_CT"))
+        if array in references
     ]
 
 
@@ -124,21 +123,22 @@ def _model_images(record: RunRecord, references: Arrays) -> ImageSource:
     for name in PAIR:
         if predictions[name].tolist() != references[name].tolist():
             raise InputError(f"{record.folder}: the example pairs are not those of the references; evaluate again")
-    _, method, norm, lam_perp, lam_equi = record.identity
     metrics = _by_pair(read_table(record.folder / "slices.csv", "slices"))
-    return ImageSource(model_label(method, norm, lam_perp, lam_equi), predictions["prediction"], metrics)
+    return ImageSource(model_label(*record.identity[1:]), predictions["prediction"], metrics)
 
 
-def _build_example(index: int, references: Arrays, sources: Sequence[ImageSource], settings: Report) -> Example:
+def _build_example(
+    index: int, references: Arrays, sources: Sequence[ImageSource], settings: Report, shrink: int
+) -> Example:
     mask = references["mask"][index]
     truth_hu = attenuation_to_hu(references["image"][index])
     pair = tuple(references[name][index].item() for name in PAIR)
     title = f"slice {pair[0]}, mask {pair[1]}"
-    truth = data_address(window_image(truth_hu, settings.window_hu))
+    truth = data_address(window_image(truth_hu, settings.window_hu), shrink=shrink)
     panels = [Panel("Ground truth", truth, f"Ground truth: CT image without metal, {title}")]
     for source in sources:
         image_hu = attenuation_to_hu(source.images[index])
-        panels.append(_panel(source.name, image_hu, truth_hu, mask, source.metrics.loc[pair], settings))
+        panels.append(_panel(source.name, image_hu, truth_hu, mask, source.metrics.loc[pair], settings, shrink))
     n_metal, pixel_mm = int(references["metal_pixels"][index]), float(references["pixel_mm"][index])
     area_mm2 = n_metal * pixel_mm**2
     return Example(title, n_metal, area_mm2, truth_hu.shape[0], outline_path(mask), panels)
@@ -151,6 +151,7 @@ def _panel(
     mask: NDArray[np.uint8],
     metrics: pd.Series,
     settings: Report,
+    shrink: int = 1,
 ) -> Panel:
     psnr, ssim, rmse = number(metrics["psnr_db"]), number(metrics["ssim"], 3), number(metrics["rmse_hu"], 0)
     # metal does not count in any metric, so its error is not shown either
@@ -158,9 +159,9 @@ def _panel(
     quality = f"PSNR {psnr} dB, SSIM {ssim}, RMSE {rmse} HU"
     return Panel(
         name=name,
-        picture=data_address(window_image(image_hu, settings.window_hu)),
+        picture=data_address(window_image(image_hu, settings.window_hu), shrink=shrink),
         alt=f"{name}: CT image, {quality}",
-        error=data_address(error_image(error_hu, settings.error_hu)),
+        error=data_address(error_image(error_hu, settings.error_hu), shrink=shrink),
         error_alt=f"{name}: error against the ground truth, {quality}",
         psnr=psnr,
         ssim=ssim,
@@ -168,7 +169,7 @@ def _panel(
     )
 
 
-def _first_seed(records: Sequence[RunRecord], identity: tuple[Any, ...]) -> RunRecord:
+def _first_seed(records: Sequence[RunRecord], identity: Identity) -> RunRecord:
     return min((record for record in records if record.identity == identity), key=lambda record: record.seed)
 
 
@@ -176,7 +177,7 @@ def _by_pair(metrics: pd.DataFrame) -> pd.DataFrame:
     return metrics.set_index(list(PAIR))
 
 
-def _load(folder: Path, names: tuple[str, ...]) -> Arrays:
+def _load(folder: Path, names: tuple[str, ...], optional: tuple[str, ...] = ()) -> Arrays:
     path = folder / "examples.npz"
     if not path.is_file():
         raise InputError(f"{path}: example images not found; the report needs them")
@@ -184,4 +185,4 @@ def _load(folder: Path, names: tuple[str, ...]) -> Arrays:
         missing = [name for name in names if name not in file]
         if missing:
             raise InputError(f"{path}: expected array(s) {', '.join(missing)}, found {', '.join(file.files)}")
-        return {name: file[name] for name in names}
+        return {name: file[name] for name in (*names, *optional) if name in file}

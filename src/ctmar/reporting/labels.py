@@ -1,41 +1,13 @@
-"""Names and marks a reader sees: numbers, norms, methods, and the colour and shape that go with each."""
+"""Texts a reader sees: numbers, weights, and the names of norms and models."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
 
-METHODS = {
-    "plain": "Plain",
-    "augmentation": "Rotation augmentation",
-    "eqreg": "EQ-Reg",
-    "projection": "Projection",
-}
+from ctmar.reporting.methods import method_text
+
 NORMS = {"frobenius": "Frobenius", "entrywise": "entry-wise", "schatten": "Schatten"}  # the others as they are
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 MINUS = "−"
 MISSING = "–"
-
-# Okabe and Ito's palette without black (the text colour stands for the plain model) and yellow (too weak on white)
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-# Baselines without a penalty stay neutral, so that colours are left for what is compared
-NEUTRAL = {"plain": "currentColor", "augmentation": "#8A9096"}
-# Paths in the square from −1 to 1, drawn alike by Vega-Lite and by the legend of the page
-SHAPES = (
-    "M-1,0a1,1,0,1,0,2,0a1,1,0,1,0,-2,0Z",
-    "M-.89,-.89H.89V.89H-.89Z",
-    "M0,-1.1L1,.8H-1Z",
-    "M0,-1.2L1.2,0L0,1.2L-1.2,0Z",
-    "M0,1.1L1,-.8H-1Z",
-    "M-.35,-1H.35V-.35H1V.35H.35V1H-.35V.35H-1V-.35H-.35Z",
-)
-
-
-@dataclass(frozen=True)
-class Mark:
-    """Colour and shape of a series; two series never share both."""
-
-    colour: str
-    shape: str
 
 
 def number(value: float, digits: int = 2, signed: bool = False) -> str:
@@ -106,47 +78,31 @@ def norm_label(norm: str) -> str:
     return f"{name}\N{NO-BREAK SPACE}{parameters}" if parameters else name
 
 
-def series_label(method: str, norm: str, lam_equi: float = 0.0) -> str:
-    """What the rows of a table and the points of a line have in common: everything but λ⊥.
+def series_label(method: str, norm: str) -> str:
+    """What all settings of a method and norm have in common.
 
     Examples:
-        >>> series_label("projection", "spectral", 1e-2)
-        'Projection, spectral, λ_G\xa0=\xa010⁻²'
-        >>> series_label("eqreg", "none")
-        'EQ-Reg'
+        >>> series_label("projection", "spectral"), series_label("eqreg", "none")
+        ('Projection, spectral', 'EQ-Reg')
     """
-    parts = [METHODS.get(method, method)]
-    if norm != "none":
-        parts.append(norm_label(norm))
+    name = method_text(method).name
+    return name if norm == "none" else f"{name}, {norm_label(norm)}"
+
+
+def model_label(method: str, norm: str, lam_perp: float, lam_equi: float = 0.0, softness: float = 0.0) -> str:
+    """The full name of a model of the study; a softness of 0 is a setting like any other.
+
+    Examples:
+        >>> model_label("projection", "frobenius", 1e-2, 1e-3)
+        'Projection, Frobenius, λ⊥\xa0=\xa010⁻², λ_G\xa0=\xa010⁻³'
+        >>> model_label("softness", "none", 0, softness=0.25)
+        'Softness, s\xa0=\xa00.25'
+    """
+    parts = [series_label(method, norm)]
+    if lam_perp:
+        parts.append(weighted(method_text(method).weight_symbol, lam_perp))
     if lam_equi:
         parts.append(weighted("λ_G", lam_equi))
+    if method == "softness":
+        parts.append(f"s\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{softness:g}")
     return ", ".join(parts)
-
-
-def model_label(method: str, norm: str, lam_perp: float, lam_equi: float = 0.0) -> str:
-    """The full name of a model of the study.
-
-    Examples:
-        >>> model_label("projection", "frobenius", 1e-2)
-        'Projection, Frobenius, λ⊥\xa0=\xa010⁻²'
-    """
-    symbol = "λ" if method == "eqreg" else "λ⊥"
-    label = series_label(method, norm, lam_equi)
-    return f"{label}, {weighted(symbol, lam_perp)}" if lam_perp else label
-
-
-def assign_marks(labels: Iterable[str]) -> dict[str, Mark]:
-    """A mark for every series in the order given; baselines without a penalty are neutral, plain as the text.
-
-    Examples:
-        >>> marks = assign_marks(["Plain", "EQ-Reg", "EQ-Reg"])
-        >>> marks["Plain"].colour, marks["EQ-Reg"].colour
-        ('currentColor', '#0072B2')
-    """
-    marks = {METHODS[method]: Mark(colour, SHAPES[0]) for method, colour in NEUTRAL.items()}
-    others = [label for label in dict.fromkeys(labels) if label not in marks]
-    for index, label in enumerate(others):
-        # after each round of colours the shapes move on by one: 36 pairs before the first repeats
-        shape = (index + index // len(PALETTE)) % len(SHAPES)
-        marks[label] = Mark(PALETTE[index % len(PALETTE)], SHAPES[shape])
-    return marks

@@ -49,6 +49,48 @@ REFERENCES = (
         "for image denoising. IEEE Transactions on Image Processing 26(7):3142–3155, 2017.",
     ),
     Reference(
+        "finzi2021",
+        "Finzi et al. 2021",
+        "M. Finzi, G. Benton and A. G. Wilson. Residual pathway priors for soft equivariance constraints. NeurIPS "
+        "2021. arXiv:2112.01388.",
+    ),
+    Reference(
+        "meyer2010",
+        "Meyer et al. 2010",
+        "E. Meyer, R. Raupach, M. Lell, B. Schmidt and M. Kachelrieß. Normalized metal artifact reduction (NMAR) in "
+        "computed tomography. Medical Physics 37(10):5482–5493, 2010.",
+    ),
+    Reference(
+        "wang2022acdnet",
+        "Wang et al. 2022",
+        "H. Wang, Y. Li, D. Meng and Y. Zheng. Adaptive convolutional dictionary network for CT metal artifact "
+        "reduction. IJCAI 2022.",
+    ),
+    Reference(
+        "wang2021dicdnet",
+        "Wang et al. 2021",
+        "H. Wang, Y. Li, N. He, K. Ma, D. Meng and Y. Zheng. DICDNet: deep interpretable convolutional dictionary "
+        "network for metal artifact reduction in CT images. IEEE Transactions on Medical Imaging, 2021.",
+    ),
+    Reference(
+        "wang2022oscnet",
+        "Wang, Xie et al. 2022",
+        "H. Wang, Q. Xie, Y. Li, Y. Huang, D. Meng and Y. Zheng. Orientation-shared convolution representation for CT "
+        "metal artifact learning. MICCAI 2022.",
+    ),
+    Reference(
+        "wang2023oscnet",
+        "Wang et al. 2023",
+        "H. Wang, Q. Xie, D. Zeng, J. Ma, D. Meng and Y. Zheng. OSCNet: orientation-shared convolutional network for "
+        "CT metal artifact learning. IEEE Transactions on Medical Imaging, 2023.",
+    ),
+    Reference(
+        "ronneberger2015",
+        "Ronneberger et al. 2015",
+        "O. Ronneberger, P. Fischer and T. Brox. U-Net: convolutional networks for biomedical image segmentation. "
+        "MICCAI 2015. arXiv:1505.04597.",
+    ),
+    Reference(
         "kingma2015",
         "Kingma & Ba 2015",
         "D. P. Kingma and J. Ba. Adam: a method for stochastic optimization. ICLR 2015. arXiv:1412.6980.",
@@ -59,9 +101,24 @@ REFERENCES = (
         "A. C. Davison and D. V. Hinkley. Bootstrap methods and their application. Cambridge University Press, 1997.",
     ),
     Reference(
+        "holm1979",
+        "Holm 1979",
+        "S. Holm. A simple sequentially rejective multiple test procedure. Scandinavian Journal of Statistics "
+        "6(2):65–70, 1979.",
+    ),
+    Reference(
         "ito2008",
         "Okabe & Ito 2008",
         "M. Okabe and K. Ito. Color universal design: how to make figures and presentations that are friendly to "
         "colorblind people, 2008.",
     ),
 )
+
+ARCHITECTURES = {  # of `ctmar.models`, with the key of the paper each is written from
+    "dncnn": "zhang2017",
+    "unet": "ronneberger2015",
+    "acdnet": "wang2022acdnet",
+    "dicdnet": "wang2021dicdnet",
+    "oscnet": "wang2022oscnet",
+    "oscnetplus": "wang2023oscnet",
+}

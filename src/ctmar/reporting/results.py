@@ -2,70 +2,25 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ctmar.errors import InputError
+from ctmar.reporting.columns import COLUMNS, DEFAULTS, IDENTITY
 
-IDENTITY = ["network", "method", "norm", "lam_perp", "lam_equi"]
-INTERVAL_MEASURES = ("psnr_db", "ssim", "rmse_hu", "psnr_diff_db", "relative_non_equivariance", "defect")
-BOUNDS = ("mean", "low", "high")
-
-
-def interval_columns(measure: str) -> list[str]:
-    """Names of the three columns of a measure: mean and bounds of its interval."""
-    return [f"{measure}_{bound}" for bound in BOUNDS]
-
-
-COLUMNS = {
-    "models": [
-        *IDENTITY,
-        *(column for measure in INTERVAL_MEASURES for column in interval_columns(measure)),
-        "seconds_per_step",
-        "peak_memory_mb",
-        "n_seeds",
-        "n_pairs",
-        "n_patients",
-    ],
-    "runs": [*IDENTITY, "seed"],
-    "references": [
-        "reference",
-        *interval_columns("psnr_db"),
-        *interval_columns("ssim"),
-        *interval_columns("rmse_hu"),
-    ],
-    "curves": [*IDENTITY, "seed", "epoch", "task_loss", "penalty", "validation_psnr"],
-    "cost": [
-        "network",
-        "method",
-        "norm",
-        "milliseconds_per_step",
-        "ratio_to_plain",
-        "penalty_milliseconds",
-        "penalty_share",
-        "peak_memory_mb",
-        "threads",
-        "batch_size",
-        "patch_size",
-        "n_repeats",
-        "device",
-    ],
-    "catalogue": ["patient", "series", "n_slices_found", "n_slices_kept", "pixel_mm", "source", "licence"],
-    "quarantine": ["file", "reason", "remedy"],
-    "split": ["patient", "subset", "n_slices"],
-    "slices": ["patient", "slice_id", "mask_index", "metal_pixels", "psnr_db", "ssim", "rmse_hu"],
-}
-COLUMNS["reference_slices"] = ["reference", *COLUMNS["slices"]]
 CLAIM_KEYS = ("claim", "source", "test", "measured", "verdict")
 VERDICTS = ("agrees", "disagrees", "not decided")
 
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """Where the files of a study lie."""
+    """Where the files of a study lie; ``sizes.csv`` and ``materials.csv`` of the summary may be absent, as may be the
+    thumbnails: studies of an earlier version have none."""
 
     summary: Path
     references: Path
@@ -75,6 +30,7 @@ class ReportInputs:
     quarantine: Path
     split: Path
     sources: Path | None = None
+    thumbnails: Path | None = None
 
     @classmethod
     def of_study(cls, results: Path, sources: Path | None = None) -> "ReportInputs":
@@ -88,6 +44,7 @@ class ReportInputs:
             quarantine=results / "data" / "quarantine.csv",
             split=results / "data" / "split.csv",
             sources=sources,
+            thumbnails=results / "data" / "thumbnails.npz",
         )
 
 
@@ -102,7 +59,7 @@ class RunRecord:
     @property
     def identity(self) -> tuple[Any, ...]:
         """Network, method, norm and weights: the row of ``models.csv`` this run belongs to."""
-        return tuple(self.run["run"][key] for key in IDENTITY)
+        return tuple(self.run["run"].get(key, DEFAULTS.get(key)) for key in IDENTITY)
 
     @property
     def seed(self) -> int:
@@ -111,14 +68,25 @@ class RunRecord:
 
 
 @dataclass(frozen=True)
+class Thumbnails:
+    """Small grey pictures of the slices read: for each its series, its position in the series, and the image."""
+
+    series: NDArray[np.str_]
+    position: NDArray[np.generic]
+    image: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
 class StudyResults:
-    """Every table of a finished study."""
+    """Every table of a finished study; a table that an older study lacks is empty."""
 
     models: pd.DataFrame
     runs: pd.DataFrame
     references: pd.DataFrame
     curves: pd.DataFrame
     cost: pd.DataFrame
+    sizes: pd.DataFrame
+    materials: pd.DataFrame
     catalogue: pd.DataFrame
     quarantine: pd.DataFrame
     split: pd.DataFrame
@@ -126,6 +94,7 @@ class StudyResults:
     sources: list[dict[str, str]]
     records: list[RunRecord]
     references_folder: Path
+    thumbnails: Thumbnails | None = None
 
 
 def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -154,7 +123,38 @@ def read_table(path: Path, name: str) -> pd.DataFrame:
     missing = [column for column in COLUMNS[name] if column not in table.columns]
     if missing:
         raise InputError(f"{path}: expected column(s) {', '.join(missing)}, found {', '.join(table.columns)}")
+    if set(IDENTITY) - set(DEFAULTS) <= set(table.columns):
+        for column, value in DEFAULTS.items():
+            table[column] = table[column] if column in table else value
     return table
+
+
+def read_optional_table(path: Path, name: str) -> pd.DataFrame:
+    """Read a table that older studies lack; without the file it is empty.
+
+    Raises:
+        InputError: there is a file, but it is empty or lacks columns.
+    """
+    return read_table(path, name) if path.exists() else pd.DataFrame(columns=[*COLUMNS[name], *DEFAULTS])
+
+
+def read_thumbnails(path: Path | None) -> Thumbnails | None:
+    """Read the thumbnails of the ingestion, if the study has them.
+
+    Raises:
+        InputError: the file lacks an array, or the arrays do not go together.
+    """
+    if path is None or not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as file:
+        missing = {"series", "position", "image"} - set(file.files)
+        if missing:
+            raise InputError(f"{path}: expected array(s) {', '.join(sorted(missing))}, found {', '.join(file.files)}")
+        thumbnails = Thumbnails(file["series"], file["position"], file["image"])
+    n, image = len(thumbnails.series), thumbnails.image
+    if image.dtype != np.uint8 or image.ndim != 3 or len(image) != n or len(thumbnails.position) != n:
+        raise InputError(f"{path}: expected {n} grey images of bytes, found {image.dtype} of shape {image.shape}")
+    return thumbnails
 
 
 def read_json(path: Path) -> Any:
@@ -200,6 +200,8 @@ def read_results(inputs: ReportInputs) -> StudyResults:
         references=read_table(inputs.summary / "references.csv", "references"),
         curves=read_table(inputs.summary / "curves.csv", "curves"),
         cost=read_table(inputs.cost, "cost"),
+        sizes=read_optional_table(inputs.summary / "sizes.csv", "sizes"),
+        materials=read_optional_table(inputs.summary / "materials.csv", "materials"),
         catalogue=read_table(inputs.catalogue, "catalogue"),
         quarantine=read_table(inputs.quarantine, "quarantine"),
         split=read_table(inputs.split, "split"),
@@ -207,6 +209,7 @@ def read_results(inputs: ReportInputs) -> StudyResults:
         sources=read_json(inputs.sources) if inputs.sources else [],
         records=read_records(inputs.runs, runs),
         references_folder=inputs.references,
+        thumbnails=read_thumbnails(inputs.thumbnails),
     )
 
 
@@ -220,9 +223,10 @@ def read_records(folders: Sequence[Path], runs: pd.DataFrame) -> list[RunRecord]
     records = {}
     for folder in folders:
         description = read_json(folder / "run.json")
-        key = tuple(description["run"][name] for name in (*IDENTITY, "seed"))
+        record = RunRecord(folder, description, {})
+        key = (*record.identity, record.seed)
         if key in expected:
-            records[key] = RunRecord(folder, description, read_json(folder / "model.json"))
+            records[key] = replace(record, model=read_json(folder / "model.json"))
     absent = sorted(map(str, expected - set(records)))
     if absent:
         raise InputError(f"runs: expected a folder for each of {len(expected)} runs, none found for {absent[0]}")

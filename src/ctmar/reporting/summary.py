@@ -1,14 +1,26 @@
-"""The study in three sentences, computed from its tables."""
+"""The study in a few plain sentences, computed from its tables."""
 
+import math
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from ctmar.reporting.examples import choose_models
-from ctmar.reporting.labels import METHODS, number, scientific, series_label, weight
-from ctmar.reporting.results import IDENTITY, StudyResults, rows_of
-from ctmar.reporting.tables import judge_difference, model_name, plain_row
+from ctmar.reporting.choice import Identity, choose_method, choose_shown
+from ctmar.reporting.columns import IDENTITY
+from ctmar.reporting.labels import model_label, number, scientific, series_label, weight
+from ctmar.reporting.methods import KINDS, kind_of, method_text
+from ctmar.reporting.results import StudyResults, rows_of
+from ctmar.reporting.tables import judge_difference
+
+VERDICTS = {
+    "above": "better than plain training beyond the interval",
+    "below": "worse than plain training beyond the interval",
+    "undecided": "not distinguishable from plain training",
+    "": "no interval, so undecided",
+}
 
 
 @dataclass(frozen=True)
@@ -52,17 +64,32 @@ def facts(results: StudyResults) -> list[Fact]:
 
 
 def sentences(results: StudyResults, network: str) -> list[str]:
-    """What was run on which data, what quality came out, and what happened to equivariance, for one network."""
+    """What was run on which data, what came out, against what, and at which cost, for one network."""
     models = results.models[results.models["network"] == network]
-    chosen = {identity[1]: identity for identity in choose_models(results.curves, network)}
     rows = {tuple(row[key] for key in IDENTITY): row for row in rows_of(models)}
-    best = rows.get(chosen.get("projection", ()))
+    best = _row_of(rows, choose_method(results.curves, network, "projection"))
     plain = plain_row(models)
-    return [
+    said = [
         _what_was_run(results, models, network),
         _quality(best, plain, results),
         _equivariance(models, best, plain),
+        _against_others(results, network, rows, best),
     ]
+    return [sentence for sentence in said if sentence]
+
+
+def claims_sentence(claims: list[dict[str, str]]) -> str:
+    """How many of the paper's claims this study agrees with.
+
+    Examples:
+        >>> claims_sentence([{"verdict": "agrees"}, {"verdict": "agrees"}, {"verdict": "not decided"}])
+        'Of 3 claims of the paper, this study agrees with 2 and disagrees with 0; 1 it cannot decide.'
+    """
+    n = Counter(claim["verdict"] for claim in claims)
+    return (
+        f"Of {plural(len(claims), 'claim')} of the paper, this study agrees with {n['agrees']} and disagrees with "
+        f"{n['disagrees']}; {n['not decided']} it cannot decide."
+    )
 
 
 def plural(n: int, noun: str, nouns: str = "") -> str:
@@ -78,18 +105,20 @@ def plural(n: int, noun: str, nouns: str = "") -> str:
 def method_names(models: pd.DataFrame) -> list[str]:
     """The methods of a study as a sentence names them."""
     n_norms = models.loc[models["method"] == "projection", "norm"].nunique()
-    names = {method: label.lower() for method, label in METHODS.items()} | {
-        "eqreg": METHODS["eqreg"],
-        "projection": f"projection with {plural(n_norms, 'norm')}",
-    }
-    return [names[method] for method in models["method"].unique()]
+    names = []
+    for method in models["method"].unique():
+        name = method_text(method).name
+        names.append(name if name[1:2].isupper() else name.lower())
+        if method == "projection":
+            names[-1] = f"projection with {plural(n_norms, 'norm')}"
+    return names
 
 
 def _what_was_run(results: StudyResults, models: pd.DataFrame, network: str) -> str:
     n = counts(results)
     methods = method_names(models)
     n_runs = int(models["n_seeds"].sum())
-    named = ", ".join(methods[:-1]) + " and " + methods[-1] if len(methods) > 1 else methods[0]
+    named = listing(methods)
     return (
         f"{plural(n_runs, 'model')} of the network “{network}” ({plural(len(models), 'setting')}: {named}; "
         f"{plural(n['n_seeds'], 'seed')}) {'was' if n_runs == 1 else 'were'} trained on "
@@ -107,18 +136,40 @@ def _quality(best: dict[str, Any] | None, plain: dict[str, Any] | None, results:
     text = f"{model_name(best)}, the setting that validation prefers, reaches {_psnr(best)}"
     if plain is None:
         return f"{text} ({around})."
-    verdict = {
-        "above": "better than plain training beyond the interval",
-        "below": "worse than plain training beyond the interval",
-        "undecided": "not distinguishable from plain training",
-        "": "no interval, so undecided",
-    }[judge_difference(best["psnr_diff_db_low"], best["psnr_diff_db_high"])]
     difference = number(best["psnr_diff_db_mean"], 2, signed=True)
     low, high = (number(best[f"psnr_diff_db_{bound}"], 2, signed=True) for bound in ("low", "high"))
+    verdict = VERDICTS[judge_difference(best["psnr_diff_db_low"], best["psnr_diff_db_high"])]
     return (
         f"{text}, against {_psnr(plain)} for plain training: a paired difference of {difference} dB [{low}, {high}], "
         f"{verdict} ({around})."
     )
+
+
+def _against_others(
+    results: StudyResults, network: str, rows: dict[Identity, dict[str, Any]], best: dict[str, Any] | None
+) -> str:
+    """The best sample-based and weight-based settings beside the projection penalty: quality, defect, step time."""
+    shown = [rows[identity] for identity in choose_shown(results.curves, network)]
+    others = [row for row in shown if kind_of(row["method"]) in KINDS[1:3]]
+    if not others:
+        return ""
+    clauses = [f"of the {kind_of(row['method']).lower()} methods {_in_short(results, row)}" for row in others]
+    text = f"Validation prefers {listing(clauses)}"
+    step = step_time(results.cost, best) if best is not None else ""
+    return f"{text}; a step of the projection penalty takes {step}." if step else f"{text}."
+
+
+def step_time(cost: pd.DataFrame, row: dict[str, Any]) -> str:
+    """Step time of a model relative to the plain step, in words; empty where it was not measured."""
+    own = cost[(cost["network"] == row["network"]) & (cost["method"] == row["method"]) & (cost["norm"] == row["norm"])]
+    return f"{number(float(own['ratio_to_plain'].iloc[0]))} × the plain step" if len(own) else ""
+
+
+def _in_short(results: StudyResults, row: dict[str, Any]) -> str:
+    difference = row["psnr_diff_db_mean"]
+    facts = [f"{number(difference, 2, signed=True)} dB to plain"] if math.isfinite(difference) else []
+    facts += [f"defect {scientific(row['defect_mean'])}", step_time(results.cost, row)]
+    return f"{model_name(row)} ({', '.join(filter(None, facts))})"
 
 
 def _equivariance(models: pd.DataFrame, best: dict[str, Any] | None, plain: dict[str, Any] | None) -> str:
@@ -129,7 +180,7 @@ def _equivariance(models: pd.DataFrame, best: dict[str, Any] | None, plain: dict
         first, last, where = plain or best, best, "From plain training to that setting"
     else:
         first, last = swept[0], swept[-1]
-        name = series_label("projection", first["norm"], first["lam_equi"])
+        name = series_label("projection", first["norm"])
         where = f"{name}: from λ⊥ = {weight(first['lam_perp'])} to {weight(last['lam_perp'])}"
     text = (
         f"{where} the relative non-equivariance of the weights goes from "
@@ -157,3 +208,27 @@ def longest_sweep(models: pd.DataFrame, preferred_norm: str) -> list[dict[str, A
 
 def _psnr(row: dict[str, Any]) -> str:
     return f"{number(row['psnr_db_mean'])} dB [{number(row['psnr_db_low'])}, {number(row['psnr_db_high'])}]"
+
+
+def model_name(row: dict[str, Any]) -> str:
+    """Full name of the model of a row of ``models.csv``."""
+    return model_label(*(row[key] for key in IDENTITY[1:]))
+
+
+def plain_row(models: pd.DataFrame) -> dict[str, Any] | None:
+    """The plain model among ``models``, if there is one."""
+    return next((row for row in rows_of(models) if row["method"] == "plain"), None)
+
+
+def listing(names: Sequence[str]) -> str:
+    """Names as a sentence lists them.
+
+    Examples:
+        >>> listing(["one"]), listing(["one", "two", "three"])
+        ('one', 'one, two and three')
+    """
+    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
+
+
+def _row_of(rows: dict[Identity, dict[str, Any]], identity: Identity | None) -> dict[str, Any] | None:
+    return None if identity is None else rows[identity]

@@ -1,38 +1,30 @@
-"""The result tables as rows of cells: text, interval, the number behind it, and whether it is the best."""
+"""Tables as the page shows them: grouped rows of cells with text, interval, and the number behind both."""
 
 import math
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
 
-from ctmar.reporting.labels import MISSING, Mark, model_label, number, scientific, series_label, weight
-from ctmar.reporting.results import interval_columns, rows_of, text_rows
+from ctmar.reporting.columns import IDENTITY, interval_columns, measured
+from ctmar.reporting.labels import MISSING, number, series_label, weight
+from ctmar.reporting.marks import Mark, SeriesKey
+from ctmar.reporting.methods import KINDS, kind_of
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A column of the main table: where it comes from, how it is written, and which direction is better."""
+    """A column: the measure it shows, its heading, the family it stands under, and which direction is better."""
 
     name: str
     title: str
     unit: str
     write: Callable[[float], str]
-    better: str
-    in_references: bool = True
-
-
-MEASURES = (
-    Measure("psnr_db", "PSNR", "dB", lambda value: number(value, 2), "high"),
-    Measure("psnr_diff_db", "Difference to plain", "dB", lambda value: number(value, 2, signed=True), "high", False),
-    Measure("ssim", "SSIM", "", lambda value: number(value, 4), "high"),
-    Measure("rmse_hu", "RMSE", "HU", lambda value: number(value, 1), "low"),
-    Measure("relative_non_equivariance", "‖W−PW‖ / ‖W‖", "", scientific, "low", False),
-    Measure("defect", "Measured defect", "", scientific, "low", False),
-)
+    better: str = ""
+    family: str = ""
+    judged: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,52 +35,107 @@ class Cell:
     value: float | None = None
     interval: str = ""
     best: bool = False
+    best_chosen: bool = False
     judgement: str = ""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A model or a reference: its name, its mark, its weights and one cell for each measure."""
+    """A model or a reference: its name, its mark, its cells, and whether validation chose it for its method."""
 
     label: str
     mark: Mark | None
-    weights: list[Cell]
     cells: list[Cell]
+    chosen: bool = True
+    note: str = ""
 
 
 @dataclass(frozen=True)
-class ResultTable:
-    """The main table of one network."""
+class RowGroup:
+    """Rows under one heading; references stay on top when the others are sorted."""
+
+    title: str
+    rows: list[Row]
+    references: bool = False
+
+
+@dataclass(frozen=True)
+class Heading:
+    """Head of a column, and the family it stands under."""
+
+    title: str
+    unit: str = ""
+    family: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the page; ``filtered`` ones first show the chosen settings alone."""
+
+    name: str
+    headings: list[Heading]
+    groups: list[RowGroup]
+    filtered: bool = False
+    download: str = ""
+
+    @property
+    def families(self) -> list[tuple[str, int]]:
+        """Families of columns in order, each with its number of columns; none if no column has one."""
+        spans: list[tuple[str, int]] = []
+        for heading in self.headings:
+            if spans and spans[-1][0] == heading.family:
+                spans[-1] = (heading.family, spans[-1][1] + 1)
+            else:
+                spans.append((heading.family, 1))
+        return spans if any(family for family, _ in spans) else []
+
+    @property
+    def n_rows(self) -> int:
+        """Rows that are no references."""
+        return sum(len(group.rows) for group in self.groups if not group.references)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all tables of one network share: marks of the series, and the settings that validation chose."""
 
     network: str
-    weight_titles: list[str]
-    rows: list[Row]
-    references: list[Row]
-    download: str
-    seeds: str
-    n_pairs: int
-    n_patients: int
+    marks: dict[SeriesKey, Mark]
+    chosen: Sequence[tuple[Any, ...]]
 
 
-def result_table(
-    models: pd.DataFrame, references: pd.DataFrame, cost: pd.DataFrame, marks: dict[str, Mark], network: str
-) -> ResultTable:
-    """The main table of one network: references on top, then every model in the order of the study."""
-    table = models[models["network"] == network].reset_index(drop=True)
-    with_equi = bool((table["lam_equi"] > 0).any())
-    ratios = {(row["method"], row["norm"]): row["ratio_to_plain"] for row in rows_of(cost[cost["network"] == network])}
-    rows = [_model_row(row, ratios, marks, with_equi) for row in rows_of(table)]
-    seeds = sorted(set(table["n_seeds"]))
-    return ResultTable(
-        network=network,
-        weight_titles=["λ⊥", "λ_G"] if with_equi else ["λ⊥"],
-        rows=_mark_best(rows),
-        references=[_reference_row(row, with_equi) for row in rows_of(references)],
-        download=download_address(table),
-        seeds=" or ".join(str(n) for n in seeds) + (" seed" if seeds == [1] else " seeds"),
-        n_pairs=int(table["n_pairs"].max()),
-        n_patients=int(table["n_patients"].max()),
-    )
+def model_table(
+    name: str,
+    models: pd.DataFrame,
+    measures: Sequence[Measure],
+    context: Context,
+    references: pd.DataFrame | None = None,
+) -> Table:
+    """Models grouped by kind of method, references on top; measures and weights without a value are left out.
+
+    Args:
+        name: name of the table and of its download.
+        models: rows of one network with the columns of `IDENTITY`.
+        measures: columns, in order.
+        context: marks and chosen settings.
+        references: rows with a column ``reference``.
+    """
+    shown = [measure for measure in measures if measured(models, measure.name)]
+    weights = [key for key in WEIGHTS if bool((models[key] > 0).any())]
+    rows = [(kind_of(row["method"]), _model_row(row, weights, shown, context)) for row in models.to_dict("records")]
+    marked = mark_best([row for _, row in rows], len(weights), shown)
+    by_kind = [
+        RowGroup(kind, [row for (own, _), row in zip(rows, marked, strict=True) if own == kind]) for kind in KINDS
+    ]
+    groups = [group for group in by_kind if group.rows]
+    if references is not None and len(references):
+        groups.insert(0, RowGroup("References", _reference_rows(references, weights, shown), references=True))
+    headings = [Heading(WEIGHTS[key]) for key in weights] + [Heading(m.title, m.unit, m.family) for m in shown]
+    filtered = any(not row.chosen for row in marked)
+    return Table(f"{name}-{context.network}", headings, groups, filtered)
+
+
+WEIGHTS = {"lam_perp": "λ⊥", "lam_equi": "λ_G", "softness": "s"}
 
 
 def download_address(table: pd.DataFrame) -> str:
@@ -109,84 +156,76 @@ def judge_difference(low: float, high: float) -> str:
     return "above" if low > 0 else "below" if high < 0 else "undecided"
 
 
-def _model_row(row: dict[str, Any], ratios: dict[Any, float], marks: dict[str, Mark], with_equi: bool) -> Row:
-    series = series_label(row["method"], row["norm"], row["lam_equi"])
-    weights = [Cell(weight(row["lam_perp"]) if row["lam_perp"] else MISSING, row["lam_perp"])]
-    if with_equi:
-        weights.append(Cell(weight(row["lam_equi"]) if row["lam_equi"] else MISSING, row["lam_equi"]))
-    cells = [measure_cell(row, measure) for measure in MEASURES]
-    ratio = ratios.get((row["method"], row["norm"]), math.nan)
-    cells.append(Cell(f"{number(ratio, 2)} ×" if math.isfinite(ratio) else MISSING, _finite(ratio)))
-    return Row(series_label(row["method"], row["norm"]), marks[series], weights, cells)
-
-
-def _reference_row(row: dict[str, Any], with_equi: bool) -> Row:
-    empty = Cell("")
-    cells = [measure_cell(row, measure) if measure.in_references else empty for measure in MEASURES]
-    return Row(str(row["reference"]), None, [empty] * (2 if with_equi else 1), [*cells, empty])
-
-
 def measure_cell(row: dict[str, Any], measure: Measure) -> Cell:
-    """Mean and interval of one measure of a row of ``models.csv`` or ``references.csv``."""
-    mean, low, high = (float(row[column]) for column in interval_columns(measure.name))
-    if measure.name == "psnr_diff_db" and row["method"] == "plain":
-        return Cell(MISSING)
+    """Mean and interval of one measure of a row, or the plain value where the measure has no interval."""
+    mean, low, high = (float(row.get(column, math.nan)) for column in interval_columns(measure.name))
+    if f"{measure.name}_mean" not in row:
+        mean = float(row.get(measure.name, math.nan))
     has_interval = math.isfinite(low) and math.isfinite(high)
     interval = f"[{measure.write(low)}, {measure.write(high)}]" if has_interval else ""
-    judgement = judge_difference(low, high) if measure.name == "psnr_diff_db" else ""
-    return Cell(measure.write(mean), _finite(mean), interval, judgement=judgement)
+    judgement = judge_difference(low, high) if measure.judged else ""
+    return Cell(measure.write(mean), mean if math.isfinite(mean) else None, interval, judgement=judgement)
 
 
-def _mark_best(rows: list[Row]) -> list[Row]:
-    """Mark the best of each measure, and all that read the same at the printed precision."""
-    marked = [list(row.cells) for row in rows]
-    for index, measure in enumerate(MEASURES):
-        values = [value for row in rows if (value := row.cells[index].value) is not None]
-        if len(values) < 2:
-            continue
-        best = measure.write(max(values) if measure.better == "high" else min(values))
-        for cells in marked:
-            cells[index] = replace(cells[index], best=cells[index].text == best)
-    return [replace(row, cells=cells) for row, cells in zip(rows, marked, strict=True)]
+def mark_best(rows: list[Row], n_weights: int, measures: Sequence[Measure]) -> list[Row]:
+    """Mark the best of each measure, and all that read the same: once among all rows, once among the chosen ones."""
+    cells = [list(row.cells) for row in rows]
+    for index, measure in enumerate(measures, start=n_weights):
+        for field, among in (("best", rows), ("best_chosen", [row for row in rows if row.chosen])):
+            values = [value for row in among if (value := row.cells[index].value) is not None]
+            if len(values) < 2 or not measure.better:
+                continue
+            text = measure.write(max(values) if measure.better == "high" else min(values))
+            for row, own in zip(rows, cells, strict=True):
+                if own[index].text == text and (row.chosen or field == "best"):
+                    own[index] = replace(own[index], **{field: True})
+    return [replace(row, cells=own) for row, own in zip(rows, cells, strict=True)]
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def p_value(value: float) -> str:
+    """A p-value to two or three digits.
+
+    Examples:
+        >>> p_value(0.0002), p_value(0.034), p_value(0.5), p_value(float("nan"))
+        ('< 0.001', '0.034', '0.50', '–')
+    """
+    if math.isfinite(value) and value < 0.001:
+        return "<\N{NO-BREAK SPACE}0.001"
+    return number(value, 3 if value < 0.1 else 2)
 
 
-def legend_entries(models: pd.DataFrame, marks: dict[str, Mark]) -> list[tuple[str, Mark]]:
-    """Series of ``models`` in order of appearance with their marks."""
-    return [(series, marks[series]) for series in dict.fromkeys(models["series"])]
+def decimals(digits: int, signed: bool = False) -> Callable[[float], str]:
+    """How a measure with a fixed number of decimals is written."""
+    return lambda value: number(value, digits, signed)
 
 
-def cost_rows(cost: pd.DataFrame, marks: dict[str, Mark]) -> list[Row]:
-    """Rows of the cost table: step time, ratio to plain, time and share of the penalty, peak memory."""
+def times(digits: int) -> Callable[[float], str]:
+    """How a ratio is written.
+
+    Examples:
+        >>> times(2)(1.5)
+        '1.50 ×'
+    """
+    return lambda value: f"{number(value, digits)} ×" if math.isfinite(value) else MISSING
+
+
+def _model_row(row: dict[str, Any], weights: Iterable[str], measures: Sequence[Measure], context: Context) -> Row:
+    method, norm = row["method"], row["norm"]
+    cells = [_weight_cell(row, key) for key in weights] + [measure_cell(row, measure) for measure in measures]
+    chosen = tuple(row[key] for key in IDENTITY) in context.chosen
+    return Row(series_label(method, norm), context.marks[method, norm], cells, chosen)
+
+
+def _weight_cell(row: dict[str, Any], key: str) -> Cell:
+    if key == "softness":
+        return Cell(f"{row[key]:g}", row[key]) if row["method"] == "softness" else Cell(MISSING)
+    return Cell(weight(row[key]), row[key]) if row[key] else Cell(MISSING)
+
+
+def _reference_rows(references: pd.DataFrame, weights: Sequence[str], measures: Sequence[Measure]) -> list[Row]:
     rows = []
-    for row in rows_of(cost):
-        label = series_label(row["method"], row["norm"])
-        share = 100 * row["penalty_share"]
-        cells = [
-            Cell(number(row["milliseconds_per_step"], 1), _finite(row["milliseconds_per_step"])),
-            Cell(f"{number(row['ratio_to_plain'], 3)} ×", _finite(row["ratio_to_plain"])),
-            Cell(number(row["penalty_milliseconds"], 2), _finite(row["penalty_milliseconds"])),
-            Cell(f"{number(share, 1)} %" if math.isfinite(share) else MISSING, _finite(share)),
-            Cell(number(row["peak_memory_mb"], 0), _finite(row["peak_memory_mb"])),
-        ]
-        rows.append(Row(label, marks[label], [], cells))
+    for row in references.to_dict("records"):
+        cells = [measure_cell(row, measure) for measure in measures]
+        blank = [cell if cell.value is not None else Cell("") for cell in cells]
+        rows.append(Row(str(row["reference"]), None, [Cell("")] * len(weights) + blank, note="without training"))
     return rows
-
-
-def quarantine_summary(quarantine: pd.DataFrame) -> list[dict[str, Any]]:
-    """Number of files for each reason and remedy, most frequent first."""
-    counts = Counter((row["reason"], row["remedy"]) for row in text_rows(quarantine))
-    return [{"reason": reason, "remedy": remedy, "n_files": n} for (reason, remedy), n in counts.most_common()]
-
-
-def model_name(row: dict[str, Any]) -> str:
-    """Full name of the model of a row of ``models.csv``."""
-    return model_label(row["method"], row["norm"], row["lam_perp"], row["lam_equi"])
-
-
-def plain_row(models: pd.DataFrame) -> dict[str, Any] | None:
-    """The plain model among ``models``, if there is one."""
-    return next((row for row in rows_of(models) if row["method"] == "plain"), None)

@@ -1,8 +1,11 @@
 "use strict";
 
-// Charts: specifications lie beside their places as JSON; expressions are interpreted, so the page needs no eval
+// Charts: specifications lie beside their places as JSON; expressions are interpreted, so the page needs no eval.
+// A chart in a folded section has no width yet: it is drawn when the section opens.
 async function drawCharts() {
-  for (const place of document.querySelectorAll(".vega")) {
+  for (const place of document.querySelectorAll(".vega:not([data-drawn])")) {
+    if (!place.checkVisibility()) continue;
+    place.dataset.drawn = "";
     const spec = JSON.parse(document.getElementById(place.dataset.spec).textContent);
     const { view } = await vegaEmbed(place, spec, { mode: "vega-lite", renderer: "svg", ast: true, actions: false });
     const save = place.closest("figure").querySelector(".save");
@@ -17,27 +20,42 @@ async function drawCharts() {
   }
 }
 
-// Tables: sorting moves the rows of the models and leaves the references on top
+// Tables: sorting moves the rows of all models into one body and hides the kinds; references stay on top
 function makeSortable(table) {
-  const body = table.querySelector("tbody.models");
-  const original = [...body.rows];
-  const heads = [...table.tHead.rows[0].cells];
+  const bodies = [...table.querySelectorAll("tbody.models")];
+  const original = bodies.map((body) => [...body.rows]);
+  const rows = original.flat().filter((row) => !row.classList.contains("kind"));
+  const heads = [...table.tHead.rows[table.tHead.rows.length - 1].cells];
   const text = (row, column) => row.cells[column].dataset.value ?? row.cells[column].textContent.trim();
   heads.forEach((head, column) => {
-    head.querySelector("button")?.addEventListener("click", () => {
+    head.querySelector("button").addEventListener("click", () => {
       const next = { none: "descending", descending: "ascending", ascending: "none" }[head.ariaSort ?? "none"];
-      heads.forEach((other) => other.hasAttribute("aria-sort") && (other.ariaSort = "none"));
+      heads.forEach((other) => { other.ariaSort = "none"; });
       head.ariaSort = next;
+      table.classList.toggle("sorted", next !== "none");
+      if (next === "none") {
+        bodies.forEach((body, index) => body.append(...original[index]));
+        return;
+      }
       const sign = next === "ascending" ? 1 : -1;
-      const sorted = next === "none" ? original : [...original].sort((one, other) => {
+      bodies[0].append(...[...rows].sort((one, other) => {
         const [a, b] = [text(one, column), text(other, column)];
         if (a === "" || b === "") return (a === "") - (b === ""); // missing values stay at the end
         const order = Number(a) - Number(b);
         return sign * (Number.isNaN(order) ? a.localeCompare(b) : order);
-      });
-      body.append(...sorted);
+      }));
     });
   });
+}
+
+// Tables with many settings first show the one that validation chose of each method and norm
+function makeFilter(label) {
+  const box = label.querySelector("input");
+  const table = label.nextElementSibling.querySelector("table");
+  const apply = () => table.classList.toggle("chosen-only", !box.checked);
+  box.addEventListener("change", apply);
+  label.hidden = false;
+  apply();
 }
 
 // Images: two panels of one example under a divider or blinking, taken from the pictures of the page
@@ -122,7 +140,31 @@ function followContents() {
   document.querySelectorAll("main > section").forEach((section) => observer.observe(section));
 }
 
+// Sections fold; a link into a folded one opens it, printing opens all
+function makeFolds() {
+  const folds = [...document.querySelectorAll("details.fold")];
+  const button = document.querySelector(".fold-all");
+  const name = () => { button.textContent = folds.some((fold) => fold.open) ? "Fold all sections" : "Open all sections"; };
+  const openTarget = () => {
+    const target = location.hash && document.getElementById(location.hash.slice(1));
+    const fold = target && (target.querySelector("details.fold") ?? target.closest("details.fold"));
+    if (fold) fold.open = true;
+  };
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const open = !folds.some((fold) => fold.open);
+    folds.forEach((fold) => { fold.open = open; });
+  });
+  document.querySelectorAll("details").forEach((fold) => fold.addEventListener("toggle", () => { name(); drawCharts(); }));
+  document.querySelectorAll('a[href^="#"]').forEach((link) => link.addEventListener("click", () => setTimeout(openTarget)));
+  addEventListener("hashchange", openTarget);
+  addEventListener("beforeprint", () => folds.forEach((fold) => { fold.open = true; }));
+  openTarget();
+  name();
+}
+
 document.querySelectorAll("table.sortable").forEach(makeSortable);
+document.querySelectorAll("label.filter").forEach(makeFilter);
 document.querySelectorAll(".viewer").forEach(makeViewer);
 document.querySelectorAll("[name=outline]").forEach((box) => box.addEventListener("change", () => {
   document.body.classList.toggle("no-outline", !box.checked);
@@ -130,4 +172,5 @@ document.querySelectorAll("[name=outline]").forEach((box) => box.addEventListene
 }));
 addEventListener("beforeprint", () => document.querySelectorAll("img").forEach((image) => { image.loading = "eager"; }));
 followContents();
+makeFolds();
 drawCharts();

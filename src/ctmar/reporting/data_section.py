@@ -1,0 +1,120 @@
+"""What the page says about the data: sources, patients and subsets, quality control with pictures, and what was left
+out."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ctmar.reporting.images import data_address
+from ctmar.reporting.labels import MINUS, number
+from ctmar.reporting.results import StudyResults, Thumbnails, text_rows
+
+MOST_ROWS = 200  # of a table of the page; a large study has thousands
+THUMBNAIL_QUALITY = 70
+QUALITY_COLUMNS = {  # of the catalogue, where a study has them
+    "slice_spacing_mm": "spacing [mm]",
+    "minimum_hu": "darkest [HU]",
+    "maximum_hu": "brightest [HU]",
+    "mean_hu": "mean [HU]",
+    "body_fraction": "body share",
+}
+
+
+@dataclass(frozen=True)
+class SeriesPictures:
+    """One series of the catalogue with its pictures: their addresses and what each shows in words."""
+
+    name: str
+    row: dict[str, Any]
+    pictures: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class DataSection:
+    """Everything the page says about the data."""
+
+    sources: list[dict[str, str]]
+    split: list[dict[str, Any]]
+    catalogue: list[dict[str, Any]]
+    catalogue_columns: dict[str, str]
+    n_series: int
+    series: list[SeriesPictures]
+    n_series_without_pictures: int
+    reasons: list[dict[str, Any]]
+    quarantine: list[dict[str, Any]]
+    n_quarantined: int
+    n_subset_slices: dict[str, int]
+
+
+def data_section(results: StudyResults, max_bytes: int) -> DataSection:
+    """Tables and pictures of the data; pictures of as many series as fit into ``max_bytes``.
+
+    Args:
+        results: the study.
+        max_bytes: what the pictures may add to the page.
+    """
+    catalogue, quarantine = results.catalogue, results.quarantine
+    columns = {name: title for name, title in QUALITY_COLUMNS.items() if name in catalogue}
+    series, n_left_out = series_pictures(catalogue, results.thumbnails, max_bytes)
+    return DataSection(
+        sources=results.sources[:MOST_ROWS],
+        split=text_rows(results.split.head(MOST_ROWS)),
+        catalogue=_readable(catalogue.head(MOST_ROWS), list(columns)),
+        catalogue_columns=columns,
+        n_series=len(catalogue),
+        series=series,
+        n_series_without_pictures=n_left_out,
+        reasons=quarantine_summary(quarantine),
+        quarantine=text_rows(quarantine.head(MOST_ROWS)),
+        n_quarantined=len(quarantine),
+        n_subset_slices=results.split.groupby("subset")["n_slices"].sum().to_dict(),
+    )
+
+
+def series_pictures(
+    catalogue: pd.DataFrame, thumbnails: Thumbnails | None, max_bytes: int
+) -> tuple[list[SeriesPictures], int]:
+    """The series that have pictures, in the order of the catalogue, and how many had to be left out."""
+    if thumbnails is None:
+        return [], 0
+    by_series: dict[str, list[int]] = {}
+    for index, name in enumerate(thumbnails.series.tolist()):
+        by_series.setdefault(str(name), []).append(index)
+    shown: list[SeriesPictures] = []
+    n_bytes, n_left_out = 0, 0
+    for row in _readable(catalogue, [name for name in QUALITY_COLUMNS if name in catalogue]):
+        name = f"{row['patient']}/{row['series']}"
+        pictures = [_picture(thumbnails, index, name) for index in by_series.get(name, [])]
+        n_bytes += sum(len(address) for address, _ in pictures)
+        if n_bytes > max_bytes:
+            n_left_out += 1
+        elif pictures:
+            shown.append(SeriesPictures(name, row, pictures))
+    return shown, n_left_out
+
+
+def quarantine_summary(quarantine: pd.DataFrame) -> list[dict[str, Any]]:
+    """Number of files for each reason and remedy, most frequent first."""
+    counts = Counter((row["reason"], row["remedy"]) for row in text_rows(quarantine))
+    return [{"reason": reason, "remedy": remedy, "n_files": n} for (reason, remedy), n in counts.most_common()]
+
+
+def _picture(thumbnails: Thumbnails, index: int, name: str) -> tuple[str, str]:
+    position = float(thumbnails.position[index])
+    where = f" at {number(position, 0)} mm" if np.isfinite(position) else ""
+    pixels: NDArray[np.uint8] = thumbnails.image[index]
+    return data_address(pixels, THUMBNAIL_QUALITY), f"{name}: slice{where}"
+
+
+def _readable(catalogue: pd.DataFrame, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows with true minus signs; whole numbers stay whole though another series has no value."""
+    rows = text_rows(catalogue)
+    for row in rows:
+        for column in columns:
+            row[column] = f"{row[column]:g}".replace("-", MINUS) if row[column] != "" else ""
+    return rows

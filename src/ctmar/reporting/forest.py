@@ -1,0 +1,137 @@
+"""Forest charts: one row for each method and norm, with its interval, its name on the left and its value on the right.
+
+Rows stand under the kind of method they are of, so that no legend is needed.
+"""
+
+import json
+from collections.abc import Mapping
+
+import altair as alt
+import pandas as pd
+
+from ctmar.reporting.axes import value_axis, value_scale
+from ctmar.reporting.charts import (
+    SMALLEST_SHOWN,
+    Spec,
+    clean,
+    finish,
+    interval_text,
+    points,
+    with_plain_at_zero,
+    write_value,
+)
+from ctmar.reporting.columns import interval_columns
+
+ROW_HEIGHT = 21
+NAME_WIDTH = 176
+INDENT = "\N{EM SPACE}"
+
+
+def forest_chart(models: pd.DataFrame, measure: str, title: str, rule: float | None = None, log: bool = False) -> Spec:
+    """A measure of the chosen settings, one row each.
+
+    Args:
+        models: the chosen rows of one network from `prepare_models`.
+        measure: column family, such as ``psnr_diff_db``.
+        title: title of the horizontal axis, with unit.
+        rule: where a dashed line stands, such as 0 for a difference.
+        log: logarithmic axis.
+    """
+    columns = interval_columns(measure)
+    table = with_plain_at_zero(models, measure)
+    if log:
+        table[columns] = table[columns].clip(lower=SMALLEST_SHOWN)
+    table = table[table[columns[0]].notna()]
+    return _forest(
+        clean(
+            table.assign(
+                row=INDENT + table["series"],
+                tooltip=interval_text(table, measure),
+                text=[write_value(measure, value) for value in table[columns[0]]],
+            ),
+            ["row", "kind", "label", "colour", "shape", "tooltip", "text", *columns],
+        ),
+        columns,
+        title,
+        rule,
+        log,
+    )
+
+
+def ratio_chart(cost: pd.DataFrame) -> Spec:
+    """Step time of every method relative to the plain step of the same network.
+
+    Args:
+        cost: rows of one network with series, kind, colour and shape.
+    """
+    table = cost.assign(
+        row=INDENT + cost["series"],
+        label=cost["series"],
+        text=[f"{value:.2f} ×" for value in cost["ratio_to_plain"]],
+    )
+    columns = ["ratio_to_plain"] * 3
+    table = table.assign(tooltip=table["text"])
+    shown = clean(table, ["row", "kind", "label", "colour", "shape", "tooltip", "text", "ratio_to_plain"])
+    return _forest(shown, columns, "step time relative to the plain step", 1.0, bool(cost["ratio_to_plain"].max() > 4))
+
+
+def _forest(table: pd.DataFrame, columns: list[str], title: str, rule: float | None, log: bool) -> Spec:
+    mean, low, high = columns
+    names = _rows_under_kinds(table)
+    values = pd.concat([table[columns], pd.DataFrame([[rule] * 3] if rule is not None else [], columns=columns)])
+    scale = value_scale(values, log)
+    # the axis of few ticks is meant for heights; a row is twice as wide, so it may keep them all
+    x = alt.X(f"{mean}:Q", title=title, scale=scale, axis=value_axis(scale))
+    kinds = [name for name in names if not name.startswith(INDENT)]
+    y_scale = alt.Scale(domain=names)
+    y = alt.Y("row:N", title=None, scale=y_scale, axis=_name_axis(kinds))
+    base = alt.Chart(table).encode(color=alt.Color("colour:N", scale=None))
+    tooltip = [alt.Tooltip("label:N", title="setting"), alt.Tooltip("tooltip:N", title=title)]
+    layers = [
+        base.mark_rule(strokeWidth=1.5, opacity=0.7).encode(
+            x=alt.X(f"{low}:Q", title=title, scale=scale), x2=f"{high}:Q", y=y
+        ),
+        points(base.encode(x=x), y, tooltip, size=55),
+    ]
+    if rule is not None:
+        line = alt.Chart(pd.DataFrame({"rule": [rule]})).mark_rule(strokeDash=[4, 3], opacity=0.6, color="currentColor")
+        layers.insert(0, line.encode(x=alt.X("rule:Q", scale=scale)))
+    texts = dict(zip(table["row"], table["text"], strict=True))
+    values_beside = base.mark_point(opacity=0).encode(
+        x=x, y=alt.Y("row:N", title=None, scale=y_scale, axis=_value_axis_right(texts))
+    )
+    chart = alt.layer(alt.layer(*layers), values_beside).resolve_scale(y="independent")
+    return finish(chart, f"{title}, one row for each method and norm.", height=ROW_HEIGHT * len(names))
+
+
+def _rows_under_kinds(table: pd.DataFrame) -> list[str]:
+    names: list[str] = []
+    for kind in dict.fromkeys(table["kind"]):
+        own = table.loc[table["kind"] == kind, "row"].tolist()
+        # a kind of a single method of the same name needs no heading
+        names += own if [name.strip() for name in own] == ["Plain"] else [kind, *own]
+    return names
+
+
+def _name_axis(kinds: list[str]) -> alt.Axis:
+    bold = {"condition": {"test": f"indexof({json.dumps(kinds)}, datum.value) >= 0", "value": 600}, "value": 400}
+    return alt.Axis(
+        labelLimit=NAME_WIDTH,
+        labelAlign="left",
+        labelPadding=NAME_WIDTH,
+        labelFontWeight=bold,
+        ticks=False,
+        domain=False,
+        grid=True,
+    )
+
+
+def _value_axis_right(texts: Mapping[str, str]) -> alt.Axis:
+    return alt.Axis(
+        orient="right",
+        labelExpr=f"({json.dumps(dict(texts), ensure_ascii=False)})[datum.value] || ''",
+        labelPadding=6,
+        ticks=False,
+        domain=False,
+        grid=False,
+    )

@@ -1,0 +1,51 @@
+"""Colour and shape of every series: the colour says which kind of method it is, the shape which one."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ctmar.reporting.methods import KINDS, kind_of
+
+# Okabe and Ito's palette; plain training takes the text colour, so that the others stand out against it
+COLOURS = {
+    KINDS[0]: ("currentColor",),
+    KINDS[1]: ("#0072B2", "#56B4E9"),
+    KINDS[2]: ("#009E73", "#CC79A7"),
+    KINDS[3]: ("#D55E00", "#E69F00"),
+}
+# Paths in the square from −1 to 1, drawn alike by Vega-Lite and by the legend of the page
+SHAPES = (
+    "M-1,0a1,1,0,1,0,2,0a1,1,0,1,0,-2,0Z",
+    "M-.89,-.89H.89V.89H-.89Z",
+    "M0,-1.1L1,.8H-1Z",
+    "M0,-1.2L1.2,0L0,1.2L-1.2,0Z",
+    "M0,1.1L1,-.8H-1Z",
+    "M-.35,-1H.35V-.35H1V.35H.35V1H-.35V.35H-1V-.35H-.35Z",
+)
+SeriesKey = tuple[str, str]  # method, norm
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Colour and shape of a series."""
+
+    colour: str
+    shape: str
+
+
+def assign_marks(series: Iterable[SeriesKey]) -> dict[SeriesKey, Mark]:
+    """A mark for every (method, norm) in the order given: twelve of a kind before the first repeats.
+
+    Examples:
+        >>> marks = assign_marks([("plain", "none"), ("projection", "frobenius"), ("projection", "spectral")])
+        >>> marks["plain", "none"].colour, marks["projection", "spectral"].colour
+        ('currentColor', '#D55E00')
+    """
+    marks: dict[SeriesKey, Mark] = {}
+    counts = dict.fromkeys(KINDS, 0)
+    for key in dict.fromkeys(series):
+        kind = kind_of(key[0])
+        colours = COLOURS[kind]
+        shape, colour = counts[kind] % len(SHAPES), counts[kind] // len(SHAPES) % len(colours)
+        marks[key] = Mark(colours[colour], SHAPES[shape])
+        counts[kind] += 1
+    return marks

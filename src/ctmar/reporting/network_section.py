@@ -1,0 +1,185 @@
+"""Everything the page shows of one network: sentences, tables, charts and images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from ctmar.config import Config
+from ctmar.evaluation.columns import defect_at
+from ctmar.reporting import charts, forest, model_tables, small_multiples, sweeps
+from ctmar.reporting.choice import choose_settings, choose_shown
+from ctmar.reporting.columns import IDENTITY, measured
+from ctmar.reporting.examples import Example, build_examples
+from ctmar.reporting.marks import Mark, SeriesKey
+from ctmar.reporting.panels import Panels
+from ctmar.reporting.results import StudyResults, rows_of
+from ctmar.reporting.summary import longest_sweep, sentences
+from ctmar.reporting.tables import Context, Table
+
+PROTOCOLS = (("psnr_db", "fixed"), ("psnr_official_db", "official"))
+RESPONSES = (  # measure, title of the axis, caption, logarithmic
+    ("psnr_diff_db", "PSNR difference [dB]", "Paired difference to plain, protocol fixed", False),
+    ("relative_non_equivariance", "‖W−PW‖ / ‖W‖", "Non-equivariance of the weights", True),
+    ("defect", "measured defect", "Defect on turned test slices", True),
+)
+NORM_MEASURES = RESPONSES[:2]
+Chart = tuple[str, charts.Spec]  # caption, specification
+
+
+@dataclass(frozen=True)
+class NetworkSection:
+    """What the templates lay out for one network; lists are empty where a study has nothing to show."""
+
+    name: str
+    sentences: list[str]
+    n_seeds: str
+    n_pairs: int
+    n_patients: int
+    main: Table
+    quality: list[Chart]
+    regions: Table
+    sizes: list[tuple[str, Table]]
+    materials: list[tuple[str, Table]]
+    responses: list[Chart]
+    sweep_norm: str
+    norms: list[tuple[str, Panels]]
+    sensitivity: list[Chart]
+    equivariance: Table
+    defects: charts.Spec
+    trade_off: charts.Spec
+    angles: Panels | None
+    curves: list[tuple[str, Panels]]
+    other_curves: list[tuple[str, Panels]]
+    cost: Table
+    cost_chart: charts.Spec
+    cost_conditions: dict[str, Any]
+    examples: list[Example]
+    n_examples_left_out: int
+
+
+def network_section(
+    results: StudyResults, config: Config, network: str, marks: dict[SeriesKey, Mark], image_bytes: int
+) -> NetworkSection:
+    """Tables, charts and images of one network.
+
+    Args:
+        results: the study.
+        config: its configuration.
+        network: name of the network.
+        marks: mark of every method and norm.
+        image_bytes: what the images may add to the page.
+    """
+    models = charts.prepare_models(results.models[results.models["network"] == network], marks)
+    settings, shown = choose_settings(results.curves, network), choose_shown(results.curves, network)
+    identities = list(models[IDENTITY].itertuples(index=False, name=None))
+    models = models.assign(chosen=[identity in settings for identity in identities])
+    chosen, context = models[models["chosen"]], Context(network, marks, settings)
+    numbers = results.models[results.models["network"] == network]
+    cost = results.cost[results.cost["network"] == network]
+    curves = charts.prepare_models(results.curves[results.curves["network"] == network], marks)
+    angles = [angle for angle in config.evaluation.defect_angles_deg if measured(models, defect_at(angle))]
+    swept = _sweep(models)
+    examples = build_examples(results, network, config.report, image_bytes)
+    others = [identity for identity in dict.fromkeys(identities) if identity not in settings]
+    seeds = sorted(set(models["n_seeds"]))
+    return NetworkSection(
+        name=network,
+        sentences=sentences(results, network),
+        n_seeds=" or ".join(map(str, seeds)) + (" seed" if seeds == [1] else " seeds"),
+        n_pairs=int(models["n_pairs"].max()),
+        n_patients=int(models["n_patients"].max()),
+        main=model_tables.main_table(numbers, results.references, cost, context),
+        quality=quality_charts(chosen),
+        regions=model_tables.region_table(models=numbers, references=results.references, context=context),
+        sizes=group_tables(results.sizes, "metal_size", numbers, context),
+        materials=group_tables(results.materials, "metal", numbers, context),
+        responses=response_charts(swept),
+        sweep_norm=str(swept.loc[swept["method"] == "projection", "series"].iloc[0]) if len(swept) else "",
+        norms=norm_charts(models),
+        sensitivity=sensitivity_maps(models),
+        equivariance=model_tables.equivariance_table(numbers, angles, context),
+        defects=forest.forest_chart(chosen, "defect", "measured defect, quarter turns", log=True),
+        trade_off=sweeps.trade_off_chart(models, "psnr_diff_db", "PSNR difference to plain [dB]"),
+        angles=small_multiples.angle_panels(_rows(models, shown), angles) if angles else None,
+        curves=curve_charts(curves, settings),
+        other_curves=curve_charts(curves, others) if others else [],
+        cost=model_tables.cost_table(numbers, cost, context),
+        cost_chart=forest.ratio_chart(charts.prepare_series(cost, marks)),
+        cost_conditions=rows_of(cost)[0],
+        examples=examples.shown,
+        n_examples_left_out=examples.n_left_out,
+    )
+
+
+def quality_charts(chosen: pd.DataFrame) -> list[Chart]:
+    """One chart for each protocol, never both in one: the paired difference under fixed, PSNR under official."""
+    title = "PSNR difference to plain [dB]"
+    shown = [("Protocol fixed: paired difference to plain", forest.forest_chart(chosen, "psnr_diff_db", title, 0.0))]
+    if measured(chosen, "psnr_official_diff_db"):
+        spec = forest.forest_chart(chosen, "psnr_official_diff_db", title, 0.0)
+        shown.append(("Protocol official: paired difference to plain", spec))
+    return shown
+
+
+def group_tables(groups: pd.DataFrame, column: str, models: pd.DataFrame, context: Context) -> list[tuple[str, Table]]:
+    """A table for each protocol; of a single group there is nothing to compare."""
+    if groups[column].nunique() < 2:
+        return []
+    return [
+        (name, model_tables.group_table(groups, column, models, measure, context))
+        for measure, name in PROTOCOLS
+        if measured(groups, measure)
+    ]
+
+
+def response_charts(swept: pd.DataFrame) -> list[Chart]:
+    """The norm with the most λ⊥ in detail."""
+    return [
+        (caption, sweeps.response_chart(swept, measure, title, logarithmic))
+        for measure, title, caption, logarithmic in RESPONSES
+        if len(swept)
+    ]
+
+
+def norm_charts(models: pd.DataFrame) -> list[tuple[str, Panels]]:
+    """A panel for each norm; a study of one norm shows it in detail already."""
+    if small_multiples.swept_settings(models)["norm"].nunique() < 2:
+        return []
+    return [
+        (caption, small_multiples.norm_panels(models, measure, title, logarithmic))
+        for measure, title, caption, logarithmic in NORM_MEASURES
+    ]
+
+
+def sensitivity_maps(models: pd.DataFrame) -> list[Chart]:
+    """λ_G × λ⊥ for each norm that was trained with more than one λ_G."""
+    maps = []
+    for series, own in models[models["method"] == "projection"].groupby("series", sort=False):
+        if own["lam_equi"].nunique() > 1:
+            for measure, title, _, _ in RESPONSES:
+                maps.append((f"{series}: {title}", sweeps.sensitivity_map(own, measure, title)))
+    return maps
+
+
+def curve_charts(curves: pd.DataFrame, settings: Sequence[tuple[Any, ...]]) -> list[tuple[str, Panels]]:
+    """Validation PSNR and training loss of every setting."""
+    panels = small_multiples.curve_panels
+    return [
+        ("Validation PSNR [dB]", panels(curves, settings, "validation_psnr", "dB")),
+        ("Training loss of the task", panels(curves, settings, "task_loss", "loss", logarithmic=True)),
+    ]
+
+
+def _sweep(models: pd.DataFrame) -> pd.DataFrame:
+    """The longest sweep over λ⊥ with the plain model before it; empty if no norm has two λ⊥."""
+    rows = longest_sweep(models, "frobenius")
+    if len(rows) < 2:
+        return models.head(0)
+    return pd.concat([models[models["method"] == "plain"], pd.DataFrame(rows)], ignore_index=True)
+
+
+def _rows(models: pd.DataFrame, identities: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
+    by_identity = {tuple(row[key] for key in IDENTITY): row for row in rows_of(models)}
+    return pd.DataFrame([by_identity[identity] for identity in identities])

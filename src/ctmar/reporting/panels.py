@@ -1,0 +1,149 @@
+"""Small multiples: many little charts with one pair of axes, one series each, where one chart would be a tangle.
+
+They are plain SVG that the template draws: a study has dozens of them, and they need no script.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ctmar.reporting.labels import number, weight
+
+WIDTH, HEIGHT = 220, 136  # units of the drawing, about pixels
+LEFT, RIGHT, TOP, BOTTOM = 40, 8, 8, 24
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Values to units of the drawing along one direction, with the ticks that are written."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    logarithmic: bool
+    ticks: list[tuple[float, str]]
+
+    def at(self, value: float) -> float:
+        """Place of a value; what lies outside is drawn at the end."""
+        transform: Callable[[float], float] = math.log10 if self.logarithmic else float
+        if self.logarithmic:
+            value = max(value, self.low)
+        low, high = transform(self.low), transform(self.high)
+        share = (transform(value) - low) / (high - low)
+        return round(self.start + min(max(share, 0.0), 1.0) * (self.end - self.start), 1)
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """A line of a panel as SVG path data; ``role`` names its style: mean, seed, plain or interval."""
+
+    path: str
+    role: str
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A point with what a pointer resting on it reads."""
+
+    x: float
+    y: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One little chart."""
+
+    title: str
+    colour: str
+    strokes: list[Stroke]
+    dots: list[Dot]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Panels:
+    """Little charts that share their axes."""
+
+    x: Axis
+    y: Axis
+    x_title: str
+    y_title: str
+    panels: list[Panel]
+
+
+def horizontal(values: Sequence[float], ticks: Sequence[tuple[float, str]], logarithmic: bool = False) -> Axis:
+    """A horizontal axis that holds ``values`` and writes ``ticks``."""
+    low, high = _ends(values, logarithmic)
+    return Axis(low, high, LEFT, WIDTH - RIGHT, logarithmic, list(ticks))
+
+
+def vertical(values: Sequence[float], logarithmic: bool = False) -> Axis:
+    """A vertical axis that holds ``values``, with a few round ticks."""
+    low, high = _ends(values, logarithmic)
+    ticks = log_ticks(low, high) if logarithmic else round_ticks(low, high)
+    return Axis(low, high, HEIGHT - BOTTOM, TOP, logarithmic, ticks)
+
+
+def round_ticks(low: float, high: float, most: int = 4) -> list[tuple[float, str]]:
+    """Round numbers between two values, at most ``most``.
+
+    Examples:
+        >>> round_ticks(36.2, 38.9)
+        [(37.0, '37'), (38.0, '38')]
+    """
+    power = 10.0 ** math.floor(math.log10((high - low) / most))
+    step = next(factor * power for factor in (1, 2, 5, 10, 20) if (high - low) / (factor * power) < most)
+    digits = max(-math.floor(math.log10(step) + 1e-9), 0)
+    first = math.ceil(low / step)
+    values = [k * step for k in range(first, math.floor(high / step) + 1)]
+    return [(value, number(value, digits)) for value in values]
+
+
+def log_ticks(low: float, high: float, most: int = 4) -> list[tuple[float, str]]:
+    """Powers of ten between two values, thinned to at most ``most``.
+
+    Examples:
+        >>> log_ticks(2e-6, 0.9)
+        [(1e-05, '10⁻⁵'), (0.001, '10⁻³'), (0.1, '10⁻¹')]
+    """
+    powers = list(range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1))
+    step = math.ceil(len(powers) / most)
+    chosen = powers[:: step or 1]
+    if len(chosen) < 2:
+        return [(value, f"{value:.2g}") for value in (low, high)]
+    return [(10.0**power, weight(10.0**power)) for power in chosen]
+
+
+def line(x: Axis, y: Axis, xs: Sequence[float], ys: Sequence[float]) -> str:
+    """Path data of a line; values that are missing break it.
+
+    Examples:
+        >>> axis = Axis(0, 1, 0, 10, False, [])
+        >>> line(axis, axis, [0, 0.5, 1], [0, 1, 0])
+        'M0 0L5 10L10 0'
+    """
+    parts, pen = [], "M"
+    for one, other in zip(xs, ys, strict=True):
+        if not (math.isfinite(one) and math.isfinite(other)):
+            pen = "M"
+            continue
+        parts.append(f"{pen}{x.at(one):g} {y.at(other):g}")
+        pen = "L"
+    return "".join(parts)
+
+
+def _ends(values: Sequence[float], logarithmic: bool) -> tuple[float, float]:
+    """The range of the axis; in linear ones with a little air at both ends."""
+    numbers = np.asarray(values, float)
+    numbers = numbers[np.isfinite(numbers) & ((numbers > 0) | (not logarithmic))]
+    if not len(numbers):
+        return (0.1, 10.0) if logarithmic else (0.0, 1.0)
+    low, high = float(numbers.min()), float(numbers.max())
+    if logarithmic:
+        return low / 1.6, high * 1.6
+    air = 0.06 * (high - low) or 0.5
+    return low - air, high + air

@@ -1,0 +1,133 @@
+"""What the small multiples show: every norm over its weights, every setting over its epochs, defects over angles."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ctmar.evaluation.columns import defect_at, defect_floor_at
+from ctmar.reporting.charts import interval_text, with_plain_at_zero
+from ctmar.reporting.columns import IDENTITY, interval_columns
+from ctmar.reporting.labels import number, scientific, weight
+from ctmar.reporting.panels import Axis, Dot, Panel, Panels, Stroke, horizontal, line, vertical
+
+MAXIMUM_EPOCHS = 40  # drawn of each curve; a long training would fill the page with points
+FIRST_EPOCHS = 0.15  # share of the epochs that may run out of the picture: they would flatten all that follows
+VANISHING = 1e-6  # defects of rounding; they are drawn at the foot of the panel
+
+
+def norm_panels(models: pd.DataFrame, measure: str, y_title: str, logarithmic: bool = False) -> Panels:
+    """A measure against λ⊥, one panel for each norm; where λ_G varies, its smallest value.
+
+    Args:
+        models: rows of one network from `prepare_models`.
+        measure: column family.
+        y_title: what the vertical axis shows, with unit.
+        logarithmic: logarithmic vertical axis.
+    """
+    columns = interval_columns(measure)
+    table = with_plain_at_zero(models, measure)
+    plain, swept = table[table["method"] == "plain"], swept_settings(table)
+    ticks = [(value, weight(value)) for value in _few(sorted(set(swept["lam_perp"])))]
+    x = horizontal(swept["lam_perp"].tolist(), ticks, logarithmic=True)
+    y = vertical(pd.concat([swept, plain])[columns].to_numpy(float).ravel().tolist(), logarithmic)
+    dashed = [Stroke(line(x, y, [x.low, x.high], [value] * 2), "plain") for value in plain[columns[0]]]
+    panels = []
+    for series, own in swept.groupby("series", sort=False):
+        own = own.sort_values("lam_perp")
+        xs, means = own["lam_perp"].tolist(), own[columns[0]].tolist()
+        bars = "".join(
+            line(x, y, [value, value], [low, high])
+            for value, low, high in zip(xs, own[columns[1]], own[columns[2]], strict=True)
+        )
+        texts = interval_text(own, measure)
+        dots = [
+            Dot(x.at(one), y.at(other), f"λ⊥ = {weight(one)}: {text}")
+            for one, other, text in zip(xs, means, texts, strict=True)
+        ]
+        strokes = [*dashed, Stroke(bars, "interval"), Stroke(line(x, y, xs, means), "mean")]
+        title = str(series).partition(", ")[2]
+        panels.append(Panel(title[:1].upper() + title[1:], own["colour"].iloc[0], strokes, dots))
+    return Panels(x, y, "λ⊥", y_title, panels)
+
+
+def swept_settings(models: pd.DataFrame) -> pd.DataFrame:
+    """The projection settings with a λ⊥, each norm at its smallest λ_G."""
+    own = models[(models["method"] == "projection") & (models["lam_perp"] > 0)]
+    return own[own["lam_equi"] == own.groupby("norm")["lam_equi"].transform("min")]
+
+
+def curve_panels(
+    curves: pd.DataFrame, settings: Sequence[tuple[Any, ...]], column: str, y_title: str, logarithmic: bool = False
+) -> Panels:
+    """A learning curve of every setting: each seed light, the mean over seeds bold, the plain mean dashed.
+
+    Args:
+        curves: rows of one network from `prepare_models`.
+        settings: identities shown, in order.
+        column: what is drawn.
+        y_title: what the vertical axis shows, with unit.
+        logarithmic: logarithmic vertical axis.
+    """
+    epochs = np.unique(curves["epoch"])
+    shown = epochs[np.unique(np.linspace(0, len(epochs) - 1, MAXIMUM_EPOCHS).round().astype(int))]
+    thin = curves[curves["epoch"].isin(shown)]
+    ends = sorted({int(shown[0]), int(shown[-1])})
+    x = horizontal([float(epoch) for epoch in shown], [(epoch, f"{epoch}") for epoch in ends])
+    settled = thin[thin["epoch"] >= np.quantile(shown, FIRST_EPOCHS)]
+    y = vertical(settled[column].tolist(), logarithmic)
+    plain = thin[thin["method"] == "plain"].groupby("epoch")[column].mean()
+    by_setting = dict(tuple(thin.groupby(IDENTITY, sort=False)))
+    dashed = Stroke(line(x, y, plain.index.tolist(), plain.tolist()), "plain")
+    return Panels(
+        x, y, "epoch", y_title, [_curve_panel(by_setting[setting], column, x, y, dashed) for setting in settings]
+    )
+
+
+def angle_panels(models: pd.DataFrame, angles_deg: Sequence[float]) -> Panels:
+    """The measured defect at every angle with what interpolation alone would show, one panel for each setting.
+
+    Args:
+        models: rows shown, from `prepare_models`.
+        angles_deg: angles between quarter turns [degrees]; the defect at quarter turns stands at 90.
+    """
+    measures = [defect_at(angle) for angle in angles_deg]
+    floors = [defect_floor_at(angle) for angle in angles_deg]
+    every = models[[f"{name}_mean" for name in [*measures, *floors, "defect"]]].to_numpy(float).ravel()
+    ticks = [*((angle, f"{angle:g}°") for angle in angles_deg), (90.0, "90°")]
+    x = horizontal([*angles_deg, 90.0], ticks)
+    y = vertical([value for value in every.tolist() if value > VANISHING], logarithmic=True)
+    panels = []
+    for row in models.to_dict("records"):
+        means = [float(row[f"{name}_mean"]) for name in measures]
+        floor = [float(row[f"{name}_mean"]) for name in floors]
+        dots = [
+            Dot(x.at(angle), y.at(mean), f"{angle:g}°: {scientific(mean)}; interpolation alone: {scientific(least)}")
+            for angle, mean, least in zip(angles_deg, means, floor, strict=True)
+        ]
+        dots.append(Dot(x.at(90), y.at(row["defect_mean"]), f"quarter turns: {scientific(row['defect_mean'])}"))
+        strokes = [
+            Stroke(line(x, y, list(angles_deg), floor), "plain"),
+            Stroke(line(x, y, [*angles_deg, 90.0], [*means, row["defect_mean"]]), "mean"),
+        ]
+        panels.append(Panel(row["label"], row["colour"], strokes, dots))
+    return Panels(x, y, "angle of the turn", "measured defect", panels)
+
+def _curve_panel(own: pd.DataFrame, column: str, x: Axis, y: Axis, dashed: Stroke) -> Panel:
+    mean = own.groupby("epoch")[column].mean()
+    seeds = [
+        Stroke(line(x, y, seed["epoch"].tolist(), seed[column].tolist()), "seed")
+        for _, seed in own.groupby("seed", sort=True)
+    ]
+    value = float(mean.iloc[-1])
+    last = number(value) if column == "validation_psnr" else scientific(value)
+    epoch = int(mean.index[-1])
+    dots = [Dot(x.at(epoch), y.at(value), f"epoch {epoch}: {last}, mean of {len(seeds)}")]
+    own_mean = Stroke(line(x, y, mean.index.tolist(), mean.tolist()), "mean")
+    return Panel(str(own["label"].iloc[0]), own["colour"].iloc[0], [dashed, *seeds, own_mean], dots, last)
+
+
+def _few(values: list[float], most: int = 4) -> list[float]:
+    """Both ends and some of what lies between."""
+    return [values[index] for index in np.unique(np.linspace(0, len(values) - 1, most).round().astype(int))]
