@@ -38,4 +38,21 @@ def evaluate_references(pairs: Pairs, slices: SlicesTable, examples: Examples, s
     evaluate_all(pairs, parse_settings(Evaluation, settings), slices, examples)
 
 
-COMMANDS = (evaluate, evaluate_references)
+def evaluate_images(
+    prediction: Annotated[Path, typer.Option(help="Images to judge (.npy), attenuation [1/cm]: (h, w) or (n, h, w).")],
+    truth: Annotated[Path, typer.Option(help="Artefact-free images (.npy) [1/cm], of the same shape.")],
+    metal: Annotated[Path, typer.Option(help="Non-zero where there is metal (.npy), of the same shape.")],
+    as_json: Annotated[bool, typer.Option("--json", help="JSON with every image instead of a table.")] = False,
+) -> None:
+    """Print PSNR and SSIM of plain arrays under both metric protocols, fixed and official, and errors in HU."""
+    import json
+
+    from ctmar.evaluation import images
+
+    measured = images.measure_images(prediction, truth, metal)
+    typer.echo(
+        json.dumps(images.as_json(measured), indent=2, ensure_ascii=False) if as_json else images.as_table(measured)
+    )
+
+
+COMMANDS = (evaluate, evaluate_references, evaluate_images)

@@ -17,8 +17,8 @@ from ctmar.store.provenance import sha256_of
 from ctmar.store.tables import read_rows
 from ctmar.units import attenuation_to_hu
 
-IDENTITY = ("run.json", "metrics.jsonl", "slices.csv", "model.json")
-TEST_METRICS = ("psnr_db", "ssim", "rmse_hu")
+RESULT_FILES = ("run.json", "metrics.jsonl", "slices.csv", "model.json")
+TEST_METRICS = ("psnr_db", "ssim", "psnr_official_db", "ssim_official", "rmse_hu", "mae_hu")
 MODEL_METRICS = ("relative_non_equivariance", "defect_mean", "defect_max", "seconds_per_image")
 COST_METRICS = ("seconds_total", "seconds_per_step_median", "peak_memory_mb")
 REFERENCES = ("image", "ma_CT", "LI_CT")
@@ -80,7 +80,7 @@ def read_run(folder: Path) -> MirroredRun:
 
 def run_key(folder: Path) -> str:
     """Digest of a run's results: equal for the same results, another one as soon as a result differs."""
-    return hashlib.sha256("".join(sha256_of(folder / name) for name in IDENTITY).encode()).hexdigest()
+    return hashlib.sha256("".join(sha256_of(folder / name) for name in RESULT_FILES).encode()).hexdigest()
 
 
 def run_name(run: Run) -> str:
@@ -88,9 +88,10 @@ def run_name(run: Run) -> str:
 
     Examples:
         >>> run_name(Run(network="dncnn", method="projection", norm="frobenius", lam_perp=0.1, seed=2))
-        'dncnn projection frobenius λ⊥=0.1 λ_G=0 seed 2'
+        'dncnn projection frobenius λ⊥=0.1 λ_G=0 softness=0 seed 2'
     """
-    return f"{run.network} {run.method} {run.norm} λ⊥={run.lam_perp:g} λ_G={run.lam_equi:g} seed {run.seed}"
+    settings = f"λ⊥={run.lam_perp:g} λ_G={run.lam_equi:g} softness={run.softness:g} seed {run.seed}"
+    return f"{run.network} {run.method} {run.norm} {settings}"
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
