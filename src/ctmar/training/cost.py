@@ -16,6 +16,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from ctmar.config import Evaluation, Network, Run, Study, Training
+from ctmar.config.study import METHODS_WITH_WEIGHT
 from ctmar.store.tables import write_rows
 from ctmar.training.patches import Batch, PatchSampler
 from ctmar.training.step import TrainingState, device_name, start, training_step
@@ -38,6 +39,7 @@ COLUMNS = (
 STEPS_OF_A_REPEAT = 8
 STEPS_BEFORE = 3  # allocations, and the power iteration's first blocks
 WEIGHT = 1e-6  # of every penalty: its cost does not depend on it
+SOFTNESS = 0.5  # likewise
 PLAIN = ("plain", "none")
 
 
@@ -47,11 +49,12 @@ def measure_cost(pairs_train: Path, study: Study, training: Training, settings: 
     A repeat is the median of 8 steps; the table holds medians over repeats. Ratios and differences to the plain step
     are taken within a repeat. ``penalty_milliseconds`` is what a step takes beyond the plain one, whatever the method
     (for EQ-Reg and augmentation that includes turning the images), ``penalty_share`` the same over the method's step.
-    ``peak_memory_mb`` is the most that torch's allocator holds during a step beyond what it holds between steps.
+    ``peak_memory_mb`` is what a run keeps (weights, buffers, moments of Adam; a residual pathway keeps two sets of
+    them) and the most that torch's allocator holds during a step beyond that.
 
     Args:
         pairs_train: pair file from which the patches come.
-        study: networks, methods and norms; the plain step is always timed.
+        study: networks, methods and norms; the plain step of every network is always timed.
         training: batch size, patch size, threads, device.
         settings: number of repeats.
         output_csv: one row for each network, method and norm.
@@ -60,51 +63,71 @@ def measure_cost(pairs_train: Path, study: Study, training: Training, settings: 
         InputError: a setting does not fit the data, the network or the machine.
     """
     torch.set_num_threads(training.threads)
-    methods = dict.fromkeys([PLAIN, *((group.method, norm) for group in study.runs for norm in group.norm)])
     batch = PatchSampler(pairs_train, training.batch_size, training.patch_size, seed=0).batch(0)
     rows = [
         row
-        for name, network in study.networks.items()
-        for row in cost_of_network(name, network, list(methods), study, training, settings.cost_repeats, batch)
+        for name in study.networks
+        for row in cost_of_network(name, methods_of(study, name), study, training, settings.cost_repeats, batch)
     ]
     write_rows(output_csv, COLUMNS, rows)
 
 
+def methods_of(study: Study, network: str) -> list[tuple[str, str]]:
+    """(method, norm) of every run of a network, the plain one first.
+
+    Examples:
+        >>> runs = [{"method": "projection", "norm": ["frobenius", "spectral"]}, {"method": "strict"}]
+        >>> [norm for _, norm in methods_of(Study(runs=runs), "dncnn")]
+        ['none', 'frobenius', 'spectral', 'none']
+    """
+    groups = [group for group in study.runs if group.networks is None or network in group.networks]
+    return list(dict.fromkeys([PLAIN, *((group.method, norm) for group in groups for norm in group.norm)]))
+
+
+def representative_run(network: str, method: str, norm: str) -> Run:
+    """A run of that method with weights that do not disturb the training."""
+    return Run(
+        network=network,
+        method=method,
+        norm=norm,
+        lam_perp=WEIGHT if method in METHODS_WITH_WEIGHT else 0.0,
+        softness=SOFTNESS if method == "softness" else 0.0,
+    )
+
+
 def cost_of_network(
     name: str,
-    network: Network,
     methods: list[tuple[str, str]],
     study: Study,
     training: Training,
     n_repeats: int,
     batch: Batch,
+    n_steps: int = STEPS_OF_A_REPEAT,
 ) -> list[dict[str, Any]]:
-    """Rows of one network; ``methods`` are (method, norm), the plain one first."""
-    states = []
-    for method, norm in methods:
-        weight = 0.0 if method in ("plain", "augmentation") else WEIGHT
-        run = Run(network=name, method=method, norm=norm, lam_perp=weight)
-        states.append(start(run, network, training, study.group_order, study.power))
+    """Rows of one network; ``methods`` are (method, norm), the plain one first, a repeat has ``n_steps`` of each."""
+    network: Network = study.networks[name]
+    runs = [representative_run(name, method, norm) for method, norm in methods]
+    states = [start(run, network, training, study.group_order, study.power) for run in runs]
     device = next(states[0].network.parameters()).device
     batch = batch.to(device)
     for state, step in product(states, range(STEPS_BEFORE)):
         training_step(state, batch, step)
-    seconds = [one_repeat(states, batch, repeat) for repeat in range(n_repeats)]
+    seconds = [one_repeat(states, batch, repeat, n_steps) for repeat in range(n_repeats)]
     settings = {"threads": training.threads, "batch_size": training.batch_size, "patch_size": training.patch_size}
     facts = settings | {"n_repeats": n_repeats, "device": device_name(device)}
     return [
         {"network": name, "method": method, "norm": norm}
         | compare([repeat[index] for repeat in seconds], [repeat[0] for repeat in seconds])
-        | {"peak_memory_mb": round(peak_memory_of_step(states[index], batch) / 1e6, 3)}
+        | {"peak_memory_mb": round(peak_memory_of_training(states[index], batch) / 1e6, 3)}
         | facts
         for index, (method, norm) in enumerate(methods)
     ]
 
 
-def one_repeat(states: list[TrainingState], batch: Batch, repeat: int) -> list[float]:
+def one_repeat(states: list[TrainingState], batch: Batch, repeat: int, n_steps: int = STEPS_OF_A_REPEAT) -> list[float]:
     """Median seconds of a step of each state; the states take turns, in an order that moves on with each round."""
     seconds: list[list[float]] = [[] for _ in states]
-    for round_number in range(STEPS_OF_A_REPEAT):
+    for round_number in range(n_steps):
         for turn in range(len(states)):
             index = (turn + round_number + repeat) % len(states)
             seconds[index].append(seconds_of_step(states[index], batch, round_number))
@@ -113,11 +136,17 @@ def one_repeat(states: list[TrainingState], batch: Batch, repeat: int) -> list[f
 
 def seconds_of_step(state: TrainingState, batch: Batch, step: int) -> float:
     """Wall clock of one training step, on a GPU until it has finished."""
-    synchronise = torch.cuda.synchronize if batch.inputs.is_cuda else _nothing
-    synchronise()
+    return seconds_of(lambda: training_step(state, batch, step), batch.inputs.device)
+
+
+def seconds_of(work: Callable[[], object], device: torch.device) -> float:
+    """Wall clock of ``work``, on a GPU until it has finished."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
     begin = time.perf_counter()
-    training_step(state, batch, step)
-    synchronise()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
     return time.perf_counter() - begin
 
 
@@ -137,14 +166,28 @@ def compare(seconds: list[float], plain_seconds: list[float]) -> dict[str, float
     }
 
 
-def peak_memory_of_step(state: TrainingState, batch: Batch) -> float:
-    """Most bytes that torch's allocator holds during a step beyond what it holds before it."""
+def peak_memory_of_training(state: TrainingState, batch: Batch) -> float:
+    """Bytes that a run keeps between steps, and the most that torch's allocator holds during a step beyond that."""
+    state.optimiser.zero_grad()  # gradients are of the step, not kept
     if batch.inputs.is_cuda:
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
         training_step(state, batch, 0)
-        return float(torch.cuda.max_memory_allocated() - before)
-    return peak_of_allocator(lambda: training_step(state, batch, 0))
+        return kept_bytes(state) + torch.cuda.max_memory_allocated() - before
+    return kept_bytes(state) + peak_of_allocator(lambda: training_step(state, batch, 0))
+
+
+def kept_bytes(state: TrainingState) -> int:
+    """Bytes of weights, buffers and the optimiser's moments.
+
+    Examples:
+        >>> state = start(Run(network="n", method="plain"), Network(), Training(epochs=1), 4, 1)
+        >>> kept_bytes(state) == 4 * 9873  # before the first step Adam has no moments
+        True
+    """
+    moments = [value for entry in state.optimiser.state.values() for value in entry.values()]
+    kept = [*state.network.parameters(), *state.network.buffers(), *moments]
+    return sum(tensor.nbytes for tensor in kept if isinstance(tensor, torch.Tensor))
 
 
 def peak_of_allocator(work: Callable[[], object]) -> float:
@@ -167,7 +210,3 @@ def peak_of_allocator(work: Callable[[], object]) -> float:
         held += event["args"]["Bytes"]
         peak = max(peak, held)
     return peak
-
-
-def _nothing() -> None:
-    return None

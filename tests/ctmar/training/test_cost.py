@@ -7,15 +7,27 @@ import torch
 from tests.ctmar.training.conftest import NETWORK, TRAINING
 
 from ctmar.config import Evaluation, Run, Study
-from ctmar.training.cost import COLUMNS, compare, measure_cost, one_repeat, peak_of_allocator
+from ctmar.training.cost import (
+    COLUMNS,
+    compare,
+    kept_bytes,
+    measure_cost,
+    methods_of,
+    one_repeat,
+    peak_of_allocator,
+    representative_run,
+)
 from ctmar.training.patches import PatchSampler
-from ctmar.training.step import start
+from ctmar.training.step import start, training_step
 
 STUDY = Study(
     networks={"small": NETWORK},
     runs=[
         {"method": "eqreg", "lam_perp": [1e-3]},
         {"method": "projection", "norm": ["frobenius", "spectral"], "lam_perp": [1e-3, 1e-2]},
+        {"method": "residual_pathway", "lam_perp": [1e-2]},
+        *({"method": method} for method in ("function_level", "strict", "train_then_project", "annealed")),
+        {"method": "softness", "softness": [0.1, 0.5]},
     ],
 )
 
@@ -32,6 +44,8 @@ def test_one_row_for_each_method_and_norm_the_plain_one_first(table):
     assert list(table[0]) == list(COLUMNS)
     rows = [(row["network"], row["method"], row["norm"]) for row in table]
     methods = [("plain", "none"), ("eqreg", "none"), ("projection", "frobenius"), ("projection", "spectral")]
+    others = ("residual_pathway", "function_level", "strict", "train_then_project", "annealed", "softness")
+    methods += [(method, "none") for method in others]
     assert rows == [("small", *method) for method in methods]
     assert all((row["batch_size"], row["n_repeats"], row["device"]) == ("2", "3", "cpu") for row in table)
 
@@ -49,6 +63,22 @@ def test_eqreg_needs_twice_the_memory_and_more_time(table):
     plain, eqreg = table[:2]
     assert float(eqreg["peak_memory_mb"]) > 1.8 * float(plain["peak_memory_mb"])
     assert float(eqreg["ratio_to_plain"]) > 1
+
+
+def test_residual_pathway_keeps_two_sets_of_weights_and_moments(pair_files):
+    batch = PatchSampler(pair_files[0], 2, 16, seed=0).batch(0)
+    kept = []
+    for method in ("plain", "residual_pathway"):
+        state = start(representative_run("n", method, "none"), NETWORK, TRAINING, 4, 1)
+        training_step(state, batch, 0)
+        kept.append(kept_bytes(state))
+    assert kept[1] == pytest.approx(2 * kept[0], rel=0.01)
+
+
+def test_only_methods_that_a_network_runs_are_timed():
+    runs = [{"method": "eqreg", "networks": ["one"]}, {"method": "strict"}]
+    study = Study(networks={"one": NETWORK, "two": NETWORK}, runs=runs)
+    assert [method for method, _ in methods_of(study, "two")] == ["plain", "strict"]
 
 
 def test_ratios_are_taken_within_a_repeat():
