@@ -121,10 +121,10 @@ def peak_of_the_command(folder: Path, output: Path, size: int, threads: int) -> 
 
 @dataclass(frozen=True)
 class Turn:
-    """One call: slices per second of wall time and of processor time."""
+    """One call: slices per second of wall time, milliseconds of processor time per slice over all processes."""
 
     per_second: float
-    per_cpu_second: float
+    cpu_milliseconds: float
 
 
 def cpu_seconds() -> float:
@@ -137,13 +137,13 @@ def take_turn(function: Callable[[], int]) -> Turn:
     """Time one call."""
     start, cpu_start = time.perf_counter(), cpu_seconds()
     n_slices = function()
-    return Turn(n_slices / (time.perf_counter() - start), n_slices / (cpu_seconds() - cpu_start))
+    return Turn(n_slices / (time.perf_counter() - start), 1000 * (cpu_seconds() - cpu_start) / n_slices)
 
 
 def show(name: str, turns: list[Turn]) -> None:
     """Medians over turns."""
     wall, cpu = (statistics.median(values) for values in zip(*map(astuple, turns), strict=True))
-    print(f"{name:32s} median {wall:6.1f} slices/s, {cpu:6.1f} slices per CPU second")
+    print(f"{name:32s} median {wall:6.1f} slices/s, {cpu:6.1f} CPU ms per slice")
 
 
 def main() -> None:
@@ -170,8 +170,9 @@ def main() -> None:
         total, largest = peak_of_the_command(folder, output, size, threads)
     show(f"ctmar ingest, {threads} processes", ours)
     show("plain pydicom loop", plain)
-    wall = statistics.median(one.per_second / other.per_second for one, other in zip(ours, plain, strict=True))
-    cpu = statistics.median(one.per_cpu_second / other.per_cpu_second for one, other in zip(ours, plain, strict=True))
+    pairs = list(zip(ours, plain, strict=True))
+    wall = statistics.median(one.per_second / other.per_second for one, other in pairs)
+    cpu = statistics.median(other.cpu_milliseconds / one.cpu_milliseconds for one, other in pairs)
     print(f"median ratio {wall:.2f} in wall time, {cpu:.2f} in CPU time ({arguments.turns} turns)")
     print(f"peak memory of {arguments.slices} slices: {total:.0f} MB over all processes, largest {largest:.0f} MB")
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import highdicom
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
@@ -47,6 +46,9 @@ def _read_classic(image: Image) -> NDArray[np.float32]:
 
 
 def _read_frame(image: Image) -> NDArray[np.float32]:
+    # imported here: it takes long, in every worker process, and few series are enhanced CT
+    import highdicom
+
     # apply_rescale of pydicom returns raw values for enhanced CT, whose rescale stands in the frame's groups
     dataset = highdicom.imread(image.path, lazy_frame_retrieval=True)
     raw = dataset.get_stored_frame(image.frame + 1)

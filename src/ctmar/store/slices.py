@@ -3,7 +3,7 @@
 Layout, format version 1:
 
 * ``/image`` float32 (n_slices, size, size): linear attenuation in 1/cm (attribute ``units``); rows run from
-  anterior to posterior, columns from the patient's right to left; chunks of one slice, gzip 4 with shuffle;
+  anterior to posterior, columns from the patient's right to left; chunks of one slice, gzip with shuffle;
 * ``/masks/<name>`` uint8 (n_masks, size, size), only where the source brings metal masks: metal is 1;
 * ``/patient``, ``/series``, ``/slice_id`` UTF-8 (n_slices); ``/position_mm`` (along the slice normal, towards the
   head) and ``/pixel_mm`` float64 (n_slices);
@@ -49,6 +49,7 @@ class SliceWriter:
     def __init__(self, file: h5py.File, image_size: int) -> None:
         self._file = file
         self._shape = (image_size, image_size)
+        self._labels: dict[str, list[Any]] = {name: [] for name in (*TEXT, *NUMBERS)}
         self.n_slices = 0
         self.provenance = "{}"
 
@@ -69,12 +70,19 @@ class SliceWriter:
         """
         if image.shape != self._shape:
             raise ValueError(f"expected an image of shape {self._shape}, found {image.shape}")
-        for name in ("image", *TEXT, *NUMBERS):
-            self._file[name].resize(self.n_slices + 1, axis=0)
+        self._file["image"].resize(self.n_slices + 1, axis=0)
         self._file["image"].id.write_direct_chunk((self.n_slices, 0, 0), image.data)
-        for name in (*TEXT, *NUMBERS):
-            self._file[name][self.n_slices] = labels[name]
+        for name, values in self._labels.items():
+            values.append(labels[name])
         self.n_slices += 1
+
+    def write_labels(self) -> None:
+        """Write the columns that wait in memory, because HDF5 takes long for one number; called once at the end."""
+        for name, values in self._labels.items():
+            kind: Any = h5py.string_dtype() if name in TEXT else np.float64
+            column = self._file.create_dataset(name, shape=(len(values),), dtype=kind, data=values or None)
+            if name in NUMBERS:
+                column.attrs["units"] = "mm"
 
     def write_masks(self, name: str, masks: NDArray[np.uint8]) -> None:
         """Write metal masks (n_masks, size, size) that belong to the slices.
@@ -111,13 +119,9 @@ def open_slice_writer(path: Path | str, image_size: int) -> Iterator[SliceWriter
             shuffle=True,
         )
         image.attrs["units"] = "1/cm"
-        for name in TEXT:
-            file.create_dataset(name, shape=(0,), maxshape=(None,), dtype=h5py.string_dtype(), chunks=(256,))
-        for name in NUMBERS:
-            dataset = file.create_dataset(name, shape=(0,), maxshape=(None,), dtype=np.float64, chunks=(256,))
-            dataset.attrs["units"] = "mm"
         writer = SliceWriter(file, image_size)
         yield writer
+        writer.write_labels()
         file.attrs["provenance"] = writer.provenance
 
 

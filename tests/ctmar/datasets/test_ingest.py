@@ -21,9 +21,8 @@ SMALL = Ingest(image_size=64, pixel_mm=2.0, minimum_rows=32)
 
 
 def run(folder: Path, out: Path, settings: Ingest = SMALL, **keywords):
-    return ingest(
-        folder, out / "slices.h5", out / "quarantine.csv", out / "catalogue.csv", settings=settings, **keywords
-    )
+    names = ("slices.h5", "quarantine.csv", "catalogue.csv", "thumbnails.npz")
+    return ingest(folder, *(out / name for name in names), settings=settings, **keywords)
 
 
 def quarantine(out: Path) -> dict[str, str]:
@@ -94,6 +93,25 @@ def test_a_quarantined_file_can_be_found_by_who_has_the_folder_and_the_salt(seri
     assert find_file(series, name, SMALL) == series / "smith.txt"
     with pytest.raises(InputError, match="no file is called"):
         find_file(series, name, SMALL.model_copy(update={"salt_file": series / "smith.txt"}))
+
+
+def test_the_catalogue_holds_quality_numbers_of_what_was_read(series, write_ct, phantom, tmp_path):
+    write_ct(series / "metal.dcm", 7, image_hu=np.where(phantom == 800, 3000, phantom))
+    write_ct(series / "other" / "wrong slope.dcm", SeriesInstanceUID="1.2.9", RescaleSlope="3")
+    write_ct(series / "third" / "no pixels.dcm", SeriesInstanceUID="1.2.10", PixelData=None)
+    run(series, tmp_path / "out")
+    rows = {row["n_slices_found"]: row for row in catalogue(tmp_path / "out")}
+    real = rows["6"]
+    assert (real["n_slices_read"], real["n_slices_kept"]) == ("6", "5")
+    assert (real["minimum_hu"], real["maximum_hu"]) == ("-1000", "3000")
+    # closed form: five phantoms and one with its bone at 3000 HU instead of 800 HU
+    mean = (5 * phantom.mean() + np.where(phantom == 800, 3000, phantom).mean()) / 6
+    assert float(real["mean_hu"]) == pytest.approx(mean, abs=0.06)
+    assert float(real["body_fraction"]) == pytest.approx(np.mean(phantom > -500), abs=6e-4)
+    # a series that was refused whole tells by its numbers why: 3·(HU + 1024) − 1024; one not decoded has none
+    columns = ("n_slices_read", "n_slices_kept", "minimum_hu", "maximum_hu")
+    refused = {tuple(row[name] for name in columns) for row in catalogue(tmp_path / "out") if row != real}
+    assert refused == {("1", "0", "-952", "4448"), ("0", "0", "", "")}
 
 
 def test_a_non_square_series_comes_out_round(write_ct, tmp_path):
@@ -343,11 +361,14 @@ def test_no_identifier_leaves_the_folder(write_ct, write_enhanced_ct, phantom, t
     captured = capfd.readouterr()
     assert traces((captured.out + captured.err + caplog.text).encode()) == []
     written = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
-    assert len(written) == 3
+    assert len(written) == 4
     for path in written:
         assert traces(path.read_bytes()) == []
         assert traces(path.name.encode()) == []
     # the images are compressed; identifiers could only hide in text, which is not
+    with np.load(tmp_path / "out" / "thumbnails.npz", allow_pickle=False) as thumbnails:
+        assert set(thumbnails) == {"series", "position", "image", "window_hu"}
+        assert traces("\n".join(thumbnails["series"]).encode()) == []
     with open_slices(tmp_path / "out" / "slices.h5") as slices:
         texts = [*slices.patient, *slices.series, *slices.slice_id, json.dumps(slices.provenance)]
     assert traces("\n".join(texts).encode()) == []
