@@ -8,7 +8,9 @@ Layout, format version 1 (lengths of the first axis: slices or pairs; `size` is 
   ``/mask`` uint8 (n_pairs, size, size); ``/slice_index``, ``/mask_index``, ``/metal_pixels`` int64 and ``/metal``
   UTF-8, the material (n_pairs); with sinograms ``/ma_sinogram``, ``/LI_sinogram`` float32 and ``/metal_trace`` uint8
   (n_pairs, n_views, n_bins);
-* root attributes ``format`` = "ctmar-pairs", ``format_version`` = 1, ``subset``, ``provenance`` (JSON).
+* root attributes ``format`` = "ctmar-pairs", ``format_version`` = 1, ``subset``, ``provenance`` (JSON), ``shard`` and
+  ``n_shards`` (0 and 1 unless the file is one of several), and ``parts`` in a file joined from shards
+  (:mod:`ctmar.store.join`), where datasets of more than one dimension are virtual.
 """
 
 import json
@@ -25,6 +27,7 @@ from numpy.typing import NDArray
 
 from ctmar.errors import InputError
 from ctmar.store.atomic import atomic_path
+from ctmar.store.parts import check_fields
 
 FORMAT = "ctmar-pairs"
 FORMAT_VERSION = 1
@@ -157,15 +160,21 @@ def _chunk_length(length: int) -> int:
     return -(-length // -(-length // LARGEST_CHUNK))
 
 
-@contextmanager
-def open_pair_writer(path: Path | str, subset: str, provenance: Mapping[str, Any]) -> Iterator[PairWriter]:
-    """Open a pair file for writing; it appears under ``path`` whole when the block ends without an error.
+def write_header(
+    file: h5py.File, subset: str, provenance: Mapping[str, Any], shard: int = 0, n_shards: int = 1
+) -> None:
+    """Write the root attributes; ``provenance`` as sorted JSON, so that equal contents give equal bytes."""
+    file.attrs.update(format=FORMAT, format_version=FORMAT_VERSION, subset=subset, shard=shard, n_shards=n_shards)
+    file.attrs["provenance"] = json.dumps(provenance, sort_keys=True)
 
-    ``provenance`` is written as sorted JSON, so equal contents give equal bytes.
-    """
+
+@contextmanager
+def open_pair_writer(
+    path: Path | str, subset: str, provenance: Mapping[str, Any], shard: int = 0, n_shards: int = 1
+) -> Iterator[PairWriter]:
+    """Open a pair file for writing; it appears under ``path`` whole when the block ends without an error."""
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs.update(format=FORMAT, format_version=FORMAT_VERSION, subset=subset)
-        file.attrs["provenance"] = json.dumps(provenance, sort_keys=True)
+        write_header(file, subset, provenance, shard, n_shards)
         writer = PairWriter(file)
         yield writer
         writer.write_metadata()
@@ -191,16 +200,18 @@ class PairFile:
 
     The small columns are read at once: ``patient`` and ``slice_id`` (lists, per slice), ``pixel_mm`` (per
     slice), ``slice_index``, ``mask_index``, ``metal_pixels`` and ``metal`` (per pair), ``subset``, ``provenance``,
-    ``image_size`` and ``has_nmar``. Images are read on demand. Each process opens its own handle, so an object made
-    before a fork, or sent to a spawned process, reads safely there.
+    ``shard``, ``n_shards``, ``image_size`` (0 in a shard without a slice) and ``has_nmar``. Images are read on demand.
+    Each process opens its own handle, so an object made before a fork, or sent to a spawned process, reads safely
+    there.
 
     Raises:
-        InputError: the file is missing, is no HDF5 file, or is not a pair file of this version.
+        InputError: the file is missing, is no HDF5 file, is not a pair file of this version, or lacks one of its parts.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self._file: h5py.File | None = None
+        self._datasets: dict[str, h5py.Dataset] = {}
         self._process: int | None = None
         file = self._handle()
         self.subset = str(file.attrs["subset"])
@@ -214,7 +225,8 @@ class PairFile:
         self.metal: list[str] = (
             list(file["metal"].asstr()[()]) if "metal" in file else [UNKNOWN_METAL] * len(self.slice_index)
         )
-        self.image_size: int = file["image"].shape[-1]
+        self.shard, self.n_shards = int(file.attrs.get("shard", 0)), int(file.attrs.get("n_shards", 1))
+        self.image_size: int = file["image"].shape[-1] if "image" in file else 0
         self.has_nmar: bool = "NMAR_CT" in file
 
     @property
@@ -246,14 +258,13 @@ class PairFile:
                 f"{self.path}: a patch of {size} pixels at row {row}, column {column} leaves the image"
                 f" of {self.image_size} × {self.image_size} pixels"
             )
-        file = self._handle()
         window = (slice(row, row + size), slice(column, column + size))
         k = int(self.slice_index[index])
         return Pair(
-            image=file["image"][(k, *window)],
-            ma_CT=file["ma_CT"][(index, *window)],
-            LI_CT=file["LI_CT"][(index, *window)],
-            mask=file["mask"][(index, *window)],
+            image=self._read("image", k, window),
+            ma_CT=self._read("ma_CT", index, window),
+            LI_CT=self._read("LI_CT", index, window),
+            mask=self._read("mask", index, window),
             patient=self.patient[k],
             slice_id=self.slice_id[k],
             slice_index=k,
@@ -261,14 +272,14 @@ class PairFile:
             metal_pixels=int(self.metal_pixels[index]),
             pixel_mm=float(self.pixel_mm[k]),
             metal=self.metal[index],
-            NMAR_CT=file["NMAR_CT"][(index, *window)] if nmar else None,
+            NMAR_CT=self._read("NMAR_CT", index, window) if nmar else None,
         )
 
     def close(self) -> None:
         """Close this process's handle; the next read opens it again."""
         if self._file is not None and self._process == os.getpid():
             self._file.close()
-        self._file = None
+        self._file, self._datasets = None, {}
 
     def __enter__(self) -> "PairFile":
         return self
@@ -277,12 +288,19 @@ class PairFile:
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_file": None, "_process": None}
+        return {**self.__dict__, "_file": None, "_process": None, "_datasets": {}}
+
+    def _read(self, name: str, entry: int, window: tuple[slice, slice]) -> NDArray[Any]:
+        file = self._handle()
+        if name not in self._datasets:
+            # kept open: HDF5 would otherwise open the parts of a virtual dataset anew for every patch
+            self._datasets[name] = file[name]
+        return self._datasets[name][(entry, *window)]
 
     def _handle(self) -> h5py.File:
         # a handle inherited through fork shares its file position and cache with the parent: leave it alone
         if self._file is None or self._process != os.getpid():
-            self._file, self._process = _open_pair_file(self.path), os.getpid()
+            self._file, self._process, self._datasets = _open_pair_file(self.path), os.getpid(), {}
         return self._file
 
 
@@ -297,4 +315,9 @@ def _open_pair_file(path: Path) -> h5py.File:
     if found != (FORMAT, FORMAT_VERSION):
         file.close()
         raise InputError(f"{path}: expected format {(FORMAT, FORMAT_VERSION)}, found {found}")
+    try:
+        check_fields(file, path)
+    except InputError:
+        file.close()
+        raise
     return file

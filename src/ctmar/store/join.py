@@ -1,0 +1,94 @@
+"""Join the shards of a pair file into one file that refers to them: nothing large is copied."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from ctmar.errors import InputError
+from ctmar.store.atomic import atomic_path
+from ctmar.store.pairs import OF_PAIR, OF_SLICE, TEXT, PairFile, write_header
+from ctmar.store.parts import describe_part, write_parts
+
+
+def join_pair_files(shards: Sequence[Path], output: Path | str) -> None:
+    """Write a pair file of virtual datasets over all shards of a subset; the small columns are copied.
+
+    Entries stand in the order of the shards' numbers, which is that of a file made in one piece.
+
+    Args:
+        shards: all shards of one subset, in any order, in the folder of ``output`` or below it.
+        output: pair file to write; the shards stay where they are, and move only together with it.
+
+    Raises:
+        InputError: a shard is missing, twice there, no pair file, or made with other settings.
+    """
+    output = Path(output)
+    if not shards:
+        raise InputError(f"{output}: expected at least one shard to join, found none")
+    files = _in_order([PairFile(path) for path in shards])
+    parts = [describe_part(file.path, output.parent) for file in files]
+    with atomic_path(output) as temporary, h5py.File(temporary, "w") as joined:
+        write_header(joined, files[0].subset, files[0].provenance)
+        write_parts(joined, parts)
+        _join_arrays(joined, files, [part.file for part in parts])
+        _join_columns(joined, files)
+
+
+def _in_order(files: list[PairFile]) -> list[PairFile]:
+    files = sorted(files, key=lambda file: file.shard)
+    first = files[0]
+    for file in files:
+        if (file.subset, file.provenance, file.n_shards) != (first.subset, first.provenance, first.n_shards):
+            raise InputError(f"{file.path}: expected a shard made like {first.path}, found another subset or settings")
+    if [file.shard for file in files] != list(range(first.n_shards)):
+        found = ", ".join(str(file.shard) for file in files)
+        raise InputError(f"{first.path}: expected shards 0 to {first.n_shards - 1}, each once, found {found}")
+    if not any(file.n_slices for file in files):
+        raise InputError(f"{first.path}: expected at least one slice in {len(files)} shards, found none")
+    return files
+
+
+def _join_arrays(joined: h5py.File, files: list[PairFile], names: list[str]) -> None:
+    """Virtual datasets; HDF5 looks for a relative name in the folder of the joined file."""
+    layouts: dict[str, list[tuple[str, h5py.Dataset]]] = {}
+    opened = [h5py.File(file.path, "r") for file in files]
+    try:
+        for name, file in zip(names, opened, strict=True):
+            for field, dataset in file.items():
+                if dataset.ndim > 1:
+                    layouts.setdefault(field, []).append((name, dataset))
+        for field, sources in sorted(layouts.items()):
+            _join_field(joined, field, sources, [file for file in opened if field not in file and len(file["patient"])])
+    finally:
+        for file in opened:
+            file.close()
+
+
+def _join_field(
+    joined: h5py.File, field: str, sources: list[tuple[str, h5py.Dataset]], without: list[h5py.File]
+) -> None:
+    shape, kind = sources[0][1].shape[1:], sources[0][1].dtype
+    for name, dataset in sources:
+        if (dataset.shape[1:], dataset.dtype) != (shape, kind):
+            raise InputError(f"{name}: {field}: expected {kind} of shape {shape}, found {dataset.shape[1:]}")
+    if without:
+        raise InputError(f"{without[0].filename}: expected the dataset '{field}' as in the other shards, found none")
+    layout = h5py.VirtualLayout((sum(len(dataset) for _, dataset in sources), *shape), kind)
+    start = 0
+    for name, dataset in sources:
+        layout[start : start + len(dataset)] = h5py.VirtualSource(name, field, dataset.shape, dataset.dtype)
+        start += len(dataset)
+    virtual = joined.create_virtual_dataset(field, layout)
+    virtual.attrs.update(sources[0][1].attrs)
+
+
+def _join_columns(joined: h5py.File, files: list[PairFile]) -> None:
+    first_slices = np.cumsum([0, *(file.n_slices for file in files[:-1])])
+    for name in (*OF_SLICE, *OF_PAIR):
+        columns = [getattr(file, name) for file in files]
+        if name == "slice_index":
+            columns = [column + first for column, first in zip(columns, first_slices, strict=True)]
+        kind = h5py.string_dtype() if name in TEXT else columns[0].dtype
+        joined.create_dataset(name, data=[value for column in columns for value in column], dtype=kind)
