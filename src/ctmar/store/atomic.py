@@ -1,6 +1,7 @@
 """Files appear whole or not at all."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,3 +32,22 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def remove_leftovers(target: Path | str) -> None:
+    """Remove temporary files that killed writers of ``target`` left beside it; call it where nobody is writing.
+
+    Examples:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / ".a.99.txt").write_text("ha")
+        >>> remove_leftovers(folder / "a.txt")
+        >>> list(folder.iterdir())
+        []
+    """
+    target = Path(target)
+    pattern = re.compile(rf"\.{re.escape(target.stem)}\.\d+{re.escape(target.suffix)}")
+    if target.parent.is_dir():
+        for path in target.parent.iterdir():
+            if pattern.fullmatch(path.name):
+                path.unlink(missing_ok=True)

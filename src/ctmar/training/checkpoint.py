@@ -1,9 +1,12 @@
 """The checkpoint: what a killed run needs to go on as if nothing had happened.
 
-Data order, positions, method draws and the learning rate are functions of the step (`random_streams`, `learning_rate`),
-so the state of a run is its weights, Adam's moments, the penalty's buffers and the metrics so far.
+Data order, positions, draws of the method and of layers, and the learning rate are functions of the step
+(`random_streams`, `schedule`): the number of the step is the position of the sampler, the state of every random number
+generator and that of the scheduler. Beside it a run is its weights, Adam's moments, the loss scale, the buffers of the
+method, the moving average of weights, the best weights, the epochs so far, and the sums of the running epoch.
 """
 
+import os
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,23 +15,63 @@ from typing import Any
 import torch
 
 from ctmar.store.atomic import atomic_path
+from ctmar.training.state import EpochSoFar, TrainingState
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """State after a whole number of epochs; ``identity`` says of which run."""
+    """State after a whole number of steps; ``identity`` says of which run."""
 
     identity: str
+    step: int
     network: dict[str, Any]
     optimiser: dict[str, Any]
+    scaler: dict[str, Any]
     method: dict[str, Any]
+    average: dict[str, Any] | None
+    best: dict[str, Any] | None
+    epoch: dict[str, Any]
     records: list[dict[str, Any]]
+
+
+def snapshot(state: TrainingState, identity: str) -> Checkpoint:
+    """The state as a checkpoint holds it."""
+    return Checkpoint(
+        identity=identity,
+        step=state.step,
+        network=state.network.state_dict(),
+        optimiser=state.optimiser.state_dict(),
+        scaler=state.scaler.state_dict(),
+        method=state.method.state(),
+        average=state.average,
+        best=state.best,
+        epoch=vars(state.epoch),
+        records=state.records,
+    )
+
+
+def resume(state: TrainingState, checkpoint: Checkpoint | None) -> None:
+    """Put the state of a checkpoint, if there is one, in place of the initial state."""
+    if checkpoint is None:
+        return
+    state.step = checkpoint.step
+    state.network.load_state_dict(checkpoint.network)
+    state.optimiser.load_state_dict(checkpoint.optimiser)
+    state.scaler.load_state_dict(checkpoint.scaler)
+    state.method.load_state(checkpoint.method)
+    for name, tensor in (checkpoint.average or {}).items():
+        state.average[name].copy_(tensor)  # type: ignore[index]  # equal settings: both have an average or none
+    state.best = checkpoint.best
+    state.epoch = EpochSoFar(**checkpoint.epoch)
+    state.records = checkpoint.records
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write the checkpoint; a kill at any moment leaves the old or the new file, whole."""
-    with atomic_path(path) as temporary:
-        torch.save(vars(checkpoint), temporary)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        torch.save(vars(checkpoint), file)
+        file.flush()
+        os.fsync(file.fileno())  # whole even if the machine goes down
 
 
 def load_checkpoint(path: Path, identity: str) -> Checkpoint | None:

@@ -17,17 +17,21 @@ CODE = ("equiproj", "ctmar.models", "ctmar.training", "ctmar.store")
 
 def describe_run(
     pairs_train: Path,
-    pairs_validation: Path,
+    pairs_validation: Path | None,
     run: Run,
     network: Network,
     training: Training,
     group_order: int,
     power: int,
 ) -> dict[str, Any]:
-    """Settings, checksums of the pair files, and versions, as JSON can hold them; no path, user or time."""
+    """Settings, checksums of pair files and initial weights, and versions, as JSON holds them; no path, user or time.
+
+    Without a validation file its checksum is null: the pairs held out follow from the training file.
+    """
+    weights = network.weights
     return {
         "run": run.model_dump(mode="json"),
-        "network": network.model_dump(mode="json"),
+        "network": network.model_dump(mode="json") | {"weights": None},
         "training": training.model_dump(mode="json"),
         "group": repr(CyclicGroup(group_order)),
         "group_order": group_order,
@@ -35,7 +39,8 @@ def describe_run(
         "provenance": {
             "code_sha256": code_digest(*CODE),
             "pairs_train_sha256": sha256_of(pairs_train),
-            "pairs_validation_sha256": sha256_of(pairs_validation),
+            "pairs_validation_sha256": sha256_of(pairs_validation) if pairs_validation is not None else None,
+            "initial_weights_sha256": sha256_of(weights) if weights is not None else None,
             "software": package_versions(["equiproj", "torch", "numpy"]),
             "processor": torch.backends.cpu.get_cpu_capability(),
         },

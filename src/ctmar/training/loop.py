@@ -1,49 +1,42 @@
-"""Training of one run: the loop and its result files."""
+"""Training of one run: the loop."""
 
 import hashlib
 import json
-import resource
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import nn
 
 from ctmar.config import Network, Run, Training
-from ctmar.store.atomic import atomic_path
-from ctmar.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from ctmar.training.description import describe_run, layer_table
-from ctmar.training.patches import Batch, PatchSampler, validation_batches
-from ctmar.training.step import (
-    TrainingState,
-    device_name,
-    learning_rate,
-    masked_mean_square,
-    set_learning_rate,
-    start,
-    training_step,
-)
+from ctmar.errors import InputError
+from ctmar.training.checkpoint import load_checkpoint, resume, save_checkpoint, snapshot
+from ctmar.training.description import describe_run
+from ctmar.training.diagnosis import write_diagnosis
+from ctmar.training.holdout import hold_out
+from ctmar.training.patches import CACHE_BYTES, Batch, PatchSampler, validation_batches
+from ctmar.training.reading import ReaderDiedError, read_batches
+from ctmar.training.results import TrainingFiles, write_results
+from ctmar.training.schedule import learning_rate, set_learning_rate
+from ctmar.training.state import EpochSoFar, TrainingState, detached, kept_weights, start
+from ctmar.training.step import NotFiniteError, training_step
+from ctmar.training.validation import validate
 
+SECONDS_BETWEEN_CHECKPOINTS = 60.0  # within an epoch; one more follows each epoch
+SECONDS_FOR_A_SIGNAL = 1.0  # a scheduler signals one process after the other
 Progress = Callable[[int, int, str], None]
 
 
-@dataclass(frozen=True)
-class TrainingFiles:
-    """Where a run's results go; ``checkpoint`` is a side file that is removed when the run is done."""
-
-    weights: Path
-    metrics: Path
-    run_file: Path
-    checkpoint: Path
+class InterruptedTrainingError(Exception):
+    """Training stopped because it was asked to; its checkpoint is written and the same call goes on from there."""
 
 
 def train(
     pairs_train: Path,
-    pairs_validation: Path,
+    pairs_validation: Path | None,
     run: Run,
     network: Network,
     training: Training,
@@ -51,6 +44,7 @@ def train(
     power: Literal[1, 2],
     files: TrainingFiles,
     progress: Progress = lambda done, total, text: None,
+    interrupted: Callable[[], bool] = lambda: False,
 ) -> None:
     """Train one run and write its weights, its metrics (one JSON object per epoch) and its description.
 
@@ -58,7 +52,7 @@ def train(
 
     Args:
         pairs_train: pair file to train on.
-        pairs_validation: pair file to validate on after each epoch.
+        pairs_validation: pair file to validate on after each epoch; None holds patients of ``pairs_train`` out.
         run: method, norm, weights of the penalty, seed.
         network: architecture and settings.
         training: optimisation.
@@ -66,115 +60,175 @@ def train(
         power: 1 for the norm as penalty, 2 for its square.
         files: where results go.
         progress: called with the steps done, the steps in all, and a line of text.
+        interrupted: asked after each step whether to save and stop.
 
     Raises:
         InputError: a setting does not fit the data, the network or the machine, or the loss stopped being finite.
+        InterruptedTrainingError: ``interrupted`` said so.
     """
     torch.set_num_threads(training.threads)
+    files.remove_leftovers()
     state = start(run, network, training, group_order, power)
-    sampler = PatchSampler(pairs_train, training.batch_size, training.patch_size, run.seed)
-    validation = validation_batches(pairs_validation, training.validation_pairs)
+    sampler, validation = open_data(pairs_train, pairs_validation, training, run.seed)
     description = describe_run(pairs_train, pairs_validation, run, network, training, group_order, power)
     identity = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
     resume(state, load_checkpoint(files.checkpoint, identity))
-    for epoch in range(len(state.records), training.epochs):
-        record = train_epoch(state, sampler, training, epoch) | validate(state.network, validation)
-        state.records.append(record)
-        save_checkpoint(files.checkpoint, snapshot(state, identity))
-        text = f"loss {record['loss']:.3g}, validation PSNR {record['validation_psnr']:.2f} dB"
-        progress(record["step"], training.epochs * training.steps_per_epoch, text)
-    state.method.finish()
-    state.records[-1] |= validate(state.network, validation)  # of the weights that are written
-    write_results(files, state, description)
+    loop = Loop(state, sampler, validation, files, identity, progress, interrupted)
+    try:
+        loop.run()
+    except InterruptedTrainingError:
+        loop.save()
+        raise
+    kept_epoch = finish(state)
+    # the record of the epoch that is kept describes the weights that are written
+    state.records[kept_epoch - 1] |= validate(state.network, validation, training.channels_last)
+    write_results(files, state, kept_epoch, description)
     files.checkpoint.unlink(missing_ok=True)
 
 
-def train_epoch(state: TrainingState, sampler: PatchSampler, training: Training, epoch: int) -> dict[str, Any]:
-    """Run the steps of one epoch, counted from 0, and return its means and times."""
-    device = next(state.network.parameters()).device
-    state.network.train()
-    losses, penalties, seconds = [], [], []
-    first = epoch * training.steps_per_epoch
-    for step in range(first, first + training.steps_per_epoch):
-        begin = time.perf_counter()
-        set_learning_rate(state.optimiser, learning_rate(training, step))
-        state.method.begin_step(step / (training.epochs * training.steps_per_epoch))
-        loss, penalty = training_step(state, sampler.batch(step).to(device), step)
-        losses.append(loss)
-        penalties.append(penalty)
-        seconds.append(time.perf_counter() - begin)
+def open_data(
+    pairs_train: Path, pairs_validation: Path | None, training: Training, seed: int
+) -> tuple[PatchSampler, list[Batch]]:
+    """What is trained on and what is validated on; without a file for validation, pairs of one file are held out."""
+    held_out = hold_out(pairs_train) if pairs_validation is None else None
+    cache_bytes = CACHE_BYTES // max(1, training.reader_processes)
+    shape = (training.batch_size, training.patch_size)
+    sampler = PatchSampler(pairs_train, *shape, seed, held_out.training if held_out else None, cache_bytes)
+    chosen = held_out.validation if held_out else None
+    return sampler, validation_batches(pairs_validation or pairs_train, training.validation_pairs, chosen)
+
+
+@dataclass
+class Loop:
+    """The steps and epochs that are left of a run; see `train` for its parts."""
+
+    state: TrainingState
+    sampler: PatchSampler
+    validation: list[Batch]
+    files: TrainingFiles
+    identity: str
+    progress: Progress
+    interrupted: Callable[[], bool]
+
+    def run(self) -> None:
+        """Epoch after epoch, each closed by a validation and a checkpoint."""
+        state, training = self.state, self.state.training
+        n_steps = training.epochs * training.steps_per_epoch
+        self.report()
+        with read_batches(self.sampler, range(state.step, n_steps), training.reader_processes) as batches:
+            while len(state.records) < training.epochs and not is_over(state):
+                self.run_epoch(batches)
+                with kept_weights(state) as network:
+                    scores = validate(network, self.validation, training.channels_last, self.stop_if_asked)
+                    state.records.append(epoch_record(state) | scores)
+                    keep_best(state)
+                state.epoch = EpochSoFar()
+                self.save()
+                self.report()
+
+    def run_epoch(self, batches: Iterator[Batch]) -> None:
+        """The steps that are left of an epoch."""
+        state, training = self.state, self.state.training
+        state.network.train()
+        saved = time.monotonic()
+        while state.step < (len(state.records) + 1) * training.steps_per_epoch:
+            begin = time.perf_counter()
+            batch = self.next_batch(batches).to(state.device, training.channels_last)
+            loss, penalty = self.take_step(batch)
+            state.epoch.add(loss, penalty, time.perf_counter() - begin)
+            state.step += 1
+            self.report()
+            self.stop_if_asked()
+            if time.monotonic() - saved >= SECONDS_BETWEEN_CHECKPOINTS:
+                self.save()
+                saved = time.monotonic()
+
+    def take_step(self, batch: Batch) -> tuple[float, float]:
+        """One step; one that is not finite is written down before it ends the run."""
+        state = self.state
+        set_learning_rate(state.optimiser, learning_rate(state.training, state.step))
+        try:
+            return training_step(state, batch, state.step)
+        except NotFiniteError as error:
+            origins = self.sampler.origins(state.step)
+            place = write_diagnosis(self.files.diagnosis, state, batch, origins, state.step)
+            raise InputError(
+                f"{error}; first in: {place}; the patches are listed in {self.files.diagnosis};"
+                " lower training.learning_rate or the penalty's weight"
+            ) from None
+
+    def next_batch(self, batches: Iterator[Batch]) -> Batch:
+        """The next batch; readers that a scheduler's signal has reached before us are no error."""
+        try:
+            return next(batches)
+        except ReaderDiedError:
+            deadline = time.monotonic() + SECONDS_FOR_A_SIGNAL
+            while time.monotonic() < deadline:
+                self.stop_if_asked()
+                time.sleep(0.05)
+            raise
+
+    def stop_if_asked(self) -> None:
+        """End the run if it was asked to stop."""
+        if self.interrupted():
+            raise InterruptedTrainingError(f"after step {self.state.step}")
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        save_checkpoint(self.files.checkpoint, snapshot(self.state, self.identity))
+
+    def report(self) -> None:
+        """Tell the progress bar."""
+        training = self.state.training
+        self.progress(self.state.step, training.epochs * training.steps_per_epoch, progress_text(self.state))
+
+
+def progress_text(state: TrainingState) -> str:
+    """Loss, penalty and speed of the running epoch (or of the last one), and the last validation."""
+    if state.epoch.losses:
+        record = epoch_record(state)
+    elif state.records:
+        record = state.records[-1]
+    else:
+        return ""
+    text = f"loss {record['loss']:.3g}, penalty {record['penalty']:.3g}, {record['images_per_second']:.0f} images/s"
+    return f"{text}, PSNR {state.records[-1]['validation_psnr']:.2f} dB" if state.records else text
+
+
+def epoch_record(state: TrainingState) -> dict[str, Any]:
+    """Means and times of the running epoch, over the steps that it has had."""
+    so_far, n_steps = state.epoch, len(state.epoch.losses)
+    loss, penalty, seconds = (sum(values) for values in (so_far.losses, so_far.penalties, so_far.seconds))
     return {
-        "epoch": epoch + 1,
-        "step": first + training.steps_per_epoch,
-        "loss": statistics.fmean(losses),
-        "task_loss": statistics.fmean(losses) - statistics.fmean(penalties),
-        "penalty": statistics.fmean(penalties),
+        "epoch": len(state.records) + 1,
+        "step": state.step,
+        "loss": loss / n_steps,
+        "task_loss": (loss - penalty) / n_steps,
+        "penalty": penalty / n_steps,
         "learning_rate": state.optimiser.param_groups[0]["lr"],
-        "seconds": sum(seconds),
-        "seconds_per_step": statistics.median(seconds),
-        "images_per_second": training.batch_size * len(seconds) / sum(seconds),
+        "seconds": seconds,
+        "seconds_per_step": statistics.median(so_far.seconds),
+        "images_per_second": state.training.batch_size * n_steps / seconds,
     }
 
 
-@torch.no_grad()
-def validate(network: nn.Module, batches: list[Batch]) -> dict[str, float]:
-    """Mean loss and mean PSNR (protocol *fixed*) over the validation pairs."""
-    network.eval()
-    device = next(network.parameters()).device
-    losses, psnrs = [], []
-    for batch in batches:
-        batch = batch.to(device)
-        output = network(batch.inputs)
-        losses.append(masked_mean_square(output, batch).item())
-        error = (output.clamp(0, 1) - batch.target.clamp(0, 1)) * batch.outside_metal
-        psnrs.append(-10 * error.square().mean().log10().item())
-    return {"validation_loss": statistics.fmean(losses), "validation_psnr": statistics.fmean(psnrs)}
+def keep_best(state: TrainingState) -> None:
+    """With early stopping, remember the weights of the last epoch if no epoch before had a higher validation PSNR."""
+    psnr = state.records[-1]["validation_psnr"]
+    if state.training.early_stopping_epochs and (state.best is None or psnr > state.best["psnr"]):
+        state.best = {"epoch": len(state.records), "psnr": psnr, "weights": detached(state.network)}
 
 
-def snapshot(state: TrainingState, identity: str) -> Checkpoint:
-    """The state as a checkpoint holds it."""
-    return Checkpoint(
-        identity, state.network.state_dict(), state.optimiser.state_dict(), state.method.state(), state.records
-    )
+def is_over(state: TrainingState) -> bool:
+    """Whether early stopping ends the run: so many epochs in a row were not better than the best."""
+    patience = state.training.early_stopping_epochs
+    return patience is not None and state.best is not None and len(state.records) - state.best["epoch"] >= patience
 
 
-def resume(state: TrainingState, checkpoint: Checkpoint | None) -> None:
-    """Put the state of a checkpoint, if there is one, in place of the initial state."""
-    if checkpoint is not None:
-        state.network.load_state_dict(checkpoint.network)
-        state.optimiser.load_state_dict(checkpoint.optimiser)
-        state.method.load_state(checkpoint.method)
-        state.records = checkpoint.records
-
-
-def write_results(files: TrainingFiles, state: TrainingState, description: dict[str, Any]) -> None:
-    """Write the three result files."""
-    weights = {name: tensor.contiguous().cpu() for name, tensor in state.network.state_dict().items()}
-    with atomic_path(files.weights) as temporary, temporary.open("wb") as file:
-        # given a path, torch writes its name into the file, and equal weights would differ in bytes
-        torch.save(weights, file)
-    with atomic_path(files.metrics) as temporary:
-        temporary.write_text("".join(json.dumps(record) + "\n" for record in state.records))
-    with atomic_path(files.run_file) as temporary:
-        temporary.write_text(json.dumps(description | outcome(state, description["group_order"]), indent=2) + "\n")
-
-
-def outcome(state: TrainingState, group_order: int) -> dict[str, Any]:
-    """What `run.json` says beyond the description: size, time, memory and the table of layers."""
-    device = next(state.network.parameters()).device
-    return {
-        "n_parameters": sum(parameter.numel() for parameter in state.network.parameters()),
-        "seconds_total": sum(record["seconds"] for record in state.records),
-        "seconds_per_step_median": statistics.median(record["seconds_per_step"] for record in state.records),
-        "peak_memory_mb": peak_memory_mb(device),
-        "device": device_name(device),
-        "threads": torch.get_num_threads(),
-        "layers": layer_table(state.network, group_order),
-    }
-
-
-def peak_memory_mb(device: torch.device) -> float:
-    """Largest memory so far in 10⁶ bytes: of the whole process on a CPU, of torch's allocator on a GPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+def finish(state: TrainingState) -> int:
+    """Put the weights that are kept into the network, let the method finish; returns the epoch they are of."""
+    kept = state.best["weights"] if state.best else state.average
+    if kept is not None:
+        state.network.load_state_dict(kept)
+    state.method.finish()
+    return state.best["epoch"] if state.best else len(state.records)

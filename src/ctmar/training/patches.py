@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +15,8 @@ from ctmar.store.pairs import Pair, PairFile
 from ctmar.training.random_streams import numpy_generator
 
 IMAGES = ("image", "ma_CT", "LI_CT", "mask")
-CACHE_BYTES = 2**30  # pairs kept in memory; beyond that patches are read from the file, with the same numbers
+BYTES_PER_PIXEL = 13  # of one pair: three float32 images and the mask
+CACHE_BYTES = 2**30  # files up to this size are kept in memory, of larger ones nothing: the numbers are the same
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,28 @@ class Batch:
         """The three tensors in the order of the fields."""
         return self.inputs, self.target, self.outside_metal
 
-    def to(self, device: torch.device) -> "Batch":
-        """The same batch on ``device``, channels last, the layout in which convolutions are fastest."""
-        return Batch(*(tensor.to(device, memory_format=torch.channels_last) for tensor in self.tensors))
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def to(self, device: torch.device, channels_last: bool = True) -> "Batch":
+        """The same batch on ``device``, by default channels last, the layout in which convolutions are fastest."""
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        return Batch(*(tensor.to(device, memory_format=layout) for tensor in self.tensors))
+
+    def split(self, n_parts: int) -> list["Batch"]:
+        """At most ``n_parts`` batches of as nearly equal size as can be."""
+        pieces = zip(*(tensor.tensor_split(min(n_parts, len(self))) for tensor in self.tensors), strict=True)
+        return [Batch(*piece) for piece in pieces]
+
+
+class Origin(NamedTuple):
+    """Where a patch comes from: pair of the file, its pseudonymous slice, mask, and first row and column [pixels]."""
+
+    pair: int
+    slice_id: str
+    mask: int
+    row: int
+    column: int
 
 
 def collate(pairs: Sequence[Pair]) -> Batch:
@@ -45,67 +66,100 @@ def collate(pairs: Sequence[Pair]) -> Batch:
 class PatchSampler:
     """Random patches: the batch of a step is a function of the seed and the step alone.
 
-    Pairs are drawn without replacement within one pass through the file, positions uniformly.
+    Pairs are drawn without replacement within one pass through the file, positions uniformly. A file that fits in
+    ``cache_bytes`` is kept in memory pair by pair as it is read; of a larger one only the chunks under a patch are
+    decoded. An object that is sent to another process reads there with a handle and a cache of its own.
 
     Args:
         path: pair file.
         batch_size: patches of a batch.
         patch_size: side of a patch in pixels.
         seed: seed of the run.
+        pairs: the pairs to draw from; all when left out.
+        cache_bytes: memory for pairs.
 
     Raises:
-        InputError: the file holds no pairs, or its images are smaller than a patch.
+        InputError: there are no pairs, or the images are smaller than a patch.
     """
 
-    def __init__(self, path: Path, batch_size: int, patch_size: int, seed: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        batch_size: int,
+        patch_size: int,
+        seed: int,
+        pairs: Sequence[int] | None = None,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
         self._file = PairFile(path)
-        if self._file.n_pairs == 0:
+        self._pairs = list(range(self._file.n_pairs) if pairs is None else pairs)
+        if not self._pairs:
             raise InputError(f"{path}: expected at least one pair to train on, found none")
-        if self._file.image_size < patch_size:
-            size = self._file.image_size
+        size = self._file.image_size
+        if size < patch_size:
             raise InputError(f"training.patch_size: expected at most {size}, the images of {path}, found {patch_size}")
         self._batch_size, self._patch_size, self._seed = batch_size, patch_size, seed
-        self._orders: dict[int, list[int]] = {}
+        self._caches = len(self._pairs) * size**2 * BYTES_PER_PIXEL <= cache_bytes
         self._cache: dict[int, Pair] = {}
-        self._cached_bytes = 0
+        self._orders: dict[int, list[int]] = {}
 
     def batch(self, step: int) -> Batch:
-        """The batch of step ``step``, counted from 0."""
+        """The batch of step ``step``, counted from 0.
+
+        Raises:
+            InputError: the file cannot be read there.
+        """
+        return collate([self._patch(*place) for place in self._places(step)])
+
+    def origins(self, step: int) -> list[Origin]:
+        """Which patches the batch of a step holds, in its order."""
+        file = self._file
+        return [
+            Origin(k, file.slice_id[int(file.slice_index[k])], int(file.mask_index[k]), row, column)
+            for k, row, column in self._places(step)
+        ]
+
+    def _places(self, step: int) -> list[tuple[int, int, int]]:
         positions = numpy_generator(self._seed, "position", step).integers(
             self._file.image_size - self._patch_size + 1, size=(self._batch_size, 2)
         )
         first = step * self._batch_size
-        return collate(
-            [self._patch(self._drawn_pair(first + i), *position) for i, position in enumerate(positions.tolist())]
-        )
+        return [(self._drawn_pair(first + i), row, column) for i, (row, column) in enumerate(positions.tolist())]
 
     def _drawn_pair(self, draw: int) -> int:
-        """Pair of a draw: each pass through the file takes every pair once, in a new order."""
-        passes, position = divmod(draw, self._file.n_pairs)
+        """Pair of a draw: each pass through the pairs takes every one once, in a new order."""
+        passes, position = divmod(draw, len(self._pairs))
         if passes not in self._orders:
-            order = numpy_generator(self._seed, "order", passes).permutation(self._file.n_pairs)
+            order = numpy_generator(self._seed, "order", passes).permutation(len(self._pairs))
             self._orders = {passes: order.tolist()}
-        return self._orders[passes][position]
+        return self._pairs[self._orders[passes][position]]
 
     def _patch(self, index: int, row: int, column: int) -> Pair:
-        if index not in self._cache and self._cached_bytes >= CACHE_BYTES:
-            return self._file.read_patch(index, row, column, self._patch_size)
-        if index not in self._cache:
-            self._cache[index] = self._file.read_pair(index)
-            self._cached_bytes += sum(getattr(self._cache[index], name).nbytes for name in IMAGES)
+        try:
+            if not self._caches:
+                return self._file.read_patch(index, row, column, self._patch_size)
+            if index not in self._cache:
+                self._cache[index] = self._file.read_pair(index)
+        except OSError as error:  # h5py's for a damaged chunk
+            raise InputError(f"{self._file.path}: pair {index} cannot be read ({_one_line(error)})") from None
         window = (slice(row, row + self._patch_size), slice(column, column + self._patch_size))
         pair = self._cache[index]
         return replace(pair, **{name: getattr(pair, name)[window] for name in IMAGES})
 
 
-def validation_batches(path: Path, n_pairs: int) -> list[Batch]:
-    """Whole slices to validate on, one pair a batch: ``n_pairs`` of them, evenly spaced through the file.
+def validation_batches(path: Path, n_pairs: int, pairs: Sequence[int] | None = None) -> list[Batch]:
+    """Whole slices to validate on, one pair a batch: ``n_pairs``, evenly spaced through the file or through ``pairs``.
 
     Raises:
-        InputError: the file holds no pairs.
+        InputError: there are no pairs.
     """
     with PairFile(path) as file:
-        if file.n_pairs == 0:
+        pairs = range(file.n_pairs) if pairs is None else pairs
+        if not pairs:
             raise InputError(f"{path}: expected at least one pair to validate on, found none")
-        chosen = np.linspace(0, file.n_pairs - 1, min(n_pairs, file.n_pairs)).round().astype(int)
-        return [collate([file.read_pair(int(index))]) for index in chosen]
+        chosen = np.linspace(0, len(pairs) - 1, min(n_pairs, len(pairs))).round().astype(int)
+        return [collate([file.read_pair(pairs[int(index)])]) for index in chosen]
+
+
+def _one_line(error: OSError) -> str:
+    return " ".join(str(error).split())

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 import torch
 
-Purpose = Literal["initialisation", "order", "position", "method"]
-_STREAMS: dict[Purpose, int] = {"initialisation": 0, "order": 1, "position": 2, "method": 3}
+Purpose = Literal["initialisation", "order", "position", "method", "layers"]
+_STREAMS: dict[Purpose, int] = {"initialisation": 0, "order": 1, "position": 2, "method": 3, "layers": 4}
 
 
 def numpy_generator(seed: int, purpose: Purpose, step: int = 0) -> np.random.Generator:

@@ -1,109 +1,111 @@
 """One optimiser step, the same for every method; what training repeats and the cost table times."""
 
 import math
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ctmar.config import Network, Run, Training
 from ctmar.errors import InputError
-from ctmar.models import build_network
-from ctmar.training.methods import Method, attach_method
+from ctmar.training.losses import masked_mean_square, stage_loss
 from ctmar.training.patches import Batch
 from ctmar.training.random_streams import torch_seed
+from ctmar.training.state import TrainingState, device_name, start, update_average
+
+__all__ = ["NotFiniteError", "TrainingState", "backward", "device_name", "start", "training_step"]
+
+PRECISIONS = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
-@dataclass
-class TrainingState:
-    """Everything that a step or an epoch changes."""
-
-    network: nn.Module
-    method: Method
-    optimiser: torch.optim.Optimizer
-    records: list[dict[str, Any]] = field(default_factory=list)
+class NotFiniteError(InputError):
+    """A loss or a gradient is not finite."""
 
 
-def choose_device(name: str) -> torch.device:
-    """The device of that name.
+class Part(NamedTuple):
+    """A part of a batch, and its fraction of the batch's images and of its pixels outside metal."""
 
-    Raises:
-        InputError: ``cuda`` is asked for where torch finds no GPU.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("training.device: expected a GPU for 'cuda', torch finds none; use 'cpu'")
-    torch.backends.cudnn.deterministic = True
-    return torch.device(name)
-
-
-def device_name(device: torch.device) -> str:
-    """The name of a GPU, or cpu."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-
-
-def start(run: Run, network: Network, training: Training, group_order: int, power: Literal[1, 2]) -> TrainingState:
-    """A run before its first step; the initial weights depend on the network and the seed, not on the method.
-
-    Raises:
-        InputError: a setting does not fit the network, or there is no such device.
-    """
-    device = choose_device(training.device)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(torch_seed(run.seed, "initialisation"))
-        module = build_network(network.architecture, **{"group_order": group_order, **network.settings})
-    module = module.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    method = attach_method(module, run, group_order, power)
-    optimiser = torch.optim.Adam(method.parameter_groups(), lr=training.learning_rate, betas=training.betas, fused=True)
-    return TrainingState(module, method, optimiser)
+    batch: Batch
+    share_of_images: float
+    share_of_pixels: float
 
 
 def training_step(state: TrainingState, batch: Batch, step: int) -> tuple[float, float]:
     """One step of the optimiser; returns the loss and the penalty in it.
 
     Raises:
-        InputError: the loss is not finite; the weights stay those before the step.
+        NotFiniteError: the loss or a gradient is not finite; the weights stay those before the step.
     """
-    # turned copies are laid out row by row: bring them back to channels last
-    batch = state.method.batch(batch, step).to(batch.inputs.device)
+    state.method.begin_step(step / (state.training.epochs * state.training.steps_per_epoch))
+    loss, penalty, largest = backward(state, batch, step, state.forward)
+    # with float16 a gradient that is not finite is no fault before the scale has come down to 1: the step is left out
+    if not math.isfinite(loss) or (not math.isfinite(largest) and state.scaler.get_scale() <= 1):
+        found = f"{loss} (task {loss - penalty}, penalty {penalty})" if not math.isfinite(loss) else "its gradient"
+        expected = "a finite loss, found" if not math.isfinite(loss) else "a finite gradient, not finite is"
+        raise NotFiniteError(f"training stopped at step {step + 1}: expected {expected} {found}")
+    state.scaler.step(state.optimiser)
+    state.scaler.update()
+    update_average(state)
+    return loss, penalty
+
+
+def backward(
+    state: TrainingState, batch: Batch, step: int, forward: Callable[[Tensor], Any]
+) -> tuple[float, float, float]:
+    """Gradients of a step, over all parts of the batch: the loss, the penalty in it, and the largest gradient."""
+    # layers that draw (dropout) draw as a function of the step too, so that a restart needs no generator's state
+    torch.manual_seed(torch_seed(state.seed, "layers", step))
     state.optimiser.zero_grad()
-    output = state.network(batch.inputs)
-    task_loss = masked_mean_square(output, batch)
-    penalty = state.method.penalty(batch, output, step)
-    loss = task_loss + penalty
-    if not math.isfinite(loss.item()):
-        raise InputError(
-            f"training stopped at step {step + 1}: expected a finite loss, found {loss.item()} (task"
-            f" {task_loss.item()}, penalty {penalty.item()}); lower training.learning_rate or the penalty's weight"
-        )
-    loss.backward()
-    state.optimiser.step()
-    return loss.item(), penalty.item()
+    losses, penalties = [], []
+    for number, part in enumerate(cut(state, batch, step)):
+        task, penalty = part_loss(state, part, step, forward, is_first=number == 0)
+        state.scaler.scale(task + penalty).backward()
+        losses.append((task + penalty).detach())
+        penalties.append(penalty.detach())
+    state.scaler.unscale_(state.optimiser)
+    gradients = [parameter.grad for parameter in state.network.parameters() if parameter.grad is not None]
+    largest = torch.nn.utils.get_total_norm(gradients, norm_type=math.inf)
+    # one wait for the device instead of three
+    values = torch.stack([torch.stack(losses).sum(), torch.stack(penalties).sum(), largest]).tolist()
+    return values[0], values[1], values[2]
 
 
-def masked_mean_square(output: Tensor, batch: Batch) -> Tensor:
-    r"""Mean square error outside metal, :math:`\sum m (\hat x - x)^2 / \sum m` with m = 1 outside metal."""
-    return ((output - batch.target) ** 2 * batch.outside_metal).sum() / batch.outside_metal.sum()
+def cut(state: TrainingState, batch: Batch, step: int) -> Iterator[Part]:
+    """The parts of a batch as the network sees them: turned or doubled by the method, before or after the cut."""
+    method, n_parts = state.method, state.training.accumulation
+    whole = batch if method.penalty_per_part else method.batch(batch, step)
+    n_pixels = float(whole.outside_metal.sum()) if n_parts > 1 else 1.0
+    for part in whole.split(n_parts):
+        share_of_pixels = float(part.outside_metal.sum()) / max(1.0, n_pixels) if n_parts > 1 else 1.0
+        seen = method.batch(part, step) if method.penalty_per_part else part
+        # turned copies are laid out row by row: bring them back to the layout of the network
+        yield Part(seen.to(state.device, state.training.channels_last), len(part) / len(whole), share_of_pixels)
 
 
-def learning_rate(training: Training, step: int) -> float:
-    """Learning rate of step ``step``, counted from 0.
+def part_loss(
+    state: TrainingState, part: Part, step: int, forward: Callable[[Tensor], Any], is_first: bool
+) -> tuple[Tensor, Tensor]:
+    """Task loss and penalty of a part, as they are added up over parts.
 
-    ``constant``: the first rate r. ``cosine``: r ½(1 + cos(π step / n_steps)), from r to zero. Both rise linearly over
-    the first ``warmup_steps`` steps: the first steps of Adam are otherwise large enough to switch off every ReLU.
-
-    Examples:
-        >>> settings = Training(epochs=1, steps_per_epoch=4, learning_rate=0.01, schedule="cosine", warmup_steps=2)
-        >>> [round(learning_rate(settings, step), 6) for step in range(4)]
-        [0.005, 0.008536, 0.005, 0.001464]
+    Penalties of features see the precision of the network; those of weights are computed in float32, once a step.
     """
-    rate = training.learning_rate * min(1.0, (step + 1) / max(1, training.warmup_steps))
-    if training.schedule == "constant":
-        return rate
-    return rate * (1 + math.cos(math.pi * step / (training.epochs * training.steps_per_epoch))) / 2
+    with autocast(state):
+        outputs = forward(part.batch.inputs)
+        image = outputs.image if state.training.loss == "stages" else outputs
+        if state.method.penalty_per_part:
+            penalty = part.share_of_images * state.method.penalty(part.batch, image, step)
+    if not state.method.penalty_per_part:
+        penalty = state.method.penalty(part.batch, image, step) if is_first else image.new_zeros((), dtype=torch.float)
+    if state.training.loss == "stages":
+        task = stage_loss(outputs.images, outputs.artefacts, part.batch, state.training, part.share_of_images)
+    else:
+        task = part.share_of_pixels * masked_mean_square(image.float(), part.batch)
+    return task, penalty
 
 
-def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """Give every group of parameters the learning rate ``rate``."""
-    for group in optimiser.param_groups:
-        group["lr"] = rate
+def autocast(state: TrainingState) -> Any:
+    """The precision of the forward pass; nothing with float32, so that even a user's own autocast stays as it is."""
+    if state.training.precision not in PRECISIONS:
+        return nullcontext()
+    return torch.autocast(state.device.type, PRECISIONS[state.training.precision])

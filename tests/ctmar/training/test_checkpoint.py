@@ -8,7 +8,18 @@ import torch
 
 from ctmar.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
-CHECKPOINT = Checkpoint("me", {"w": torch.ones(2)}, {"state": {0: {"step": torch.tensor(3.0)}}}, {}, [{"epoch": 1}])
+CHECKPOINT = Checkpoint(
+    identity="me",
+    step=7,
+    network={"w": torch.ones(2)},
+    optimiser={"state": {0: {"step": torch.tensor(3.0)}}},
+    scaler={"scale": 1024.0},
+    method={},
+    average={"w": torch.zeros(2)},
+    best={"epoch": 1, "psnr": 31.5, "weights": {"w": torch.ones(2)}},
+    epoch={"losses": [0.5], "penalties": [0.0], "seconds": [0.1]},
+    records=[{"epoch": 1}],
+)
 
 
 class Payload:
@@ -25,7 +36,9 @@ def test_comes_back_as_it_was(tmp_path):
     save_checkpoint(tmp_path / "c.pt", CHECKPOINT)
     found = load_checkpoint(tmp_path / "c.pt", "me")
     assert torch.equal(found.network["w"], CHECKPOINT.network["w"])
-    assert (found.identity, found.optimiser, found.records) == ("me", CHECKPOINT.optimiser, [{"epoch": 1}])
+    assert torch.equal(found.best["weights"]["w"], torch.ones(2))
+    for name in ("identity", "step", "optimiser", "scaler", "epoch", "records"):
+        assert getattr(found, name) == getattr(CHECKPOINT, name)
     assert [path.name for path in tmp_path.iterdir()] == ["c.pt"]
 
 

@@ -18,7 +18,7 @@ import ctmar.training.loop as loop
 from ctmar.config import Run
 from ctmar.errors import InputError
 from ctmar.training.checkpoint import load_checkpoint, save_checkpoint
-from ctmar.training.loop import TrainingFiles
+from ctmar.training.results import TrainingFiles
 from ctmar.training.methods import Method
 from ctmar.training.patches import validation_batches
 from ctmar.training.step import start
@@ -93,19 +93,15 @@ def test_same_seed_same_bits(train_run, run):
 
 
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run.method)
-def test_stopped_between_epochs_goes_on_to_the_same_bits(train_run, run):
-    class StoppedError(Exception):
-        pass
-
-    def stop_after_two(done: int, total: int, text: str) -> None:
-        if done == 8:
-            raise StoppedError
-
-    with pytest.raises(StoppedError):
-        train_run("stopped", run, progress=stop_after_two)
+def test_stopped_in_an_epoch_goes_on_to_the_same_bits(train_run, run):
+    asked = iter(range(100))
+    with pytest.raises(loop.InterruptedTrainingError, match="after step 6"):
+        # asked after each step, and before each of the two validation pairs of the first epoch
+        train_run("stopped", run, interrupted=lambda: next(asked) == 7)
     steps: list[int] = []
     resumed = train_run("stopped", run, progress=lambda done, total, text: steps.append(done))
-    assert steps == [12]
+    assert steps[:2] == [6, 7]
+    assert steps[-1] == 12
     whole = train_run("whole", run)
     assert same(resumed, whole)
     assert timeless(resumed.metrics) == timeless(whole.metrics)

@@ -1,0 +1,103 @@
+"""Batches in order, read by this process or ahead of it by others; the numbers are the same.
+
+A pool of processes, not of threads, because HDF5 serialises its calls. A process that dies ends the next wait with one
+error and never a hang; processes whose training process was killed end themselves.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from itertools import islice
+from multiprocessing.connection import wait
+from typing import Literal, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ctmar.errors import InputError
+from ctmar.training.patches import Batch, PatchSampler
+
+StartMethod = Literal["spawn", "fork", "forkserver"]
+BATCHES_AHEAD = 2  # of each process
+Arrays: TypeAlias = tuple[NDArray[np.float32], ...]
+
+_sampler: PatchSampler  # of a reader process
+
+
+class ReaderDiedError(InputError):
+    """A reader process ended without being asked to."""
+
+
+@contextmanager
+def read_batches(
+    sampler: PatchSampler, steps: range, n_processes: int, start_method: StartMethod = "spawn"
+) -> Iterator[Iterator[Batch]]:
+    """Yield an iterator of the batches of ``steps``, in their order.
+
+    Args:
+        sampler: what is read.
+        steps: numbers of the steps.
+        n_processes: processes that read ahead; 0 reads in this process, when a batch is asked for.
+        start_method: how processes start; a training process has threads, whose locks a fork would copy.
+
+    Raises:
+        ReaderDiedError: from the iterator, when a process was killed.
+        InputError: from the iterator, when the file cannot be read.
+    """
+    if n_processes == 0:
+        yield map(sampler.batch, steps)
+        return
+    pool = ProcessPoolExecutor(
+        n_processes, multiprocessing.get_context(start_method), initializer=_become_reader, initargs=(sampler,)
+    )
+    try:
+        yield _in_order(pool, steps, n_processes)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _in_order(pool: ProcessPoolExecutor, steps: range, n_processes: int) -> Iterator[Batch]:
+    to_come = iter(steps)
+    try:
+        waiting: deque[Future[Arrays]] = deque(
+            pool.submit(_read, step) for step in islice(to_come, BATCHES_AHEAD * n_processes)
+        )
+        while waiting:
+            arrays = waiting.popleft().result()
+            waiting.extend(pool.submit(_read, step) for step in islice(to_come, 1))
+            yield Batch(*map(torch.from_numpy, arrays))
+    except BrokenProcessPool:
+        raise ReaderDiedError(
+            f"training.reader_processes: one of {n_processes} reader processes died (killed, or out of memory?);"
+            " fewer need less memory, 0 reads in the training process"
+        ) from None
+
+
+def _become_reader(sampler: PatchSampler) -> None:
+    global _sampler
+    _sampler = sampler
+    torch.set_num_threads(1)
+    # Ctrl-C is for the training process; handlers that a fork copied would keep the pool from ending this process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _read(step: int) -> Arrays:
+    # NumPy arrays travel through a pipe; tensors would need a file descriptor each
+    return tuple(tensor.numpy() for tensor in _sampler.batch(step).tensors)

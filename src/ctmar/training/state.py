@@ -1,0 +1,147 @@
+"""What a run changes as it goes, and how it starts."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from ctmar.config import Network, Run, Training
+from ctmar.errors import InputError
+from ctmar.models import build_network
+from ctmar.training.methods import Method, attach_method
+from ctmar.training.random_streams import torch_seed
+
+
+@dataclass
+class EpochSoFar:
+    """Loss, penalty and wall clock [s] of every step of the running epoch."""
+
+    losses: list[float] = field(default_factory=list)
+    penalties: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+    def add(self, loss: float, penalty: float, seconds: float) -> None:
+        """Count one more step."""
+        self.losses.append(loss)
+        self.penalties.append(penalty)
+        self.seconds.append(seconds)
+
+
+@dataclass
+class TrainingState:
+    """Everything that a step or an epoch changes, and the settings by which it does.
+
+    ``forward`` is the network as a step calls it (compiled, all stages), ``step`` the number of steps done, ``average``
+    the moving average of weights, ``best`` the epoch of the highest validation PSNR so far with its weights.
+    """
+
+    network: nn.Module
+    method: Method
+    optimiser: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    forward: Callable[[Tensor], Any]
+    training: Training
+    seed: int
+    step: int = 0
+    epoch: EpochSoFar = field(default_factory=EpochSoFar)
+    records: list[dict[str, Any]] = field(default_factory=list)
+    average: dict[str, Tensor] | None = None
+    best: dict[str, Any] | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.network.parameters()).device
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        InputError: ``cuda`` is asked for where torch finds no GPU.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("training.device: expected a GPU for 'cuda', torch finds none; use 'cpu'")
+    torch.backends.cudnn.deterministic = True
+    return torch.device(name)
+
+
+def device_name(device: torch.device) -> str:
+    """The name of a GPU, or cpu."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def start(run: Run, network: Network, training: Training, group_order: int, power: Literal[1, 2]) -> TrainingState:
+    """A run before its first step; the initial weights depend on the network and the seed, not on the method.
+
+    Raises:
+        InputError: a setting does not fit the network, its weights cannot be loaded, or there is no such device.
+    """
+    device = choose_device(training.device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(torch_seed(run.seed, "initialisation"))
+        module = build_network(network.architecture, **{"group_order": group_order, **network.settings})
+    if network.weights is not None:
+        from ctmar.models import load_weights
+
+        load_weights(module, network.weights)
+    forward = module if training.loss == "masked_mse" else stage_outputs(module)
+    layout = torch.channels_last if training.channels_last else torch.contiguous_format
+    module = module.to(device).to(memory_format=layout)  # type: ignore[call-overload]
+    method = attach_method(module, run, group_order, power)
+    optimiser = torch.optim.Adam(method.parameter_groups(), lr=training.learning_rate, betas=training.betas, fused=True)
+    scaler = torch.amp.GradScaler(device.type, enabled=training.precision == "float16")
+    if training.compile:
+        forward = torch.compile(forward)
+    average = detached(module) if training.ema_decay else None
+    return TrainingState(module, method, optimiser, scaler, forward, training, run.seed, average=average)
+
+
+def stage_outputs(network: nn.Module) -> Callable[[Tensor], Any]:
+    """The forward pass that returns the images of all stages.
+
+    Raises:
+        InputError: the network has no stages.
+    """
+    forward = getattr(network, "stage_outputs", None)
+    if forward is None:
+        raise InputError(
+            f"training.loss: expected 'masked_mse' for {type(network).__name__}, which has no stages, found 'stages'"
+        )
+    return cast(Callable[[Tensor], Any], forward)
+
+
+def detached(network: nn.Module) -> dict[str, Tensor]:
+    """A copy of the network's state dictionary, layout of memory included."""
+    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+
+
+def update_average(state: TrainingState) -> None:
+    r"""Move the average towards the weights, :math:`\bar w ← d \bar w + (1 - d) w` with d = ``ema_decay``.
+
+    It starts from the initial weights. Running statistics are averaged alike, counters are copied.
+    """
+    if state.average is None:
+        return
+    for name, tensor in state.network.state_dict().items():
+        if tensor.is_floating_point():
+            state.average[name].lerp_(tensor, 1 - state.training.ema_decay)
+        else:
+            state.average[name].copy_(tensor)
+
+
+@contextmanager
+def kept_weights(state: TrainingState) -> Iterator[nn.Module]:
+    """Lend the network with the weights that a run would keep now: the moving average, where there is one."""
+    if state.average is None:
+        yield state.network
+        return
+    own = detached(state.network)
+    state.network.load_state_dict(state.average)
+    try:
+        yield state.network
+    finally:
+        state.network.load_state_dict(own)
