@@ -1,10 +1,9 @@
 """From a slice with metal to the change that takes the artefacts away.
 
 An exported image has no raw data, so the sinogram is made from the image itself: it is projected with the scan of the
-training data, its metal trace is replaced by linear interpolation, and only the *difference* of the two sinograms is
-reconstructed and added to the slice. The slice keeps its own resolution and calibration this way, and where no ray
-meets metal the interpolated image differs from it by artefacts alone. What projection cannot undo are the effects that
-are not linear: beam hardening, scatter, clipped metal, the scanner's own corrections.
+training data, its metal trace is replaced by linear interpolation, and the result is reconstructed as the LI images of
+the training data are. The network sees the slice, this image and the mask. What it changes, and no more than that, is
+brought to the pixels of the slice, which so keep their own resolution.
 """
 
 import numpy as np
@@ -19,10 +18,9 @@ from ctmar.simulation.presets import preset_named
 from ctmar.simulation.projector import project
 from ctmar.simulation.reconstruction import filtered_back_projection
 from ctmar.store.quarantine import Refused
-from ctmar.units import WATER_PER_CM, hu_to_attenuation
+from ctmar.units import AIR_HU, WATER_PER_CM, hu_to_attenuation
 
-# A pixel of the working grid counts as metal from this share on: a half would leave bright edges outside the trace.
-LEAST_COVERAGE = 0.25
+LEAST_COVERAGE = 0.5  # share of metal from which a pixel of the working grid is metal, as in simulated masks
 
 
 def change_of_slice(
@@ -49,12 +47,9 @@ def change_of_slice(
     Raises:
         Refused: the metal hides a whole view, or the network's output is not finite.
     """
-    on_grid_hu, pixel_mm = resample_to_grid(image_hu, row_mm, column_mm, grid.size, grid.pixel_mm)
-    steps = pixel_mm / row_mm, pixel_mm / column_mm
-    mask = (_resample(metal, (grid.size, grid.size), steps) >= LEAST_COVERAGE).astype(np.uint8)
+    image, mask, pixel_mm = to_working_grid(image_hu, metal, row_mm, column_mm, grid)
     if not mask.any():
         return None
-    image = hu_to_attenuation(on_grid_hu)
     try:
         interpolated = interpolate_trace(image, mask, pixel_mm, grid.preset)
     except InputError:
@@ -64,14 +59,34 @@ def change_of_slice(
         raise Refused("the network's output is not finite", "check the weights and the working grid")
     # on metal the change means nothing: the nearest one beside it keeps it out of the interpolation
     nearest = ndimage.distance_transform_edt(mask, return_distances=False, return_indices=True)
-    back = _resample(change[tuple(nearest)], image_hu.shape, (1 / steps[0], 1 / steps[1]))
+    back = _resample(change[tuple(nearest)], image_hu.shape, (row_mm / pixel_mm, column_mm / pixel_mm))
     return np.where(metal, 0, back * (1000 / WATER_PER_CM)).astype(np.float32)
+
+
+def to_working_grid(
+    image_hu: NDArray[np.float32], metal: NDArray[np.bool_], row_mm: float, column_mm: float, grid: WorkingGrid
+) -> tuple[NDArray[np.float32], NDArray[np.uint8], float]:
+    """Bring a slice and its metal to the working grid.
+
+    Outside the mask only what is not metal is averaged. The slice would otherwise show a rim of metal around the mask,
+    as wide as a pixel of the grid, and the network would take it away from pixels of the slice that never had it.
+
+    Returns:
+        The slice [1/cm] and the mask, both (size, size), and the pixel of the grid [mm].
+    """
+    on_grid_hu, pixel_mm = resample_to_grid(image_hu, row_mm, column_mm, grid.size, grid.pixel_mm)
+    steps = pixel_mm / row_mm, pixel_mm / column_mm
+    coverage = _resample(metal, on_grid_hu.shape, steps)
+    metal_part = _resample(np.where(metal, image_hu - AIR_HU, 0), on_grid_hu.shape, steps)
+    mask = coverage >= LEAST_COVERAGE
+    tissue_hu = AIR_HU + (on_grid_hu - AIR_HU - metal_part) / np.where(mask, 1, 1 - coverage)
+    return hu_to_attenuation(np.where(mask, on_grid_hu, tissue_hu)), mask.astype(np.uint8), pixel_mm
 
 
 def interpolate_trace(
     image: NDArray[np.float32], mask: NDArray[np.uint8], pixel_mm: float, preset: str
 ) -> NDArray[np.float32]:
-    """Linear interpolation over the metal trace, for a slice without raw data: x + FBP(LI(Px) − Px).
+    """Linear interpolation over the metal trace, for a slice without raw data: FBP(LI(Px)).
 
     Args:
         image: slice x of linear attenuation (size, size) [1/cm].
@@ -89,8 +104,8 @@ def interpolate_trace(
     geometry = scan.geometry(len(image), pixel_mm)
     sinogram = project(geometry, image)
     interpolated = interpolate_linearly(sinogram, project(geometry, mask) > 0)
-    (difference,) = filtered_back_projection(geometry, interpolated - sinogram, form=scan.form)
-    return image + difference
+    (corrected,) = filtered_back_projection(geometry, interpolated, form=scan.form)
+    return corrected
 
 
 def _resample(array: NDArray[np.generic], shape: tuple[int, ...], steps: tuple[float, float]) -> NDArray[np.float64]:
