@@ -1,12 +1,11 @@
-"""Scales and axes of the charts, and how points at one λ⊥ are kept apart."""
+"""Scales and axes of the charts."""
 
 import math
 
 import altair as alt
-import numpy as np
 import pandas as pd
 
-SIDE_STEP = 1.2  # series that share a λ⊥ stand side by side, at most 20 % apart on the logarithmic axis
+CLOSEST_TICKS = 0.12  # of the width of the axis; labels any closer would touch
 # Vega's own exponent format writes 10⁻³ as "1e-3"; the superscripts are worth one expression
 EXPONENT = "round(log(datum.value)/LN10)"
 POWER_LABEL = (
@@ -14,17 +13,6 @@ POWER_LABEL = (
     f" ? '10' + ({EXPONENT} < 0 ? '⁻' : '') + slice('⁰¹²³⁴⁵⁶⁷⁸⁹', abs({EXPONENT}), abs({EXPONENT}) + 1)"
     " : format(datum.value, '~g')"
 )
-
-
-def side_by_side(points: pd.DataFrame) -> pd.DataFrame:
-    """Shift whole series a little sideways where several share a λ⊥, never as far as the next λ⊥."""
-    series, values = list(dict.fromkeys(points["series"])), np.unique(points["lam_perp"])
-    step = 1.0
-    if points.duplicated("lam_perp").any():
-        nearest = float(np.min(values[1:] / values[:-1])) if len(values) > 1 else np.inf
-        step = min(SIDE_STEP, nearest ** (1 / (len(series) + 1)))
-    rank = points["series"].map({name: index - (len(series) - 1) / 2 for index, name in enumerate(series)})
-    return points.assign(shown_lam_perp=points["lam_perp"] * step ** rank.astype(float))
 
 
 def lam_perp_scale(points: pd.DataFrame) -> alt.Scale:
@@ -35,8 +23,20 @@ def lam_perp_scale(points: pd.DataFrame) -> alt.Scale:
 
 
 def lam_perp_axis(points: pd.DataFrame) -> alt.Axis:
-    """Axis with a tick at every λ⊥ of ``points``."""
-    return alt.Axis(values=sorted(points["lam_perp"].unique().tolist()), labelExpr=POWER_LABEL, grid=False)
+    """Axis with a tick at the λ⊥ of ``points``; where labels would touch, those off the powers of ten give way."""
+    values = sorted(points["lam_perp"].unique().tolist(), key=lambda value: (_off_power(value), value))
+    span = math.log10(max(values) / min(values)) if len(values) > 1 else 1.0
+    shown: list[float] = []
+    for value in values:
+        if all(abs(math.log10(value / other)) > CLOSEST_TICKS * span for other in shown):
+            shown.append(value)
+    return alt.Axis(values=sorted(shown), labelExpr=POWER_LABEL, grid=False)
+
+
+def _off_power(value: float) -> bool:
+    """Whether a weight is no power of ten."""
+    power = math.log10(value)
+    return abs(power - round(power)) > 1e-6
 
 
 def value_axis(scale: alt.Scale) -> alt.Axis:

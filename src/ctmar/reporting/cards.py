@@ -9,9 +9,9 @@ from ctmar.reporting.columns import IDENTITY
 from ctmar.reporting.data_section import quarantine_summary
 from ctmar.reporting.environment import environment
 from ctmar.reporting.literature import REFERENCES
+from ctmar.reporting.model_tables import MAIN
 from ctmar.reporting.provenance import provenance
 from ctmar.reporting.results import ReportInputs, StudyResults, read_results, rows_of, text_rows
-from ctmar.reporting.model_tables import MAIN
 from ctmar.reporting.summary import counts, method_names, model_name
 from ctmar.reporting.tables import measure_cell
 from ctmar.store.atomic import atomic_path
@@ -72,7 +72,7 @@ def _chosen_rows(results: StudyResults, network: str) -> list[dict[str, Any]]:
     """One row for each method and norm: the setting that validation prefers."""
     by_identity = {tuple(row[key] for key in IDENTITY): row for row in rows_of(results.models)}
     rows = []
-    for identity in choose_settings(results.curves, network):
+    for identity in choose_settings(results.runs, network):
         row = by_identity[identity]
         cells = [measure_cell(row, measure) for measure in CARD]
         rows.append({"network": network, "label": model_name(row), "cells": cells})

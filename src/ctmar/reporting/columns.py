@@ -36,7 +36,7 @@ COLUMNS = {
         "n_pairs",
         "n_patients",
     ],
-    "runs": [*_SETTING, "seed"],
+    "runs": [*_SETTING, "seed", "validation_psnr"],
     "references": [
         "reference",
         *interval_columns("psnr_db"),

@@ -48,7 +48,6 @@ class DataSection:
     reasons: list[dict[str, Any]]
     quarantine: list[dict[str, Any]]
     n_quarantined: int
-    n_subset_slices: dict[str, int]
 
 
 def data_section(results: StudyResults, max_bytes: int) -> DataSection:
@@ -72,7 +71,6 @@ def data_section(results: StudyResults, max_bytes: int) -> DataSection:
         reasons=quarantine_summary(quarantine),
         quarantine=text_rows(quarantine.head(MOST_ROWS)),
         n_quarantined=len(quarantine),
-        n_subset_slices=results.split.groupby("subset")["n_slices"].sum().to_dict(),
     )
 
 

@@ -83,7 +83,7 @@ def build_examples(results: StudyResults, network: str, settings: Report, max_by
     names = ("image", "ma_CT", "LI_CT", "mask", *PAIR, *PAIR_FACTS)
     references = _load(results.references_folder, names, optional=("NMAR_CT",))
     sources = _reference_images(results.references_folder, references)
-    for identity in choose_shown(results.curves, network):
+    for identity in choose_shown(results.runs, network):
         record = _first_seed(results.records, identity)
         sources.append(_model_images(record, references))
     wanted = min(FEWEST_EXAMPLES, len(references["mask"]))

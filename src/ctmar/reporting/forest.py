@@ -39,23 +39,13 @@ def forest_chart(models: pd.DataFrame, measure: str, title: str, rule: float | N
     """
     columns = interval_columns(measure)
     table = with_plain_at_zero(models, measure)
+    table = table[table[columns[0]].notna()]
+    texts = [write_value(measure, value) for value in table[columns[0]]]
+    table = table.assign(row=INDENT + table["series"], tooltip=interval_text(table, measure), text=texts)
     if log:
         table[columns] = table[columns].clip(lower=SMALLEST_SHOWN)
-    table = table[table[columns[0]].notna()]
-    return _forest(
-        clean(
-            table.assign(
-                row=INDENT + table["series"],
-                tooltip=interval_text(table, measure),
-                text=[write_value(measure, value) for value in table[columns[0]]],
-            ),
-            ["row", "kind", "label", "colour", "shape", "tooltip", "text", *columns],
-        ),
-        columns,
-        title,
-        rule,
-        log,
-    )
+    shown = clean(table, ["row", "kind", "label", "colour", "shape", "tooltip", "text", *columns])
+    return _forest(shown, columns, title, rule, log)
 
 
 def ratio_chart(cost: pd.DataFrame) -> Spec:

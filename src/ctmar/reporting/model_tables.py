@@ -8,15 +8,18 @@ from typing import Any
 import pandas as pd
 
 from ctmar.evaluation.columns import QUARTER_TURNS_DEG, REFERENCE_NETWORK, defect_at, defect_floor_at, psnr_turned
-from ctmar.reporting.columns import IDENTITY, interval_columns
+from ctmar.reporting.choice import Identity
+from ctmar.reporting.columns import IDENTITY, interval_columns, measured
 from ctmar.reporting.labels import MISSING, scientific
 from ctmar.reporting.tables import Context, Measure, Table, decimals, download_address, model_table, p_value, times
 
 FIXED, OFFICIAL = "Protocol fixed", "Protocol official"
+PROTOCOLS = (("psnr_db", FIXED), ("psnr_official_db", OFFICIAL))
+DEFECT, TURNED = "Measured defect", "PSNR (fixed) on turned inputs, dB"
 MAIN = (
     Measure("psnr_db", "PSNR", "dB", decimals(2), "high", FIXED),
     Measure("psnr_diff_db", "Difference to plain", "dB", decimals(2, signed=True), "high", FIXED, judged=True),
-    Measure("p_value_holm", "p", "Holm", p_value, "", FIXED),
+    Measure("p_value_holm", "p", "Holm", p_value, "", FIXED, beside="p_value_slices_holm", called="slices"),
     Measure("ssim", "SSIM", "", decimals(4), "high", FIXED),
     Measure("psnr_official_db", "PSNR", "dB", decimals(2), "high", OFFICIAL),
     Measure("ssim_official", "SSIM", "", decimals(4), "high", OFFICIAL),
@@ -54,26 +57,39 @@ def main_table(models: pd.DataFrame, references: pd.DataFrame, cost: pd.DataFram
     return replace(shown, download=download_address(models))
 
 
-def region_table(models: pd.DataFrame, references: pd.DataFrame, context: Context) -> Table:
-    """Errors in Hounsfield units, over all tissue and by region."""
-    return model_table("errors", models, REGIONS, context, references)
+def region_table(models: pd.DataFrame, references: pd.DataFrame, context: Context, chosen: Sequence[Identity]) -> Table:
+    """Errors in Hounsfield units, over all tissue and by region, of the settings that validation chose.
+
+    Args:
+        models: rows of one network.
+        references: ``references.csv``.
+        context: marks, and the few settings shown at first.
+        chosen: the settings that validation chose.
+    """
+    return model_table("errors", only(models, chosen), REGIONS, context, references)
+
+
+def only(models: pd.DataFrame, identities: Sequence[Identity]) -> pd.DataFrame:
+    """The rows of some settings, in the order of ``models``."""
+    wanted = set(identities)
+    keep = [identity in wanted for identity in models[IDENTITY].itertuples(index=False, name=None)]
+    return models[keep]
 
 
 def angle_measures(angles_deg: Sequence[float]) -> list[Measure]:
     """Columns of the equivariance table, for the angles of the study [degrees]."""
     measures = [
         Measure("relative_non_equivariance", "‖W−PW‖ / ‖W‖", "", scientific, "low", "Weights"),
-        Measure("defect", "Quarter turns", "", scientific, "low", "Measured defect"),
+        Measure("defect", "Quarter turns", "", scientific, "low", DEFECT),
     ]
-    for angle in angles_deg:
-        family = "Measured defect"
-        measures.append(Measure(defect_at(angle), f"{angle:g}°", "", scientific, "low", family))
-    for angle in angles_deg:
-        family = "Floor of interpolation"
-        measures.append(Measure(defect_floor_at(angle), f"{angle:g}°", "", scientific, "", family))
-    family = "PSNR (fixed) on turned inputs, dB"
+    measures += [
+        Measure(defect_at(angle), f"{angle:g}°", "", scientific, "low", DEFECT, beside=floor, called="floor")
+        for angle in angles_deg
+        for floor in [defect_floor_at(angle)]
+    ]
     return measures + [
-        Measure(psnr_turned(angle), f"{angle}°", "", decimals(2), "high", family) for angle in QUARTER_TURNS_DEG
+        Measure(psnr_turned(angle), f"{angle}°", "", decimals(2), "high", TURNED, interval=False)
+        for angle in QUARTER_TURNS_DEG
     ]
 
 
@@ -84,8 +100,7 @@ def equivariance_table(models: pd.DataFrame, angles_deg: Sequence[float], contex
 
 def cost_table(models: pd.DataFrame, cost: pd.DataFrame, context: Context) -> Table:
     """Time and memory of a step and of a corrected image, for each method and norm as validation chose it."""
-    chosen = pd.DataFrame(context.chosen, columns=IDENTITY)
-    own = models.merge(chosen)
+    own = only(models, context.chosen)
     steps = cost[cost["network"] == context.network].rename(columns={"peak_memory_mb": "step_memory_mb"})
     columns = ["method", "norm", *(m.name for m in COST if m.name in steps and m.name != "peak_memory_mb")]
     table = own.merge(steps[columns].drop_duplicates(["method", "norm"]), how="left", on=["method", "norm"])
@@ -95,22 +110,31 @@ def cost_table(models: pd.DataFrame, cost: pd.DataFrame, context: Context) -> Ta
     return replace(shown, download=download_address(cost))
 
 
-def group_table(groups: pd.DataFrame, column: str, models: pd.DataFrame, protocol: str, context: Context) -> Table:
-    """PSNR of the chosen settings for each group of metal, one column a group.
+def group_table(
+    groups: pd.DataFrame, column: str, models: pd.DataFrame, context: Context, chosen: Sequence[Identity]
+) -> Table:
+    """PSNR of the chosen settings for each group of metal, one column a group, the protocols side by side.
 
     Args:
         groups: ``sizes.csv`` or ``materials.csv``; rows of the network ``reference`` are references.
         column: ``metal_size`` or ``metal``.
         models: rows of one network, for their order.
-        protocol: measure shown, ``psnr_db`` or ``psnr_official_db``.
-        context: marks and chosen settings.
+        context: marks, and the few settings shown at first.
+        chosen: the settings that validation chose.
     """
     names = sorted(groups[column].unique())
-    measures = [Measure(f"group{index}", group_name(name), "", decimals(2), "high") for index, name in enumerate(names)]
-    wide = _pivot(groups, column, names, protocol)
-    chosen = models[IDENTITY].merge(pd.DataFrame(context.chosen, columns=IDENTITY)).merge(wide, how="inner")
+    wide = groups[IDENTITY].drop_duplicates()
+    measures = []
+    for measure, family in PROTOCOLS:
+        if measured(groups, measure):
+            wide = wide.merge(_pivot(groups, column, names, measure), how="left", on=IDENTITY)
+            measures += [
+                Measure(f"{measure}{index}", group_name(name), "dB", decimals(2), "high", family)
+                for index, name in enumerate(names)
+            ]
+    own = only(models, chosen)[IDENTITY].merge(wide, how="inner", on=IDENTITY)
     references = wide[wide["network"] == REFERENCE_NETWORK].rename(columns={"method": "reference"})
-    return model_table(f"{column}-{protocol}", chosen, measures, context, references)
+    return model_table(column.replace("_", "-"), own, measures, context, references)
 
 
 def group_name(name: Any) -> str:
@@ -120,17 +144,16 @@ def group_name(name: Any) -> str:
         >>> group_name(5), group_name("cobalt_chromium")
         ('5, smallest', 'cobalt chromium')
     """
-    return str(name).replace("_", " ") if isinstance(name, str) else SIZES.get(int(name), str(name))
+    return name.replace("_", " ") if isinstance(name, str) else SIZES.get(int(name), str(name))
 
 
 def _pivot(groups: pd.DataFrame, column: str, names: Sequence[Any], measure: str) -> pd.DataFrame:
-    wide = groups[IDENTITY].drop_duplicates()
+    parts = []
     for index, name in enumerate(names):
-        own = groups.loc[groups[column] == name, [*IDENTITY, *interval_columns(measure)]]
-        wide = wide.merge(own, how="left", on=IDENTITY)
-        renamed = interval_columns(f"group{index}")
-        wide = wide.rename(columns=dict(zip(interval_columns(measure), renamed, strict=True)))
-    return wide
+        own = groups[groups[column] == name].set_index(IDENTITY)[interval_columns(measure)]
+        own.columns = pd.Index(interval_columns(f"{measure}{index}"))
+        parts.append(own)
+    return pd.concat(parts, axis=1).reset_index()
 
 
 def _as_shown(context: Context, table: pd.DataFrame) -> Context:

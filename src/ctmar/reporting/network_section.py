@@ -16,9 +16,8 @@ from ctmar.reporting.marks import Mark, SeriesKey
 from ctmar.reporting.panels import Panels
 from ctmar.reporting.results import StudyResults, rows_of
 from ctmar.reporting.summary import longest_sweep, sentences
-from ctmar.reporting.tables import Context, Table
+from ctmar.reporting.tables import Context, Table, p_value
 
-PROTOCOLS = (("psnr_db", "fixed"), ("psnr_official_db", "official"))
 RESPONSES = (  # measure, title of the axis, caption, logarithmic
     ("psnr_diff_db", "PSNR difference [dB]", "Paired difference to plain, protocol fixed", False),
     ("relative_non_equivariance", "‖W−PW‖ / ‖W‖", "Non-equivariance of the weights", True),
@@ -38,10 +37,11 @@ class NetworkSection:
     n_pairs: int
     n_patients: int
     main: Table
+    has_p_values: bool
+    smallest_p: str
     quality: list[Chart]
     regions: Table
-    sizes: list[tuple[str, Table]]
-    materials: list[tuple[str, Table]]
+    groups: list[tuple[str, Table]]
     responses: list[Chart]
     sweep_norm: str
     norms: list[tuple[str, Panels]]
@@ -72,10 +72,11 @@ def network_section(
         image_bytes: what the images may add to the page.
     """
     models = charts.prepare_models(results.models[results.models["network"] == network], marks)
-    settings, shown = choose_settings(results.curves, network), choose_shown(results.curves, network)
+    settings, shown = choose_settings(results.runs, network), choose_shown(results.runs, network)
     identities = list(models[IDENTITY].itertuples(index=False, name=None))
     models = models.assign(chosen=[identity in settings for identity in identities])
-    chosen, context = models[models["chosen"]], Context(network, marks, settings)
+    chosen = models[models["chosen"]]
+    context, few = Context(network, marks, settings), Context(network, marks, shown)
     numbers = results.models[results.models["network"] == network]
     cost = results.cost[results.cost["network"] == network]
     curves = charts.prepare_models(results.curves[results.curves["network"] == network], marks)
@@ -90,11 +91,19 @@ def network_section(
         n_seeds=" or ".join(map(str, seeds)) + (" seed" if seeds == [1] else " seeds"),
         n_pairs=int(models["n_pairs"].max()),
         n_patients=int(models["n_patients"].max()),
+        has_p_values=measured(models, "p_value_holm"),
+        smallest_p=p_value(float(models["p_value_smallest"].max())) if measured(models, "p_value_smallest") else "",
         main=model_tables.main_table(numbers, results.references, cost, context),
         quality=quality_charts(chosen),
-        regions=model_tables.region_table(models=numbers, references=results.references, context=context),
-        sizes=group_tables(results.sizes, "metal_size", numbers, context),
-        materials=group_tables(results.materials, "metal", numbers, context),
+        regions=model_tables.region_table(numbers, results.references, few, settings),
+        groups=[
+            (title, model_tables.group_table(groups, column, numbers, few, settings))
+            for title, groups, column in (
+                ("By size of the metal", results.sizes, "metal_size"),
+                ("By material of the metal", results.materials, "metal"),
+            )
+            if groups[column].nunique() > 1  # of a single group there is nothing to compare
+        ],
         responses=response_charts(swept),
         sweep_norm=str(swept.loc[swept["method"] == "projection", "series"].iloc[0]) if len(swept) else "",
         norms=norm_charts(models),
@@ -121,17 +130,6 @@ def quality_charts(chosen: pd.DataFrame) -> list[Chart]:
         spec = forest.forest_chart(chosen, "psnr_official_diff_db", title, 0.0)
         shown.append(("Protocol official: paired difference to plain", spec))
     return shown
-
-
-def group_tables(groups: pd.DataFrame, column: str, models: pd.DataFrame, context: Context) -> list[tuple[str, Table]]:
-    """A table for each protocol; of a single group there is nothing to compare."""
-    if groups[column].nunique() < 2:
-        return []
-    return [
-        (name, model_tables.group_table(groups, column, models, measure, context))
-        for measure, name in PROTOCOLS
-        if measured(groups, measure)
-    ]
 
 
 def response_charts(swept: pd.DataFrame) -> list[Chart]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ctmar.config import Config
 from ctmar.errors import InputError
+from ctmar.evaluation.regions import REGION_TEXT
 from ctmar.reporting.data_section import data_section
 from ctmar.reporting.environment import asset, environment, vega_bundle
 from ctmar.reporting.literature import ARCHITECTURES, REFERENCES
@@ -79,6 +80,7 @@ def render_page(results: StudyResults, config: Config) -> str:
         references=REFERENCES,
         architectures=ARCHITECTURES,
         kinds=kind_marks(marks),
+        region_text=REGION_TEXT,
         provenance=provenance(results),
         config_text=public_config(config),
         style=asset("report.css"),

@@ -125,8 +125,8 @@ def read_table(path: Path, name: str) -> pd.DataFrame:
         raise InputError(f"{path}: expected column(s) {', '.join(missing)}, found {', '.join(table.columns)}")
     if set(IDENTITY) - set(DEFAULTS) <= set(table.columns):
         for column, value in DEFAULTS.items():
-            table[column] = table[column] if column in table else value
-    return table
+            table[column] = table.get(column, value)
+    return table.copy()  # in one block: pandas is slow with a hundred loose columns, and says so
 
 
 def read_optional_table(path: Path, name: str) -> pd.DataFrame:

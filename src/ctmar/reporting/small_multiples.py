@@ -7,14 +7,13 @@ import numpy as np
 import pandas as pd
 
 from ctmar.evaluation.columns import defect_at, defect_floor_at
-from ctmar.reporting.charts import interval_text, with_plain_at_zero
+from ctmar.reporting.charts import SMALLEST_SHOWN, interval_text, with_plain_at_zero
 from ctmar.reporting.columns import IDENTITY, interval_columns
 from ctmar.reporting.labels import number, scientific, weight
 from ctmar.reporting.panels import Axis, Dot, Panel, Panels, Stroke, horizontal, line, vertical
 
 MAXIMUM_EPOCHS = 40  # drawn of each curve; a long training would fill the page with points
 FIRST_EPOCHS = 0.15  # share of the epochs that may run out of the picture: they would flatten all that follows
-VANISHING = 1e-6  # defects of rounding; they are drawn at the foot of the panel
 
 
 def norm_panels(models: pd.DataFrame, measure: str, y_title: str, logarithmic: bool = False) -> Panels:
@@ -97,7 +96,7 @@ def angle_panels(models: pd.DataFrame, angles_deg: Sequence[float]) -> Panels:
     every = models[[f"{name}_mean" for name in [*measures, *floors, "defect"]]].to_numpy(float).ravel()
     ticks = [*((angle, f"{angle:g}°") for angle in angles_deg), (90.0, "90°")]
     x = horizontal([*angles_deg, 90.0], ticks)
-    y = vertical([value for value in every.tolist() if value > VANISHING], logarithmic=True)
+    y = vertical([value for value in every.tolist() if value > SMALLEST_SHOWN], logarithmic=True)
     panels = []
     for row in models.to_dict("records"):
         means = [float(row[f"{name}_mean"]) for name in measures]
@@ -113,6 +112,7 @@ def angle_panels(models: pd.DataFrame, angles_deg: Sequence[float]) -> Panels:
         ]
         panels.append(Panel(row["label"], row["colour"], strokes, dots))
     return Panels(x, y, "angle of the turn", "measured defect", panels)
+
 
 def _curve_panel(own: pd.DataFrame, column: str, x: Axis, y: Axis, dashed: Stroke) -> Panel:
     mean = own.groupby("epoch")[column].mean()

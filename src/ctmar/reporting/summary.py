@@ -21,6 +21,11 @@ VERDICTS = {
     "undecided": "not distinguishable from plain training",
     "": "no interval, so undecided",
 }
+OTHER_MEASURES = (  # column, words before, decimals, unit
+    ("psnr_official_db_mean", "PSNR under the protocol official is", 2, " dB"),
+    ("rmse_soft_hu_mean", "the error in soft tissue (RMSE)", 1, " HU"),
+    ("rmse_near_metal_hu_mean", "the error near the metal", 1, " HU"),
+)
 
 
 @dataclass(frozen=True)
@@ -67,11 +72,12 @@ def sentences(results: StudyResults, network: str) -> list[str]:
     """What was run on which data, what came out, against what, and at which cost, for one network."""
     models = results.models[results.models["network"] == network]
     rows = {tuple(row[key] for key in IDENTITY): row for row in rows_of(models)}
-    best = _row_of(rows, choose_method(results.curves, network, "projection"))
+    best = _row_of(rows, choose_method(results.runs, network, "projection"))
     plain = plain_row(models)
     said = [
         _what_was_run(results, models, network),
         _quality(best, plain, results),
+        _other_measures(best, plain),
         _equivariance(models, best, plain),
         _against_others(results, network, rows, best),
     ]
@@ -145,11 +151,23 @@ def _quality(best: dict[str, Any] | None, plain: dict[str, Any] | None, results:
     )
 
 
+def _other_measures(best: dict[str, Any] | None, plain: dict[str, Any] | None) -> str:
+    """The same comparison under the other protocol, and in Hounsfield units."""
+    if best is None or plain is None:
+        return ""
+    clauses = [
+        f"{before} {number(best[column], digits)}{unit} against {number(plain[column], digits)}{unit}"
+        for column, before, digits, unit in OTHER_MEASURES
+        if math.isfinite(best.get(column, math.nan)) and math.isfinite(plain.get(column, math.nan))
+    ]
+    return f"On the same images, {listing(clauses)}." if clauses else ""
+
+
 def _against_others(
     results: StudyResults, network: str, rows: dict[Identity, dict[str, Any]], best: dict[str, Any] | None
 ) -> str:
     """The best sample-based and weight-based settings beside the projection penalty: quality, defect, step time."""
-    shown = [rows[identity] for identity in choose_shown(results.curves, network)]
+    shown = [rows[identity] for identity in choose_shown(results.runs, network)]
     others = [row for row in shown if kind_of(row["method"]) in KINDS[1:3]]
     if not others:
         return ""

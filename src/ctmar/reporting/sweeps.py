@@ -31,13 +31,14 @@ def response_chart(models: pd.DataFrame, measure: str, title: str, logarithmic: 
     """
     columns = interval_columns(measure)
     table = with_plain_at_zero(models, measure)
+    table = table.assign(tooltip=interval_text(table, measure))
     if logarithmic:
         table[columns] = table[columns].clip(lower=SMALLEST_SHOWN)
     plain, swept = table[table["method"] == "plain"], table[table["lam_perp"] > 0].sort_values("lam_perp")
     scale = value_scale(table[columns], logarithmic)
     x = alt.X("lam_perp:Q", title="λ⊥", scale=lam_perp_scale(swept), axis=lam_perp_axis(swept))
     y = alt.Y(f"{columns[0]}:Q", title=title, scale=scale, axis=value_axis(scale))
-    shown = clean(swept.assign(tooltip=interval_text(swept, measure)), [*SHOWN, "lam_perp", *columns])
+    shown = clean(swept, [*SHOWN, "lam_perp", *columns])
     tooltip = [alt.Tooltip("label:N", title="setting"), alt.Tooltip("tooltip:N", title=title)]
     base = alt.Chart(shown).encode(x=x, color=alt.Color("colour:N", scale=None))
     return finish(
@@ -106,8 +107,8 @@ def trade_off_chart(models: pd.DataFrame, measure: str, title: str) -> Spec:
     """
     x_columns, y_columns = interval_columns("defect"), interval_columns(measure)
     table = with_plain_at_zero(models, measure)
+    table = table.assign(tooltip_x=interval_text(table, "defect"), tooltip_y=interval_text(table, measure))
     table[x_columns] = table[x_columns].clip(lower=SMALLEST_SHOWN)
-    table["tooltip_x"], table["tooltip_y"] = interval_text(models, "defect"), interval_text(table, measure)
     table = clean(
         table,
         ["series", "label", "colour", "shape", "chosen", *x_columns, *y_columns, "tooltip_x", "tooltip_y"],
@@ -136,7 +137,7 @@ def trade_off_chart(models: pd.DataFrame, measure: str, title: str) -> Spec:
             points(chosen.encode(x=x), y, tooltip),
         ),
         f"{title} against measured equivariance defect, with intervals.",
-        height=300,
+        height=360,
     )
 
 

@@ -1,7 +1,7 @@
 """Tables as the page shows them: grouped rows of cells with text, interval, and the number behind both."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
@@ -11,12 +11,16 @@ import pandas as pd
 from ctmar.reporting.columns import IDENTITY, interval_columns, measured
 from ctmar.reporting.labels import MISSING, number, series_label, weight
 from ctmar.reporting.marks import Mark, SeriesKey
-from ctmar.reporting.methods import KINDS, kind_of
+from ctmar.reporting.methods import KINDS, kind_of, method_text
+from ctmar.reporting.results import rows_of
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A column: the measure it shows, its heading, the family it stands under, and which direction is better."""
+    """A column: the measure it shows, its heading, the family it stands under, and which direction is better.
+
+    Under the mean stands the interval, or, where ``beside`` names another measure, that one after the word ``called``.
+    """
 
     name: str
     title: str
@@ -25,6 +29,9 @@ class Measure:
     better: str = ""
     family: str = ""
     judged: bool = False
+    beside: str = ""
+    called: str = ""
+    interval: bool = True
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,6 @@ class Row:
     mark: Mark | None
     cells: list[Cell]
     chosen: bool = True
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Context:
-    """What all tables of one network share: marks of the series, and the settings that validation chose."""
+    """What the tables of one network share: marks of the series, and the settings that are shown at first."""
 
     network: str
     marks: dict[SeriesKey, Mark]
@@ -121,21 +127,19 @@ def model_table(
         references: rows with a column ``reference``.
     """
     shown = [measure for measure in measures if measured(models, measure.name)]
-    weights = [key for key in WEIGHTS if bool((models[key] > 0).any())]
-    rows = [(kind_of(row["method"]), _model_row(row, weights, shown, context)) for row in models.to_dict("records")]
-    marked = mark_best([row for _, row in rows], len(weights), shown)
+    weights = bool((models[["lam_perp", "lam_equi", "softness"]] > 0).any(axis=None))
+    rows = [(kind_of(row["method"]), _model_row(row, weights, shown, context)) for row in rows_of(models)]
+    marked = mark_best([row for _, row in rows], int(weights), shown)
     by_kind = [
         RowGroup(kind, [row for (own, _), row in zip(rows, marked, strict=True) if own == kind]) for kind in KINDS
     ]
     groups = [group for group in by_kind if group.rows]
     if references is not None and len(references):
-        groups.insert(0, RowGroup("References", _reference_rows(references, weights, shown), references=True))
-    headings = [Heading(WEIGHTS[key]) for key in weights] + [Heading(m.title, m.unit, m.family) for m in shown]
+        rows_above = _reference_rows(references, weights, shown)
+        groups.insert(0, RowGroup("References, without training", rows_above, references=True))
+    headings = [Heading("Weight")] * weights + [Heading(m.title, m.unit, m.family) for m in shown]
     filtered = any(not row.chosen for row in marked)
     return Table(f"{name}-{context.network}", headings, groups, filtered)
-
-
-WEIGHTS = {"lam_perp": "λ⊥", "lam_equi": "λ_G", "softness": "s"}
 
 
 def download_address(table: pd.DataFrame) -> str:
@@ -161,7 +165,11 @@ def measure_cell(row: dict[str, Any], measure: Measure) -> Cell:
     mean, low, high = (float(row.get(column, math.nan)) for column in interval_columns(measure.name))
     if f"{measure.name}_mean" not in row:
         mean = float(row.get(measure.name, math.nan))
-    has_interval = math.isfinite(low) and math.isfinite(high)
+    if measure.beside:
+        other = measure_cell(row, Measure(measure.beside, "", "", measure.write))
+        beneath = "" if other.value is None else f"{measure.called} {other.text}"
+        return Cell(measure.write(mean), mean if math.isfinite(mean) else None, beneath)
+    has_interval = measure.interval and math.isfinite(low) and math.isfinite(high)
     interval = f"[{measure.write(low)}, {measure.write(high)}]" if has_interval else ""
     judgement = judge_difference(low, high) if measure.judged else ""
     return Cell(measure.write(mean), mean if math.isfinite(mean) else None, interval, judgement=judgement)
@@ -171,15 +179,20 @@ def mark_best(rows: list[Row], n_weights: int, measures: Sequence[Measure]) -> l
     """Mark the best of each measure, and all that read the same: once among all rows, once among the chosen ones."""
     cells = [list(row.cells) for row in rows]
     for index, measure in enumerate(measures, start=n_weights):
-        for field, among in (("best", rows), ("best_chosen", [row for row in rows if row.chosen])):
-            values = [value for row in among if (value := row.cells[index].value) is not None]
-            if len(values) < 2 or not measure.better:
-                continue
-            text = measure.write(max(values) if measure.better == "high" else min(values))
-            for row, own in zip(rows, cells, strict=True):
-                if own[index].text == text and (row.chosen or field == "best"):
-                    own[index] = replace(own[index], **{field: True})
+        best = _best_text(measure, [row.cells[index] for row in rows])
+        best_chosen = _best_text(measure, [row.cells[index] for row in rows if row.chosen])
+        for row, own in zip(rows, cells, strict=True):
+            text = own[index].text
+            own[index] = replace(own[index], best=text == best, best_chosen=row.chosen and text == best_chosen)
     return [replace(row, cells=own) for row, own in zip(rows, cells, strict=True)]
+
+
+def _best_text(measure: Measure, cells: Sequence[Cell]) -> str | None:
+    """How the best of some cells reads; of fewer than two none is best."""
+    values = [cell.value for cell in cells if cell.value is not None]
+    if len(values) < 2 or not measure.better:
+        return None
+    return measure.write(max(values) if measure.better == "high" else min(values))
 
 
 def p_value(value: float) -> str:
@@ -209,23 +222,28 @@ def times(digits: int) -> Callable[[float], str]:
     return lambda value: f"{number(value, digits)} ×" if math.isfinite(value) else MISSING
 
 
-def _model_row(row: dict[str, Any], weights: Iterable[str], measures: Sequence[Measure], context: Context) -> Row:
+def _model_row(row: dict[str, Any], weights: bool, measures: Sequence[Measure], context: Context) -> Row:
     method, norm = row["method"], row["norm"]
-    cells = [_weight_cell(row, key) for key in weights] + [measure_cell(row, measure) for measure in measures]
+    cells = [weight_cell(row)] * weights + [measure_cell(row, measure) for measure in measures]
     chosen = tuple(row[key] for key in IDENTITY) in context.chosen
     return Row(series_label(method, norm), context.marks[method, norm], cells, chosen)
 
 
-def _weight_cell(row: dict[str, Any], key: str) -> Cell:
-    if key == "softness":
-        return Cell(f"{row[key]:g}", row[key]) if row["method"] == "softness" else Cell(MISSING)
-    return Cell(weight(row[key]), row[key]) if row[key] else Cell(MISSING)
+def weight_cell(row: dict[str, Any]) -> Cell:
+    """The weight of a setting under the symbol its method has for it; λ_G below, where there is one."""
+    if row["method"] == "softness":
+        return Cell(f"s {row['softness']:g}", row["softness"])
+    symbol = method_text(row["method"]).weight_symbol
+    equivariant = f"λ_G {weight(row['lam_equi'])}" if row["lam_equi"] else ""
+    if not row["lam_perp"]:
+        return Cell(equivariant or MISSING, None)
+    return Cell(f"{symbol} {weight(row['lam_perp'])}", row["lam_perp"], equivariant)
 
 
-def _reference_rows(references: pd.DataFrame, weights: Sequence[str], measures: Sequence[Measure]) -> list[Row]:
+def _reference_rows(references: pd.DataFrame, weights: bool, measures: Sequence[Measure]) -> list[Row]:
     rows = []
-    for row in references.to_dict("records"):
+    for row in rows_of(references):
         cells = [measure_cell(row, measure) for measure in measures]
         blank = [cell if cell.value is not None else Cell("") for cell in cells]
-        rows.append(Row(str(row["reference"]), None, [Cell("")] * len(weights) + blank, note="without training"))
+        rows.append(Row(str(row["reference"]), None, [Cell("")] * weights + blank))
     return rows

@@ -12,24 +12,39 @@ import pytest
 
 from ctmar.config import Config, Evaluation, validate_section
 from ctmar.evaluation.collect import collect
-from ctmar.evaluation.metrics import psnr_fixed, rmse_hu, ssim_fixed
+from ctmar.evaluation.columns import IDENTITY
+from ctmar.evaluation.regions import metal_size
+from ctmar.evaluation.slices import image_metrics
+from ctmar.reporting.images import window_image
 from ctmar.reporting.page import render_page
 from ctmar.reporting.results import ReportInputs, StudyResults, read_results
 from ctmar.units import hu_to_attenuation
 
 SIZE = 96
-SETTINGS = [  # method, norm, λ⊥, share of the artefact left, relative non-equivariance
-    ("plain", "none", 0.0, 0.30, 0.86),
-    ("augmentation", "none", 0.0, 0.29, 0.84),
-    ("eqreg", "none", 1e-3, 0.28, 0.41),
-    ("projection", "frobenius", 1e-4, 0.295, 0.71),
-    ("projection", "frobenius", 1e-3, 0.28, 0.33),
-    ("projection", "frobenius", 1e-2, 0.26, 0.052),
-    ("projection", "frobenius", 1e-1, 0.31, 0.0041),
-    ("projection", "spectral", 1e-2, 0.275, 0.12),
-    ("projection", "entrywise:1", 1e-2, 0.285, 0.021),
-    ("projection", "entrywise:inf", 1e-2, 0.34, 0.62),
-    ("projection", "mixed:2,1", 1e-2, 0.265, 0.047),
+SETTINGS = [  # method, norm, λ⊥, λ_G, softness, share of the artefact left, relative non-equivariance
+    ("plain", "none", 0.0, 0.0, 0.0, 0.30, 0.86),
+    ("augmentation", "none", 0.0, 0.0, 0.0, 0.29, 0.84),
+    ("eqreg", "none", 1e-3, 0.0, 0.0, 0.28, 0.41),
+    ("function_level", "none", 1e-2, 0.0, 0.0, 0.285, 0.44),
+    ("residual_pathway", "none", 1e-3, 1e-5, 0.0, 0.30, 0.11),
+    ("strict", "none", 0.0, 0.0, 0.0, 0.33, 0.0),
+    ("train_then_project", "none", 0.0, 0.0, 0.0, 0.52, 0.0),
+    ("annealed", "none", 0.0, 0.0, 0.0, 0.29, 0.0),
+    ("softness", "none", 0.0, 0.0, 0.0, 0.34, 0.0),
+    ("softness", "none", 0.0, 0.0, 0.5, 0.29, 0.31),
+    ("projection", "frobenius", 1e-4, 0.0, 0.0, 0.295, 0.71),
+    ("projection", "frobenius", 1e-3, 0.0, 0.0, 0.28, 0.33),
+    ("projection", "frobenius", 1e-2, 0.0, 0.0, 0.26, 0.052),
+    ("projection", "frobenius", 1e-1, 0.0, 0.0, 0.31, 0.0041),
+    ("projection", "frobenius", 1e-3, 1e-3, 0.0, 0.29, 0.31),
+    ("projection", "frobenius", 1e-2, 1e-3, 0.0, 0.30, 0.049),
+    ("projection", "spectral", 1e-2, 0.0, 0.0, 0.275, 0.12),
+    ("projection", "nuclear", 1e-2, 0.0, 0.0, 0.28, 0.03),
+    ("projection", "schatten:3", 1e-2, 0.0, 0.0, 0.278, 0.09),
+    ("projection", "entrywise:1", 1e-2, 0.0, 0.0, 0.285, 0.021),
+    ("projection", "entrywise:inf", 1e-2, 0.0, 0.0, 0.34, 0.62),
+    ("projection", "induced:1", 1e-2, 0.0, 0.0, 0.30, 0.2),
+    ("projection", "mixed:2,1", 1e-2, 0.0, 0.0, 0.265, 0.047),
 ]
 SEEDS = [0, 1, 2]
 PAIRS = [
@@ -73,16 +88,16 @@ def artefact_hu(pair: int) -> np.ndarray:
 def measured(pair: int, image_hu: np.ndarray) -> dict[str, object]:
     """A row of a per-slice table."""
     slice_id, mask_index = PAIRS[pair]
-    images = (hu_to_attenuation(image_hu), hu_to_attenuation(phantom_hu(pair)), metal_mask(pair))
-    return {
+    metal = metal_mask(pair)
+    names = {
         "patient": slice_id.partition("/")[0],
         "slice_id": slice_id,
         "mask_index": mask_index,
-        "metal_pixels": int(metal_mask(pair).sum()),
-        "psnr_db": psnr_fixed(*images),
-        "ssim": ssim_fixed(*images),
-        "rmse_hu": rmse_hu(*images),
+        "metal_pixels": int(metal.sum()),
+        "metal": ("titanium", "cobalt_chromium")[mask_index],
+        "metal_size": metal_size(int(metal.sum()), metal.size),
     }
+    return names | image_metrics(hu_to_attenuation(image_hu), hu_to_attenuation(phantom_hu(pair)), metal)
 
 
 def write_examples(path: Path, **images: list[np.ndarray]) -> None:
@@ -92,28 +107,30 @@ def write_examples(path: Path, **images: list[np.ndarray]) -> None:
     np.savez_compressed(path, allow_pickle=False, **stacks, **names, pixel_mm=np.full(len(EXAMPLES), 3.0))
 
 
-def write_references(folder: Path) -> None:
+def write_references(folder: Path, nmar: bool) -> None:
     folder.mkdir(parents=True)
     images = {
         "Input": lambda pair: phantom_hu(pair) + artefact_hu(pair),
         "LI": lambda pair: phantom_hu(pair) + 0.5 * artefact_hu(pair),
     }
+    if nmar:
+        images["NMAR"] = lambda pair: phantom_hu(pair) + 0.45 * artefact_hu(pair)
     rows = [
         {"reference": name} | measured(pair, make(pair)) for name, make in images.items() for pair in range(len(PAIRS))
     ]
     table = pd.DataFrame(rows)
     table.to_csv(folder / "slices.csv", index=False)
+    shown = {"Input": "ma_CT", "LI": "LI_CT", "NMAR": "NMAR_CT"}
     write_examples(
         folder / "examples.npz",
         image=[hu_to_attenuation(phantom_hu(pair)) for pair in EXAMPLES],
-        ma_CT=[hu_to_attenuation(images["Input"](pair)) for pair in EXAMPLES],
-        LI_CT=[hu_to_attenuation(images["LI"](pair)) for pair in EXAMPLES],
+        **{shown[name]: [hu_to_attenuation(make(pair)) for pair in EXAMPLES] for name, make in images.items()},
         mask=[metal_mask(pair) for pair in EXAMPLES],
     )
 
 
 def write_run(folder: Path, setting: tuple, seed: int) -> None:
-    method, norm, lam_perp, left, non_equivariance = setting
+    left, non_equivariance = setting[5:]
     folder.mkdir(parents=True)
     generator = np.random.default_rng([seed, round(1000 * left)])
 
@@ -125,7 +142,7 @@ def write_run(folder: Path, setting: tuple, seed: int) -> None:
     table = pd.DataFrame([measured(pair, image) for pair, image in enumerate(predictions)])
     table.to_csv(folder / "slices.csv", index=False)
     write_examples(folder / "examples.npz", prediction=[hu_to_attenuation(predictions[pair]) for pair in EXAMPLES])
-    run = {"network": "dncnn", "method": method, "norm": norm, "lam_perp": lam_perp, "lam_equi": 0.0, "seed": seed}
+    run = {"network": "dncnn"} | dict(zip(IDENTITY[1:], setting, strict=False)) | {"seed": seed}
     software = {"equiproj": "0.1.0", "torch": "2.13.0+cpu", "numpy": "2.3.0"}
     description = {
         "run": run,
@@ -138,7 +155,18 @@ def write_run(folder: Path, setting: tuple, seed: int) -> None:
     }
     (folder / "run.json").write_text(json.dumps(description))
     broken = non_equivariance * (1 + 0.03 * seed)
-    model = {"relative_non_equivariance": broken, "defect_mean": 0.06 * broken, "defect_max": 0.08 * broken}
+    defect = 0.06 * broken
+    model = {
+        "relative_non_equivariance": broken,
+        "defect_mean": defect,
+        "defect_max": 1.3 * defect,
+        "defect_at_angles": dict.fromkeys(("15", "30", "45"), 0.02 + 0.8 * defect),
+        "defect_floor_at_angles": {"15": 0.018, "30": 0.019, "45": 0.02},
+        "psnr_turned_db": {str(turn): 38 - 12 * left - (5 * defect if turn else 0) for turn in (0, 90, 180, 270)},
+        "seconds_per_image": 0.012,
+        "peak_memory_mb": 301.0,
+        "n_parameters": 31_440,
+    }
     (folder / "model.json").write_text(json.dumps(model))
     (folder / "metrics.jsonl").write_text("".join(json.dumps(epoch) + "\n" for epoch in epochs(left, seed)))
 
@@ -163,11 +191,12 @@ def epochs(left: float, seed: int) -> list[dict[str, float]]:
 def write_data_tables(folder: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "catalogue.csv").write_text(
-        "patient,series,n_slices_found,n_slices_kept,pixel_mm,slice_spacing_mm,source,licence\n"
-        "aorta-ct,1,191,64,1.5,1.5,totalsegmentator 2.18.0,Apache-2.0\n"
-        "torso-ct,1,112,64,3,3,totalsegmentator 2.18.0,Apache-2.0\n"
-        "abdomen-petct,1,20,20,0.98,5,totalsegmentator 2.18.0,Apache-2.0\n"
-        "head-693,1,1,1,0.49,,pydicom-data 1.0.0,MIT\n"
+        "patient,series,n_slices_found,n_slices_kept,pixel_mm,slice_spacing_mm,minimum_hu,maximum_hu,mean_hu,"
+        "body_fraction,source,licence\n"
+        "aorta-ct,1,191,64,1.5,1.5,-1024,1532,-412.5,0.41,totalsegmentator 2.18.0,Apache-2.0\n"
+        "torso-ct,1,112,64,3,3,-1024,1894,-501.2,0.33,totalsegmentator 2.18.0,Apache-2.0\n"
+        "abdomen-petct,1,20,20,0.98,5,-1024,1411,-388.0,0.46,totalsegmentator 2.18.0,Apache-2.0\n"
+        "head-693,1,1,1,0.49,,,,,,pydicom-data 1.0.0,MIT\n"
     )
     quarantine = pd.DataFrame(
         [
@@ -199,20 +228,34 @@ def write_sources(path: Path) -> None:
     path.write_text(json.dumps(sources))
 
 
-def write_study(root: Path, settings: list[tuple] = SETTINGS, seeds: list[int] = SEEDS) -> ReportInputs:
+def write_thumbnails(path: Path) -> None:
+    series = [name for name in ("abdomen-petct/1", "torso-ct/1", "aorta-ct/1") for _ in range(3)]
+    image = np.stack([window_image(phantom_hu(pair), (-175, 275)) for pair in range(len(series))])
+    np.savez_compressed(
+        path,
+        allow_pickle=False,
+        series=np.array(series),
+        position=np.array([10.0, 20.0, np.nan] * 3),
+        image=np.pad(image, ((0, 0), (16, 16), (16, 16))),
+    )
+
+
+def write_study(
+    root: Path, settings: list[tuple] = SETTINGS, seeds: list[int] = SEEDS, nmar: bool = True
+) -> ReportInputs:
     """Write a whole results tree and return where its files are; the summary is that of `ctmar summarise`."""
     results = root / "results"
-    write_references(results / "references")
+    write_references(results / "references", nmar)
     folders = []
     for setting, seed in itertools.product(settings, seeds):
-        method, norm, lam_perp = setting[:3]
-        name = f"method~{method}/norm~{norm.replace(':', '-')}/lam_perp~{lam_perp}/seed~{seed}"
-        folders.append(results / "runs" / name)
+        values = "/".join(f"{key}~{value}" for key, value in zip(IDENTITY[1:], setting, strict=False))
+        folders.append(results / "runs" / values.replace(":", "-") / f"seed~{seed}")
         write_run(folders[-1], setting, seed)
     write_cost(results / "cost.csv", settings)
     evaluation = Evaluation(bootstrap_samples=200)
     collect(folders, results / "references" / "slices.csv", results / "cost.csv", evaluation, results / "summary")
     write_data_tables(results / "data")
+    write_thumbnails(results / "data" / "thumbnails.npz")
     write_sources(root / "sources.json")
     return ReportInputs.of_study(results, root / "sources.json")
 
@@ -220,7 +263,9 @@ def write_study(root: Path, settings: list[tuple] = SETTINGS, seeds: list[int] =
 def write_cost(path: Path, settings: list[tuple]) -> None:
     rows = []
     for index, (method, norm) in enumerate(dict.fromkeys((setting[0], setting[1]) for setting in settings)):
-        ratio = {"plain": 1.0, "augmentation": 1.004, "eqreg": 2.31}.get(method, 1.006 + 0.004 * index)
+        ratio = {"plain": 1.0, "augmentation": 1.004, "eqreg": 2.31, "function_level": 1.9}.get(
+            method, 1.006 + 0.004 * index
+        )
         rows.append(
             {
                 "network": "dncnn",
