@@ -49,12 +49,13 @@ def read_images(path: Path) -> NDArray[Any]:
         InputError: the file is missing, no .npy file, or holds something else.
     """
     try:
-        array = np.load(path, allow_pickle=False)
+        with path.open("rb") as file:
+            array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
     except FileNotFoundError:
         raise InputError(f"{path}: file not found") from None
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError, EOFError, MemoryError):
         raise InputError(f"{path}: expected an array of numbers in NumPy's .npy format") from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "buif":
+    if array.dtype.kind not in "buif":
         raise InputError(f"{path}: expected an array of numbers in NumPy's .npy format")
     if array.ndim not in (2, 3) or array.size == 0:
         raise InputError(f"{path}: expected shape (h, w) or (n, h, w), found {array.shape}")

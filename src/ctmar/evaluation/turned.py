@@ -12,14 +12,16 @@ from ctmar.evaluation.metrics import psnr_fixed
 from ctmar.models.scaling import network_input, to_per_cm
 from ctmar.store.pairs import Pair
 
+BICUBIC_REACH = 2  # pixels
+
 
 def defects_at_angles(network: nn.Module, images: Tensor, angles_deg: Sequence[float]) -> dict[str, dict[str, float]]:
     """The measured defect at turns that are not multiples of 90°, beside what interpolation alone would show.
 
     With R_a the turn by angle a (bicubic), ``‖R₋ₐ f(R_a x) − f(x)‖ / ‖f(x)‖`` and the floor
     ``‖R₋ₐ R_a f(x) − f(x)‖ / ‖f(x)‖``: the defect that the identity has on the same images. Norms run over the whole
-    batch, inside the disc that touches the image's border, because corners leave the image. A defect near its floor
-    says that the network adds nothing to the error of interpolation; at 90° the floor is zero.
+    batch, inside the `inscribed_disc`, because corners leave the image. A defect near its floor says that the network
+    adds nothing to the error of interpolation; at 90° the floor is zero.
 
     Args:
         network: maps (n, 3, h, h) to (n, 1, h, h); its last input channel is a mask, turned without interpolation.
@@ -77,9 +79,9 @@ def turn(images: Tensor, angle_deg: float, mode: str = "bicubic") -> Tensor:
 
 
 def inscribed_disc(side: int) -> Tensor:
-    """1 at pixels whose centre lies in the disc that touches the borders of a square image, else 0, (side, side)."""
+    """1 at pixels of the largest disc in a square image that interpolation fills from inside, else 0, (side, side)."""
     position = torch.arange(side) - (side - 1) / 2
-    return (position[:, None] ** 2 + position**2 <= (side / 2) ** 2).float()
+    return (position[:, None] ** 2 + position**2 <= (side / 2 - BICUBIC_REACH) ** 2).float()
 
 
 def pair_input(pair: Pair) -> Tensor:

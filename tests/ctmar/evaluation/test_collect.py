@@ -8,13 +8,14 @@ import pytest
 from ctmar.config import Evaluation
 from ctmar.errors import InputError
 from ctmar.evaluation.collect import collect
+from ctmar.evaluation.columns import METRICS, model_columns, slice_columns
 from ctmar.evaluation.results import read_study
-from ctmar.evaluation.slices import METRICS, PAIR_COLUMNS
+from ctmar.evaluation.slices import write_slices
 from ctmar.store.tables import write_rows
 
 from .conftest import PAIRS
 
-SETTINGS = Evaluation(bootstrap_samples=200)
+SETTINGS = Evaluation(bootstrap_samples=200, defect_angles_deg=[15.0])
 
 
 @pytest.fixture
@@ -22,12 +23,9 @@ def tables(make_run, tmp_path):
     """The tables of plain (30 dB) and a projection that is 2 dB better on every pair, two seeds each."""
     runs = [make_run("plain", seed=seed, psnr=30 + seed) for seed in (0, 1)]
     runs += [make_run("projection", "frobenius", 0.1, seed, 32 + seed, 0.1) for seed in (0, 1)]
-    reference = [
-        {"reference": name, **dict(zip(PAIR_COLUMNS, pair, strict=True)), "psnr_db": 20.0, "ssim": 0.5, "rmse_hu": 99.0}
-        for name in ("Input", "LI")
-        for pair in PAIRS
-    ]
-    write_rows(tmp_path / "references.csv", ("reference", *PAIR_COLUMNS, *METRICS), reference)
+    metrics = dict.fromkeys(METRICS, 20.0)
+    reference = [{"reference": name} | pair | metrics for name in ("Input", "LI", "NMAR") for pair in PAIRS]
+    write_slices(tmp_path / "references.csv", reference, ("reference",))
     cost = {"method": "projection", "norm": "frobenius", "ratio_to_plain": 1.01, "penalty_milliseconds": 0.2}
     write_rows(tmp_path / "cost.csv", list(cost), [cost])
     collect(runs, tmp_path / "references.csv", tmp_path / "cost.csv", SETTINGS, tmp_path / "summary")
@@ -62,8 +60,77 @@ def test_plain_is_not_compared_with_itself(tables):
 def test_every_run_epoch_and_reference_has_its_row(tables):
     assert len(read(tables, "runs")) == 4
     assert len(read(tables, "curves")) == 4
-    assert read(tables, "references")["reference"].tolist() == ["Input", "LI"]
+    assert read(tables, "references")["reference"].tolist() == ["Input", "LI", "NMAR"]
     assert len(json.loads((tables / "claims.json").read_text())) == 6
+
+
+def test_columns_are_those_that_readers_know(tables):
+    assert read(tables, "models").columns.tolist() == model_columns([15.0])
+    assert {"softness", "psnr_official_db_mean", "rmse_near_metal_hu_mean", "defect_15deg_mean"} <= set(
+        read(tables, "models").columns
+    )
+    models = read(tables, "models").set_index("method")
+    assert models.loc["plain", ["defect_15deg_mean", "defect_15deg_floor_mean"]].tolist() == [0.05, 0.01]
+    assert models.loc["plain", "psnr_turned_270deg_db_mean"] == 27
+    assert models.loc["plain", ["peak_memory_mb", "prediction_peak_memory_mb", "n_slices"]].tolist() == [100, 300, 6]
+
+
+def test_a_region_without_pixels_has_no_number(tables):
+    assert pd.isna(read(tables, "models")["rmse_bone_hu_mean"]).all()
+    assert pd.read_parquet(tables / "slices.parquet").query("method == 'plain'")["rmse_bone_hu"].isna().all()
+
+
+def test_two_patients_cannot_be_significant(tables):
+    row = read(tables, "models").set_index("method").loc["projection"]
+    assert row["p_value"] == row["p_value_holm"] == row["p_value_smallest"] == 0.5
+    assert row["p_value_slices"] == row["p_value_slices_holm"] == 2**-5
+    assert read(tables, "models").set_index("method").loc["plain", ["p_value", "p_value_holm"]].isna().all()
+
+
+def test_sizes_and_materials_split_the_pairs(tables):
+    # pair k has 30.5 + k (plain, mean of its seeds); odd pairs have the larger metal
+    sizes = read(tables, "sizes").set_index(["method", "metal_size"])
+    assert sizes.loc[("plain", 4), "psnr_db_mean"] == pytest.approx(30.5 + 6)
+    assert sizes.loc[("plain", 5), "psnr_db_mean"] == pytest.approx(30.5 + 5)
+    assert sizes.loc[("NMAR", 5), ["psnr_db_mean", "n_seeds", "n_pairs", "n_patients"]].tolist() == [20, 1, 6, 2]
+    materials = read(tables, "materials").set_index(["method", "metal"])
+    assert materials.loc[("plain", "steel"), "psnr_db_mean"] == pytest.approx(30.5 + (2 + 3 + 8 + 9) / 4)
+    assert materials.loc[("projection", "titanium"), "n_pairs"] == 8
+
+
+def test_every_model_seed_slice_and_mask_has_its_row(tables):
+    rows = pd.read_parquet(tables / "slices.parquet")
+    assert rows.columns.tolist() == slice_columns()
+    assert len(rows) == (2 * 2 + 3) * len(PAIRS)
+    assert not rows.duplicated(["method", "seed", "slice_id", "mask_index"]).any()
+    assert rows.groupby("network").size().to_dict() == {"n": 48, "reference": 36}
+    assert rows.query("method == 'Input'")["seed"].isna().all()
+    first = rows.query("method == 'projection' and seed == 1").iloc[0]
+    assert (first["patient"], first["mask_index"], first["metal"], first["psnr_db"]) == ("a", 0, "titanium", 33)
+
+
+def test_references_on_other_pairs_are_refused(make_run, tmp_path):
+    rows = [{"reference": "LI"} | pair | dict.fromkeys(METRICS, 1.0) for pair in PAIRS[1:]]
+    write_slices(tmp_path / "references.csv", rows, ("reference",))
+    with pytest.raises(InputError, match="LI was measured on different test pairs"):
+        collect([make_run("plain")], tmp_path / "references.csv", tmp_path / "cost.csv", SETTINGS, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_early_stopping_keeps_the_best_epoch(make_run):
+    folder = make_run("plain", validation_psnr=30)
+    epoch = json.loads((folder / "metrics.jsonl").read_text())
+    lines = [json.dumps(epoch | {"validation_psnr": value}) for value in (31.0, 33.0, 32.0)]
+    (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    assert read_study([folder], SETTINGS).models[0].validation_psnr() == 32
+    run = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(run | {"training": {"early_stopping_epochs": 2}}))
+    assert read_study([folder], SETTINGS).models[0].validation_psnr() == 33
+
+
+def test_softness_tells_models_apart(make_run):
+    runs = [make_run("softness", softness=share) for share in (0.25, 0.5)]
+    assert [model.identity[-1] for model in read_study(runs, SETTINGS).models] == [0.25, 0.5]
 
 
 def test_runs_on_different_pairs_are_refused(make_run):

@@ -82,6 +82,19 @@ def test_order_of_pairs_and_names_do_not_matter():
     np.testing.assert_allclose(first, moved)
 
 
+@pytest.mark.parametrize(("n_patients", "share"), [(2, 0.5), (3, 0.75)])
+def test_few_patients_give_the_range_of_their_means(n_patients, share):
+    """Which holds the mean of a symmetric population with probability 1 − 2^(1−P): the interval is no 95 % interval."""
+    random = np.random.default_rng(7)
+    covered = 0
+    for draw in range(200):
+        means = random.normal(size=n_patients)
+        interval = mean_interval(means.repeat(4)[None], *balanced(n_patients, 4), 8000, draw, 0.95)
+        assert (interval.low, interval.high) == pytest.approx((means.min(), means.max()))
+        covered += interval.low <= 0 <= interval.high
+    assert covered / 200 == pytest.approx(share, abs=0.08)
+
+
 def test_frozen_interval():
     interval = mean_interval(np.arange(12.0).reshape(2, 6), *balanced(2, 3), 1000, 0, 0.95)
     assert (interval.mean, interval.low, interval.high) == pytest.approx((5.5, 0.833333, 10.166667))

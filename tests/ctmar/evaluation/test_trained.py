@@ -10,9 +10,11 @@ import torch
 
 from ctmar.config import Evaluation
 from ctmar.errors import InputError
-from ctmar.evaluation.metrics import psnr_fixed, rmse_hu, ssim_fixed
+from ctmar.evaluation.columns import METRICS, PAIR_COLUMNS
+from ctmar.evaluation.metrics import psnr_fixed
 from ctmar.evaluation.references import evaluate_references
-from ctmar.evaluation.slices import example_pairs
+from ctmar.evaluation.regions import metal_size
+from ctmar.evaluation.slices import example_pairs, image_metrics
 from ctmar.evaluation.trained import evaluate_run
 from ctmar.models import build_network, layer_types
 from ctmar.store.pairs import PairFile, PairRecord, SliceRecord, write_pairs
@@ -35,7 +37,7 @@ def pairs_test(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for mask_index, size in enumerate((9, 1, 4)):
             mask = np.zeros((SIZE, SIZE), np.uint8)
             mask[5, 5 : 5 + size + k] = 1
-            pairs.append(PairRecord(ma_CT, LI_CT, mask, k, mask_index))
+            pairs.append(PairRecord(ma_CT, LI_CT, mask, k, mask_index, metal=("titanium", "steel")[k]))
     write_pairs(path, slices, pairs, "test", {"seed": 0})
     return path
 
@@ -65,15 +67,16 @@ def evaluate(folder: Path, pairs_test: Path) -> tuple[list[dict[str, str]], dict
 
 
 def expected_row(pair, image) -> dict[str, str | float]:
-    names = {"patient": pair.patient, "slice_id": pair.slice_id}
+    names = {"patient": pair.patient, "slice_id": pair.slice_id, "metal": pair.metal}
     numbers = {"mask_index": str(pair.mask_index), "metal_pixels": str(pair.metal_pixels)}
-    images = (image, pair.image, pair.mask)
-    metrics = {"psnr_db": psnr_fixed(*images), "ssim": ssim_fixed(*images), "rmse_hu": rmse_hu(*images)}
-    return names | numbers | {name: pytest.approx(value, rel=1e-5) for name, value in metrics.items()}
+    size = {"metal_size": str(metal_size(pair.metal_pixels, SIZE * SIZE))}
+    metrics = image_metrics(image, pair.image, pair.mask)
+    return names | numbers | size | {name: pytest.approx(value, rel=1e-4) for name, value in metrics.items()}
 
 
 def typed(row: dict[str, str]) -> dict[str, str | float]:
-    return {k: float(v) if k in ("psnr_db", "ssim", "rmse_hu") else v for k, v in row.items()}
+    assert list(row)[-len(PAIR_COLUMNS + METRICS) :] == [*PAIR_COLUMNS, *METRICS]
+    return {k: float(v) if k in METRICS else v for k, v in row.items()}
 
 
 def test_one_row_for_each_pair_in_the_order_of_the_file(run_folder, pairs_test):
@@ -99,7 +102,7 @@ def test_examples_of_runs_and_references_are_the_same_pairs(run_folder, pairs_te
     run, references = (
         np.load(path, allow_pickle=False) for path in (run_folder / "examples.npz", tmp_path / "reference.npz")
     )
-    for name in ("patient", "slice_id", "mask_index", "metal_pixels"):
+    for name in PAIR_COLUMNS:
         assert (run[name] == references[name]).all()
     assert run["metal_pixels"].tolist() == [1, 10]  # the smallest and the largest metal
     np.testing.assert_allclose(run["prediction"], references["LI_CT"], atol=1e-6)
@@ -136,10 +139,41 @@ def test_non_equivariance_and_defect_are_those_of_the_weights(run_folder, pairs_
     assert 0.01 < model["defect_mean"] <= model["defect_max"]
     assert (model["defect_pairs"], model["n_parameters"]) == (3, 7)
     assert model["seconds_per_image"] > 0
+    assert model["peak_memory_mb"] > 0
+    assert model["defect_at_angles"].keys() == model["defect_floor_at_angles"].keys() == {"15", "30", "45"}
+    assert len(set(model["psnr_turned_db"].values())) == 4
     write_run(run_folder, network)
     _, model = evaluate(run_folder, pairs_test)
     assert model["relative_non_equivariance"] < 1e-6
     assert model["defect_max"] < 1e-5
+    assert max(model["psnr_turned_db"].values()) - min(model["psnr_turned_db"].values()) < 1e-3
+
+
+def test_psnr_of_turned_inputs_is_that_of_the_slices_at_0_degrees(run_folder, pairs_test):
+    rows, model = evaluate(run_folder, pairs_test)
+    chosen = [float(rows[index]["psnr_db"]) for index in (0, 2, 5)]  # 3 of 6, evenly spaced
+    assert model["psnr_turned_db"]["0"] == pytest.approx(np.mean(chosen), rel=1e-6)
+
+
+def test_where_the_file_has_nmar_it_is_a_reference(tmp_path):
+    random = np.random.default_rng(2)
+    image, ma_CT, LI_CT, NMAR_CT = (random.random((SIZE, SIZE), dtype=np.float32) * 0.4 for _ in range(4))
+    mask = np.zeros((SIZE, SIZE), np.uint8)
+    mask[3, 3:6] = 1
+    pair = PairRecord(ma_CT, LI_CT, mask, 0, 0, NMAR_CT=NMAR_CT)
+    write_pairs(tmp_path / "test.h5", [SliceRecord(image, image, "p", "p/1/0000", 3.0)], [pair], "test", {})
+    evaluate_references(tmp_path / "test.h5", SETTINGS, tmp_path / "slices.csv", tmp_path / "examples.npz")
+    rows = list(csv.DictReader((tmp_path / "slices.csv").open(newline="")))
+    assert [row["reference"] for row in rows] == ["Input", "LI", "NMAR"]
+    assert float(rows[2]["psnr_db"]) == pytest.approx(psnr_fixed(NMAR_CT, image, mask))
+    np.testing.assert_array_equal(np.load(tmp_path / "examples.npz")["NMAR_CT"][0], NMAR_CT)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_device_that_is_not_there_is_one_line(run_folder, pairs_test):
+    outputs = [run_folder / name for name in ("slices.csv", "model.json", "examples.npz")]
+    with pytest.raises(InputError, match="no GPU"):
+        evaluate_run(run_folder / "weights.pt", run_folder / "run.json", pairs_test, SETTINGS, *outputs, "cuda")
 
 
 @pytest.mark.parametrize(("n_pairs", "n_examples", "expected"), [(5, 1, [0]), (5, 2, [0, 4]), (5, 9, [0, 1, 2, 3, 4])])
