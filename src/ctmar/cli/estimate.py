@@ -1,0 +1,89 @@
+"""The command that says what a study will cost, before it is started."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ctmar.cli.progress import progress
+
+if TYPE_CHECKING:
+    from ctmar.config import Config
+    from ctmar.training.estimate import Estimate
+
+
+ALIGNMENT = "<<<>>>>>"  # of the columns: text to the left, numbers to the right
+
+
+def estimate(
+    config: Annotated[Path, typer.Argument(help="Configuration of a study (YAML).")],
+    teraflops: Annotated[
+        float,
+        typer.Option(
+            min=0.01,
+            help="Operations a second that one GPU is assumed to sustain in training [10¹²]; layers of 32 channels "
+            "keep a small part of a large GPU busy.",
+        ),
+    ] = 10.0,
+) -> None:
+    """Print runs, steps and core-hours of a study; each method and norm is timed here on synthetic patches."""
+    import torch
+
+    from ctmar.config import load_config
+    from ctmar.training.estimate import estimate_training
+
+    study = load_config(config)
+    wanted = study.training.device
+    device = "cuda" if wanted == "cuda" and torch.cuda.is_available() else "cpu"
+    with progress(f"estimate {config.name}") as show:
+        rows = estimate_training(study, device, show)
+    typer.echo(f"{config}\n\n{table(rows)}\n")
+    typer.echo(training_text(rows, study, device, teraflops))
+
+
+def table(rows: "list[Estimate]") -> str:
+    """One line for each network, method and norm."""
+    columns = ("network", "method", "norm", "runs", "steps/run", "ms/step", "GFLOP/step", "hours of all runs")
+    cells = [
+        (
+            row.network,
+            row.method,
+            row.norm,
+            f"{row.n_runs:,}",
+            f"{row.n_steps:,}",
+            f"{1e3 * row.step.seconds:,.1f}",
+            f"{row.step.flops / 1e9:,.2f}",
+            f"{row.seconds / 3600:,.2f}",
+        )
+        for row in rows
+    ]
+    lines = (columns, *cells)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(map(_padded, line, widths, ALIGNMENT)) for line in lines)
+
+
+def _padded(cell: str, width: int, alignment: str) -> str:
+    return f"{cell:{alignment}{width}}"
+
+
+def training_text(rows: "list[Estimate]", config: "Config", device: str, teraflops: float) -> str:
+    """The sums, where they were measured, and what they assume."""
+    threads = config.training.threads
+    hours, n_runs = sum(row.seconds for row in rows) / 3600, sum(row.n_runs for row in rows)
+    flops = sum(row.flops for row in rows)
+    lines = [
+        f"training: {n_runs:,} runs, {sum(row.n_runs * row.n_steps for row in rows):,} steps, {flops:.3g} operations"
+    ]
+    if device == "cuda":
+        return "\n".join([*lines, f"{hours:,.1f} GPU-hours, measured on this GPU"])
+    lines += [f"{hours * threads:,.1f} core-hours of this machine's CPU, measured with {threads} thread(s) in float32"]
+    if config.training.device == "cuda":
+        lines += [
+            "the configuration asks for a GPU and torch finds none here: the times above are this CPU's",
+            f"{flops / teraflops / 1e12 / 3600:,.1f} GPU-hours if one GPU sustains {teraflops:g}·10¹² operations a"
+            " second (--teraflops), an assumption and no measurement",
+        ]
+    return "\n".join(lines)
+
+
+COMMANDS = (estimate,)

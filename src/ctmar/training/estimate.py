@@ -1,0 +1,164 @@
+"""What the training of a study would cost, from a few steps on synthetic patches, before any data are there."""
+
+import statistics
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from ctmar.config import Config, Network, Study, Training
+from ctmar.training.cost import methods_of, representative_run, seconds_of
+from ctmar.training.patches import Batch
+from ctmar.training.step import TrainingState, start, training_step
+
+FULL_SIZE_SECONDS = 0.3  # of a plain step on a CPU, up to which methods are timed at full size
+SMALL_PATCH = 32  # pixels: the side of the single patch on which methods are compared beyond that
+MIN_TIMED, MAX_TIMED, TIMED_SECONDS = 3, 25, 0.5  # steps, of which the median counts
+METHODS_BY_SAMPLE = ("augmentation", "eqreg", "function_level")  # what they add grows with the batch
+FORWARD_SHARE = 1 / 3  # of a step: the backward pass is twice the forward pass
+
+Progress = Callable[[int, int, str], None]
+
+
+class StepCost(NamedTuple):
+    """Wall clock [s] and floating point operations (multiplications and additions) of a step."""
+
+    seconds: float
+    flops: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The runs of one network, method and norm: their number, their length, and the cost of one step."""
+
+    network: str
+    method: str
+    norm: str
+    n_runs: int
+    n_steps: int
+    step: StepCost
+    validation: StepCost  # all of a run
+
+    @property
+    def seconds(self) -> float:
+        """Of all runs, one after the other."""
+        return self.n_runs * (self.n_steps * self.step.seconds + self.validation.seconds)
+
+    @property
+    def flops(self) -> float:
+        """Of all runs."""
+        return self.n_runs * (self.n_steps * self.step.flops + self.validation.flops)
+
+
+def estimate_training(
+    config: Config, device: str, progress: Progress = lambda done, total, text: None
+) -> list[Estimate]:
+    """Cost of every network, method and norm of a study.
+
+    Steps are timed at the size of the configuration, without `torch.compile`. Where that is slow on a CPU, the plain
+    step of the network is timed on one patch and grows with the batch, and the methods are compared with it on a patch
+    of 32 pixels: those that sample take the same ratio at every size, those that compute with weights the same time.
+    A CPU computes in float32. Early stopping is not foreseen, and a second weight λ_G costs nothing here.
+
+    Args:
+        config: the study.
+        device: where to measure, ``cpu`` or ``cuda``.
+        progress: called with the methods measured, all of them, and what is measured.
+
+    Raises:
+        InputError: a setting does not fit a network, or there is no such device.
+    """
+    training = _measurable(config.training, device)
+    torch.set_num_threads(training.threads)
+    n_runs = Counter((run.network, str(run.method), run.norm) for run in config.study.expand())
+    n_steps = training.epochs * training.steps_per_epoch
+    methods = {name: methods_of(config.study, name) for name in config.study.networks}
+    rows: list[Estimate] = []
+    for name, network in config.study.networks.items():
+        for (method, norm), step in zip(
+            methods[name], _steps(network, methods[name], config.study, training), strict=True
+        ):
+            if method == "plain":
+                validation = _validation(step, config)
+            rows.append(Estimate(name, method, norm, n_runs[name, method, norm], n_steps, step, validation))
+            progress(len(rows), sum(map(len, methods.values())), f"{name} {method} {norm}")
+    return [row for row in rows if row.n_runs]
+
+
+def _steps(network: Network, methods: list[tuple[str, str]], study: Study, training: Training) -> Iterator[StepCost]:
+    """A step of each method, the plain one first."""
+
+    def step(method: str, norm: str, batch_size: int, patch_size: int) -> StepCost:
+        return _measure(_started(method, norm, network, study, training), synthetic_batch(batch_size, patch_size))
+
+    batch_size, patch_size = training.batch_size, training.patch_size
+    plain = StepCost(*(batch_size * value for value in step("plain", "none", 1, patch_size)))
+    if training.device == "cuda" or plain.seconds < FULL_SIZE_SECONDS:
+        yield from (step(method, norm, batch_size, patch_size) for method, norm in methods)
+        return
+    small_plain, *others = (step(method, norm, 1, min(SMALL_PATCH, patch_size)) for method, norm in methods)
+    yield plain
+    for (method, _), own in zip(methods[1:], others, strict=True):
+        yield scaled(plain, small_plain, own, grows=method in METHODS_BY_SAMPLE)
+
+
+def scaled(plain: StepCost, small_plain: StepCost, small_own: StepCost, grows: bool) -> StepCost:
+    """Cost of a method's step at full size from both steps on a small batch.
+
+    Examples:
+        >>> plain, small_plain, small_own = StepCost(10.0, 100.0), StepCost(1.0, 10.0), StepCost(2.0, 20.0)
+        >>> scaled(plain, small_plain, small_own, grows=True), scaled(plain, small_plain, small_own, grows=False)
+        (StepCost(seconds=20.0, flops=200.0), StepCost(seconds=11.0, flops=110.0))
+    """
+    if grows:
+        return StepCost(*(full * own / one for full, one, own in zip(plain, small_plain, small_own, strict=True)))
+    # a method takes no less than nothing, whatever the clock says
+    return StepCost(*(full + max(0.0, own - one) for full, one, own in zip(plain, small_plain, small_own, strict=True)))
+
+
+def _measurable(training: Training, device: str) -> Training:
+    """The settings with which steps are measured: nothing that takes minutes to start."""
+    changed = {"device": device, "compile": False, "accumulation": 1, "reader_processes": 0}
+    return training.model_copy(update=changed if device == "cuda" else changed | {"precision": "float32"})
+
+
+def _started(method: str, norm: str, network: Network, study: Study, training: Training) -> TrainingState:
+    unread = network.model_copy(update={"weights": None})  # the file may not be there yet
+    return start(representative_run("n", method, norm), unread, training, study.group_order, study.power)
+
+
+def _measure(state: TrainingState, batch: Batch) -> StepCost:
+    """Operations of the first step, which also warms up, and the median time of the next ones."""
+    device = next(state.network.parameters()).device
+    batch = batch.to(device)
+    with FlopCounterMode(display=False) as counter:
+        training_step(state, batch, 0)
+    seconds: list[float] = []
+    while len(seconds) < MIN_TIMED or (len(seconds) < MAX_TIMED and sum(seconds) < TIMED_SECONDS):
+        seconds.append(seconds_of(partial(training_step, state, batch, 0), device))
+    return StepCost(statistics.median(seconds), float(counter.get_total_flops()))
+
+
+def _validation(plain: StepCost, config: Config) -> StepCost:
+    """All validations of a run: a forward pass of whole slices after each epoch."""
+    training = config.training
+    slices = training.epochs * training.validation_pairs
+    steps = slices * (config.ingest.image_size / training.patch_size) ** 2 / training.batch_size
+    return StepCost(*(FORWARD_SHARE * steps * value for value in plain))
+
+
+def synthetic_batch(batch_size: int, patch_size: int) -> Batch:
+    """Noise in the shape of a batch: the cost of a step does not depend on what the images show.
+
+    Examples:
+        >>> synthetic_batch(2, 16).inputs.shape
+        torch.Size([2, 3, 16, 16])
+    """
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.rand(batch_size, 3, patch_size, patch_size, generator=generator)
+    inputs[:, 2] = inputs[:, 2] > 0.95  # metal
+    return Batch(inputs, torch.rand(batch_size, 1, patch_size, patch_size, generator=generator), 1 - inputs[:, 2:3])
