@@ -3,12 +3,13 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-SECONDS_BETWEEN_LINES = 5.0
+SECONDS_BETWEEN_LINES = 5.0  # at first
+LINES_GROW_APART = 0.05  # of the time so far: a day of training is some hundred lines
 Report = Callable[[int, int, str], None]
 
 
@@ -21,22 +22,27 @@ def progress(name: str) -> Iterator[Report]:
         return
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
     with Progress(*columns, TextColumn("{task.fields[text]}"), console=console) as bar:
-        task = bar.add_task(name, total=None, text="")
+        task = bar.add_task(name, total=None, text="", start=False)
 
         def show(done: int, total: int, text: str) -> None:
+            if not bar.tasks[task].started:
+                # work that an earlier process did says nothing of the speed of this one
+                bar.reset(task, total=total, completed=done, text=text)
             bar.update(task, completed=done, total=total, text=text)
 
         yield show
 
 
 def _lines(name: str) -> Report:
-    last_line = -SECONDS_BETWEEN_LINES
+    begin = time.monotonic()
+    next_line = begin
 
     def show(done: int, total: int, text: str) -> None:
-        nonlocal last_line
+        nonlocal next_line
         now = time.monotonic()
-        if done >= total or now - last_line >= SECONDS_BETWEEN_LINES:
-            last_line = now
-            print(f"{name}: {done}/{total} {text}".rstrip(), file=sys.stderr, flush=True)
+        if done >= total or now >= next_line:
+            next_line = now + max(SECONDS_BETWEEN_LINES, LINES_GROW_APART * (now - begin))
+            with suppress(BrokenPipeError):  # the reader of the log is gone; the work is not
+                print(f"{name}: {done}/{total} {text}".rstrip(), file=sys.stderr, flush=True)
 
     return show

@@ -20,8 +20,13 @@ def markdown_reference() -> str:
     return "\n".join(tables)
 
 
+def reference_rows(model: type[Section]) -> list[tuple[str, str, str]]:
+    """Key, default and meaning of every key of a section; keys without a description are left to their name."""
+    return [(key, _default(field), field.description or "") for key, field in model.model_fields.items()]
+
+
 def _table(title: str, model: type[Section]) -> str:
-    rows = [f"| `{key}` | {_default(field)} | {field.description} |" for key, field in model.model_fields.items()]
+    rows = [f"| `{key}` | {default} | {meaning} |" for key, default, meaning in reference_rows(model)]
     return "\n".join(
         [
             f"### {title}",

@@ -22,6 +22,12 @@ MethodName = Literal[
     "annealed",
     "softness",
 ]
+METHODS = (
+    "`plain`; `augmentation` (random group elements); `eqreg` (Bai et al. 2025); `function_level` "
+    "(the defect of the whole network, sampled); `projection` (the paper); `residual_pathway` (Finzi et al. 2021; "
+    "λ⊥ and λ_G are the weight decays of its free and its equivariant pathway); `strict`; `train_then_project`; "
+    "`annealed` (relaxed and back to strict); `softness` (weights blended with their projection)."
+)
 METHODS_WITH_WEIGHT = ("eqreg", "function_level", "projection", "residual_pathway")  # that read lam_perp
 METHODS_WITH_TWO_WEIGHTS = ("projection", "residual_pathway")  # that read lam_equi as well
 
@@ -107,13 +113,13 @@ def _check_method(method: str, norms: list[str], perp: list[float], equi: list[f
 class Run(Section):
     """One training run: the unit of the study."""
 
-    network: str
-    method: MethodName
-    norm: NormName = "none"
-    lam_perp: float = Field(0.0, ge=0)
-    lam_equi: float = Field(0.0, ge=0)
-    softness: float = Field(0.0, ge=0, le=1)
-    seed: int = Field(0, ge=0)
+    network: str = Field(description="Name of the network in the study.")
+    method: MethodName = Field(description=METHODS)
+    norm: NormName = Field("none", description="Matrix norm of the projection penalty.")
+    lam_perp: float = Field(0.0, ge=0, description="Weight λ⊥ of ‖W − P(W)‖ (for other methods: their weight).")
+    lam_equi: float = Field(0.0, ge=0, description="Weight λ_G of ‖P(W)‖.")
+    softness: float = Field(0.0, ge=0, le=1, description="Share of W − P(W) that `softness` keeps, from 0 to 1.")
+    seed: int = Field(0, ge=0, description="Seed of initialisation, data order and method.")
 
     @model_validator(mode="after")
     def _settings_go_with_method(self) -> "Run":
@@ -124,12 +130,7 @@ class Run(Section):
 class RunGroup(Section):
     """Runs of one method, written once: every list is expanded against the others, the networks and the seeds."""
 
-    method: MethodName = Field(
-        description="`plain`; `augmentation` (random group elements); `eqreg` (Bai et al. 2025); `function_level` "
-        "(the defect of the whole network, sampled); `projection` (the paper); `residual_pathway` (Finzi et al. 2021; "
-        "λ⊥ and λ_G are the weight decays of its free and its equivariant pathway); `strict`; `train_then_project`; "
-        "`annealed` (relaxed and back to strict); `softness` (weights blended with their projection)."
-    )
+    method: MethodName = Field(description=METHODS)
     norm: list[NormName] = Field(["none"], description="Matrix norms of the projection penalty.")
     lam_perp: list[float] = Field([0.0], description="Weights λ⊥ of ‖W − P(W)‖ (for other methods: their weight).")
     lam_equi: list[float] = Field([0.0], description="Weights λ_G of ‖P(W)‖.")

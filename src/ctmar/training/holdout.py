@@ -14,14 +14,17 @@ SHARE = 0.1  # of the pairs, at least
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Which pairs train and which validate; ``unit`` is what was held out whole: patients or slices."""
+    """Which pairs train and which validate; ``held_out`` names the ``unit`` held out whole, patients or slices."""
 
     training: list[int]
     validation: list[int]
     unit: str
+    held_out: list[str]
 
     def __str__(self) -> str:
-        return f"{len(self.validation)} pairs of held-out {self.unit}, {len(self.training)} to train on"
+        names = ", ".join(self.held_out[:3]) + (", …" if len(self.held_out) > 3 else "")
+        pairs = f"{len(self.validation)} pairs of {len(self.held_out)} held-out {self.unit} ({names})"
+        return f"{pairs}, training on the other {len(self.training)} pairs"
 
 
 def hold_out(path: Path) -> HeldOut:
@@ -35,13 +38,14 @@ def hold_out(path: Path) -> HeldOut:
     """
     with PairFile(path) as file:
         slices = file.slice_index.tolist()
-        patients = [file.patient[k] for k in slices]
+        patients, names = [file.patient[k] for k in slices], [file.slice_id[k] for k in slices]
     if len(set(slices)) < 2:
         raise InputError(f"{path}: expected pairs of two slices or more, to hold some out; name a validation file")
-    unit, groups = ("patients", patients) if len(set(patients)) > 1 else ("slices", [str(k) for k in slices])
+    unit, groups = ("patients", patients) if len(set(patients)) > 1 else ("slices", names)
     validating = _last_groups(groups)
     chosen = np.array([group in validating for group in groups])
-    return HeldOut(np.flatnonzero(~chosen).tolist(), np.flatnonzero(chosen).tolist(), unit)
+    training, validation = (np.flatnonzero(which).tolist() for which in (~chosen, chosen))
+    return HeldOut(training, validation, unit, [name for name in dict.fromkeys(groups) if name in validating])
 
 
 def _last_groups(groups: Sequence[str]) -> set[str]:
