@@ -89,10 +89,10 @@ def series_pictures(
         name = f"{row['patient']}/{row['series']}"
         pictures = [_picture(thumbnails, index, name) for index in by_series.get(name, [])]
         n_bytes += sum(len(address) for address, _ in pictures)
-        if n_bytes > max_bytes:
-            n_left_out += 1
-        elif pictures:
+        if pictures and n_bytes <= max_bytes:
             shown.append(SeriesPictures(name, row, pictures))
+        else:
+            n_left_out += bool(pictures)
     return shown, n_left_out
 
 

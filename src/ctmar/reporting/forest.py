@@ -21,10 +21,10 @@ from ctmar.reporting.charts import (
     write_value,
 )
 from ctmar.reporting.columns import interval_columns
+from ctmar.reporting.methods import KINDS
 
 ROW_HEIGHT = 21
 NAME_WIDTH = 176
-INDENT = "\N{EM SPACE}"
 
 
 def forest_chart(models: pd.DataFrame, measure: str, title: str, rule: float | None = None, log: bool = False) -> Spec:
@@ -41,7 +41,7 @@ def forest_chart(models: pd.DataFrame, measure: str, title: str, rule: float | N
     table = with_plain_at_zero(models, measure)
     table = table[table[columns[0]].notna()]
     texts = [write_value(measure, value) for value in table[columns[0]]]
-    table = table.assign(row=INDENT + table["series"], tooltip=interval_text(table, measure), text=texts)
+    table = table.assign(row=table["series"], tooltip=interval_text(table, measure), text=texts)
     if log:
         table[columns] = table[columns].clip(lower=SMALLEST_SHOWN)
     shown = clean(table, ["row", "kind", "label", "colour", "shape", "tooltip", "text", *columns])
@@ -55,7 +55,7 @@ def ratio_chart(cost: pd.DataFrame) -> Spec:
         cost: rows of one network with series, kind, colour and shape.
     """
     table = cost.assign(
-        row=INDENT + cost["series"],
+        row=cost["series"],
         label=cost["series"],
         text=[f"{value:.2f} ×" for value in cost["ratio_to_plain"]],
     )
@@ -72,7 +72,7 @@ def _forest(table: pd.DataFrame, columns: list[str], title: str, rule: float | N
     scale = value_scale(values, log)
     # the axis of few ticks is meant for heights; a row is twice as wide, so it may keep them all
     x = alt.X(f"{mean}:Q", title=title, scale=scale, axis=value_axis(scale))
-    kinds = [name for name in names if not name.startswith(INDENT)]
+    kinds = [name for name in names if name in KINDS]
     y_scale = alt.Scale(domain=names)
     y = alt.Y("row:N", title=None, scale=y_scale, axis=_name_axis(kinds))
     base = alt.Chart(table).encode(color=alt.Color("colour:N", scale=None))
@@ -98,8 +98,8 @@ def _rows_under_kinds(table: pd.DataFrame) -> list[str]:
     names: list[str] = []
     for kind in dict.fromkeys(table["kind"]):
         own = table.loc[table["kind"] == kind, "row"].tolist()
-        # a kind of a single method of the same name needs no heading
-        names += own if [name.strip() for name in own] == ["Plain"] else [kind, *own]
+        # plain training is a single row, which needs no heading
+        names += own if kind == KINDS[0] else [kind, *own]
     return names
 
 

@@ -1,6 +1,7 @@
 """The files of a finished study, read and checked once; everything above works on these tables."""
 
 import json
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -146,11 +147,16 @@ def read_thumbnails(path: Path | None) -> Thumbnails | None:
     """
     if path is None or not path.exists():
         return None
-    with np.load(path, allow_pickle=False) as file:
-        missing = {"series", "position", "image"} - set(file.files)
-        if missing:
-            raise InputError(f"{path}: expected array(s) {', '.join(sorted(missing))}, found {', '.join(file.files)}")
-        thumbnails = Thumbnails(file["series"], file["position"], file["image"])
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            missing = {"series", "position", "image"} - set(file.files)
+            if missing:
+                raise InputError(
+                    f"{path}: expected array(s) {', '.join(sorted(missing))}, found {', '.join(file.files)}"
+                )
+            thumbnails = Thumbnails(file["series"], file["position"], file["image"])
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not a file of thumbnails: {error}") from None
     n, image = len(thumbnails.series), thumbnails.image
     if image.dtype != np.uint8 or image.ndim != 3 or len(image) != n or len(thumbnails.position) != n:
         raise InputError(f"{path}: expected {n} grey images of bytes, found {image.dtype} of shape {image.shape}")

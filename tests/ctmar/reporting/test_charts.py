@@ -5,13 +5,28 @@ import pandas as pd
 import pytest
 import vl_convert
 
-from ctmar.reporting import axes, charts, page
-from ctmar.reporting.labels import assign_marks
+from ctmar.reporting import axes, charts, forest, page, sweeps
+from ctmar.reporting.choice import choose_settings
+from ctmar.reporting.columns import IDENTITY
 
 
 @pytest.fixture(scope="module")
 def models(results):
-    return charts.prepare_models(results.models, page.series_marks(results))
+    table = charts.prepare_models(results.models, page.series_marks(results))
+    settings = choose_settings(results.runs, "dncnn")
+    keys = table[IDENTITY].itertuples(index=False, name=None)
+    return table.assign(chosen=[key in settings for key in keys])
+
+
+@pytest.fixture(scope="module")
+def chosen(models):
+    return models[models["chosen"]]
+
+
+@pytest.fixture(scope="module")
+def sweep(models):
+    own = models[(models["norm"] == "frobenius") & (models["lam_equi"] == 0)]
+    return pd.concat([models[models["method"] == "plain"], own])
 
 
 def drawn(spec: dict) -> str:
@@ -19,91 +34,105 @@ def drawn(spec: dict) -> str:
     return vl_convert.vegalite_to_svg(spec | {"width": 300})
 
 
+def n_points(svg: str) -> int:
+    return svg.count('aria-roledescription="point"')
+
+
 def data_of(spec: dict, column: str) -> pd.DataFrame:
     tables = [pd.DataFrame(rows) for rows in spec["datasets"].values()]
     return next(table for table in tables if column in table)
 
 
-def test_response_shows_every_projection_with_its_interval(models):
-    spec = charts.response_chart(models, "psnr_db", "PSNR [dB]")
-    projection = models[models["method"] == "projection"]
-    shown = data_of(spec, "shown_lam_perp")
-    assert shown["psnr_db_mean"].tolist() == projection["psnr_db_mean"].tolist()
-    assert shown["psnr_db_low"].tolist() == projection["psnr_db_low"].tolist()
+def test_forest_has_a_named_row_with_its_value_for_every_setting(chosen):
+    svg = drawn(forest.forest_chart(chosen, "psnr_diff_db", "difference", 0.0))
+    for series, value in zip(chosen["series"], chosen["psnr_diff_db_mean"].fillna(0.0), strict=True):
+        assert f">{series}<" in svg
+        assert f">{charts.write_value('psnr_diff_db', value)}<" in svg
+    assert n_points(svg) == 2 * len(chosen)  # seen ones, and those that carry the axis of values
+
+
+def test_forest_rows_stand_under_their_kinds(chosen):
+    spec = forest.forest_chart(chosen, "psnr_diff_db", "difference", 0.0)
     svg = drawn(spec)
-    assert svg.count('aria-roledescription="point"') == len(projection)
-    assert "λ⊥" in svg
+    for kind in ("Sample-based", "Weight-based", "Projection penalty"):
+        assert f">{kind}<" in svg
+    assert ">Plain training<" not in svg
+
+
+def test_forest_intervals_are_those_of_the_table(chosen):
+    shown = data_of(forest.forest_chart(chosen, "psnr_db", "PSNR"), "psnr_db_low")
+    assert shown["psnr_db_low"].tolist() == chosen["psnr_db_low"].tolist()
+    assert shown["psnr_db_high"].tolist() == chosen["psnr_db_high"].tolist()
+
+
+def test_a_defect_of_zero_is_drawn_and_called_zero(chosen):
+    spec = forest.forest_chart(chosen, "defect", "defect", log=True)
+    shown = data_of(spec, "defect_mean")
+    strict = shown[shown["label"] == "Strictly equivariant"].iloc[0]
+    assert strict["defect_mean"] == charts.SMALLEST_SHOWN
+    assert strict["text"] == "0"
+    assert "NaN" not in drawn(spec)
+
+
+def test_step_times_are_written(results):
+    cost = charts.prepare_series(results.cost, page.series_marks(results))
+    svg = drawn(forest.ratio_chart(cost))
+    assert all(f">{ratio:.2f} ×<" in svg for ratio in results.cost["ratio_to_plain"])
+
+
+def test_response_shows_the_sweep_with_its_intervals(sweep):
+    spec = sweeps.response_chart(sweep, "psnr_db", "PSNR [dB]")
+    shown = data_of(spec, "lam_perp")
+    swept = sweep[sweep["lam_perp"] > 0]
+    assert shown["psnr_db_mean"].tolist() == swept["psnr_db_mean"].tolist()
+    svg = drawn(spec)
+    assert n_points(svg) == len(swept) == 4
     assert "10⁻⁴" in svg
 
 
-def test_plain_lies_at_zero_in_differences(models):
-    spec = charts.response_chart(models, "psnr_diff_db", "difference")
-    plain = next(rows for rows in spec["datasets"].values() if "shown_lam_perp" not in rows[0])
+def test_plain_lies_at_zero_in_differences(sweep):
+    spec = sweeps.response_chart(sweep, "psnr_diff_db", "difference")
+    plain = next(rows for rows in spec["datasets"].values() if "lam_perp" not in rows[0])
     assert [row["psnr_diff_db_mean"] for row in plain] == [0.0]
 
 
-def test_series_at_one_lam_perp_stand_apart_but_never_reach_the_next(models):
-    projection = models[models["method"] == "projection"]
-    shown = axes.side_by_side(projection)
-    same = shown[shown["lam_perp"] == 1e-2]
-    assert same["shown_lam_perp"].nunique() == len(same) == 5
-    ratio = shown["shown_lam_perp"] / shown["lam_perp"]
-    assert ratio.max() <= np.sqrt(10)
-    assert np.prod(ratio[shown["lam_perp"] == 1e-2]) == pytest.approx(1)
-
-
-def test_a_single_series_is_not_shifted(models):
-    frobenius = models[(models["method"] == "projection") & (models["norm"] == "frobenius")]
-    assert np.array_equal(axes.side_by_side(frobenius)["shown_lam_perp"], frobenius["lam_perp"])
-
-
-def test_trade_off_shows_every_model_once(models):
-    svg = drawn(charts.trade_off_chart(models, "psnr_diff_db", "difference"))
-    assert svg.count('aria-roledescription="point"') == len(models)
-
-
-def test_a_defect_of_zero_can_be_drawn(models):
-    strict = models.copy()
-    strict.loc[0, ["defect_mean", "defect_low", "defect_high"]] = 0.0
-    assert "NaN" not in drawn(charts.trade_off_chart(strict, "psnr_diff_db", "difference"))
-
-
-def test_missing_intervals_leave_the_points(models):
-    single = models.copy()
+def test_missing_intervals_leave_the_points(sweep):
+    single = sweep.copy()
     single[["defect_low", "defect_high"]] = np.nan
-    svg = drawn(charts.response_chart(single, "defect", "defect", logarithmic=True))
-    assert svg.count('aria-roledescription="point"') == (models["method"] == "projection").sum()
+    svg = drawn(sweeps.response_chart(single, "defect", "defect", logarithmic=True))
+    assert n_points(svg) == 4
     assert "NaN" not in svg
 
 
-def test_curves_are_means_over_seeds(results):
-    marks = page.series_marks(results)
-    curves, legend = page.prepare_curves(results, "dncnn", marks)
-    spec = charts.curve_chart(curves, "validation_psnr", "PSNR")
-    shown = pd.concat(pd.DataFrame(rows) for rows in spec["datasets"].values())
-    plain = results.curves[results.curves["method"] == "plain"].groupby("epoch")["validation_psnr"].mean()
-    assert shown.loc[shown["label"] == "Plain", "mean"].tolist() == pytest.approx(plain.tolist())
-    assert [label for label, _ in legend] == [
-        "Plain",
-        "Rotation augmentation",
-        "EQ-Reg, λ\xa0=\xa010⁻³",
-        "Projection, Frobenius, λ⊥\xa0=\xa010⁻²",
-    ]
+def test_trade_off_shows_every_model_once(models):
+    spec = sweeps.trade_off_chart(models, "psnr_diff_db", "difference")
+    svg = drawn(spec)
+    assert n_points(svg) == models["chosen"].sum()
+    assert svg.count('aria-roledescription="circle"') == (~models["chosen"]).sum()
 
 
-def test_long_trainings_are_thinned_to_first_and_last(results):
-    long = pd.concat([results.curves.assign(epoch=results.curves["epoch"] + 8 * k) for k in range(40)])
-    from dataclasses import replace
+def test_the_map_writes_every_cell(models):
+    own = models[models["norm"] == "frobenius"]
+    spec = sweeps.sensitivity_map(own, "psnr_diff_db", "difference")
+    svg = drawn(spec)
+    assert own["lam_equi"].nunique() == 2
+    for value in own["psnr_diff_db_mean"]:
+        assert f">{charts.write_value('psnr_diff_db', value)}<" in svg
+    assert svg.count('aria-roledescription="rect mark"') == len(own) == 6
 
-    curves, _ = page.prepare_curves(replace(results, curves=long), "dncnn", page.series_marks(results))
-    epochs = sorted(set(curves["epoch"]))
-    assert len(epochs) == page.MAXIMUM_EPOCHS
-    assert (epochs[0], epochs[-1]) == (1, 320)
+
+def test_the_tint_of_the_map_follows_the_value(models):
+    own = models[models["norm"] == "frobenius"]
+    shown = data_of(sweeps.sensitivity_map(own, "psnr_diff_db", "difference"), "tint")
+    order = np.argsort(own["psnr_diff_db_mean"].to_numpy())
+    assert np.all(np.diff(shown["tint"].to_numpy()[order]) > 0)
 
 
-def test_cost_chart_writes_each_ratio(results):
-    svg = drawn(charts.cost_chart(results.cost, page.series_marks(results)))
-    assert all(f"{ratio:.3f} ×" in svg for ratio in results.cost["ratio_to_plain"])
+def test_labels_of_close_weights_give_way_to_powers_of_ten():
+    weights = pd.DataFrame({"lam_perp": [1e-6, 1e-5, 1e-4, 3e-4, 1e-3]})
+    assert axes.lam_perp_axis(weights).to_dict()["values"] == [1e-6, 1e-5, 1e-4, 3e-4, 1e-3]
+    weights = pd.DataFrame({"lam_perp": [1e-6, 1e-5, 8e-4, 1e-3]})
+    assert axes.lam_perp_axis(weights).to_dict()["values"] == [1e-6, 1e-5, 1e-3]
 
 
 @pytest.mark.parametrize("n_decades", [0.3, 3])
@@ -114,9 +143,9 @@ def test_logarithmic_axes_have_few_round_ticks(n_decades):
     assert all(f"{tick:.0e}"[0] in "125" for tick in ticks)
 
 
-def test_specifications_hold_no_address(results, models):
+def test_specifications_hold_no_address(chosen, sweep):
     specs = [
-        charts.response_chart(models, "ssim", "SSIM"),
-        charts.cost_chart(results.cost, assign_marks(page.series_marks(results))),
+        sweeps.response_chart(sweep, "ssim", "SSIM"),
+        forest.forest_chart(chosen, "psnr_diff_db", "difference", 0.0),
     ]
     assert "http" not in json.dumps(specs)

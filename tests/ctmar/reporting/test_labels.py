@@ -40,10 +40,11 @@ def test_eqreg_has_its_own_lambda():
     assert labels.model_label("eqreg", "none", 1e-3) == "EQ-Reg, λ\xa0=\xa010⁻³"
 
 
-def test_two_series_never_share_colour_and_shape():
-    names = ["Plain", "Rotation augmentation", *(f"series {index}" for index in range(36))]
-    marks = labels.assign_marks(names)
-    assert len({(mark.colour, mark.shape) for name, mark in marks.items() if name.startswith("series")}) == 36
-    neutral = {marks[name].colour for name in names[:2]}
-    assert len(neutral) == 2
-    assert not neutral & set(labels.PALETTE)
+def test_a_softness_of_zero_is_named():
+    assert labels.model_label("softness", "none", 0.0) == "Softness, s\xa0=\xa00"
+    assert labels.model_label("strict", "none", 0.0) == "Strictly equivariant"
+
+
+def test_two_weights_stand_side_by_side():
+    name = labels.model_label("residual_pathway", "none", 1e-3, 1e-5)
+    assert name == "Residual pathway, λ⊥\xa0=\xa010⁻³, λ_G\xa0=\xa010⁻⁵"

@@ -1,90 +1,120 @@
-import io
-from urllib.parse import unquote
+import math
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from ctmar.reporting import page, tables
+from ctmar.reporting import tables
+from ctmar.reporting.columns import IDENTITY
+from ctmar.reporting.marks import assign_marks
+
+PSNR = tables.Measure("psnr_db", "PSNR", "dB", tables.decimals(2), "high")
+GAP = tables.Measure("psnr_diff_db", "Difference", "dB", tables.decimals(2, signed=True), "high", judged=True)
 
 
 @pytest.fixture(scope="module")
-def table(results):
-    marks = page.series_marks(results)
-    return tables.result_table(results.models, results.references, results.cost, marks, "dncnn")
+def context(results):
+    marks = assign_marks(zip(results.models["method"], results.models["norm"], strict=True))
+    first = list(results.models[IDENTITY].drop_duplicates(["method", "norm"]).itertuples(index=False, name=None))
+    return tables.Context("dncnn", marks, first)
 
 
-def column(table, name):
-    index = [measure.name for measure in tables.MEASURES].index(name)
-    return [row.cells[index] for row in table.rows]
+@pytest.fixture(scope="module")
+def table(results, context):
+    return tables.model_table("models", results.models, (PSNR, GAP), context, results.references)
 
 
-def test_best_is_the_best_mean(table, results):
-    for measure in tables.MEASURES:
-        means = results.models[f"{measure.name}_mean"].to_numpy()
-        best = np.nanargmax(means) if measure.better == "high" else np.nanargmin(means)
-        marked = [index for index, cell in enumerate(column(table, measure.name)) if cell.best]
-        assert best in marked
-        assert all(
-            column(table, measure.name)[index].text == column(table, measure.name)[best].text for index in marked
-        )
+def rows(table):
+    return [row for group in table.groups if not group.references for row in group.rows]
 
 
-def test_equal_text_is_equally_best(results):
+def test_rows_stand_under_their_kind(table, results):
+    titles = ["References, without training", "Plain training", "Sample-based", "Weight-based", "Projection penalty"]
+    assert [group.title for group in table.groups] == titles
+    assert [row.label for row in table.groups[0].rows] == ["Input", "LI", "NMAR"]
+    assert table.n_rows == len(results.models) == 23
+
+
+def test_best_is_the_best_mean_of_the_rows_shown(table, results):
+    means = results.models["psnr_db_mean"].to_numpy()
+    cells = [row.cells[1] for row in rows(table)]
+    assert [cell.value for cell in cells if cell.best] == [means.max()]
+    chosen = [row.cells[1].value for row in rows(table) if row.chosen]
+    assert [cell.value for cell in cells if cell.best_chosen] == [max(chosen)]
+    assert max(chosen) < means.max()
+
+
+def test_equal_text_is_equally_best(results, context):
     models = results.models.copy()
     models.loc[[1, 2], "psnr_db_mean"] = [50.001, 50.0]
-    table = tables.result_table(models, results.references, results.cost, page.series_marks(results), "dncnn")
-    assert [cell.best for cell in column(table, "psnr_db")][:4] == [False, True, True, False]
+    again = tables.model_table("models", models, (PSNR,), context)
+    assert [row.cells[1].best for row in rows(again)][:4] == [False, True, True, False]
 
 
 def test_plain_has_no_difference_to_itself(table):
-    assert column(table, "psnr_diff_db")[0].text == "–"
+    assert rows(table)[0].cells[2] == tables.Cell("–")
 
 
 def test_judgement_follows_the_interval(table, results):
-    for cell, (low, high) in zip(
-        column(table, "psnr_diff_db")[1:],
-        results.models[["psnr_diff_db_low", "psnr_diff_db_high"]].to_numpy()[1:],
-        strict=True,
-    ):
-        assert cell.judgement == ("above" if low > 0 else "below" if high < 0 else "undecided")
+    bounds = results.models[["psnr_diff_db_low", "psnr_diff_db_high"]].to_numpy()[1:]
+    for row, (low, high) in zip(rows(table)[1:], bounds, strict=True):
+        assert row.cells[2].judgement == ("above" if low > 0 else "below" if high < 0 else "undecided")
 
 
-def test_step_time_is_that_of_method_and_norm(table, results):
-    ratios = results.cost.set_index(["method", "norm"])["ratio_to_plain"]
-    spectral = next(row for row in table.rows if "spectral" in row.label)
-    assert spectral.cells[-1].value == ratios["projection", "spectral"]
+def test_a_measure_without_any_value_has_no_column(results, context):
+    absent = tables.Measure("psnr_of_tomorrow", "x", "", tables.decimals(1))
+    empty = tables.Measure("rmse_hu", "RMSE", "HU", tables.decimals(1))
+    models = results.models.assign(rmse_hu_mean=np.nan)
+    table = tables.model_table("models", models, (PSNR, absent, empty), context)
+    assert [heading.title for heading in table.headings] == ["Weight", "PSNR"]
+    assert {len(row.cells) for row in rows(table)} == {2}
 
 
-def test_references_come_without_a_mark_or_equivariance(table):
-    assert [row.label for row in table.references] == ["Input", "LI"]
-    assert all(row.mark is None and row.cells[-1].text == row.cells[-2].text == "" for row in table.references)
+def test_without_any_weight_there_is_no_column_of_weights(results, context):
+    plain = results.models[results.models["method"].isin(["plain", "augmentation", "strict"])]
+    table = tables.model_table("models", plain, (PSNR,), context, results.references)
+    assert [heading.title for heading in table.headings] == ["PSNR"]
+    assert {len(row.cells) for group in table.groups for row in group.rows} == {1}
 
 
-def test_download_holds_every_digit(table, results):
-    text = unquote(table.download.partition(",")[2])
+@pytest.mark.parametrize(
+    ("method", "perp", "equi", "softness", "text", "below"),
+    [
+        ("eqreg", 1e-3, 0.0, 0.0, "λ 10⁻³", ""),
+        ("projection", 1e-2, 1e-3, 0.0, "λ⊥ 10⁻²", "λ_G 10⁻³"),
+        ("projection", 0.0, 1e-3, 0.0, "λ_G 10⁻³", ""),
+        ("softness", 0.0, 0.0, 0.0, "s 0", ""),
+        ("plain", 0.0, 0.0, 0.0, "–", ""),
+    ],
+)
+def test_a_weight_stands_under_the_symbol_of_its_method(method, perp, equi, softness, text, below):
+    row = {"method": method, "lam_perp": perp, "lam_equi": equi, "softness": softness}
+    cell = tables.weight_cell(row)
+    assert cell.text == text
+    assert cell.interval in (below, "λ_G 10⁻³")
+
+
+def test_another_measure_may_stand_below():
+    measure = tables.Measure("defect", "15°", "", tables.decimals(2), beside="floor", called="floor")
+    assert tables.measure_cell({"defect_mean": 0.5, "floor_mean": 0.25}, measure).interval == "floor 0.25"
+    assert tables.measure_cell({"defect_mean": 0.5}, measure).interval == ""
+
+
+def test_families_span_their_columns():
+    headings = [tables.Heading("a"), tables.Heading("b", "", "X"), tables.Heading("c", "", "X")]
+    assert tables.Table("t", headings, []).families == [("", 1), ("X", 2)]
+    assert tables.Table("t", headings[:1], []).families == []
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_missing_p_value_is_a_dash(value):
+    assert tables.p_value(value) == "–"
+
+
+def test_download_holds_every_digit(results):
+    import io
+    from urllib.parse import unquote
+
+    text = unquote(tables.download_address(results.models).partition(",")[2])
     back = pd.read_csv(io.StringIO(text), sep="\t", keep_default_na=False, na_values=[""])
     pd.testing.assert_frame_equal(back, results.models, check_dtype=False)
-
-
-def test_lam_equi_gets_a_column_only_where_it_varies(table, results):
-    assert table.weight_titles == ["λ⊥"]
-    models = results.models.copy()
-    models.loc[3:, "lam_equi"] = 1e-3
-    marks = page.series_marks(results) | tables_marks(models)
-    both = tables.result_table(models, results.references, results.cost, marks, "dncnn")
-    assert both.weight_titles == ["λ⊥", "λ_G"]
-    assert both.rows[3].weights[1].text == "10⁻³"
-    assert len({len(row.weights) for row in both.rows + both.references}) == 1
-
-
-def tables_marks(models):
-    from ctmar.reporting.labels import assign_marks, series_label
-
-    return assign_marks(series_label(*key) for key in models[["method", "norm", "lam_equi"]].itertuples(index=False))
-
-
-def test_quarantine_is_counted_by_reason(results):
-    summary = tables.quarantine_summary(results.quarantine)
-    assert summary[0] == {"reason": "little body", "remedy": "none needed", "n_files": 12}
-    assert sum(row["n_files"] for row in summary) == len(results.quarantine)

@@ -1,0 +1,53 @@
+import pandas as pd
+import pytest
+
+from ctmar.reporting import choice
+from ctmar.reporting.methods import KINDS, METHODS, kind_of
+
+
+@pytest.fixture(scope="module")
+def runs(results):
+    return results.runs
+
+
+def test_one_setting_of_each_method_and_norm_in_the_order_of_the_study(runs):
+    chosen = choice.choose_settings(runs, "dncnn")
+    series = list(dict.fromkeys(zip(runs["method"], runs["norm"], strict=True)))
+    assert [identity[1:3] for identity in chosen] == series
+    assert {identity[1] for identity in chosen} == set(METHODS)
+
+
+def test_settings_are_chosen_by_validation_not_by_test(runs):
+    best_on_test = runs.loc[runs["norm"] == "frobenius"].groupby("lam_perp")["psnr_db"].mean().idxmax()
+    wanted = (runs["norm"] == "frobenius") & (runs["lam_perp"] == 1e-1)
+    changed = runs.assign(validation_psnr=runs["validation_psnr"].where(~wanted, 100.0))
+    chosen = {identity[2]: identity for identity in choice.choose_settings(changed, "dncnn")}
+    assert best_on_test != 1e-1
+    assert chosen["frobenius"][3] == 1e-1
+
+
+def test_few_are_shown_one_of_each_kind(runs):
+    shown = choice.choose_shown(runs, "dncnn")
+    assert [kind_of(identity[1]) for identity in shown] == list(KINDS)
+    means = choice.validation_psnr(runs, "dncnn")
+    for identity in shown:
+        rivals = [other for other in means.index if kind_of(other[1]) == kind_of(identity[1])]
+        assert means[identity] == max(means[rival] for rival in rivals)
+
+
+def test_softness_tells_settings_apart(runs):
+    (chosen,) = [identity for identity in choice.choose_settings(runs, "dncnn") if identity[1] == "softness"]
+    assert chosen[-1] == 0.5
+
+
+def test_an_absent_method_has_no_choice(runs):
+    plain = runs[runs["method"] == "plain"]
+    assert choice.choose_method(plain, "dncnn", "projection") is None
+    assert len(choice.choose_shown(plain, "dncnn")) == 1
+
+
+def test_networks_are_chosen_apart(runs):
+    wide = runs.assign(network="wide", validation_psnr=-runs["validation_psnr"])
+    both = pd.concat([runs, wide], ignore_index=True)
+    assert choice.choose_settings(both, "dncnn") == choice.choose_settings(runs, "dncnn")
+    assert [identity[0] for identity in choice.choose_shown(both, "wide")] == ["wide"] * 4

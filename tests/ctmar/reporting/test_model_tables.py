@@ -1,0 +1,131 @@
+import pandas as pd
+import pytest
+
+from ctmar.reporting import model_tables, network_section, page
+from ctmar.reporting.choice import choose_settings, choose_shown
+from ctmar.reporting.tables import Context
+
+
+@pytest.fixture(scope="module")
+def settings(results):
+    return choose_settings(results.runs, "dncnn")
+
+
+@pytest.fixture(scope="module")
+def context(results, settings):
+    return Context("dncnn", page.series_marks(results), settings)
+
+
+def rows(table, references=False):
+    return {row.label: row for group in table.groups if group.references == references for row in group.rows}
+
+
+def column(table, title, family):
+    (index,) = [i for i, h in enumerate(table.headings) if (h.title, h.family) == (title, family)]
+    return index
+
+
+def test_protocols_have_columns_of_their_own(results, context):
+    table = model_tables.main_table(results.models, results.references, results.cost, context)
+    assert [family for family, _ in table.families] == [
+        "",
+        "Protocol fixed",
+        "Protocol official",
+        "Equivariance",
+        "Cost",
+    ]
+    fixed, official = (column(table, "PSNR", f"Protocol {name}") for name in ("fixed", "official"))
+    plain = rows(table)["Plain"]
+    assert plain.cells[fixed].value == results.models.loc[0, "psnr_db_mean"]
+    assert plain.cells[official].value == results.models.loc[0, "psnr_official_db_mean"]
+    assert plain.cells[fixed].value - plain.cells[official].value > 3
+
+
+def test_p_values_are_those_after_holm(results, context):
+    table = model_tables.main_table(results.models, results.references, results.cost, context)
+    row = results.models.iloc[1]
+    cell = rows(table)["Rotation augmentation"].cells[column(table, "p", "Protocol fixed")]
+    assert cell.value == row["p_value_holm"]
+    assert cell.interval.startswith("slices ")
+
+
+def test_step_time_is_that_of_method_and_norm(results, context):
+    table = model_tables.main_table(results.models, results.references, results.cost, context)
+    ratios = results.cost.set_index(["method", "norm"])["ratio_to_plain"]
+    assert rows(table)["Projection, spectral"].cells[-1].value == ratios["projection", "spectral"]
+
+
+def test_regions_show_every_error_of_references_and_models(results, context, settings):
+    table = model_tables.region_table(results.models, results.references, context, settings)
+    assert [span for _, span in table.families] == [1, 2, 2, 2, 2]
+    near = column(table, "RMSE", "Near the metal")
+    li = results.references.set_index("reference").loc["LI"]
+    assert rows(table, references=True)["LI"].cells[near].value == li["rmse_near_metal_hu_mean"]
+    assert len(rows(table)) == len(settings) == 17
+
+
+def test_equivariance_has_every_angle_with_its_floor(results, context):
+    table = model_tables.equivariance_table(results.models, [15.0, 30.0, 45.0], context)
+    cell = rows(table)["Plain"].cells[column(table, "15°", "Measured defect")]
+    assert cell.value == results.models.loc[0, "defect_15deg_mean"]
+    assert cell.interval == "floor 0.018"
+    turned = rows(table)["Plain"].cells[column(table, "90°", model_tables.TURNED)]
+    assert turned.value == results.models.loc[0, "psnr_turned_90deg_db_mean"]
+
+
+def test_sizes_and_materials_are_columns_of_both_protocols(results, context, settings):
+    table = model_tables.group_table(results.sizes, "metal_size", results.models, context, settings)
+    n_groups = results.sizes["metal_size"].nunique()
+    assert [family for family, _ in table.families] == ["", "Protocol fixed", "Protocol official"]
+    assert [span for _, span in table.families][1:] == [n_groups] * 2
+    own = results.sizes[(results.sizes["method"] == "strict") & (results.sizes["metal_size"] == 1)].iloc[0]
+    cells = rows(table)["Strictly equivariant"].cells
+    assert cells[column(table, "1, largest", "Protocol official")].value == own["psnr_official_db_mean"]
+    assert set(rows(table, references=True)) == {"Input", "LI", "NMAR"}
+    materials = model_tables.group_table(results.materials, "metal", results.models, context, settings)
+    assert [heading.title for heading in materials.headings][1:3] == ["cobalt chromium", "titanium"]
+
+
+def test_cost_has_one_row_for_each_method_and_norm(results, context):
+    table = model_tables.cost_table(results.models, results.cost, context)
+    assert len(rows(table)) == len(results.cost) == 17
+    assert [heading.title for heading in table.headings] == [
+        "Weight",
+        "Step",
+        "Step",
+        "Beyond plain",
+        "Memory of a step",
+        "Peak memory",
+        "Parameters",
+        "Time",
+        "Peak memory",
+    ]
+    cells = rows(table)["EQ-Reg"].cells
+    assert [cells[index].text for index in (2, 6, 7)] == ["2.31 ×", "31,440", "12.0"]
+
+
+def test_cost_without_measures_of_prediction_has_fewer_columns(results, context):
+    old = results.models.drop(columns=["seconds_per_image", "prediction_peak_memory_mb", "n_parameters"])
+    titles = [heading.title for heading in model_tables.cost_table(old, results.cost, context).headings]
+    assert titles[-1] == "Peak memory"
+    assert "Time" not in titles
+
+
+def test_few_rows_are_shown_first(results, settings, config):
+    few = choose_shown(results.runs, "dncnn")
+    context = Context("dncnn", page.series_marks(results), few)
+    table = model_tables.region_table(results.models, results.references, context, settings)
+    assert table.filtered
+    assert sum(row.chosen for row in rows(table).values()) == len(few) == 4
+
+
+def test_a_single_group_is_no_table(results, config):
+    from dataclasses import replace
+
+    one = replace(
+        results,
+        sizes=results.sizes[results.sizes["metal_size"] == 1],
+        materials=pd.DataFrame(columns=results.materials.columns),
+    )
+    section = network_section.network_section(one, config, "dncnn", page.series_marks(one), 10**6)
+    assert section.groups == []

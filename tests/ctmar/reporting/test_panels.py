@@ -1,0 +1,96 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ctmar.reporting import charts, page, panels, small_multiples
+from ctmar.reporting.choice import choose_settings, choose_shown
+
+
+@pytest.fixture(scope="module")
+def models(results):
+    return charts.prepare_models(results.models, page.series_marks(results))
+
+
+@pytest.fixture(scope="module")
+def curves(results):
+    return charts.prepare_models(results.curves, page.series_marks(results))
+
+
+@given(st.floats(-1e3, 1e3), st.floats(1e-3, 1e3))
+def test_ticks_are_few_and_inside(low, extent):
+    ticks = panels.round_ticks(low, low + extent)
+    assert 1 <= len(ticks) <= 5
+    assert all(low - 1e-9 <= value <= low + extent + 1e-9 for value, _ in ticks)
+    assert len({text for _, text in ticks}) == len(ticks)
+
+
+@given(st.floats(1e-9, 1e3), st.floats(1.01, 1e9))
+def test_logarithmic_ticks_are_few_and_inside(low, ratio):
+    ticks = panels.log_ticks(low, low * ratio)
+    assert 2 <= len(ticks) <= 4
+    assert all(0.999 * low <= value <= 1.001 * low * ratio for value, _ in ticks)
+
+
+def test_an_axis_maps_its_ends_to_its_ends():
+    axis = panels.Axis(1e-4, 1e-1, 40, 212, True, [])
+    assert [axis.at(value) for value in (1e-4, 1e-1)] == [40, 212]
+    assert axis.at(1e-3) == pytest.approx(40 + 172 / 3, abs=0.06)
+    assert axis.at(0.0) == 40  # a defect of zero lies at the foot
+
+
+def test_missing_values_break_a_line():
+    axis = panels.Axis(0, 10, 0, 10, False, [])
+    assert panels.line(axis, axis, [1, 2, 3], [1, math.nan, 3]) == "M1 1M3 3"
+
+
+def test_every_norm_has_a_panel_on_the_same_axes(models):
+    drawn = small_multiples.norm_panels(models, "psnr_diff_db", "dB")
+    norms = models.loc[models["method"] == "projection", "norm"].unique()
+    assert len(drawn.panels) == len(norms) == 8
+    frobenius = drawn.panels[0]
+    assert (frobenius.title, len(frobenius.dots)) == ("Frobenius", 4)  # λ_G = 0 alone
+    own = models[(models["norm"] == "frobenius") & (models["lam_equi"] == 0)].sort_values("lam_perp")
+    assert [dot.y for dot in frobenius.dots] == [drawn.y.at(value) for value in own["psnr_diff_db_mean"]]
+    assert "λ⊥ = 10⁻²" in frobenius.dots[2].text
+
+
+def test_curves_are_means_over_seeds_beside_each_seed(results, curves):
+    settings = choose_settings(results.runs, "dncnn")
+    drawn = small_multiples.curve_panels(curves, settings, "validation_psnr", "dB")
+    assert len(drawn.panels) == len(settings)
+    strokes = [stroke.role for stroke in drawn.panels[1].strokes]
+    assert strokes == ["plain", "seed", "seed", "seed", "mean"]
+    own = curves[curves["method"] == "augmentation"].groupby("epoch")["validation_psnr"].mean()
+    assert drawn.panels[1].strokes[-1].path == panels.line(drawn.x, drawn.y, own.index.tolist(), own.tolist())
+    assert drawn.panels[1].note == f"{own.iloc[-1]:.2f}"
+
+
+def test_long_trainings_are_thinned_to_first_and_last(curves):
+    long = pd.concat([curves.assign(epoch=curves["epoch"] + 8 * k) for k in range(40)])
+    setting = tuple(long.iloc[0][small_multiples.IDENTITY])
+    drawn = small_multiples.curve_panels(long, [setting], "validation_psnr", "dB")
+    assert drawn.panels[0].strokes[-1].path.count("L") == small_multiples.MAXIMUM_EPOCHS - 1
+    assert [value for value, _ in drawn.x.ticks] == [1, 320]
+
+
+def test_a_training_of_one_epoch_has_a_point(curves):
+    short = curves[curves["epoch"] == 8]
+    setting = tuple(short.iloc[0][small_multiples.IDENTITY])
+    drawn = small_multiples.curve_panels(short, [setting], "validation_psnr", "dB")
+    assert len(drawn.panels[0].dots) == 1
+    assert np.isfinite(drawn.panels[0].dots[0].x)
+
+
+def test_angles_have_their_floor(results, models):
+    shown = choose_shown(results.runs, "dncnn")
+    rows = models.set_index(small_multiples.IDENTITY, drop=False).loc[shown]
+    drawn = small_multiples.angle_panels(rows, [15.0, 30.0, 45.0])
+    assert [len(panel.dots) for panel in drawn.panels] == [4] * 4
+    assert [text for _, text in drawn.x.ticks] == ["15°", "30°", "45°", "90°"]
+    assert "interpolation alone: 0.018" in drawn.panels[0].dots[0].text
+    strict = drawn.panels[2]  # its defect at quarter turns is zero
+    assert strict.dots[-1].y == drawn.y.start
