@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 SECONDS_BETWEEN_LINES = 5.0  # at first
 LINES_GROW_APART = 0.05  # of the time so far: a day of training is some hundred lines
@@ -21,7 +22,7 @@ def progress(name: str) -> Iterator[Report]:
         yield _lines(name)
         return
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-    with Progress(*columns, TextColumn("{task.fields[text]}"), console=console) as bar:
+    with _TwoLines(*columns, console=console) as bar:
         task = bar.add_task(name, total=None, text="", start=False)
 
         def show(done: int, total: int, text: str) -> None:
@@ -31,6 +32,15 @@ def progress(name: str) -> Iterator[Report]:
             bar.update(task, completed=done, total=total, text=text)
 
         yield show
+
+
+class _TwoLines(Progress):
+    """The text below the bar, so that a narrow terminal still shows both."""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield self.make_tasks_table(self.tasks)
+        for task in filter(lambda task: task.fields["text"], self.tasks):
+            yield Text(task.fields["text"], no_wrap=True, overflow="ellipsis")
 
 
 def _lines(name: str) -> Report:

@@ -114,7 +114,6 @@ class Loop:
         """Epoch after epoch, each closed by a validation and a checkpoint."""
         state, training = self.state, self.state.training
         n_steps = training.epochs * training.steps_per_epoch
-        self.report()
         with read_batches(self.sampler, range(state.step, n_steps), training.reader_processes) as batches:
             while len(state.records) < training.epochs and not is_over(state):
                 self.run_epoch(batches)
@@ -132,12 +131,12 @@ class Loop:
         state.network.train()
         saved = time.monotonic()
         while state.step < (len(state.records) + 1) * training.steps_per_epoch:
+            self.report()
             begin = time.perf_counter()
             batch = self.next_batch(batches).to(state.device, training.channels_last)
             loss, penalty = self.take_step(batch)
             state.epoch.add(loss, penalty, time.perf_counter() - begin)
             state.step += 1
-            self.report()
             self.stop_if_asked()
             if time.monotonic() - saved >= SECONDS_BETWEEN_CHECKPOINTS:
                 self.save()
