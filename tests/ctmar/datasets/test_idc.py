@@ -342,7 +342,9 @@ def snakemake(folder: Path, manifest: Path, environment: dict[str, str], *argume
 
 
 def test_the_workflow_plans_the_download_and_tells_the_report_of_its_licences(manifest, tmp_path):
-    done = snakemake(tmp_path / "study", manifest, dict(os.environ), "--dry-run", "--printshellcmds", "--quiet", "none")
+    done = snakemake(
+        tmp_path / "study", manifest, dict(os.environ), "--dry-run", "--printshellcmds", "--workflow-profile", "none"
+    )
     assert done.returncode == 0, done.stderr
     jobs = {words[0]: words[1] for words in map(str.split, done.stdout.splitlines()) if len(words) == 2}
     assert (jobs["idc_download"], jobs["ingest"], "acquire" in jobs) == ("1", "1", False)
