@@ -20,7 +20,9 @@ from ctmar.simulation.reconstruction import filtered_back_projection
 from ctmar.store.quarantine import Refused
 from ctmar.units import AIR_HU, WATER_PER_CM, hu_to_attenuation
 
-LEAST_COVERAGE = 0.5  # share of metal from which a pixel of the working grid is metal, as in simulated masks
+# Share of metal from which a pixel of the working grid is metal. Simulated masks have a half; that would lose pins
+# that are as thick as a pixel.
+LEAST_COVERAGE = 0.25
 
 
 def change_of_slice(

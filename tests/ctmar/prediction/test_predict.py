@@ -1,0 +1,247 @@
+"""The whole way: DICOM in, derived DICOM out, and no identifier with it."""
+
+import logging
+import sys
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pydicom
+import pytest
+from pydicom.pixels import pixel_array
+from typer.testing import CliRunner
+
+from ctmar.cli import app, main
+from ctmar.config import Ingest
+from ctmar.datasets.ingest import ingest
+from ctmar.errors import InputError
+from ctmar.prediction.predict import predict
+from ctmar.prediction.settings import Settings
+from ctmar.store.tables import read_rows
+
+SMALL = Settings(image_size=64, pixel_mm=2.0)
+CANARY = "ZEBRAFINCH"
+CANARIES = {"PN": CANARY, "LO": CANARY, "SH": CANARY, "LT": CANARY, "ST": CANARY, "UT": CANARY, "UC": CANARY,
+            "AE": CANARY, "CS": CANARY, "AS": "077Y", "DA": "19770707", "DT": "19770707070707", "TM": "070707.77",
+            "UI": "1.2.77.777.7777", "UR": f"http://{CANARY}"}  # fmt: skip
+# without these the image would be refused, and there would be nothing to leak from
+NEEDED = {"SOPClassUID", "ImageType", "RescaleType", "PhotometricInterpretation", "Modality", "BurnedInAnnotation",
+          "LossyImageCompression", "SpecificCharacterSet", "PixelPaddingValue"}  # fmt: skip
+
+
+def changed(settings: Settings, **values: object) -> Settings:
+    return Settings(**{**vars(settings), **values})
+
+
+def written(out: Path) -> list[Path]:
+    return sorted(path for path in out.rglob("*") if path.is_file())
+
+
+def image_hu(path: Path) -> np.ndarray:
+    dataset = pydicom.dcmread(path)
+    return pixel_array(dataset) * float(dataset.RescaleSlope) + float(dataset.RescaleIntercept)
+
+
+@pytest.fixture
+def series(write_ct, metal_hu, phantom, tmp_path) -> Path:
+    """Three slices, metal in the second."""
+    for number in range(3):
+        write_ct(tmp_path / "in" / f"{number}.dcm", number, image_hu=metal_hu if number == 1 else phantom)
+    return tmp_path / "in"
+
+
+def test_an_identity_network_gives_the_source_back(series, make_network, tmp_path):
+    summary = predict(series, *make_network(), tmp_path / "out", SMALL)
+    assert (summary.n_corrected, summary.n_unchanged, summary.quarantined) == (1, 2, [])
+    files = written(tmp_path / "out")
+    assert [path.name for path in files] == ["0000.dcm", "0001.dcm", "0002.dcm"]
+    for path, source in zip(files, sorted(series.iterdir()), strict=True):
+        before, after = pydicom.dcmread(source), pydicom.dcmread(path)
+        assert after.PixelData == before.PixelData
+        assert after.ImagePositionPatient == before.ImagePositionPatient
+    descriptions = [pydicom.dcmread(path).DerivationDescription for path in files]
+    assert [text.startswith("pixel values unchanged") for text in descriptions] == [True, False, True]
+
+
+def test_only_slices_with_metal_change_and_only_outside_it(series, make_network, metal_hu, tmp_path):
+    predict(series, *make_network("LI"), tmp_path / "out", SMALL)
+    first, second, _ = map(image_hu, written(tmp_path / "out"))
+    np.testing.assert_array_equal(first, image_hu(series / "0.dcm"))
+    metal = metal_hu > 2500
+    np.testing.assert_array_equal(second[metal], metal_hu[metal])
+    assert np.abs(second - metal_hu)[31, 25:45].mean() > 50
+
+
+def test_slices_without_metal_can_be_left_out(series, make_network, tmp_path):
+    summary = predict(series, *make_network(), tmp_path / "out", changed(SMALL, metal_only=True))
+    assert (summary.n_corrected, summary.n_unchanged, summary.n_left_out) == (1, 0, 2)
+    assert [path.name for path in written(tmp_path / "out")] == ["0001.dcm"]
+
+
+def test_series_share_a_study_and_never_a_series(series, write_ct, make_network, tmp_path):
+    write_ct(series / "other.dcm", 0, SeriesInstanceUID="1.2.9", SOPInstanceUID="1.2.9.1")
+    predict(series, *make_network(), tmp_path / "out", SMALL)
+    datasets = [pydicom.dcmread(path) for path in written(tmp_path / "out")]
+    assert len({dataset.StudyInstanceUID for dataset in datasets}) == 1
+    assert len({dataset.SeriesInstanceUID for dataset in datasets}) == 2
+    assert len({dataset.SOPInstanceUID for dataset in datasets}) == 4
+    assert {dataset.SeriesNumber for dataset in datasets} == {1, 2}
+
+
+def test_the_pseudonym_is_that_of_ingestion(series, make_network, tmp_path):
+    predict(series, *make_network(), tmp_path / "out", SMALL)
+    ingest(
+        series,
+        tmp_path / "s.h5",
+        tmp_path / "q.csv",
+        tmp_path / "c.csv",
+        settings=Ingest(image_size=64, pixel_mm=2, minimum_rows=32),
+    )
+    (row,) = read_rows(tmp_path / "c.csv", ["patient"])
+    (folder,) = (tmp_path / "out").iterdir()
+    assert row["patient"] == folder.name == pydicom.dcmread(written(tmp_path / "out")[0]).PatientID
+
+
+def test_bytes_do_not_depend_on_threads_or_on_how_the_input_is_given(series, make_network, tmp_path):
+    network = make_network("LI")
+    predict(series, *network, tmp_path / "one", SMALL)
+    predict(series, *network, tmp_path / "two", changed(SMALL, threads=3))
+    for first, second in zip(written(tmp_path / "one"), written(tmp_path / "two"), strict=True):
+        assert first.read_bytes() == second.read_bytes()
+    summary = predict(series / "1.dcm", *network, tmp_path / "file", SMALL)
+    assert summary.n_corrected == 1
+    (single,) = written(tmp_path / "file")
+    assert pydicom.dcmread(single).SOPInstanceUID == pydicom.dcmread(written(tmp_path / "one")[1]).SOPInstanceUID
+
+
+def test_the_grid_of_the_run_file_is_used(series, make_network, tmp_path, capfd):
+    network = make_network("LI", grid={"image_size": 32, "pixel_mm": 4.0, "preset": "benchmark"})
+    predict(series, *network, tmp_path / "out", Settings())
+    assert "working grid 32 x 32 pixels, 4 mm, scan of preset benchmark" in capfd.readouterr().err
+
+
+def test_enhanced_ct(write_enhanced_ct, metal_hu, phantom, make_network, tmp_path):
+    write_enhanced_ct(tmp_path / "in" / "e.dcm", np.stack([phantom, metal_hu]), [(1, -1024), (1, 0)])
+    summary = predict(tmp_path / "in" / "e.dcm", *make_network(), tmp_path / "out", SMALL)
+    assert (summary.n_corrected, summary.n_unchanged) == (1, 1)
+    for path, frame in zip(written(tmp_path / "out"), (phantom, metal_hu), strict=True):
+        np.testing.assert_array_equal(image_hu(path), frame)
+
+
+def test_a_mask_takes_the_place_of_the_threshold(series, make_network, tmp_path):
+    masks = np.zeros((3, 64, 64), bool)
+    masks[0, 30:34, 20:24] = True
+    np.save(tmp_path / "mask.npy", masks)
+    summary = predict(series, *make_network("LI"), tmp_path / "out", changed(SMALL, mask=tmp_path / "mask.npy"))
+    assert (summary.n_corrected, summary.n_unchanged) == (1, 2)
+    first, second, _ = map(image_hu, written(tmp_path / "out"))
+    assert (first != image_hu(series / "0.dcm")).any()
+    np.testing.assert_array_equal(first[30:34, 20:24], image_hu(series / "0.dcm")[30:34, 20:24])
+    np.testing.assert_array_equal(second, image_hu(series / "1.dcm"))
+
+
+@pytest.mark.parametrize(
+    ("masks", "message"),
+    [(np.zeros((2, 64, 64)), "expected a mask for each image"), (np.zeros(3), "two or three dimensions")],
+)
+def test_masks_that_do_not_fit(series, make_network, tmp_path, masks, message):
+    np.save(tmp_path / "mask.npy", masks)
+    with pytest.raises(InputError, match=message):
+        predict(series, *make_network(), tmp_path / "out", changed(SMALL, mask=tmp_path / "mask.npy"))
+
+
+def test_a_mask_of_another_shape_refuses_its_image(series, make_network, tmp_path):
+    np.save(tmp_path / "mask.npy", np.zeros((3, 32, 64)))
+    settings = changed(SMALL, mask=tmp_path / "mask.npy")
+    with pytest.raises(InputError, match="the mask has 32 × 64 pixels, the image 64 × 64"):
+        predict(series, *make_network(), tmp_path / "out", settings)
+
+
+def test_what_is_refused_is_told(series, write_ct, metal_hu, make_network, tmp_path):
+    write_ct(series / "scout.dcm", 8, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    write_ct(series / "slope.dcm", 9, RescaleSlope=None)
+    (series / "notes.txt").write_text("not DICOM")
+    nibabel.save(
+        nibabel.Nifti1Image(np.zeros((64, 64, 2), np.int16), np.diag([-2.0, -2.0, 5.0, 1.0])), series / "a.nii"
+    )
+    summary = predict(series, *make_network("nan"), tmp_path / "out", SMALL, tmp_path / "q.csv")
+    rows = read_rows(tmp_path / "q.csv", ["file", "reason", "remedy"])
+    assert sorted(row["reason"] for row in rows) == sorted(
+        [
+            "image type LOCALIZER",
+            "RescaleSlope is missing or not a number",
+            "not a DICOM file: no preamble with 'DICM'",
+            "not DICOM: a derived image needs a DICOM source",
+            "the network's output is not finite",
+        ]
+    )
+    assert (summary.n_corrected, summary.n_unchanged, len(written(tmp_path / "out"))) == (0, 2, 2)
+
+
+def test_our_own_output_is_not_read_again(series, make_network, tmp_path):
+    network = make_network()
+    predict(series, *network, tmp_path / "out", SMALL)
+    with pytest.raises(InputError, match="image type SECONDARY"):
+        predict(tmp_path / "out", *network, tmp_path / "again", SMALL)
+
+
+def test_a_folder_that_holds_files_is_left_alone(series, make_network):
+    with pytest.raises(InputError, match="new or empty folder"):
+        predict(series, *make_network(), series, SMALL)
+
+
+def plant(path: Path) -> None:
+    """A canary in every text, date and identifier tag of the dictionary, in private tags and in the file meta."""
+    dataset = pydicom.dcmread(path)
+    for tag, (representation, _, _, _, keyword) in pydicom.datadict.DicomDictionary.items():
+        if representation in CANARIES and keyword not in NEEDED and tag >> 16 not in (0x0000, 0x0002, 0x0004):
+            dataset.add_new(tag, representation, CANARIES[representation])
+    item = pydicom.Dataset()
+    item.PatientName = item.PersonName = CANARY
+    dataset.RequestAttributesSequence = dataset.OtherPatientIDsSequence = [item]
+    dataset.private_block(0x0099, CANARY, create=True).add_new(0x01, "LO", CANARY)
+    dataset.file_meta.SourceApplicationEntityTitle = CANARY
+    dataset.preamble = CANARY.encode().ljust(128, b"\0")
+    dataset.save_as(path)
+
+
+def traces(content: bytes) -> list[str]:
+    lower = content.lower()
+    found = [value for value in CANARIES.values() if len(value) > 4 and value.lower().encode() in lower]
+    return found + [CANARY for encoding in ("utf-16-le",) if CANARY.lower().encode(encoding) in lower]
+
+
+def test_no_identifier_leaves_the_folder(
+    write_ct, write_enhanced_ct, metal_hu, phantom, make_network, tmp_path, capfd, caplog, monkeypatch
+):
+    inside = tmp_path / "in" / f"{CANARY}^JOHN" / "19770707"
+    for number in range(3):
+        plant(write_ct(inside / f"{CANARY}_{number}.dcm", number, image_hu=metal_hu))
+    plant(write_ct(inside / f"{CANARY}_duplicate.dcm", 2, SOPInstanceUID="1.2.9"))
+    plant(write_enhanced_ct(inside / f"{CANARY}_e.dcm", phantom[None, 2:-2], [(1, -1024)]))
+    for number, tags in enumerate(({"ImageType": [CANARY] * 3}, {"PixelData": None}, {"RescaleSlope": None})):
+        plant(write_ct(inside / f"{CANARY}_bad{number}.dcm", 10 + number, **tags))
+    (inside / f"{CANARY}.txt").write_text(CANARY)
+    assert traces((inside / f"{CANARY}_0.dcm").read_bytes()), "nothing was planted"
+    weights, run_file = make_network("LI")
+    options = ["--weights", weights, "--run-file", run_file, "--output", tmp_path / "out", "--threads", 2]
+    options += ["--quarantine", tmp_path / "q.csv", "--image-size", 64, "--pixel-mm", 2]
+    monkeypatch.setattr(sys, "argv", ["ctmar", "predict", *map(str, [tmp_path / "in", *options])])
+    with caplog.at_level(logging.DEBUG), pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    captured = capfd.readouterr()
+    assert "3 images corrected; 1 written with their pixels unchanged" in captured.err
+    assert traces((captured.out + captured.err + caplog.text).encode()) == []
+    assert traces((tmp_path / "q.csv").read_bytes()) == []
+    files = written(tmp_path / "out")
+    assert len(files) == 4
+    for path in files:
+        assert traces(path.read_bytes()) == []
+        assert traces(str(path.relative_to(tmp_path)).encode()) == []
+
+
+def test_help_says_what_is_kept_and_what_it_is_not():
+    shown = " ".join(CliRunner().invoke(app, ["predict", "--help"], env={"COLUMNS": "200"}).output.split())
+    assert "not a medical device" in shown
+    assert "Without it the patient is a pseudonym" in shown
