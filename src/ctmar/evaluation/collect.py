@@ -24,6 +24,7 @@ from ctmar.evaluation.columns import (
 )
 from ctmar.evaluation.groups import Measured, everything_measured, group_rows, interval_fields, slice_rows
 from ctmar.evaluation.model_table import model_row, tests_against_plain
+from ctmar.evaluation.questions import ask_questions
 from ctmar.evaluation.results import Model, StudyResults, read_study
 from ctmar.store.atomic import atomic_path
 from ctmar.store.parquet import write_parquet
@@ -33,7 +34,7 @@ Row = dict[str, Any]
 
 
 def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings: Evaluation, output: Path) -> None:
-    """Write models.csv, sizes.csv, materials.csv, runs.csv, references.csv, curves.csv, slices.parquet and claims.json.
+    """Write models, sizes, materials, runs, references, curves (CSV), slices.parquet, claims and questions (JSON).
 
     Args:
         run_folders: folders of trained and measured runs.
@@ -58,12 +59,14 @@ def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings:
         "references": (reference_columns(), [reference_row(study, one) for one in measured if one.seeds == [None]]),
         "curves": (curve_columns(), [row for model in study.models for row in curve_rows(model)]),
     }
-    claims = judge_claims(study, read_rows(cost, ("method", "norm", "ratio_to_plain", "penalty_milliseconds")))
+    cost_rows = read_rows(cost, ("method", "norm", "ratio_to_plain", "penalty_milliseconds"))
+    findings = {"claims": judge_claims(study, cost_rows), "questions": ask_questions(study, cost_rows)}
     for name, (columns, rows) in tables.items():
         write_rows(output / f"{name}.csv", columns, rows)
     write_parquet(output / "slices.parquet", slice_columns(), slice_rows(study, measured))
-    with atomic_path(output / "claims.json") as temporary:
-        temporary.write_text(json.dumps(claims, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    for name, found in findings.items():
+        with atomic_path(output / f"{name}.json") as temporary:
+            temporary.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_references(study: StudyResults, path: Path) -> list[dict[str, str]]:

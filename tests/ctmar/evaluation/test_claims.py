@@ -1,10 +1,14 @@
 """Each verdict, both ways, on studies whose outcome is known."""
 
+import json
+
 import pytest
 
 from ctmar.config import Evaluation
-from ctmar.evaluation.claims import chosen, judge_claims
+from ctmar.evaluation.claims import judge_claims
+from ctmar.evaluation.questions import ask_questions
 from ctmar.evaluation.results import read_study
+from ctmar.evaluation.verdicts import chosen, gaps
 
 SETTINGS = Evaluation(bootstrap_samples=200)
 
@@ -83,6 +87,96 @@ def test_infinity_that_does_not_degrade(usual):
 
 def test_a_mixed_norm_far_away(usual):
     assert verdicts(usual(mixed=28))["Mixed (p,q)"] == "disagrees"
+
+
+def test_one_of_many_norms_is_enough_to_contradict(usual, make_run):
+    runs = usual() + [make_run("projection", "schatten:3", 0.1, seed, 35) for seed in (0, 1)]
+    cheap = cost({**RATIOS, ("projection", "schatten:3"): 1.005})
+    assert verdicts(runs, cheap)["Frobenius is"] == "disagrees"
+    assert verdicts(runs, cost({**RATIOS, ("projection", "schatten:3"): 1.5}))["Frobenius is"] == "not decided"
+    assert verdicts(runs)["Frobenius is"] == "not decided"  # its cost was not measured
+
+
+def test_every_mixed_norm_counts(usual, make_run):
+    runs = usual() + [make_run("projection", "mixed:1,2", 0.1, seed, 28) for seed in (0, 1)]
+    assert verdicts(runs)["Mixed (p,q)"] == "disagrees"
+
+
+def test_every_norm_with_a_sweep_must_fall(usual, make_run):
+    rising = [make_run("projection", "nuclear", lam, seed, 30, lam) for lam in (0.1, 0.2) for seed in (0, 1)]
+    found = judge_claims(read_study(usual() + rising, SETTINGS), COST)[4]
+    assert found["verdict"] == "not decided"  # falls from the plain network, but not at every step
+    assert "falls clearly for 1 of 2 norms, not for nuclear" in found["measured"]
+
+
+def test_every_sampling_regulariser_counts(usual, make_run):
+    runs = usual() + [make_run("function_level", lam_perp=0.1, seed=seed, psnr=34) for seed in (0, 1)]
+    rows = cost({**RATIOS, ("function_level", "none"): 2.0})
+    assert verdicts(runs, rows)["Competitive with"] == "disagrees"
+    runs = usual() + [make_run("function_level", lam_perp=0.2, seed=seed, psnr=31) for seed in (0, 1)]
+    assert verdicts(runs)["Competitive with"] == "not decided"  # its cost was not measured
+
+
+def test_the_equivariant_weight_is_no_part_of_the_norm_ablation(usual, make_run):
+    runs = usual() + [make_run("projection", "frobenius", 0.1, seed, 50, lam_equi=1.0) for seed in (0, 1)]
+    assert judge_claims(read_study(runs, SETTINGS), COST)[:5] == judge_claims(read_study(usual(), SETTINGS), COST)[:5]
+
+
+def test_more_rivals_widen_the_intervals(make_run):
+    runs = [make_run("plain", seed=seed, psnr=30 + 3 * seed) for seed in range(4)]
+    runs += [make_run("augmentation", seed=seed) for seed in range(4)]
+    study = read_study(runs, SETTINGS)
+    plain, other = study.models
+    alone = gaps(study, plain, {"a": other})["a"]
+    among = gaps(study, plain, dict.fromkeys("abcdefgh", other))["a"]
+    assert alone == study.difference(plain, other, "psnr_db")
+    assert among.low < alone.low < alone.high < among.high
+
+
+def test_claims_are_about_the_first_network_and_its_costs(usual):
+    rows = [{**row, "network": "n"} for row in COST] + [{**row, "network": "o", "ratio_to_plain": "9"} for row in COST]
+    assert verdicts(usual(), rows) == verdicts(usual())
+
+
+def questions(runs) -> dict[str, str]:
+    """Verdict of each question that was asked."""
+    return {row["claim"]: row["verdict"] for row in ask_questions(read_study(runs, SETTINGS), COST)}
+
+
+def test_questions_without_models_are_not_asked(make_run):
+    assert questions([make_run("plain")]) == {}
+
+
+def test_the_penalty_against_plain_augmentation_and_strict(usual, make_run):
+    for level, expected in ((35, "disagrees"), (20, "agrees")):
+        runs = usual() + [
+            make_run(method, seed=seed, psnr=level) for method in ("augmentation", "strict") for seed in (0, 1)
+        ]
+        found = questions(runs)
+        assert found["The penalty improves on the plain network."] == "agrees"
+        assert found["The penalty improves on rotation augmentation."] == expected
+        assert found["Approximate equivariance is better than strict equivariance."] == expected
+        assert found["No other way to an equivariant or nearly equivariant network is better."] == expected
+
+
+@pytest.mark.parametrize(("psnr", "expected"), [(31.9, "agrees"), (25.0, "disagrees")])
+def test_the_weight_of_the_equivariant_part(usual, make_run, psnr, expected):
+    runs = usual() + [
+        make_run("projection", "frobenius", 0.1, seed, psnr, lam_equi=1.0, validation_psnr=0) for seed in (0, 1)
+    ]
+    assert questions(runs)["The weight λ_G of the equivariant part matters little."] == expected
+
+
+def test_quality_that_hangs_on_the_turn(usual):
+    statement = "With the penalty, quality depends less on how the image is turned."
+    assert questions(usual())[statement] == "not decided"  # both ranges are 3 dB
+    runs = usual()
+    for folder in runs:
+        if "projection" in folder.name:
+            model = json.loads((folder / "model.json").read_text())
+            model["psnr_turned_db"] = dict.fromkeys(model["psnr_turned_db"], 30.0)
+            (folder / "model.json").write_text(json.dumps(model))
+    assert questions(runs)[statement] == "agrees"
 
 
 def test_a_costly_projection_is_not_competitive(usual):

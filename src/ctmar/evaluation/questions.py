@@ -1,0 +1,156 @@
+"""What readers of the paper ask beyond its claims; only questions that a study has the models for are asked.
+
+Weights are chosen by validation PSNR, never on the test pairs.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ctmar.evaluation.results import Model, StudyResults
+from ctmar.evaluation.verdicts import (
+    CLOSE_DB,
+    COMPETITIVE_DB,
+    Claim,
+    Cost,
+    Finding,
+    all_close,
+    candidates,
+    chosen,
+    decibel_text,
+    gaps,
+    judge,
+    not_worse,
+    verdict,
+    widened,
+)
+
+SOURCE = "asked by readers of the paper"
+OTHER_WAYS = ("strict", "train_then_project", "residual_pathway", "annealed", "softness")
+
+
+def ask_questions(study: StudyResults, cost_rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Test what the study can decide beyond the paper's claims.
+
+    Args:
+        study: all models.
+        cost_rows: table of `measure_cost`.
+
+    Returns:
+        For each question, put as a statement: claim, source, test, measured, verdict.
+    """
+    return judge(QUESTIONS, study, cost_rows)
+
+
+def better_than_plain(study: StudyResults, cost: Cost) -> Finding | None:
+    """The chosen penalty against the plain network."""
+    return _better_than(study, "plain")
+
+
+def better_than_augmentation(study: StudyResults, cost: Cost) -> Finding | None:
+    """The chosen penalty against the plain network trained on turned images."""
+    return _better_than(study, "augmentation")
+
+
+def approximate_is_better_than_strict(study: StudyResults, cost: Cost) -> Finding | None:
+    """The chosen penalty against the strictly equivariant network."""
+    return _better_than(study, "strict")
+
+
+def not_worse_than_other_ways(study: StudyResults, cost: Cost) -> Finding | None:
+    """The chosen penalty against every other way to an equivariant or nearly equivariant network."""
+    projection = chosen(study, "projection")
+    rivals = {method: model for method in OTHER_WAYS if (model := chosen(study, method)) is not None}
+    if projection is None or not rivals:
+        return None
+    found = gaps(study, projection, rivals)
+    measured = "; ".join(
+        f"projection − {method.replace('_', ' ')}: {decibel_text(gap)}" for method, gap in found.items()
+    )
+    return measured, verdict(*not_worse(found))
+
+
+def equivariant_weight_matters_little(study: StudyResults, cost: Cost) -> Finding | None:
+    """Every λ_G against λ_G = 0 of the same norm and λ⊥."""
+    pairs = {
+        f"{model.norm} λ⊥ {model.lam_perp:g}, λ_G {model.lam_equi:g}": (model, base)
+        for model in candidates(study, "projection")
+        for base in candidates(study, "projection", model.norm, 0.0)
+        if model.lam_equi > 0 and base.lam_perp == model.lam_perp
+    }
+    if not pairs:
+        return None
+    wide = widened(study, len(pairs))
+    found = {name: wide.difference(model, base, "psnr_db") for name, (model, base) in pairs.items()}
+    return "; ".join(f"{name}: {decibel_text(gap)}" for name, gap in found.items()), all_close(found)
+
+
+def depends_less_on_the_turn(study: StudyResults, cost: Cost) -> Finding | None:
+    """Range of PSNR over inputs turned by 0, 90, 180 and 270°, penalty against plain."""
+    projection, plain = chosen(study, "projection"), chosen(study, "plain")
+    if projection is None or plain is None:
+        return None
+    common = sorted(set(projection.seeds()) & set(plain.seeds()))
+    if not common:
+        return None
+    ours, theirs = (_range_over_turns(model, common) for model in (projection, plain))
+    gap = study.interval_over_seeds(ours - theirs)
+    measured = (
+        f"range over quarter turns {ours.mean():.3f} dB against {theirs.mean():.3f} dB of the plain network;"
+        f" difference {decibel_text(gap)}"
+    )
+    return measured, verdict(gap.high < 0, gap.low > 0)
+
+
+def _better_than(study: StudyResults, method: str) -> Finding | None:
+    projection, rival = chosen(study, "projection"), chosen(study, method)
+    if projection is None or rival is None:
+        return None
+    gap = gaps(study, projection, {method: rival})[method]
+    measured = f"projection ({projection.norm}, λ⊥ {projection.lam_perp:g}) − {method}: {decibel_text(gap)}"
+    return measured, verdict(gap.low > 0, gap.high < 0)
+
+
+def _range_over_turns(model: Model, seeds: Sequence[int]) -> np.ndarray:
+    tables = [run.model["psnr_turned_db"] for run in model.runs if run.seed in seeds]
+    return np.array([max(table.values()) - min(table.values()) for table in tables])
+
+
+QUESTIONS = (
+    Claim(
+        "The penalty improves on the plain network.",
+        SOURCE,
+        "Paired PSNR of the validation-chosen penalty minus the plain network: the interval lies above 0.",
+        better_than_plain,
+    ),
+    Claim(
+        "The penalty improves on rotation augmentation.",
+        SOURCE,
+        "Paired PSNR of the validation-chosen penalty minus augmentation: the interval lies above 0.",
+        better_than_augmentation,
+    ),
+    Claim(
+        "Approximate equivariance is better than strict equivariance.",
+        SOURCE,
+        "Paired PSNR of the validation-chosen penalty minus the strict network: the interval lies above 0.",
+        approximate_is_better_than_strict,
+    ),
+    Claim(
+        "No other way to an equivariant or nearly equivariant network is better.",
+        SOURCE,
+        f"Paired PSNR against each of them, validation-chosen: not worse than {COMPETITIVE_DB} dB.",
+        not_worse_than_other_ways,
+    ),
+    Claim(
+        "The weight λ_G of the equivariant part matters little.",
+        SOURCE,
+        f"Paired PSNR of every λ_G > 0 minus λ_G = 0 at the same λ⊥: the interval lies within ±{CLOSE_DB} dB.",
+        equivariant_weight_matters_little,
+    ),
+    Claim(
+        "With the penalty, quality depends less on how the image is turned.",
+        SOURCE,
+        "Range of PSNR over quarter turns of the input, penalty minus plain: the interval over seeds lies below 0.",
+        depends_less_on_the_turn,
+    ),
+)
