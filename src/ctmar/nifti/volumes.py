@@ -61,7 +61,7 @@ def open_volume(path: Path, minimum_rows: int) -> Volume:
     Raises:
         Refused: not NIfTI, not three-dimensional, too small, or its orientation is unknown or oblique.
     """
-    image = _load(path)
+    image = load_image(path)
     header = image.header
     shape = tuple(int(n) for n in image.shape)
     if len(shape) != 3:
@@ -96,7 +96,7 @@ def read_display(volume: Volume, indices: Sequence[int]) -> Iterator[NDArray[np.
     Raises:
         Refused: the voxels cannot be read, or hold no air and so cannot be Hounsfield numbers.
     """
-    image = _load(volume.path)
+    image = load_image(volume.path)
     try:
         stored = np.asanyarray(image.dataobj.get_unscaled())
         extremes = np.array([stored.min(), stored.max()], dtype=np.float64)
@@ -114,7 +114,12 @@ def read_display(volume: Volume, indices: Sequence[int]) -> Iterator[NDArray[np.
         yield np.ascontiguousarray(displayed[index] * slope + intercept, dtype=np.float32)
 
 
-def _load(path: Path) -> Any:
+def load_image(path: Path) -> Any:
+    """Open a NIfTI file with nibabel; no voxel is read.
+
+    Raises:
+        Refused: the file is no NIfTI.
+    """
     try:
         image = nibabel.load(path)
     except Exception:

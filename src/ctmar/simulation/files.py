@@ -6,6 +6,7 @@ from pathlib import Path
 from ctmar.config import Simulation, validate_section
 from ctmar.simulation.materials import draw_metal
 from ctmar.simulation.noise import random_stream
+from ctmar.simulation.operators import Device, operators_on
 from ctmar.simulation.plain_files import fit_mask, read_image, read_mask
 from ctmar.simulation.provenance import describe
 from ctmar.simulation.scanner import build_scanner, scan_metal, scan_slice, trace_slice
@@ -22,18 +23,22 @@ def simulate_files(
     pixel_mm: float | None = None,
     settings: Simulation | None = None,
     threads: int = 1,
+    mask_index: int | None = None,
+    device: Device = "cpu",
 ) -> None:
     """Simulate the artefacts of one mask in one slice.
 
     Args:
         image: HDF5 file with a field `image`, or .npy: linear attenuation of a square slice [1/cm].
-        mask: .npy or .png of the image's size or 512 × 512 pixels; metal is where it is not zero.
+        mask: .png, .npy, NIfTI or .mat of the image's size or 512 × 512 pixels; metal is where it is not zero.
         output: HDF5 file to write, in the field names of :mod:`ctmar.store.benchmark`.
         preset: `benchmark` or `physical`.
         seed: seed of the photon noise.
         pixel_mm: pixel of the image, needed by preset `physical` [mm].
         settings: photons, scatter and metal; preset and seed are taken from the arguments.
         threads: 2 or more scan with and without metal at the same time; no number depends on it.
+        mask_index: which mask of a file with several.
+        device: `cpu` or `cuda`; the bytes are the same for one device only.
 
     Raises:
         InputError: a file cannot be read or does not fit, or a setting is unknown.
@@ -41,8 +46,8 @@ def simulate_files(
     base = settings.model_dump() if settings else {}
     chosen = validate_section(Simulation, {**base, "preset": preset, "seed": seed}, "simulation")
     attenuation = read_image(image)
-    metal = fit_mask(read_mask(mask), attenuation.shape[0])
-    scanner = build_scanner(chosen, attenuation.shape[0], pixel_mm)
+    metal = fit_mask(read_mask(mask, mask_index), attenuation.shape[0])
+    scanner = build_scanner(chosen, attenuation.shape[0], pixel_mm, operators_on(device))
     material = draw_metal(chosen.metal, random_stream(seed, "single", "material"))
     paths = trace_slice(scanner, attenuation)
     with ThreadPoolExecutor(threads) as pool:

@@ -1,16 +1,16 @@
 """Images and masks that users bring as plain files: read, checked, and brought to one grid."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ctmar.errors import InputError
+from ctmar.simulation.mask_files import choose_mask, read_masks
+from ctmar.store.arrays import load_npy
 from ctmar.store.benchmark import read_field
 
 BENCHMARK_MASK_SIZE = 512
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LARGEST_PER_CM = 5.0  # dense bone has 0.6 and a benchmark image at most 0.7: more cannot be attenuation of tissue
 
 
@@ -21,7 +21,7 @@ def read_image(path: Path | str) -> NDArray[np.float32]:
         InputError: the file or field is missing, or it is not such an image.
     """
     path = Path(path)
-    image = _load_npy(path) if path.suffix == ".npy" else read_field(path, "image")
+    image = load_npy(path) if path.suffix == ".npy" else read_field(path, "image")
     if image.ndim != 2 or image.shape[0] != image.shape[1] or image.dtype.kind not in "fiu":
         raise InputError(f"{path}: expected a square image of numbers, found shape {image.shape} of {image.dtype}")
     image = image.astype(np.float32)
@@ -33,21 +33,17 @@ def read_image(path: Path | str) -> NDArray[np.float32]:
     return image
 
 
-def read_mask(path: Path | str) -> NDArray[np.uint8]:
-    """Read a metal mask from .npy or .png: metal is where it is not zero.
+def read_mask(path: Path | str, index: int | None = None) -> NDArray[np.uint8]:
+    """Read one metal mask from .png, .npy, NIfTI or .mat: metal is where it is not zero.
+
+    Args:
+        path: the file.
+        index: which of its masks, counted from 0; needed where there are several.
 
     Raises:
-        InputError: the file is missing, of another kind, or not a mask.
+        InputError: the file is missing, of another kind, or has no such mask.
     """
-    path = Path(path)
-    if path.suffix not in (".npy", ".png"):
-        raise InputError(f"{path}: expected a mask in .npy or .png, found '{path.suffix or 'no suffix'}'")
-    mask = _load_npy(path) if path.suffix == ".npy" else _load_png(path)
-    if mask.ndim != 2 or mask.dtype.kind not in "bfiu":
-        raise InputError(f"{path}: expected a mask of two dimensions, found shape {mask.shape} of {mask.dtype}")
-    if mask.dtype.kind == "f" and not np.isfinite(mask).all():
-        raise InputError(f"{path}: expected finite numbers in the mask, found NaN or infinity")
-    return (mask != 0).astype(np.uint8)
+    return choose_mask(read_masks(path), index, path)
 
 
 def fit_mask(mask: NDArray[np.uint8], image_size: int) -> NDArray[np.uint8]:
@@ -82,30 +78,3 @@ def resize_mask(mask: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     weights /= weights.sum(axis=1, keepdims=True)
     columns = np.floor(mask @ weights.T + 0.5)
     return np.floor(weights @ columns + 0.5).astype(np.uint8)
-
-
-def _load_npy(path: Path) -> NDArray[Any]:
-    if not path.is_file():
-        raise InputError(f"{path}: file not found")
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise InputError(f"{path}: not a readable .npy file ({' '.join(str(error).split())})") from None
-    if not isinstance(array, np.ndarray):
-        raise InputError(f"{path}: expected one array, found an archive")
-    return array
-
-
-def _load_png(path: Path) -> NDArray[Any]:
-    # imported here: scikit-image takes a while, and masks are mostly .npy
-    from skimage.io import imread
-
-    if not path.is_file():
-        raise InputError(f"{path}: file not found")
-    with path.open("rb") as file:
-        if file.read(len(PNG_SIGNATURE)) != PNG_SIGNATURE:
-            raise InputError(f"{path}: not a PNG file")
-    try:
-        return imread(path)
-    except (ValueError, OSError, SyntaxError) as error:
-        raise InputError(f"{path}: not a readable image ({' '.join(str(error).split())})") from None

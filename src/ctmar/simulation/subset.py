@@ -1,4 +1,8 @@
-"""All pairs of a subset: for every slice of its patients, the wanted number of masks."""
+"""All pairs of a subset, or of one shard of it: for every slice of its patients, the wanted number of masks.
+
+Memory is bounded whatever the number of slices: at most 4 · threads + 1 results wait to be written, each of at most
+25 sinograms' worth of numbers (measured at 416 × 416 pixels: about 0.3 GB and 0.1 GB for each thread).
+"""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -6,28 +10,23 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ctmar.config import Simulation, Subset
 from ctmar.errors import InputError
-from ctmar.simulation.masks import Anatomy, draw_mask, find_anatomy
-from ctmar.simulation.materials import draw_metal
-from ctmar.simulation.noise import random_stream
+from ctmar.simulation.estimate import Estimate, check_disk, estimate, measure_cost
+from ctmar.simulation.given_masks import GivenMasks, masks_for
+from ctmar.simulation.operators import Device, Operators, operators_on
+from ctmar.simulation.pair import Prepared, prepare_slice, simulate_pair
 from ctmar.simulation.provenance import describe
-from ctmar.simulation.scanner import (
-    Scanner,
-    SlicePaths,
-    build_scanner,
-    correct_normalised,
-    scan_metal,
-    scan_slice,
-    trace_slice,
-)
+from ctmar.simulation.scanner import build_scanner
 from ctmar.store.pairs import PairRecord, SliceRecord, open_pair_writer
 from ctmar.store.provenance import sha256_of
-from ctmar.store.slices import Slice, SliceFile, open_slices
+from ctmar.store.slices import SliceFile, open_slices
 from ctmar.store.tables import read_rows
 
 Progress = Callable[[int, int, str], None]
-Prepared = tuple[SliceRecord, Scanner, SlicePaths, Anatomy]
 T = TypeVar("T")
 
 
@@ -39,8 +38,15 @@ def simulate_subset(
     settings: Simulation,
     threads: int = 1,
     progress: Progress | None = None,
+    shard: int = 0,
+    n_shards: int = 1,
+    device: Device = "cpu",
+    announce: Callable[[Estimate], None] | None = None,
 ) -> None:
-    """Write the pair file of a subset; the same settings give the same bytes on any number of threads.
+    """Write the pair file of a subset, or one shard of it for :func:`ctmar.store.join.join_pair_files`.
+
+    The same settings give the same bytes on any number of threads, and the same numbers in any number of shards. On
+    another device the numbers agree to 1e-4 of the largest, not byte for byte.
 
     Args:
         slices: file of slices.
@@ -50,18 +56,29 @@ def simulate_subset(
         settings: section `simulation` of the configuration.
         threads: pairs worked on at the same time.
         progress: called with (pairs done, pairs in all, text).
+        shard: which shard, from 0 to n_shards - 1; shards are runs of successive slices.
+        n_shards: number of shards that the subset is cut into.
+        device: `cpu` or `cuda`.
+        announce: called with the estimate of time and disk before the work starts.
 
     Raises:
-        InputError: a file is missing or malformed, or the subset has no slice.
+        InputError: a file is missing or malformed, the subset has no slice, a setting does not fit, or the disk is
+            too small.
     """
+    if not 0 <= shard < n_shards:
+        raise InputError(f"shard: expected 0 to {n_shards - 1} of {n_shards} shards, found {shard}")
+    operators = operators_on(device)
     with open_slices(slices) as file, ThreadPoolExecutor(threads) as pool:
         indices = _slices_of_subset(file, Path(split), subset)
-        n_masks = settings.masks_per_slice[subset]
-        scanner = build_scanner(settings, file.image_size, file.pixel_mm[indices[0]])
-        checksums = {"slices_sha256": sha256_of(slices), "split_sha256": sha256_of(split)}
-        with open_pair_writer(output, subset, describe(settings, scanner, checksums)) as writer:
-            n_pairs, n_done = len(indices) * n_masks, 0
-            jobs = _jobs(file, indices, n_masks, settings, subset in settings.nmar, pool)
+        masks = masks_for(settings, subset, file)
+        scanner = build_scanner(settings, file.image_size, file.pixel_mm[indices[0]], operators)
+        checksums = {"slices_sha256": sha256_of(slices), "split_sha256": sha256_of(split), **masks.checksums()}
+        chosen = indices[len(indices) * shard // n_shards : len(indices) * (shard + 1) // n_shards]
+        _plan(file, chosen, masks, settings, operators, subset, threads, output, announce)
+        provenance = describe(settings, scanner, checksums)
+        with open_pair_writer(output, subset, provenance, shard, n_shards) as writer:
+            n_pairs, n_done = len(chosen) * masks.n_per_slice, 0
+            jobs = _jobs(file, chosen, masks, settings, operators, subset in settings.nmar, pool)
             for record in _in_order(jobs, 4 * threads):
                 if isinstance(record, SliceRecord):
                     writer.write_slice(record)
@@ -80,61 +97,57 @@ def _slices_of_subset(file: SliceFile, split: Path, subset: Subset) -> list[int]
     return indices
 
 
+def _plan(
+    file: SliceFile,
+    indices: list[int],
+    masks: GivenMasks,
+    settings: Simulation,
+    operators: Operators,
+    subset: Subset,
+    threads: int,
+    output: Path | str,
+    announce: Callable[[Estimate], None] | None,
+) -> None:
+    """Tell what the work will take, from its first pair, and stop where the disk is too small for it."""
+    if not indices or not masks.n_per_slice:
+        return
+    source = file.read_slice(indices[0])
+    (_, first_mask), *_ = masks.of_slice(source.slice_id)
+    cost = measure_cost(settings, operators, source, first_mask, subset in settings.nmar)
+    expected = estimate(cost, len(indices), masks.n_per_slice, threads, settings.store_sinograms)
+    if announce is not None:
+        announce(expected)
+    check_disk(expected, output)
+
+
 def _jobs(
-    file: SliceFile, indices: list[int], n_masks: int, settings: Simulation, nmar: bool, pool: ThreadPoolExecutor
+    file: SliceFile,
+    indices: list[int],
+    masks: GivenMasks,
+    settings: Simulation,
+    operators: Operators,
+    nmar: bool,
+    pool: ThreadPoolExecutor,
 ) -> Iterator[Future[Any]]:
-    """Submit the work in the order of the file: a slice, then its masks, which wait for what they share."""
+    """Submit the work in the order of the file: a slice, then its pairs, which wait for what they share."""
+    # slices are submitted before their pairs and the pool is first in, first out: no worker waits for ever
     for k, index in enumerate(indices):
-        prepared = pool.submit(_prepare, settings, file.read_slice(index))
-        yield pool.submit(lambda slice_ready: slice_ready.result()[0], prepared)
-        for mask_index in range(n_masks):
-            yield pool.submit(_simulate, settings, nmar, prepared, k, mask_index)
+        source = file.read_slice(index)
+        prepared = pool.submit(prepare_slice, settings, operators, source)
+        yield pool.submit(lambda slice_ready: slice_ready.result().record, prepared)
+        for number, mask in masks.of_slice(source.slice_id):
+            yield pool.submit(_pair_of, prepared, settings, k, number, mask, nmar)
 
 
-def _prepare(settings: Simulation, source: Slice) -> Prepared:
-    scanner = build_scanner(settings, len(source.image), source.pixel_mm)
-    paths = trace_slice(scanner, source.image)
-    try:
-        anatomy = find_anatomy(source.image)
-    except InputError as error:
-        raise InputError(f"slice {source.slice_id}: {error}") from None
-    image, sinogram = scan_slice(scanner, paths, random_stream(settings.seed, source.slice_id, "clean"))
-    record = SliceRecord(
-        image=source.image,
-        poly_CT=image,
-        patient=source.patient,
-        slice_id=source.slice_id,
-        pixel_mm=source.pixel_mm,
-        poly_sinogram=sinogram if settings.store_sinograms else None,
-    )
-    return record, scanner, paths, anatomy
-
-
-def _simulate(
-    settings: Simulation, nmar: bool, prepared: Future[Prepared], slice_index: int, mask_index: int
+def _pair_of(
+    prepared: Future[Prepared],
+    settings: Simulation,
+    slice_index: int,
+    mask_index: int,
+    mask: NDArray[np.uint8] | None,
+    nmar: bool,
 ) -> PairRecord:
-    # the slice was submitted before its masks and the pool is first in, first out: no worker waits for ever
-    record, scanner, paths, anatomy = prepared.result()
-    try:
-        mask = draw_mask(anatomy, random_stream(settings.seed, record.slice_id, mask_index, "mask"))
-    except InputError as error:
-        raise InputError(f"slice {record.slice_id}: {error}") from None
-    noise = random_stream(settings.seed, record.slice_id, mask_index, "photons")
-    metal = draw_metal(settings.metal, random_stream(settings.seed, record.slice_id, mask_index, "metal"))
-    scan = scan_metal(scanner, paths, mask.binary, noise, mask.coverage, metal)
-    keep = settings.store_sinograms
-    return PairRecord(
-        ma_CT=scan.ma_CT,
-        LI_CT=scan.LI_CT,
-        mask=mask.binary,
-        slice_index=slice_index,
-        mask_index=mask_index,
-        metal=metal,
-        NMAR_CT=correct_normalised(scanner, scan, mask.binary) if nmar else None,
-        ma_sinogram=scan.ma_sinogram if keep else None,
-        LI_sinogram=scan.LI_sinogram if keep else None,
-        metal_trace=scan.metal_trace if keep else None,
-    )
+    return simulate_pair(settings, prepared.result(), slice_index, mask_index, mask, nmar)
 
 
 def _in_order(jobs: Iterator[Future[T]], n_ahead: int) -> Iterator[T]:

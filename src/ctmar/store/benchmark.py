@@ -44,6 +44,23 @@ def read_field(path: Path | str, name: str) -> NDArray[Any]:
         raise InputError(f"{path}: not a readable HDF5 file ({' '.join(str(error).split())})") from None
 
 
+def numeric_fields(path: Path | str) -> dict[str, tuple[int, ...]]:
+    """Shapes of the fields of a file that hold numbers of its own, by name; no number is read.
+
+    Raises:
+        InputError: the file is missing or no readable HDF5 file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: file not found")
+    try:
+        with h5py.File(path, "r") as file:
+            fields = {name: own_dataset(file, name) for name in file}
+            return {name: field.shape for name, field in fields.items() if field and field.dtype.kind in "biuf"}
+    except OSError as error:
+        raise InputError(f"{path}: not a readable HDF5 file ({' '.join(str(error).split())})") from None
+
+
 def write_fields(path: Path | str, fields: Mapping[str, NDArray[Any]], provenance: Mapping[str, Any]) -> None:
     """Write fields under their names, images in 1/cm, with ``provenance`` as sorted JSON in the root attributes."""
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:

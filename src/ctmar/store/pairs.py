@@ -32,6 +32,7 @@ from ctmar.store.parts import check_fields
 FORMAT = "ctmar-pairs"
 FORMAT_VERSION = 1
 LARGEST_CHUNK = 128  # a 64 × 64 training patch then touches at most four chunks of a 416 × 416 image
+SLICE_ARRAYS = ("image", "poly_CT", "poly_sinogram")
 OF_SLICE = ("patient", "slice_id", "pixel_mm")
 OF_PAIR = ("slice_index", "mask_index", "metal_pixels", "metal")
 TEXT = ("patient", "slice_id", "metal")
@@ -193,6 +194,14 @@ def write_pairs(
             writer.write_slice(record)
         for pair in pairs:
             writer.write_pair(pair)
+
+
+def bytes_per_entry(path: Path) -> tuple[dict[str, int], dict[str, int]]:
+    """Bytes on disk of the mean slice and of the mean pair of a file, by the name of the dataset."""
+    with h5py.File(path, "r") as file:
+        sizes = {name: dataset.id.get_storage_size() // len(dataset) for name, dataset in file.items() if len(dataset)}
+    of_slice = {name: sizes.pop(name) for name in SLICE_ARRAYS if name in sizes}
+    return of_slice, {name: size for name, size in sizes.items() if name not in (*OF_SLICE, *OF_PAIR)}
 
 
 class PairFile:

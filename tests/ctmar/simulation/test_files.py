@@ -75,7 +75,7 @@ def test_masks_are_resized_like_pillow_does():
         (
             "stack.npy",
             np.zeros((512, 512, 2)),
-            r"expected a mask of two dimensions, found shape \(512, 512, 2\)",
+            r"stack.npy: holds 2 masks: choose one from 0 to 1 by its mask index",
         ),
         ("empty.npy", np.zeros((128, 128)), "mask: expected at least one metal pixel"),
         ("nan.npy", np.full((128, 128), np.nan), "nan.npy: expected finite numbers in the mask"),
@@ -124,7 +124,7 @@ def test_unreadable_files_are_one_line(files: Path):
         (read_mask, "object.npy", "object.npy: not a readable .npy file"),
         (read_mask, "text.png", "text.png: not a PNG file"),
         (read_mask, "none.png", "none.png: file not found"),
-        (read_mask, "mask.tif", "expected a mask in .npy or .png, found '.tif'"),
+        (read_mask, "mask.tif", "expected a mask in .png, .npy, .nii, .nii.gz, .mat, found '.tif'"),
     ):
         with pytest.raises(InputError, match=message) as caught:
             read(files / name)

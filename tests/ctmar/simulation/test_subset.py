@@ -1,6 +1,7 @@
 """Pair files of a subset: complete, in order, and the same on any number of threads."""
 
 import hashlib
+import multiprocessing
 from pathlib import Path
 
 import h5py
@@ -9,9 +10,11 @@ import pytest
 
 from ctmar.config import Simulation
 from ctmar.errors import InputError
+from ctmar.simulation.operators import torch_operators
 from ctmar.simulation.subset import simulate_subset
+from ctmar.store.join import join_pair_files
 from ctmar.store.pairs import PairFile
-from ctmar.store.slices import Slice, write_slices
+from ctmar.store.slices import Slice, open_slice_writer, write_slices
 
 SETTINGS = Simulation(seed=3, masks_per_slice={"train": 3, "validation": 1, "test": 2})
 
@@ -146,3 +149,118 @@ def test_nmar_is_made_for_its_subsets(study):
         assert (pair.NMAR_CT != pair.LI_CT).any()
     with PairFile(simulate(folder)) as train:
         assert not train.has_nmar
+
+
+def joined(folder: Path, n_shards: int, subset="train", settings=SETTINGS) -> Path:
+    shards = [
+        simulate(folder, f"shards/{n_shards}-{k}.h5", subset, settings, shard=k, n_shards=n_shards)
+        for k in range(n_shards)
+    ]
+    join_pair_files(shards, folder / f"{n_shards}.h5")
+    return folder / f"{n_shards}.h5"
+
+
+@pytest.mark.parametrize("n_shards", [1, 2, 5])
+def test_any_number_of_shards_gives_the_same_data(study, n_shards: int):
+    folder, _ = study
+    settings = SETTINGS.model_copy(update={"store_sinograms": True, "nmar": ["train"], "metal": ["steel", "amalgam"]})
+    whole = simulate(folder, settings=settings)
+    with h5py.File(whole) as one, h5py.File(joined(folder, n_shards, settings=settings)) as other:
+        assert set(one) == set(other)
+        for name in one:
+            assert one[name][()].tobytes() == other[name][()].tobytes() or one[name].dtype == object
+            np.testing.assert_array_equal(one[name][()], other[name][()])
+
+
+def _shard(folder: Path, k: int) -> None:
+    simulate(folder, f"shards/2-{k}.h5", shard=k, n_shards=2, threads=1 + k)
+
+
+def test_several_jobs_at_once_write_the_same_data(study):
+    folder, _ = study
+    jobs = [multiprocessing.get_context("spawn").Process(target=_shard, args=(folder, k)) for k in range(2)]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join(timeout=120)
+        assert job.exitcode == 0
+    together = [folder / "shards" / f"2-{k}.h5" for k in range(2)]
+    digests = [path.read_bytes() for path in together]
+    for k in range(2):
+        _shard(folder, k)
+    assert [path.read_bytes() for path in together] == digests
+
+
+def test_a_shard_that_does_not_exist(study):
+    with pytest.raises(InputError, match="shard: expected 0 to 1 of 2 shards, found 2"):
+        simulate(study[0], shard=2, n_shards=2)
+
+
+def test_torch_makes_the_same_pairs(study, monkeypatch: pytest.MonkeyPatch):
+    """What `--device cuda` runs, here on the CPU: the same masks, traces and noise, images equal to 1e-4."""
+    folder, _ = study
+    settings = SETTINGS.model_copy(update={"store_sinograms": True, "nmar": ["train"]})
+    with h5py.File(simulate(folder, settings=settings)) as numba:
+        monkeypatch.setattr("ctmar.simulation.subset.operators_on", lambda device: torch_operators("cpu"))
+        with h5py.File(simulate(folder, "torch.h5", settings=settings)) as other:
+            assert "torch" in other.attrs["provenance"]
+            for name in ("mask", "metal_trace"):
+                np.testing.assert_array_equal(numba[name][()], other[name][()])
+            for name in ("poly_CT", "ma_CT", "LI_CT", "NMAR_CT"):
+                largest = np.abs(numba[name][()]).max()
+                assert np.abs(numba[name][()] - other[name][()]).max() < 1e-4 * largest
+
+
+def test_no_gpu_is_said(study, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(InputError, match="device: expected a GPU that torch can use for 'cuda', found none"):
+        simulate(study[0], device="cuda")
+
+
+@pytest.fixture
+def with_masks(study):
+    """The same study with masks of its own: two named train, one named test."""
+    folder, slices = study
+    masks = np.zeros((3, 64, 64), np.uint8)
+    for k in range(3):
+        masks[k, 38 : 41 + k, 28:31] = 1
+    with open_slice_writer(folder / "slices.h5", 64) as writer:
+        for record in slices:
+            writer.append(record)
+        writer.write_masks("train", masks[:2])
+        writer.write_masks("test", masks[2:])
+    return folder, masks
+
+
+def test_stored_masks_go_to_their_subset(with_masks):
+    folder, masks = with_masks
+    stored = Simulation(masks="stored", masks_per_slice={"train": 2, "validation": 1, "test": 1})
+    for subset, chosen in (("train", masks[:2]), ("test", masks[2:])):
+        with PairFile(simulate(folder, f"{subset}.h5", subset, stored)) as pairs:
+            for k in range(pairs.n_pairs):
+                np.testing.assert_array_equal(pairs.read_pair(k).mask, chosen[pairs.mask_index[k]])
+            assert "masks_sha256" in pairs.provenance
+    many = stored.model_copy(update={"masks_per_slice": {"train": 3, "validation": 1, "test": 1}})
+    with pytest.raises(InputError, match="expected at most the 2 masks of masks 'stored' for subset 'train', found 3"):
+        simulate(folder, "many.h5", settings=many)
+
+
+def test_masks_of_a_folder_are_dealt_to_the_slices(with_masks):
+    folder, masks = with_masks
+    (folder / "masks").mkdir()
+    np.save(folder / "masks" / "a.npy", np.concatenate([masks, masks[:, ::-1]]))
+    settings = Simulation(
+        masks="folder", mask_folder=folder / "masks", masks_per_slice={"train": 4, "validation": 1, "test": 1}
+    )
+    with PairFile(simulate(folder, settings=settings)) as pairs:
+        for k in range(2):
+            numbers = pairs.mask_index[pairs.slice_index == k].tolist()
+            assert len(set(numbers)) == 4
+        for k, number in enumerate(pairs.mask_index):
+            expected = np.concatenate([masks, masks[:, ::-1]])[number]
+            np.testing.assert_array_equal(pairs.read_pair(k).mask, expected)
+
+
+def test_slices_without_stored_masks_are_said(study):
+    with pytest.raises(InputError, match="expected masks that came with the slices for 'stored', found none"):
+        simulate(study[0], settings=Simulation(masks="stored"))
