@@ -111,7 +111,7 @@ def cost_of_network(
     device = next(states[0].network.parameters()).device
     batch = batch.to(device)
     for state, step in product(states, range(STEPS_BEFORE)):
-        training_step(state, batch, step)
+        seconds_of_step(state, batch, step)
     seconds = [one_repeat(states, batch, repeat, n_steps) for repeat in range(n_repeats)]
     settings = {"threads": training.threads, "batch_size": training.batch_size, "patch_size": training.patch_size}
     facts = settings | {"n_repeats": n_repeats, "device": device_name(device)}
@@ -136,7 +136,8 @@ def one_repeat(states: list[TrainingState], batch: Batch, repeat: int, n_steps: 
 
 def seconds_of_step(state: TrainingState, batch: Batch, step: int) -> float:
     """Wall clock of one training step, on a GPU until it has finished."""
-    return seconds_of(lambda: training_step(state, batch, step), batch.inputs.device)
+    n_steps = state.training.epochs * state.training.steps_per_epoch
+    return seconds_of(lambda: training_step(state, batch, step % n_steps), batch.inputs.device)
 
 
 def seconds_of(work: Callable[[], object], device: torch.device) -> float:

@@ -1,15 +1,18 @@
 """Each method adds to the plain step what its formula says, and nothing else."""
 
+import copy
+
 import pytest
 import torch
 from tests.ctmar.training.conftest import NETWORK, TRAINING
+from tests.ctmar.training.test_methods_of_weights import EVERY_METHOD
 
 from ctmar.config import Network, Run
 from ctmar.errors import InputError
 from ctmar.models import layer_types
 from ctmar.training.methods import attach_method
 from ctmar.training.patches import Batch, PatchSampler
-from ctmar.training.step import start
+from ctmar.training.step import start, training_step
 from equiproj.groups import CyclicGroup
 from equiproj.norms import matrix_norm
 from equiproj.projections import project_bias, project_conv
@@ -136,3 +139,125 @@ def test_a_group_between_pixels_is_one_line():
     run = Run(network="n", method="projection", norm="frobenius", lam_perp=1.0)
     with pytest.raises(InputError, match="method 'projection' of network 'n' with CyclicGroup"):
         start(run, NETWORK, TRAINING, 3, 1)
+
+
+def test_every_method_starts_from_the_same_weights_and_sees_the_same_patches(train_run, monkeypatch):
+    drawn: dict[str, list[torch.Tensor]] = {}
+    starts: dict[str, list[torch.Tensor]] = {}
+    read = PatchSampler.batch
+
+    def remembered(sampler: PatchSampler, step: int) -> Batch:
+        batch = read(sampler, step)
+        drawn.setdefault(name, []).append(batch.inputs.clone())
+        return batch
+
+    monkeypatch.setattr(PatchSampler, "batch", remembered)
+    for run in EVERY_METHOD:
+        name = run.method
+        network = start(run, NETWORK, TRAINING, 4, 1).network
+        # a parametrised layer keeps the weight it started with; of two pathways the sum is that weight
+        weights = network.state_dict()
+        two = {
+            key[: -len("0")]: weights[key] + weights[key[: -len("0")] + "1"]
+            for key in weights
+            if key[-9:] == "original0"
+        }
+        one = [value for key, value in weights.items() if key[-9:-1] != "original" and not key.endswith("softness")]
+        starts[name] = [*two.values(), *one]
+        train_run(name, run)
+    for name in starts:
+        assert len(drawn[name]) == TRAINING.epochs * TRAINING.steps_per_epoch
+        assert all(map(torch.equal, drawn[name], drawn["plain"]))
+        shapes = {tuple(weight.shape): weight for weight in starts["plain"]}
+        assert len(starts[name]) == len(starts["plain"])
+        for weight in starts[name]:
+            torch.testing.assert_close(
+                weight, shapes[tuple(weight.shape)], rtol=0, atol=1e-7 * (name == "residual_pathway")
+            )
+
+
+@torch.no_grad()
+def test_function_level_is_the_distance_between_turned_outputs(batch):
+    state = started("function_level", lam_perp=0.5)
+    torch.nn.init.normal_(state.network.layers[-1].weight)
+    output = state.network(batch.inputs)
+    expected = [
+        0.5
+        * float(
+            (state.network(torch.rot90(batch.inputs, k, (2, 3))) - torch.rot90(output, k, (2, 3)))
+            .flatten(1)
+            .norm(dim=1)
+            .mean()
+        )
+        for k in range(4)
+    ]
+    found = [state.method.penalty(batch, output, step).item() for step in range(12)]
+    assert all(any(value == pytest.approx(one, rel=1e-5, abs=1e-6) for one in expected) for value in found)
+    assert len({round(value, 4) for value in found}) > 2  # several elements are drawn
+
+
+def test_eqreg_step_is_the_published_objective(batch):
+    """Task loss on both halves + λ Σ ‖rot(conv(x)) − cyclic_shift(conv(rot x))‖₂, written in plain torch."""
+    state = started("eqreg", lam_perp=0.25)
+    torch.nn.init.normal_(state.network.layers[-1].weight)
+    plain = copy.deepcopy({name: value.detach() for name, value in state.network.state_dict().items()})
+    turned = state.method.batch(batch, 5)
+    (turn,) = (k for k in range(4) if torch.equal(turned.inputs[3:], torch.rot90(batch.inputs, k, (2, 3))))
+
+    def features(images: torch.Tensor) -> list[torch.Tensor]:
+        maps = []
+        for layer in range(3):
+            images = torch.conv2d(images, plain[f"layers.{layer}.weight"], plain[f"layers.{layer}.bias"], padding=1)
+            maps.append(images)
+            images = images.relu()
+        return maps
+
+    first, second = features(batch.inputs), features(torch.rot90(batch.inputs, turn, (2, 3)))
+    penalty = 0.0
+    for one, other in zip(first, second, strict=True):
+        total = 0.0
+        for channel in range(one.shape[1]):
+            field, place = divmod(channel, 4)
+            source = 4 * field + (place + turn) % 4 if one.shape[1] > 1 else channel
+            total += float((torch.rot90(one[:, channel], turn, (1, 2)) - other[:, source]).square().sum())
+        penalty += 0.25 * total**0.5
+    target, kept = (torch.cat([x, torch.rot90(x, turn, (2, 3))]) for x in (batch.target, batch.outside_metal))
+    images = torch.cat([batch.inputs[:, 1:2], torch.rot90(batch.inputs[:, 1:2], turn, (2, 3))])
+    error = (images + torch.cat([first[-1], second[-1]]) - target) ** 2 * kept
+    task = float(error.sum() / kept.sum())
+    assert training_step(state, batch, 5) == (pytest.approx(task + penalty, rel=1e-5), pytest.approx(penalty, rel=1e-5))
+
+
+def test_eqreg_compares_half_precision_features_in_float32(batch):
+    state = started("eqreg", lam_perp=1.0)
+    features = []
+    for layer in state.network.layers:
+        layer.register_forward_hook(lambda _, __, output: features.append(output.detach().clone()))
+    torch.nn.init.normal_(state.network.layers[-1].weight)
+    seen = state.method.batch(batch, 5)
+    (turn,) = (k for k in range(4) if torch.equal(seen.inputs[3:], torch.rot90(batch.inputs, k, (2, 3))))
+    with torch.autocast("cpu", torch.bfloat16):
+        penalty = state.method.penalty(seen, state.network(seen.inputs), 5)
+    assert penalty.dtype == torch.float32
+    expected = 0.0
+    for feature in features:
+        assert feature.dtype == torch.bfloat16
+        first, second = torch.rot90(feature[:3].double(), turn, (2, 3)), feature[3:].double()
+        if second.shape[1] > 1:
+            second = second.unflatten(1, (-1, 4)).roll(-turn, dims=2).flatten(1, 2)
+        expected += float((first - second).norm())
+    assert penalty.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_projection_penalty_is_the_same_under_autocast(batch):
+    penalty = started("projection", norm="nuclear", lam_perp=1.0).method.penalty
+    exact = penalty(batch, batch.target, 0)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(penalty(batch, batch.target, 0), exact)
+
+
+@pytest.mark.parametrize("method", ["augmentation", "eqreg", "function_level"])
+def test_methods_that_only_turn_images_refuse_turns_between_pixels(method):
+    run = Run(network="n", method=method, lam_perp=0.0 if method == "augmentation" else 1.0)
+    with pytest.raises(InputError, match=f"method '{method}' of network 'n' with CyclicGroup"):
+        start(run, Network(settings={"fields": 2, "group_order": 3}), TRAINING, 3, 1)

@@ -40,9 +40,9 @@ def batch(pair_files):
 
 def trained(run: Run, batch, n_steps: int = 30) -> TrainingState:
     """Some steps with a rate large enough to move every weight, biases too."""
-    state = start(run, NETWORK, TRAINING.model_copy(update={"learning_rate": 5e-3}), 4, 1)
+    training = TRAINING.model_copy(update={"learning_rate": 5e-3, "epochs": 1, "steps_per_epoch": n_steps})
+    state = start(run, NETWORK, training, 4, 1)
     for step in range(n_steps):
-        state.method.begin_step(step / n_steps)
         training_step(state, batch, step)
     return state
 
