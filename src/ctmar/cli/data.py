@@ -47,6 +47,41 @@ def ingest(
         )
 
 
+def find_file(
+    pseudonym: Annotated[str, typer.Argument(help="Name of a file in a quarantine table, such as f-0123456789ab.")],
+    folder: Annotated[Path, typer.Argument(help="Folder or archive that was read.")],
+    salt_file: Annotated[Path | None, typer.Option(help="File with the salt that was used.")] = None,
+) -> None:
+    """Print which file of a folder a quarantine table means; the name may tell of the patient."""
+    from ctmar.config import Ingest
+    from ctmar.datasets.sources import find_file as find
+
+    typer.echo(find(folder, pseudonym, Ingest(salt_file=salt_file)))
+
+
+def import_pairs(
+    folder: Annotated[Path, typer.Argument(help="Copy of the SynDeepLesion benchmark.")],
+    output: Output,
+    subset: Annotated[Subset, typer.Option(help="Without --split: the benchmark's own part, train or test.")] = "train",
+    split: Annotated[
+        Path | None, typer.Option(help="Split made by `ctmar split`: deals the patients of the part train.")
+    ] = None,
+    quarantine: Annotated[
+        Path | None, typer.Option(help="CSV of what was left out.", show_default="OUTPUT with .quarantine.csv")
+    ] = None,
+    settings: Settings = "{}",
+) -> None:
+    """Take the pairs of the benchmark as they were published, instead of simulating, as a pair file."""
+    from ctmar.config import Ingest, parse_settings
+    from ctmar.datasets.benchmark_pairs import import_pairs as import_stored
+
+    table = quarantine or output.with_suffix(".quarantine.csv")
+    with progress("import-pairs") as show:
+        import_stored(
+            folder, output, table, subset, split, settings=parse_settings(Ingest, settings), progress=show
+        )
+
+
 def split(
     slices: Annotated[Path, typer.Argument(help="Slices made by `ctmar ingest`.")],
     output: Output,
@@ -94,4 +129,4 @@ def idc_download(
         download(manifest, destination, show)
 
 
-COMMANDS = (acquire, ingest, split, idc_manifest, idc_download)
+COMMANDS = (acquire, ingest, find_file, split, idc_manifest, idc_download)

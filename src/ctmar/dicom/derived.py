@@ -20,6 +20,7 @@ from ctmar.dicom.headers import Image, manufacturer, silent, text
 from ctmar.dicom.pixels import to_display
 from ctmar.store.atomic import atomic_path
 from ctmar.store.quarantine import Refused
+from ctmar.units import AIR_HU
 
 MODEL_NAME = "ctmar predict"
 # one value of VR LO has at most 64 characters
@@ -85,7 +86,8 @@ def write_derived(
         derivation: what the images of the series have in common.
 
     Returns:
-        How many pixels would have left the range of stored values and were set to its end.
+        How many pixels would have left the range of stored values and were set to its end; those of air, where the
+        range begins at air, are not counted.
 
     Raises:
         Refused: the source cannot be decoded, or stores its pixels in a way that is not written.
@@ -134,7 +136,7 @@ def _write(
     carry_numbers(sources, derived)
     _identify(derived, sources[0], image, number, derivation)
     _explain(derived, sources[0], image, description, derivation, change_hu is not None)
-    n_clipped = _set_pixels(derived, sources[0], raw, _to_stored(change_hu, image), float(derived.RescaleSlope))
+    n_clipped = _set_pixels(derived, sources[0], raw, _to_stored(change_hu, image))
     with atomic_path(path) as temporary:
         derived.save_as(temporary, enforce_file_format=True)
     return n_clipped
@@ -215,10 +217,9 @@ def _to_stored(change_hu: NDArray[np.floating] | None, image: Image) -> NDArray[
     return stored.reshape(image.rows, image.columns)
 
 
-def _set_pixels(
-    derived: Dataset, source: Dataset, raw: NDArray[Any], change_hu: NDArray[np.float64], slope: float
-) -> int:
+def _set_pixels(derived: Dataset, source: Dataset, raw: NDArray[Any], change_hu: NDArray[np.float64]) -> int:
     """Set the image pixel module; how many pixels were clipped to the stored range."""
+    slope = float(derived.RescaleSlope)
     signed = raw.dtype.kind == "i"
     bits = int(text(source, "BitsStored") or 16)
     low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
@@ -228,7 +229,9 @@ def _set_pixels(
     is_padding = _within(raw, padding)
     wanted = raw + np.where(is_padding, 0, np.rint(change_hu / slope)).astype(np.int64)
     stored = np.clip(wanted, low, high)
-    n_clipped = int(np.count_nonzero(stored != wanted))
+    # where the range begins at air or below, nothing is lost there
+    to_air = slope * low + float(derived.RescaleIntercept) <= AIR_HU
+    n_clipped = int(np.count_nonzero(wanted > high) + (0 if to_air else np.count_nonzero(wanted < low)))
     if padding is not None:
         # a corrected pixel must not turn into padding
         beside = padding[1] + 1 if padding[1] < high else padding[0] - 1

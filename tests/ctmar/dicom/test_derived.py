@@ -121,10 +121,19 @@ def test_the_stored_range_is_never_left(write_ct, phantom, tmp_path):
     change[0, :3], change[32, :4] = -500, 30000
     dataset, n_clipped = derive(write_ct(tmp_path / "a.dcm", **tags), tmp_path / "b.dcm", change)
     after = pixel_array(dataset)
-    assert n_clipped == 7
+    assert n_clipped == 4  # below air nothing is lost
     assert (after[0, :3] == 0).all()
     assert (after[32, :4] == 4095).all()
     assert (dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation) == (12, 11, 0)
+
+
+def test_clipping_above_air_is_counted(write_ct, phantom, tmp_path):
+    raw = np.clip(phantom + 500, 0, 4095).astype("<u2")
+    tags = {"PixelRepresentation": 0, "BitsStored": 12, "HighBit": 11, "PixelData": raw.tobytes()}
+    source = write_ct(tmp_path / "a.dcm", **tags, RescaleIntercept="-500")
+    dataset, n_clipped = derive(source, tmp_path / "b.dcm", np.where(phantom == 0, -700, 0))
+    assert n_clipped == (phantom == 0).sum()
+    assert (pixel_array(dataset)[phantom == 0] == 0).all()
 
 
 def test_padding_stays_and_nothing_becomes_padding(write_ct, phantom, tmp_path):

@@ -245,3 +245,16 @@ def test_help_says_what_is_kept_and_what_it_is_not():
     shown = " ".join(CliRunner().invoke(app, ["predict", "--help"], env={"COLUMNS": "200"}).output.split())
     assert "not a medical device" in shown
     assert "Without it the patient is a pseudonym" in shown
+
+
+def test_a_refused_file_can_be_found(series, make_network, tmp_path):
+    (series / "smith.txt").write_text("not DICOM")
+    predict(series, *make_network(), tmp_path / "out", SMALL, tmp_path / "q.csv")
+    (row,) = read_rows(tmp_path / "q.csv", ["file"])
+    shown = CliRunner().invoke(app, ["find-file", row["file"], str(series)])
+    assert shown.output.strip() == str(series / "smith.txt")
+    (tmp_path / "salt").write_text("another")
+    with pytest.raises(InputError, match="no file is called"):
+        CliRunner().invoke(
+            app, ["find-file", row["file"], str(series), "--salt-file", str(tmp_path / "salt")], catch_exceptions=False
+        )
