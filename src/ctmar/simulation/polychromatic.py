@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctmar.simulation.materials import CORTICAL_BONE, WATER, attenuation_per_cm, metal
+from ctmar.simulation.noise import photon_counts
 from ctmar.simulation.projector import compiled
 from ctmar.simulation.spectrum import Tube, photon_spectrum
 from ctmar.units import WATER_PER_CM, hu_to_attenuation
@@ -140,7 +141,7 @@ def measure(
         Line integrals, same shape [no unit].
     """
     # no signal at all counts as one photon, as in the benchmark: the logarithm stays finite
-    counts = np.maximum(random.poisson(photons * passed + scatter), 1)
+    counts = np.maximum(photon_counts(photons * passed + scatter, random), 1)
     p = -np.log(counts / photons)
     first, second, third = beam.correction
     return (((third * p + second) * p + first) * p).astype(np.float32)
