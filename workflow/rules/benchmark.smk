@@ -7,6 +7,7 @@
 rule benchmarks:
     input:
         "benchmarks/results/penalty_cost.csv",
+        "benchmarks/results/training_cost.csv",
         "benchmarks/results/simulation_speed.txt",
         "benchmarks/results/ingest_speed.txt",
     localrule: True
@@ -32,6 +33,32 @@ rule benchmark_penalty:
         code=code_digest("equiproj"),
     shell:
         "python {params.script} --output {params.stem} &> {log}"
+
+
+# Step time and memory of every method and norm, and our training step beside a straightforward one, with ACDNet
+rule benchmark_training:
+    output:
+        table="benchmarks/results/training_cost.csv",
+        speed="benchmarks/results/training_cost_speed.csv",
+        text="benchmarks/results/training_cost.txt",
+    log:
+        "logs/benchmark_training.log",
+    benchmark:
+        "benchmarks/results/benchmark_training.tsv"
+    conda:
+        "../../envs/ctmar.yaml"
+    threads: workflow.cores
+    resources:
+        gpu=GPUS_PER_TRAINING,
+        mem_mb=16000,
+        runtime=120,
+    params:
+        script=workflow.source_path("../../benchmarks/training_cost.py"),
+        stem=lambda wildcards, output: output.table.removesuffix(".csv"),
+        device=CONFIG.training.device,
+        code=code_digest("equiproj", "ctmar.models", "ctmar.training"),
+    shell:
+        "python {params.script} --device {params.device} --output {params.stem} &> {log}"
 
 
 # Pairs per second of the simulation beside the naive pipeline and ODL
