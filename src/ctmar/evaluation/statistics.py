@@ -10,6 +10,7 @@ probability 1 − 2^(1−P) only: 50 % for two patients, 75 % for three; in simu
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,27 +70,29 @@ def bootstrap_means(
             f"bootstrap: expected values (n_seeds, n_pairs) with a patient and a slice for each pair, found values"
             f" {values.shape}, {len(patients)} patients, {len(slices)} slices"
         )
-    generator = np.random.default_rng(seed)
     n_seeds = values.shape[0]
-    seed_counts = generator.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=n_samples)
-    pair_counts = _slice_counts(patients, slices, n_samples, generator)
-    totals = np.einsum("bs,sj,bj->b", seed_counts, values, pair_counts, optimize=True)
-    return totals / (n_seeds * pair_counts.sum(axis=1))
+    seed_counts = np.random.default_rng((seed, 0)).multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=n_samples)
+    names, slice_of_pair = np.unique(np.stack([patients, slices]), axis=1, return_inverse=True)
+    slice_counts = _slice_counts(tuple(names[0].tolist()), n_samples, seed)
+    n_pairs = np.bincount(slice_of_pair.ravel())
+    sums = np.stack([np.bincount(slice_of_pair.ravel(), weights=row) for row in values])
+    totals = np.einsum("bs,sl,bl->b", seed_counts, sums, slice_counts, optimize=True)
+    means: NDArray[np.float64] = totals / (n_seeds * (slice_counts @ n_pairs))
+    return means
 
 
-def _slice_counts(
-    patients: NDArray[np.str_], slices: NDArray[np.str_], n_samples: int, generator: np.random.Generator
-) -> NDArray[np.int64]:
-    """How often each pair occurs in each sample, shape (n_samples, n_pairs)."""
-    names = np.unique(patients)
-    patient_counts = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n_samples)
-    counts = np.zeros((n_samples, len(patients)), np.int64)
-    for patient, times in zip(names, patient_counts.T, strict=True):
-        pairs = np.flatnonzero(patients == patient)
-        unique, slice_of_pair = np.unique(slices[pairs], return_inverse=True)
-        # a patient drawn k times draws its slices anew each time: k · n_slices draws in all
-        drawn = generator.multinomial(times * len(unique), np.full(len(unique), 1 / len(unique)))
-        counts[:, pairs] = drawn[:, slice_of_pair]
+@lru_cache(maxsize=64)
+def _slice_counts(patient_of_slice: tuple[str, ...], n_samples: int, seed: int) -> NDArray[np.int64]:
+    """How often each slice occurs in each sample, shape (n_samples, n_slices); the same for every metric and model."""
+    generator = np.random.default_rng((seed, 1))
+    patients, n_slices = np.unique(patient_of_slice, return_counts=True)
+    patient_counts = generator.multinomial(len(patients), np.full(len(patients), 1 / len(patients)), size=n_samples)
+    # a patient drawn k times draws its slices anew each time: k · n_slices draws in all
+    drawn = [
+        generator.multinomial(times * n, np.full(n, 1 / n)) for times, n in zip(patient_counts.T, n_slices, strict=True)
+    ]
+    counts = np.concatenate(drawn, axis=1)
+    counts.flags.writeable = False
     return counts
 
 
