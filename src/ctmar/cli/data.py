@@ -1,7 +1,7 @@
 """Commands from CT files to slices and their split."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -62,7 +62,9 @@ def find_file(
 def import_pairs(
     folder: Annotated[Path, typer.Argument(help="Copy of the SynDeepLesion benchmark.")],
     output: Output,
-    subset: Annotated[Subset, typer.Option(help="Without --split: the benchmark's own part, train or test.")] = "train",
+    subset: Annotated[
+        Literal["train", "validation", "test"], typer.Option(help="Without --split: the benchmark's own part.")
+    ] = "train",
     split: Annotated[
         Path | None, typer.Option(help="Split made by `ctmar split`: deals the patients of the part train.")
     ] = None,
@@ -77,9 +79,7 @@ def import_pairs(
 
     table = quarantine or output.with_suffix(".quarantine.csv")
     with progress("import-pairs") as show:
-        import_stored(
-            folder, output, table, subset, split, settings=parse_settings(Ingest, settings), progress=show
-        )
+        import_stored(folder, output, table, subset, split, settings=parse_settings(Ingest, settings), progress=show)
 
 
 def split(
@@ -129,4 +129,4 @@ def idc_download(
         download(manifest, destination, show)
 
 
-COMMANDS = (acquire, ingest, find_file, split, idc_manifest, idc_download)
+COMMANDS = (acquire, ingest, find_file, import_pairs, split, idc_manifest, idc_download)

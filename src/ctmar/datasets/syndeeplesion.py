@@ -72,6 +72,16 @@ def _entries(listing: Path, folder: Path) -> Iterator[tuple[Path, Refused | None
             yield path, None if path.is_file() else MISSING
 
 
+def part_of_benchmark(series: StoredSeries) -> str:
+    """The part of the benchmark that lists a series, named like its masks: `train` or `test`.
+
+    Examples:
+        >>> part_of_benchmark(StoredSeries("1", (Path("a/train_640geo/1_1_1/2/gt.h5"),), 416))
+        'train'
+    """
+    return series.paths[0].parents[2].name.partition("_")[0]
+
+
 def read_slice(path: Path, image_size: int) -> NDArray[np.float32]:
     """Attenuation of a slice [1/cm], unchanged.
 

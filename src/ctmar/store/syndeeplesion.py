@@ -1,5 +1,7 @@
-"""Files of the SynDeepLesion benchmark as its authors store them: `gt.h5` of a slice, metal masks in one `.npy`."""
+"""Files of the SynDeepLesion benchmark as its authors store them: `gt.h5` of a slice, `<k>.h5` of the slice with metal
+mask k, metal masks in one `.npy`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +23,32 @@ def read_stored_image(path: Path, image_size: int) -> NDArray[np.float32]:
     Raises:
         Refused: the file is damaged, the field is missing or leads to another file, or the size differs.
     """
+    return read_stored_fields(path, ("image",), image_size)[0]
+
+
+def read_stored_fields(path: Path, names: Sequence[str], image_size: int) -> list[NDArray[np.float32]]:
+    """Images of a `gt.h5` or `<k>.h5` by their names: attenuation (image_size, image_size) [1/cm], unchanged.
+
+    Raises:
+        Refused: the file is damaged, a field is missing or leads to another file, or the size differs.
+    """
     try:
         with h5py.File(path, "r") as file:
-            field = own_dataset(file, "image")
-            if field is None:
-                raise Refused("no field 'image' of its own", COPY_AGAIN)
-            if field.shape != (image_size, image_size):
-                size = " × ".join(map(str, field.shape)) if field.ndim == 2 else f"{field.ndim} dimensions"
-                raise Refused(f"image of {size}, ingest.image_size is {image_size}", "set ingest.image_size to it")
-            return np.asarray(field[()], dtype=np.float32)
+            return [_read_field(file, name, image_size) for name in names]
     except Refused:
         raise
     except Exception as error:
         raise Refused(f"not a readable HDF5 file ({type(error).__name__})", COPY_AGAIN) from None
+
+
+def _read_field(file: h5py.File, name: str, image_size: int) -> NDArray[np.float32]:
+    field = own_dataset(file, name)
+    if field is None:
+        raise Refused(f"no field '{name}' of its own", COPY_AGAIN)
+    if field.shape != (image_size, image_size):
+        size = " × ".join(map(str, field.shape)) if field.ndim == 2 else f"{field.ndim} dimensions"
+        raise Refused(f"{name} of {size}, ingest.image_size is {image_size}", "set ingest.image_size to it")
+    return np.asarray(field[()], dtype=np.float32)
 
 
 def read_stored_masks(path: Path) -> NDArray[np.uint8]:
