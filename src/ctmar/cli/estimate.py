@@ -25,8 +25,11 @@ def estimate(
             "keep a small part of a large GPU busy.",
         ),
     ] = 10.0,
+    slices: Annotated[
+        int, typer.Option(min=1, help="CT slices of the study, all subsets together; known only after ingestion.")
+    ] = 1000,
 ) -> None:
-    """Print runs, steps and core-hours of a study; each method and norm is timed here on synthetic patches."""
+    """Print the pairs, runs and hours of a study; a pair and a step of each method are timed here on made-up data."""
     import torch
 
     from ctmar.config import load_config
@@ -39,6 +42,7 @@ def estimate(
         rows = estimate_training(study, device, show)
     typer.echo(f"{config}\n\n{table(rows)}\n")
     typer.echo(training_text(rows, study, device, teraflops))
+    typer.echo(simulation_text(study, slices))
 
 
 def table(rows: "list[Estimate]") -> str:
@@ -83,6 +87,26 @@ def training_text(rows: "list[Estimate]", config: "Config", device: str, teraflo
             f"{flops / teraflops / 1e12 / 3600:,.1f} GPU-hours if one GPU sustains {teraflops:g}·10¹² operations a"
             " second (--teraflops), an assumption and no measurement",
         ]
+    return "\n".join(lines)
+
+
+def simulation_text(config: "Config", n_slices: int) -> str:
+    """Pairs, disk and time of every subset, if ``n_slices`` slices are dealt by the fractions of the split."""
+    from ctmar.simulation.estimate import estimate as estimate_simulation
+    from ctmar.simulation.estimate import measure_cost, synthetic_slice
+    from ctmar.simulation.operators import operators_on
+
+    settings, source = config.simulation, synthetic_slice(config.ingest.image_size)
+    subsets = [subset for subset, n_masks in settings.masks_per_slice.items() if n_masks]
+    costs = {
+        nmar: measure_cost(settings, operators_on("cpu"), source, None, nmar)
+        for nmar in {subset in settings.nmar for subset in subsets}
+    }
+    lines = [f"simulation of {n_slices:,} slices (--slices) on one thread of this machine:"]
+    for subset in subsets:
+        n_own, n_masks = round(n_slices * config.split.fractions[subset]), settings.masks_per_slice[subset]
+        cost = costs[subset in settings.nmar]
+        lines.append(f"  {subset}: {estimate_simulation(cost, n_own, n_masks, 1, settings.store_sinograms)}")
     return "\n".join(lines)
 
 
