@@ -1,19 +1,21 @@
 """The model card and the dataset card: Markdown from the same tables as the report."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ctmar.config import Config
 from ctmar.reporting.choice import choose_settings
-from ctmar.reporting.columns import IDENTITY
-from ctmar.reporting.data_section import quarantine_summary
+from ctmar.reporting.columns import IDENTITY, measured
+from ctmar.reporting.data_section import QUALITY_COLUMNS, quarantine_summary, readable
 from ctmar.reporting.environment import environment
-from ctmar.reporting.literature import REFERENCES
+from ctmar.reporting.literature import ARCHITECTURES, REFERENCES
+from ctmar.reporting.methods import method_text
 from ctmar.reporting.model_tables import MAIN
 from ctmar.reporting.provenance import provenance
-from ctmar.reporting.results import ReportInputs, StudyResults, read_results, rows_of, text_rows
-from ctmar.reporting.summary import counts, method_names, model_name
-from ctmar.reporting.tables import measure_cell
+from ctmar.reporting.results import ReportInputs, StudyResults, read_results, rows_of
+from ctmar.reporting.summary import counts, model_name
+from ctmar.reporting.tables import Measure, measure_cell
 from ctmar.store.atomic import atomic_path
 
 CARD = [measure for measure in MAIN if measure.name != "ratio_to_plain"]
@@ -31,14 +33,21 @@ def write_model_card(inputs: ReportInputs, config: Config, output: Path) -> Path
         InputError: a file is missing or malformed.
     """
     results = read_results(inputs)
+    measures = [measure for measure in CARD if measured(results.models, measure.name)]
     return _write(
         "model_card.md",
         output,
         config=config,
         n=counts(results),
         n_parameters={record.identity[0]: f"{record.run['n_parameters']:,}" for record in results.records},
-        methods=method_names(results.models),
-        rows=[row for network in dict.fromkeys(results.models["network"]) for row in _chosen_rows(results, network)],
+        methods=[(method, method_text(method)) for method in dict.fromkeys(results.models["method"])],
+        measures=measures,
+        rows=[
+            row
+            for network in dict.fromkeys(results.models["network"])
+            for row in _chosen_rows(results, network, measures)
+        ],
+        architectures=ARCHITECTURES,
         provenance=provenance(results),
         references={reference.key: reference for reference in REFERENCES},
     )
@@ -56,25 +65,27 @@ def write_dataset_card(inputs: ReportInputs, config: Config, output: Path) -> Pa
         InputError: a file is missing or malformed.
     """
     results = read_results(inputs)
+    quality = {name: title for name, title in QUALITY_COLUMNS.items() if name in results.catalogue}
     return _write(
         "dataset_card.md",
         output,
         config=config,
         n=counts(results),
         sources=results.sources,
-        catalogue=text_rows(results.catalogue),
+        catalogue=readable(results.catalogue, list(quality)),
+        quality=quality,
         subset_of=dict(zip(results.split["patient"], results.split["subset"], strict=True)),
         quarantine_reasons=quarantine_summary(results.quarantine),
     )
 
 
-def _chosen_rows(results: StudyResults, network: str) -> list[dict[str, Any]]:
+def _chosen_rows(results: StudyResults, network: str, measures: Sequence[Measure]) -> list[dict[str, Any]]:
     """One row for each method and norm: the setting that validation prefers."""
     by_identity = {tuple(row[key] for key in IDENTITY): row for row in rows_of(results.models)}
     rows = []
     for identity in choose_settings(results.runs, network):
         row = by_identity[identity]
-        cells = [measure_cell(row, measure) for measure in CARD]
+        cells = [measure_cell(row, measure) for measure in measures]
         rows.append({"network": network, "label": model_name(row), "cells": cells})
     return rows
 

@@ -5,6 +5,7 @@ rules and text take ``currentColor``, so one specification serves the light and 
 direct labels, hence ``scale=None``: a row carries its own mark.
 """
 
+import math
 from typing import Any
 
 import altair as alt
@@ -64,7 +65,7 @@ def with_plain_at_zero(models: pd.DataFrame, measure: str) -> pd.DataFrame:
     if measure not in DIFFERENCES:
         return models
     table = models.copy()
-    table.loc[table["method"] == "plain", interval_columns(measure)] = 0.0
+    table.loc[table["method"] == "plain", interval_columns(measure)] = [0.0, math.nan, math.nan]
     return table
 
 

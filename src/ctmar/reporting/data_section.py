@@ -63,7 +63,7 @@ def data_section(results: StudyResults, max_bytes: int) -> DataSection:
     return DataSection(
         sources=results.sources[:MOST_ROWS],
         split=text_rows(results.split.head(MOST_ROWS)),
-        catalogue=_readable(catalogue.head(MOST_ROWS), list(columns)),
+        catalogue=readable(catalogue.head(MOST_ROWS), list(columns)),
         catalogue_columns=columns,
         n_series=len(catalogue),
         series=series,
@@ -85,7 +85,7 @@ def series_pictures(
         by_series.setdefault(str(name), []).append(index)
     shown: list[SeriesPictures] = []
     n_bytes, n_left_out = 0, 0
-    for row in _readable(catalogue, [name for name in QUALITY_COLUMNS if name in catalogue]):
+    for row in readable(catalogue, [name for name in QUALITY_COLUMNS if name in catalogue]):
         name = f"{row['patient']}/{row['series']}"
         pictures = [_picture(thumbnails, index, name) for index in by_series.get(name, [])]
         n_bytes += sum(len(address) for address, _ in pictures)
@@ -109,7 +109,7 @@ def _picture(thumbnails: Thumbnails, index: int, name: str) -> tuple[str, str]:
     return data_address(pixels, THUMBNAIL_QUALITY), f"{name}: slice{where}"
 
 
-def _readable(catalogue: pd.DataFrame, columns: Sequence[str]) -> list[dict[str, Any]]:
+def readable(catalogue: pd.DataFrame, columns: Sequence[str]) -> list[dict[str, Any]]:
     """Rows with true minus signs; whole numbers stay whole though another series has no value."""
     rows = text_rows(catalogue)
     for row in rows:

@@ -1,5 +1,6 @@
 """Templates with escaping on everywhere: names of patients, files and licences come from outside."""
 
+from functools import cache
 from importlib import resources
 
 import altair
@@ -44,6 +45,7 @@ def asset(name: str) -> Markup:
     return Markup(text)
 
 
+@cache
 def vega_bundle() -> Markup:
     """Vega, Vega-Lite and Vega-Embed as one script, of the Vega-Lite version that Altair writes."""
     version = ".".join(altair.SCHEMA_VERSION.removeprefix("v").split(".")[:2])

@@ -18,12 +18,19 @@ from ctmar.reporting.results import StudyResults, rows_of
 from ctmar.reporting.summary import longest_sweep, sentences
 from ctmar.reporting.tables import Context, Table, p_value
 
-RESPONSES = (  # measure, title of the axis, caption, logarithmic
-    ("psnr_diff_db", "PSNR difference [dB]", "Paired difference to plain, protocol fixed", False),
+Shown = tuple[str, str, str, bool]  # measure, title of its axis, caption, logarithmic
+FIXED: tuple[Shown, Shown] = (  # the second where a study has no plain model to differ from
+    ("psnr_diff_db", "PSNR difference to plain [dB]", "Protocol fixed: paired difference to plain", False),
+    ("psnr_db", "PSNR [dB]", "Protocol fixed", False),
+)
+OFFICIAL: tuple[Shown, Shown] = (
+    ("psnr_official_diff_db", "PSNR difference to plain [dB]", "Protocol official: paired difference to plain", False),
+    ("psnr_official_db", "PSNR [dB]", "Protocol official", False),
+)
+EQUIVARIANCE: tuple[Shown, Shown] = (
     ("relative_non_equivariance", "‖W−PW‖ / ‖W‖", "Non-equivariance of the weights", True),
     ("defect", "measured defect", "Defect on turned test slices", True),
 )
-NORM_MEASURES = RESPONSES[:2]
 Chart = tuple[str, charts.Spec]  # caption, specification
 
 
@@ -110,7 +117,7 @@ def network_section(
         sensitivity=sensitivity_maps(models),
         equivariance=model_tables.equivariance_table(numbers, angles, context),
         defects=forest.forest_chart(chosen, "defect", "measured defect, quarter turns", log=True),
-        trade_off=sweeps.trade_off_chart(models, "psnr_diff_db", "PSNR difference to plain [dB]"),
+        trade_off=sweeps.trade_off_chart(models, *(quality(models, FIXED) or FIXED[1])[:2]),
         angles=small_multiples.angle_panels(_rows(models, shown), angles) if angles else None,
         curves=curve_charts(curves, settings),
         other_curves=curve_charts(curves, others) if others else [],
@@ -122,43 +129,53 @@ def network_section(
     )
 
 
+def quality(models: pd.DataFrame, protocol: tuple[Shown, Shown]) -> Shown | None:
+    """What stands for a protocol: the difference to plain, without a plain model the value itself."""
+    return next((shown for shown in protocol if measured(models, shown[0])), None)
+
+
 def quality_charts(chosen: pd.DataFrame) -> list[Chart]:
-    """One chart for each protocol, never both in one: the paired difference under fixed, PSNR under official."""
-    title = "PSNR difference to plain [dB]"
-    shown = [("Protocol fixed: paired difference to plain", forest.forest_chart(chosen, "psnr_diff_db", title, 0.0))]
-    if measured(chosen, "psnr_official_diff_db"):
-        spec = forest.forest_chart(chosen, "psnr_official_diff_db", title, 0.0)
-        shown.append(("Protocol official: paired difference to plain", spec))
-    return shown
+    """One chart for each protocol, never both in one."""
+    charts_shown = []
+    for measure, title, caption, _ in filter(None, (quality(chosen, FIXED), quality(chosen, OFFICIAL))):
+        rule = 0.0 if measure in charts.DIFFERENCES else None
+        charts_shown.append((caption, forest.forest_chart(chosen, measure, title, rule)))
+    return charts_shown
+
+
+def response_measures(models: pd.DataFrame) -> list[Shown]:
+    """What is drawn against weights: quality and equivariance."""
+    return [shown for shown in (quality(models, FIXED), *EQUIVARIANCE) if shown]
 
 
 def response_charts(swept: pd.DataFrame) -> list[Chart]:
     """The norm with the most λ⊥ in detail."""
     return [
         (caption, sweeps.response_chart(swept, measure, title, logarithmic))
-        for measure, title, caption, logarithmic in RESPONSES
+        for measure, title, caption, logarithmic in response_measures(swept)
         if len(swept)
     ]
 
 
 def norm_charts(models: pd.DataFrame) -> list[tuple[str, Panels]]:
     """A panel for each norm; a study of one norm shows it in detail already."""
-    if small_multiples.swept_settings(models)["norm"].nunique() < 2:
+    swept = small_multiples.swept_settings(models)
+    if swept["norm"].nunique() < 2 or not swept.duplicated("norm").any():
         return []
     return [
         (caption, small_multiples.norm_panels(models, measure, title, logarithmic))
-        for measure, title, caption, logarithmic in NORM_MEASURES
+        for measure, title, caption, logarithmic in response_measures(models)[:2]
     ]
 
 
 def sensitivity_maps(models: pd.DataFrame) -> list[Chart]:
     """λ_G × λ⊥ for each norm that was trained with more than one λ_G."""
-    maps = []
-    for series, own in models[models["method"] == "projection"].groupby("series", sort=False):
-        if own["lam_equi"].nunique() > 1:
-            for measure, title, _, _ in RESPONSES:
-                maps.append((f"{series}: {title}", sweeps.sensitivity_map(own, measure, title)))
-    return maps
+    return [
+        (f"{series}: {title}", sweeps.sensitivity_map(own, measure, title))
+        for series, own in models[models["method"] == "projection"].groupby("series", sort=False)
+        if own["lam_equi"].nunique() > 1
+        for measure, title, _, _ in response_measures(models)
+    ]
 
 
 def curve_charts(curves: pd.DataFrame, settings: Sequence[tuple[Any, ...]]) -> list[tuple[str, Panels]]:

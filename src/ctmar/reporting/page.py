@@ -65,15 +65,18 @@ def render_page(results: StudyResults, config: Config) -> str:
     networks = list(dict.fromkeys(results.models["network"]))
     marks = series_marks(results)
     image_bytes = MAXIMUM_IMAGE_BYTES // len(networks)
+    sections = [network_section(results, config, name, marks, image_bytes) for name in networks]
+    with_response = any(section.responses or section.norms or section.sensitivity for section in sections)
     template = environment().get_template("page.html")
     return template.render(
         config=config,
-        sections=SECTIONS,
+        sections=[(anchor, title) for anchor, title in SECTIONS if anchor != "response" or with_response],
+        with_response=with_response,
         methods=[(method, method_text(method)) for method in dict.fromkeys(results.models["method"])],
         n_parameters={record.identity[0]: f"{record.run['n_parameters']:,}" for record in results.records},
         facts=facts(results),
         counts=counts(results),
-        networks=[network_section(results, config, name, marks, image_bytes) for name in networks],
+        networks=sections,
         claims=results.claims,
         claims_sentence=claims_sentence(results.claims),
         data=data_section(results, MAXIMUM_THUMBNAIL_BYTES),

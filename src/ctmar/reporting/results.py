@@ -124,10 +124,10 @@ def read_table(path: Path, name: str) -> pd.DataFrame:
     missing = [column for column in COLUMNS[name] if column not in table.columns]
     if missing:
         raise InputError(f"{path}: expected column(s) {', '.join(missing)}, found {', '.join(table.columns)}")
-    if set(IDENTITY) - set(DEFAULTS) <= set(table.columns):
-        for column, value in DEFAULTS.items():
-            table[column] = table.get(column, value)
-    return table.copy()  # in one block: pandas is slow with a hundred loose columns, and says so
+    if not set(IDENTITY) - set(DEFAULTS) <= set(table.columns):
+        return table
+    # one block: a hundred loose columns are slow
+    return table.copy().assign(**{name: table.get(name, value) for name, value in DEFAULTS.items()})
 
 
 def read_optional_table(path: Path, name: str) -> pd.DataFrame:

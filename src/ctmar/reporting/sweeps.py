@@ -123,11 +123,12 @@ def trade_off_chart(models: pd.DataFrame, measure: str, title: str) -> Spec:
         alt.Tooltip("tooltip_x:N", title="defect"),
     ]
     colour = alt.Color("colour:N", scale=None)
-    others = alt.Chart(table[~table["chosen"]]).encode(x=x, color=colour, tooltip=tooltip)
+    others = table[~table["chosen"]]
+    pale = alt.Chart(others).mark_circle(size=28, opacity=0.35).encode(x=x, y=y, color=colour, tooltip=tooltip)
     chosen = alt.Chart(table[table["chosen"]]).encode(color=colour)
     return finish(
         alt.layer(
-            others.mark_circle(size=28, opacity=0.35).encode(y=y),
+            *([pale] if len(others) else []),
             chosen.mark_rule(opacity=0.4).encode(
                 x=x, y=alt.Y(f"{y_columns[1]}:Q", title=title), y2=f"{y_columns[2]}:Q"
             ),
@@ -145,6 +146,8 @@ def _plain_layers(plain: pd.DataFrame, columns: list[str], scale: alt.Scale, tit
     mean, low, high = columns
     base = alt.Chart(clean(plain, ["label", *columns]))
     tooltip = [alt.Tooltip("label:N", title="setting"), alt.Tooltip(f"{mean}:Q", title=title, format=".4~g")]
+    if plain.empty:
+        return []
     return [
         base.mark_rect(opacity=0.08, color="currentColor").encode(
             y=alt.Y(f"{low}:Q", title=title, scale=scale), y2=f"{high}:Q"

@@ -7,23 +7,11 @@ import pytest
 from ctmar.config import Report
 from ctmar.errors import InputError
 from ctmar.reporting import examples
+from ctmar.reporting.results import read_results
 
 ROOMY = 10_000_000
 
-
-def test_models_are_chosen_by_validation_not_by_test(results):
-    curves = results.curves.copy()
-    wanted = (curves["norm"] == "entrywise:inf") & (curves["epoch"] == 8)
-    curves.loc[wanted, "validation_psnr"] += 100
-    chosen = examples.choose_models(curves, "dncnn")
-    assert [identity[1:4] for identity in chosen][-1] == ("projection", "entrywise:inf", 1e-2)
-    assert [identity[1] for identity in chosen] == ["plain", "augmentation", "eqreg", "projection"]
-
-
-def test_only_the_last_epoch_counts(results):
-    curves = results.curves.copy()
-    curves.loc[(curves["norm"] == "spectral") & (curves["epoch"] == 3), "validation_psnr"] += 100
-    assert examples.choose_models(curves, "dncnn")[-1][2] == "frobenius"
+SMALL = [("plain", "none", 0.0, 0.0, 0.0, 0.3, 0.9), ("projection", "frobenius", 1e-2, 0.0, 0.0, 0.26, 0.05)]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +21,7 @@ def built(results):
 
 def test_every_example_has_every_panel_with_the_metrics_of_the_tables(built, results):
     assert (len(built.shown), built.n_left_out) == (3, 0)
-    names = ["Ground truth", "Input", "LI", "Plain", "Rotation augmentation", "EQ-Reg, λ\xa0=\xa010⁻³"]
+    names = ["Ground truth", "Input", "LI", "NMAR", "Plain", "EQ-Reg, λ\xa0=\xa010⁻³", "Annealed"]
     references = pd.read_csv(results.references_folder / "slices.csv")
     for example in built.shown:
         assert [panel.name for panel in example.panels] == [*names, "Projection, Frobenius, λ⊥\xa0=\xa010⁻²"]
@@ -53,6 +41,20 @@ def test_the_page_budget_leaves_examples_out_and_says_how_many(results, built):
     budget = built.shown[0].n_bytes + built.shown[1].n_bytes
     tight = examples.build_examples(results, "dncnn", Report(), budget)
     assert (len(tight.shown), tight.n_left_out) == (2, 1)
+    assert tight.shown == built.shown[:2]
+
+
+def test_pictures_shrink_before_fewer_than_two_examples_are_left(results, built):
+    small = examples.build_examples(results, "dncnn", Report(), built.shown[0].n_bytes)
+    assert len(small.shown) >= 2
+    assert small.shown[0].n_bytes < built.shown[0].n_bytes / 2
+    assert small.shown[0].size == built.shown[0].size  # the outline is still that of the whole grid
+
+
+def test_without_nmar_there_is_no_panel_for_it(make_study):
+    inputs = make_study([("plain", "none", 0.0, 0.0, 0.0, 0.3, 0.9)], [0], nmar=False)
+    built = examples.build_examples(read_results(inputs), "dncnn", Report(), ROOMY)
+    assert [panel.name for panel in built.shown[0].panels] == ["Ground truth", "Input", "LI", "Plain"]
 
 
 def test_panel_shows_no_error_under_metal():
@@ -67,9 +69,7 @@ def test_panel_shows_no_error_under_metal():
 
 
 def test_other_example_pairs_are_refused(make_study):
-    from ctmar.reporting.results import read_results
-
-    results = read_results(make_study())
+    results = read_results(make_study(SMALL, [0]))
     record = next(record for record in results.records if record.identity[1] == "plain" and record.seed == 0)
     path = record.folder / "examples.npz"
     with np.load(path) as file:

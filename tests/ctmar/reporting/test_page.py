@@ -10,9 +10,11 @@ import pytest
 
 from ctmar.errors import InputError
 from ctmar.reporting import page as page_module
+from ctmar.reporting.columns import IDENTITY
+from ctmar.reporting.labels import series_label
+from ctmar.reporting.methods import method_text
 from ctmar.reporting.page import build_report, render_page
 from ctmar.reporting.provenance import public_config
-from ctmar.reporting.results import IDENTITY
 
 
 class Outline(HTMLParser):
@@ -44,11 +46,12 @@ def test_nothing_leads_into_a_network(page):
 
 def test_one_vega_bundle_is_shared(page, outline):
     assert len(re.findall(r"window\.vegaEmbed\s*=", page)) == 1
-    assert len([1 for a in outline.all("script") if a.get("type") == "application/json"]) == 10
+    # two protocols, three of the sweep, three maps of λ_G × λ⊥, defect, trade-off, cost
+    assert len([1 for a in outline.all("script") if a.get("type") == "application/json"]) == 11
 
 
 def test_page_is_small_and_the_same_each_time(page, results, config):
-    assert len(page.encode()) < 15_000_000
+    assert len(page.encode()) < 4_000_000
     assert render_page(results, config) == page
 
 
@@ -79,14 +82,20 @@ def test_accessible_structure(outline):
     assert len(outline.all("h1")) == 1
     levels = [int(tag[1]) for tag, _ in outline.tags if re.fullmatch("h[1-6]", tag)]
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
-    assert all(a.get("scope") in ("row", "col") for a in outline.all("th"))
-    assert len(outline.all("caption")) == len(outline.all("table")) == 8
+    assert all(a.get("scope") in ("row", "col", "rowgroup", "colgroup") for a in outline.all("th"))
+    # main, errors, sizes, materials, equivariance, cost; claims; sources, split, series, two of what was left out
+    assert len(outline.all("caption")) == len(outline.all("table")) == 12
     pictures = [a for a in outline.all("img") if a.get("src")]
-    assert len(pictures) == 3 * (1 + 2 * 6)
+    compared = [a for a in pictures if a.get("data-kind")]
+    assert len(compared) == 3 * (1 + 2 * 7)
+    assert len(pictures) == len(compared) + 9
     assert all(a["alt"] and a["loading"] == "lazy" and a["src"].startswith("data:image/webp") for a in pictures)
-    assert all("dB" in a["alt"] for a in pictures if not a["alt"].startswith("Ground truth"))
+    assert all("dB" in a["alt"] for a in compared if not a["alt"].startswith("Ground truth"))
     assert outline.all("a")[0] == {"class": "skip", "href": "#main"}
     buttons = [a for a in outline.all("button") if "class" not in a]
+    assert all(
+        a.get("role") == "img" and a["aria-label"] for a in outline.all("svg") if a.get("viewbox") == "0 0 220 136"
+    )
     assert len(buttons) == len([a for a in outline.all("th") if a.get("aria-sort") == "none"])
 
 
@@ -96,9 +105,36 @@ def test_style_serves_dark_print_and_narrow(page):
 
 
 def test_metrics_carry_protocol_and_numbers(page):
-    assert "metric protocol <em>fixed</em>: mean over 3 seeds × 12 test pairs from 2 patients" in page
-    assert "95 % bootstrap" in page
+    assert "mean over 3 seeds × 12 test pairs from 2 patients" in page
+    assert "95\u00a0% bootstrap" in page
     assert "The test set holds 2 patients." in page
+    assert "no test over these patients can reach a p below 0.50" in page
+    assert page.count('<th scope="colgroup" colspan="4">Protocol fixed</th>') == 1
+    assert page.count('<th scope="colgroup" colspan="2">Protocol official</th>') == 2
+
+
+def test_a_chart_never_holds_both_protocols(page):
+    specifications = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', page)
+    fixed = [text for text in specifications if "psnr_db" in text or "psnr_diff_db" in text]
+    official = [text for text in specifications if "psnr_official" in text]
+    assert len(official) == 1
+    assert not set(fixed) & set(official)
+
+
+def test_every_method_and_norm_is_in_table_chart_and_methods(page, results):
+    for method, norm in set(zip(results.models["method"], results.models["norm"], strict=True)):
+        label = series_label(method, norm)
+        assert page.count(f"</svg>{label}</th>") >= 4
+        assert f'"{label}"' in page or json.dumps(label) in page
+    for method in set(results.models["method"]):
+        assert f"<strong>{method_text(method).name}</strong>" in page
+
+
+def test_sections_fold_and_the_contents_name_them(outline):
+    folds = [a for a in outline.all("details") if a.get("class") == "fold"]
+    linked = [a["href"][1:] for a in outline.all("a") if (a.get("href") or "").startswith("#")]
+    assert len(folds) == len(outline.all("section")) - 1  # the summary never folds
+    assert {a["id"] for a in outline.all("section")} <= set(linked)
 
 
 def test_claims_stand_beside_verdicts_in_words(page, results):
@@ -113,6 +149,7 @@ def test_data_section_lists_licences_and_reasons(page):
         "Apache-2.0",
         "Wasserthal J. et al.",
         "14 files or slices left out",
+        "1532",
         "little body",
         "head-693/scout.dcm",
     ):
@@ -134,7 +171,7 @@ def test_two_networks_get_a_table_each(results, config):
     def both(table: pd.DataFrame) -> pd.DataFrame:
         return pd.concat([table, table.assign(network="wide")], ignore_index=True)
 
-    tables = {name: both(getattr(results, name)) for name in ("models", "curves", "cost", "runs")}
+    tables = {name: both(getattr(results, name)) for name in ("models", "curves", "cost", "runs", "sizes", "materials")}
     wide = [
         dataclasses.replace(record, run=record.run | {"run": record.run["run"] | {"network": "wide"}})
         for record in results.records
@@ -146,21 +183,90 @@ def test_two_networks_get_a_table_each(results, config):
         config.model_copy(update={"study": study}),
     )
     outline = Outline(text)
-    assert len([a for a in outline.all("table") if a.get("class") == "results sortable"]) == 2
+    names = ("models", "errors", "metal-size", "metal", "equivariance", "cost")
+    tables_of = [a["id"] for a in outline.all("table") if a.get("id")]
+    assert tables_of.count("table-models-wide") == 1
+    assert set(tables_of) == {f"table-{name}-{network}" for name in names for network in ("dncnn", "wide")}
     ids = [attributes["id"] for _, attributes in outline.tags if attributes.get("id")]
     assert len(ids) == len(set(ids))
 
 
-def test_a_small_study_of_one_seed_without_own_sources(make_study, config, tmp_path):
-    settings = [("plain", "none", 0.0, 0.3, 0.9), ("projection", "frobenius", 1e-2, 0.26, 0.05)]
-    inputs = dataclasses.replace(make_study(settings, [0]), sources=None)
-    text = build_report(inputs, config, tmp_path / "index.html").read_text(encoding="utf-8")
-    assert "[–" not in text
+PLAIN = ("plain", "none", 0.0, 0.0, 0.0, 0.3, 0.9)
+PENALTY = ("projection", "frobenius", 1e-2, 0.0, 0.0, 0.26, 0.05)
+MIXED = ("projection", "mixed:2,1", 1e-1, 0.0, 0.0, 0.27, 0.06)
+
+
+def check_without_holes(text: str) -> list[str]:
+    """Every specification is JSON a browser takes, nothing refers to nothing, and no heading stands alone."""
+    assert not re.search(r"\[–|\bnan\b|NaN|\bNone\b", re.sub(r"<script.*?</script>|data:[^\"]*", "", text, flags=re.S))
     specifications = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', text)
     for specification in specifications:
         json.loads(specification, parse_constant=pytest.fail)  # NaN is no JSON: the browser would refuse it
-    assert len(specifications) == 10
-    assert "mean over 1 seed ×" in text
+        assert all(json.loads(specification)["datasets"].values())
+    assert not re.search(r"<tbody[^>]*>\s*</tbody>|<thead>\s*</thead>|<h3>[^<]*</h3>\s*<h3>", text)
+    outline = Outline(text)
+    ids = {attributes["id"] for _, attributes in outline.tags if attributes.get("id")}
+    assert {a["href"][1:] for a in outline.all("a") if (a.get("href") or "").startswith("#")} <= ids
+    return specifications
+
+
+@pytest.mark.parametrize(
+    ("settings", "seeds", "n_charts"),
+    [
+        ([PLAIN, PENALTY, MIXED], [0, 1], 5),  # tests/workflow/small.yaml: no sweep, two norms
+        ([PLAIN, PENALTY], [0], 5),
+        ([PLAIN], [0], 5),
+        ([PENALTY, MIXED], [0], 5),  # no plain model: no differences
+    ],
+)
+def test_small_studies_have_pages_without_holes(make_study, config, tmp_path, settings, seeds, n_charts):
+    inputs = dataclasses.replace(make_study(settings, seeds, nmar=False), sources=None)
+    text = build_report(inputs, config, tmp_path / "index.html").read_text(encoding="utf-8")
+    assert len(check_without_holes(text)) == n_charts
+    assert f"mean over {len(seeds)} seed" in text
+    assert "NMAR</th>" not in text
+
+
+def test_a_study_of_the_first_format_has_a_page_without_holes(results, config):
+    new = (
+        "official",
+        "mae_",
+        "soft",
+        "bone",
+        "near_metal",
+        "deg",
+        "p_value",
+        "per_image",
+        "prediction_",
+        "n_parameters",
+    )
+
+    def old(table):
+        return table.drop(columns=[name for name in table if any(part in name for part in new) and name != "softness"])
+
+    empty = {name: getattr(results, name).head(0) for name in ("sizes", "materials")}
+    catalogue = results.catalogue[
+        ["patient", "series", "n_slices_found", "n_slices_kept", "pixel_mm", "source", "licence"]
+    ]
+    study = dataclasses.replace(
+        results,
+        models=old(results.models),
+        references=old(results.references),
+        catalogue=catalogue,
+        thumbnails=None,
+        **empty,
+    )
+    text = render_page(study, config)
+    check_without_holes(text)
+    for absent in (
+        "Protocol official</th>",
+        "By size",
+        "By material",
+        "Soft tissue",
+        "turned inputs, dB",
+        "thumbnails",
+    ):
+        assert absent not in re.sub(r"<style>.*?</style>", "", text, flags=re.S)
 
 
 def test_a_page_that_is_too_large_is_refused_and_not_written(study, config, tmp_path, monkeypatch):

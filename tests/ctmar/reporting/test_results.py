@@ -8,9 +8,11 @@ import pytest
 from ctmar.errors import InputError
 from ctmar.reporting.results import ReportInputs, read_results, read_table
 
+SMALL = [("plain", "none", 0.0, 0.0, 0.0, 0.3, 0.9), ("projection", "frobenius", 1e-2, 0.0, 0.0, 0.26, 0.05)]
+
 
 def test_every_run_is_read_once(results):
-    assert len(results.records) == len(results.runs) == 33
+    assert len(results.records) == len(results.runs) == 69
     assert {record.seed for record in results.records} == {0, 1, 2}
 
 
@@ -19,7 +21,7 @@ def test_norm_none_is_text_not_missing(results):
 
 
 def test_folders_of_an_earlier_configuration_are_ignored(make_study):
-    inputs = make_study()
+    inputs = make_study(SMALL, [0])
     stale = inputs.runs[0].parent / "seed~77"
     shutil.copytree(inputs.runs[0], stale)
     description = json.loads((stale / "run.json").read_text())
@@ -31,8 +33,36 @@ def test_folders_of_an_earlier_configuration_are_ignored(make_study):
 
 
 def test_missing_run_is_named(study):
-    with pytest.raises(InputError, match=r"none found for .*spectral"):
+    with pytest.raises(InputError, match=r"none found for .*train_then_project"):
         read_results(dataclasses.replace(study, runs=study.runs[:-3]))
+
+
+def test_a_study_from_before_softness_and_groups_is_read(make_study):
+    settings = [("plain", "none", 0.0, 0.0, 0.0, 0.3, 0.9), ("projection", "frobenius", 1e-2, 0.0, 0.0, 0.26, 0.05)]
+    inputs = make_study(settings, [0])
+    for name in ("models", "runs", "curves"):
+        path = inputs.summary / f"{name}.csv"
+        table = pd.read_csv(path, keep_default_na=False)
+        table.drop(columns="softness").to_csv(path, index=False)
+    for folder in inputs.runs:
+        description = json.loads((folder / "run.json").read_text())
+        del description["run"]["softness"]
+        (folder / "run.json").write_text(json.dumps(description))
+    for path in (inputs.summary / "sizes.csv", inputs.summary / "materials.csv", inputs.thumbnails):
+        path.unlink()
+    results = read_results(inputs)
+    assert results.models["softness"].tolist() == [0.0, 0.0]
+    assert [record.identity[-1] for record in results.records] == [0.0, 0.0]
+    assert results.sizes.empty
+    assert results.materials.empty
+    assert results.thumbnails is None
+
+
+def test_a_table_that_is_there_must_be_whole(make_study):
+    inputs = make_study([("plain", "none", 0.0, 0.0, 0.0, 0.3, 0.9)], [0])
+    (inputs.summary / "sizes.csv").write_text("network,method\n")
+    with pytest.raises(InputError, match=r"sizes\.csv: expected column\(s\) norm"):
+        read_results(inputs)
 
 
 def test_missing_table_is_named(study, tmp_path):
@@ -64,7 +94,7 @@ def test_a_file_that_is_no_table_is_one_line(tmp_path, text):
     ],
 )
 def test_malformed_claims_are_named(make_study, claims, message):
-    inputs = make_study()
+    inputs = make_study(SMALL, [0])
     (inputs.summary / "claims.json").write_text(json.dumps(claims))
     with pytest.raises(InputError, match=message):
         read_results(inputs)

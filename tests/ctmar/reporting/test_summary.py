@@ -5,19 +5,44 @@ import pytest
 from ctmar.reporting import summary
 
 
-def test_three_sentences_from_the_tables(results):
-    what, quality, equivariance = summary.sentences(results, "dncnn")
-    assert what.startswith("33 models of the network “dncnn” (11 settings: plain, rotation augmentation, EQ-Reg and ")
+def only(results, keep):
+    """The study without the settings for which ``keep`` is false."""
+    tables = {name: getattr(results, name) for name in ("models", "runs", "curves")}
+    return dataclasses.replace(results, **{name: table[keep(table)] for name, table in tables.items()})
+
+
+def test_sentences_from_the_tables(results):
+    what, quality, measures, equivariance, others = summary.sentences(results, "dncnn")
+    assert what.startswith("69 models of the network “dncnn” (23 settings: plain, rotation augmentation, EQ-Reg, ")
+    assert "softness and projection with 8 norms; 3 seeds)" in what
     assert "64 CT slices of 1 patient" in what
     assert "12 pairs of slice and metal from 2 other patients" in what
-    best = results.models[(results.models["norm"] == "frobenius") & (results.models["lam_perp"] == 1e-2)].iloc[0]
+    frobenius = (results.models["norm"] == "frobenius") & (results.models["lam_equi"] == 0)
+    best = results.models[frobenius & (results.models["lam_perp"] == 1e-2)].iloc[0]
     assert f"reaches {best['psnr_db_mean']:.2f} dB [{best['psnr_db_low']:.2f}, {best['psnr_db_high']:.2f}]" in quality
     assert f"{best['psnr_diff_db_mean']:+.2f} dB" in quality
     assert "better than plain training" in quality
+    assert f"PSNR under the protocol official is {best['psnr_official_db_mean']:.2f} dB against" in measures
+    assert f"soft tissue (RMSE) {best['rmse_soft_hu_mean']:.1f} HU against" in measures
     assert equivariance.startswith(
         "Projection, Frobenius: from λ⊥ = 10⁻⁴ to 10⁻¹ the relative non-equivariance of the weights goes from 0.73 to"
     )
-    assert all(sentence.count(". ") == 0 and sentence.endswith(".") for sentence in (what, quality, equivariance))
+    assert others.startswith("Validation prefers of the sample-based methods EQ-Reg, λ\xa0=\xa010⁻³ (")
+    assert "2.31 × the plain step) and of the weight-based methods Annealed (" in others
+    assert all(text.count(". ") == 0 and text.endswith(".") for text in (what, quality, equivariance, others))
+
+
+def test_a_study_without_the_newer_measures_has_fewer_sentences(results):
+    old = results.models.drop(columns=[name for name in results.models if "official" in name or "rmse_" in name])
+    sentences = summary.sentences(dataclasses.replace(results, models=old), "dncnn")
+    assert len(sentences) == 4
+    assert not any("official" in sentence for sentence in sentences)
+
+
+def test_claims_are_counted(results):
+    verdicts = [claim["verdict"] for claim in results.claims]
+    sentence = summary.claims_sentence(results.claims)
+    assert f"agrees with {verdicts.count('agrees')} and disagrees with {verdicts.count('disagrees')};" in sentence
 
 
 @pytest.mark.parametrize(
@@ -31,21 +56,17 @@ def test_the_verdict_follows_the_interval(results, low, high, verdict):
 
 
 def test_without_projection_the_summary_says_so(results):
-    keep = {
-        name: table[table["method"] != "projection"]
-        for name, table in (("models", results.models), ("curves", results.curves))
-    }
-    _, quality, equivariance = summary.sentences(dataclasses.replace(results, **keep), "dncnn")
-    assert quality == "No model with a projection penalty was trained; for orientation: Input 34.40 dB, LI 40.42 dB."
+    study = only(results, lambda table: table["method"] != "projection")
+    _, quality, equivariance, _ = summary.sentences(study, "dncnn")
+    assert quality == (
+        "No model with a projection penalty was trained; for orientation: Input 34.40 dB, LI 40.42 dB, NMAR 41.34 dB."
+    )
     assert equivariance == "Equivariance was not regularised."
 
 
 def test_without_plain_there_is_no_comparison(results):
-    keep = {
-        name: table[table["method"] != "plain"]
-        for name, table in (("models", results.models), ("curves", results.curves))
-    }
-    _, quality, equivariance = summary.sentences(dataclasses.replace(results, **keep), "dncnn")
+    study = only(results, lambda table: table["method"] != "plain")
+    _, quality, equivariance, _ = summary.sentences(study, "dncnn")
     assert "plain" not in quality
     assert "plain" not in equivariance
 
@@ -61,12 +82,12 @@ def test_the_longest_sweep_is_told_whatever_norm_validation_prefers(results):
 
 
 def test_a_single_weight_is_compared_with_plain(results):
-    keep = {
-        name: table[(table["method"] != "projection") | ((table["norm"] == "frobenius") & (table["lam_perp"] == 1e-2))]
-        for name, table in (("models", results.models), ("curves", results.curves))
-    }
-    equivariance = summary.sentences(dataclasses.replace(results, **keep), "dncnn")[2]
-    assert equivariance.startswith("From plain training to that setting the relative non-equivariance")
+    study = only(results, lambda table: (table["method"] == "plain") | (table["lam_perp"] == 1e-2))
+    study = only(study, lambda table: (table["method"] == "plain") | (table["norm"] == "frobenius"))
+    study = only(study, lambda table: table["lam_equi"] == 0)
+    sentences = summary.sentences(study, "dncnn")
+    assert len(sentences) == 4  # there is nothing but the penalty to prefer
+    assert sentences[3].startswith("From plain training to that setting the relative non-equivariance")
 
 
 def test_counts_agree_with_the_split(results):
