@@ -122,8 +122,12 @@ def choose_stacks(stacks: Sequence[Stack], subset: Subset, split: Mapping[str, S
         chosen += [stack for stack in stacks if stack.patient in test and subset == "test"]
     if not chosen:
         found = ", ".join(sorted(set(published.values()))) or "none"
-        why = "deal the part 'train' with --split" if split is None else "the split must be of this folder and salt"
-        raise InputError(f"subset '{subset}' has no slice; parts of the benchmark here: {found}; {why}")
+        why = (
+            "deal the part 'train' with --split"
+            if split is None
+            else "is the split of this folder, made with the same salt?"
+        )
+        raise InputError(f"subset '{subset}' has no patient with slices; parts of the benchmark here: {found}; {why}")
     return chosen
 
 
