@@ -28,6 +28,7 @@ from equiproj.baselines import (
     StrictEquivariance,
     TrainThenProject,
     function_mismatch,
+    project_initial_,
     random_group_transform,
 )
 from equiproj.baselines.augmentation import check_image_batches
@@ -87,10 +88,10 @@ def attach_method(network: nn.Module, run: Run, group_order: int, power: Literal
     * ``function_level``: λ_⊥ times the mean over the batch of ‖f(g·x) − g·f(x)‖₂ is added.
     * ``projection``: λ_⊥ Σ_l ‖W_l − P(W_l)‖^power + λ_G Σ_l ‖P(W_l)‖^power is added.
     * ``residual_pathway``: W = P(A) + B, weight decay λ_G of every A and λ_⊥ of every B.
-    * ``strict``: W = P(V).
+    * ``strict``: W = P(V); V starts as the projection of the drawn weights, at their scale.
     * ``train_then_project``: plain, and W ← P(W) after the last step.
     * ``softness``: W = P(V) + s (V − P(V)).
-    * ``annealed``: the same with s rising from 0 to 1 at half time and back to 0.
+    * ``annealed``: the same with s rising from 0 to 1 at half time and back to 0; V starts as for ``strict``.
 
     Raises:
         InputError: the group does not fit the network, or turns pixels between pixels.
@@ -114,6 +115,7 @@ def attach_method(network: nn.Module, run: Run, group_order: int, power: Literal
             case "residual_pathway":
                 return _residual_pathway(network, run, group)
             case "strict":
+                project_initial_(network, layer_types(network, group))
                 strict = StrictEquivariance(network, layer_types(network, group))
                 return Method(parameter_groups=_all_parameters(network), finish=strict.remove)
             case "train_then_project":
@@ -189,6 +191,7 @@ def _residual_pathway(network: nn.Module, run: Run, group: CyclicGroup) -> Metho
 
 
 def _annealed(network: nn.Module, group: CyclicGroup) -> Method:
+    project_initial_(network, layer_types(network, group))
     relaxed = AnnealedRelaxation(network, layer_types(network, group))
 
     def finish() -> None:

@@ -47,6 +47,43 @@ class StrictEquivariance(Parametrised):
         super().__init__(module, layers, Projected)
 
 
+@torch.no_grad()
+def project_initial_(module: nn.Module, layers: Layers) -> None:
+    """Make freshly drawn weights equivariant at the scale they were drawn for: W ← P(W) ‖W‖_F / ‖P(W)‖_F, b ← P(b).
+
+    A projection shrinks a random weight, by √|G| between regular representations, and a deep network of shrunk weights
+    passes on neither signal nor gradient. Group convolutions draw their free parameters so that the whole kernel has
+    the wanted variance; this does the same for a kernel that was drawn without the constraint.
+
+    Args:
+        module: the network, changed in place; not parametrised yet.
+        layers: name of each layer and its ``(rho_in, rho_out)``.
+
+    Raises:
+        ValueError: as :class:`StrictEquivariance`.
+
+    Reference:
+        Weiler & Cesa, General E(2)-Equivariant Steerable CNNs, NeurIPS 2019, with He's initialisation carried over to
+        the coefficients of equivariant kernels.
+
+    Example:
+        >>> from equiproj.groups import CyclicGroup
+        >>> from equiproj.representations import regular
+        >>> rho, layer = regular(CyclicGroup(2)), nn.Linear(2, 2, bias=False)
+        >>> layer.weight.data = torch.tensor([[3.0, 0.0], [0.0, 4.0]])
+        >>> project_initial_(layer, {"": (rho, rho)})
+        >>> [[round(value, 4) for value in row] for row in layer.weight.tolist()]
+        [[3.5355, 0.0], [0.0, 3.5355]]
+    """
+    for layer, name, project in projected_tensors(module, layers):
+        parameter = layer.get_parameter(name)
+        projected = project(parameter)
+        size = torch.linalg.vector_norm(projected)
+        if name == "weight" and size > 0:  # a weight drawn as zero stays zero
+            projected = projected * (torch.linalg.vector_norm(parameter) / size)
+        parameter.copy_(projected)
+
+
 class Projected(nn.Module):
     """The parametrisation V ↦ P(V).
 

@@ -13,6 +13,7 @@ from ctmar.models import layer_types
 from ctmar.training.methods import attach_method
 from ctmar.training.patches import Batch, PatchSampler
 from ctmar.training.step import start, training_step
+from equiproj.baselines import project_initial_
 from equiproj.groups import CyclicGroup
 from equiproj.norms import matrix_norm
 from equiproj.projections import project_bias, project_conv
@@ -165,10 +166,14 @@ def test_every_method_starts_from_the_same_weights_and_sees_the_same_patches(tra
         one = [value for key, value in weights.items() if key[-9:-1] != "original" and not key.endswith("softness")]
         starts[name] = [*two.values(), *one]
         train_run(name, run)
-    for name in starts:
+    equivariant = start(EVERY_METHOD[0], NETWORK, TRAINING, 4, 1).network
+    project_initial_(equivariant, layer_types(equivariant, GROUP))
+    starts["equivariant"] = list(equivariant.state_dict().values())
+    for name in drawn:
         assert len(drawn[name]) == TRAINING.epochs * TRAINING.steps_per_epoch
         assert all(map(torch.equal, drawn[name], drawn["plain"]))
-        shapes = {tuple(weight.shape): weight for weight in starts["plain"]}
+        same = starts["equivariant" if name in ("strict", "annealed") else "plain"]
+        shapes = {tuple(weight.shape): weight for weight in same}
         assert len(starts[name]) == len(starts["plain"])
         for weight in starts[name]:
             torch.testing.assert_close(
