@@ -40,8 +40,8 @@ def predict(
     mask: Annotated[
         Path | None,
         typer.Option(
-            help="Metal instead of the threshold: .npy of (images, rows, columns) for one series, foot to head; for a "
-            "single image also .png."
+            help="Metal instead of the threshold, for one series: NIfTI, or .npy or .mat with one mask for each image "
+            "from foot to head; for a single image also .png."
         ),
     ] = None,
     image_size: Annotated[

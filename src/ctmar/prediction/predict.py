@@ -22,7 +22,7 @@ from ctmar.dicom.pixels import read_display
 from ctmar.errors import InputError
 from ctmar.prediction.correction import change_of_slice
 from ctmar.prediction.network import WorkingGrid, correction_of, load_network, read_run_file, working_grid
-from ctmar.prediction.reading import Progress, dicom_stacks, find_metal, open_input, read_masks
+from ctmar.prediction.reading import Progress, dicom_stacks, find_metal, masks_of, open_input
 from ctmar.prediction.settings import Settings, Summary
 from ctmar.store.provenance import package_versions, sha256_of
 from ctmar.store.pseudonyms import read_salt
@@ -101,7 +101,7 @@ def predict(
     with silent(), _one_torch_thread(), open_input(given, settings) as tree:
         stacks, quarantined = dicom_stacks(tree, settings, recipe.salt, progress)
         summary = Summary(quarantined=quarantined)
-        masks = None if settings.mask is None else read_masks(settings.mask, stacks)
+        masks = None if settings.mask is None else masks_of(settings.mask, stacks)
         change = partial(change_of_slice, grid=grid, correct=correct)
         with ThreadPoolExecutor(settings.threads) as pool:
             jobs = _in_order(_jobs(stacks, masks, settings, change, pool), 2 * settings.threads)

@@ -16,7 +16,7 @@ from ctmar.datasets.tree import Tree, open_tree
 from ctmar.dicom.series import Series
 from ctmar.errors import InputError
 from ctmar.prediction.settings import Settings
-from ctmar.simulation.plain_files import read_mask
+from ctmar.simulation.mask_files import read_masks
 from ctmar.store.quarantine import Quarantined, Refused
 
 NOT_DICOM = Refused("not DICOM: a derived image needs a DICOM source", "none needed: only DICOM is corrected")
@@ -63,37 +63,24 @@ def _path(stack: Stack) -> Path:
     return content.paths[0] if hasattr(content, "paths") else content.path  # type: ignore[union-attr]
 
 
-def read_masks(path: Path, stacks: list[Stack]) -> NDArray[np.bool_]:
+def masks_of(path: Path, stacks: list[Stack]) -> NDArray[np.bool_]:
     """Metal masks of a single series, foot to head: (n_images, n_rows, n_columns) as displayed.
 
     Rows run from anterior to posterior and columns from the patient's right to left, as the file stores nearly every
     axial image anyway.
 
     Args:
-        path: .npy with a mask for each image, or any mask file that simulation reads for one image.
+        path: any mask file that simulation reads, with a mask for each image.
         stacks: what is to be corrected.
 
     Raises:
         InputError: no mask in the file, or there are several series or another number of images.
     """
-    masks = _load_stack(path) if path.suffix == ".npy" else read_mask(path)
-    masks = (masks if masks.ndim == 3 else masks[None]) != 0
+    masks = read_masks(path)
     if len(stacks) != 1 or stacks[0].n_slices != len(masks):
         images = " + ".join(str(stack.n_slices) for stack in stacks)
         raise InputError(f"{path}: expected a mask for each image of one series ({images}), found {len(masks)}")
-    return masks
-
-
-def _load_stack(path: Path) -> NDArray[np.generic]:
-    if not path.is_file():
-        raise InputError(f"{path}: file not found")
-    try:
-        masks = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise InputError(f"{path}: not a readable .npy file ({type(error).__name__})") from None
-    if not isinstance(masks, np.ndarray) or masks.ndim not in (2, 3) or masks.dtype.kind not in "bfiu":
-        raise InputError(f"{path}: expected an array of two or three dimensions of numbers")
-    return masks
+    return masks != 0
 
 
 def find_metal(image_hu: NDArray[np.float32], mask: NDArray[np.bool_] | None, metal_hu: float) -> NDArray[np.bool_]:

@@ -9,15 +9,20 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.pixels import pixel_array
+from scipy import ndimage
 from typer.testing import CliRunner
 
 from ctmar.cli import app, main
-from ctmar.config import Ingest
+from ctmar.config import Ingest, Simulation
 from ctmar.datasets.ingest import ingest
+from ctmar.dicom.pixels import read_display
+from ctmar.dicom.scan import read_images
 from ctmar.errors import InputError
 from ctmar.prediction.predict import predict
 from ctmar.prediction.settings import Settings
+from ctmar.simulation.scanner import build_scanner, scan_metal, scan_slice, trace_slice
 from ctmar.store.tables import read_rows
+from ctmar.units import hu_to_attenuation
 
 SMALL = Settings(image_size=64, pixel_mm=2.0)
 CANARY = "ZEBRAFINCH"
@@ -142,7 +147,7 @@ def test_a_mask_takes_the_place_of_the_threshold(series, make_network, tmp_path)
 
 @pytest.mark.parametrize(
     ("masks", "message"),
-    [(np.zeros((2, 64, 64)), "expected a mask for each image"), (np.zeros(3), "two or three dimensions")],
+    [(np.zeros((2, 64, 64)), "expected a mask for each image"), (np.zeros(3), "mask.npy: expected")],
 )
 def test_masks_that_do_not_fit(series, make_network, tmp_path, masks, message):
     np.save(tmp_path / "mask.npy", masks)
@@ -151,9 +156,9 @@ def test_masks_that_do_not_fit(series, make_network, tmp_path, masks, message):
 
 
 def test_a_mask_of_another_shape_refuses_its_image(series, make_network, tmp_path):
-    np.save(tmp_path / "mask.npy", np.zeros((3, 32, 64)))
+    np.save(tmp_path / "mask.npy", np.zeros((3, 32, 32)))
     settings = changed(SMALL, mask=tmp_path / "mask.npy")
-    with pytest.raises(InputError, match="the mask has 32 × 64 pixels, the image 64 × 64"):
+    with pytest.raises(InputError, match="the mask has 32 × 32 pixels, the image 64 × 64"):
         predict(series, *make_network(), tmp_path / "out", settings)
 
 
@@ -258,3 +263,45 @@ def test_a_refused_file_can_be_found(series, make_network, tmp_path):
         CliRunner().invoke(
             app, ["find-file", row["file"], str(series), "--salt-file", str(tmp_path / "salt")], catch_exceptions=False
         )
+
+
+def test_a_nifti_mask_lies_where_the_image_lies(series, make_network, tmp_path):
+    masks = np.zeros((3, 64, 64), np.uint8)
+    masks[0, 30:34, 20:24] = 1
+    # RAS: columns run from right to left and rows from front to back, so both axes count down
+    nibabel.save(nibabel.Nifti1Image(masks.transpose(2, 1, 0), np.diag([-2.0, -2.0, 5.0, 1.0])), tmp_path / "m.nii.gz")
+    np.save(tmp_path / "m.npy", masks)
+    network = make_network("LI")
+    for name in ("m.npy", "m.nii.gz"):
+        predict(series, *network, tmp_path / name[2:], changed(SMALL, mask=tmp_path / name))
+    for first, second in zip(written(tmp_path / "npy"), written(tmp_path / "nii.gz"), strict=True):
+        np.testing.assert_array_equal(image_hu(first), image_hu(second))
+    assert (image_hu(written(tmp_path / "npy")[0]) != image_hu(series / "0.dcm")).any()
+
+
+def test_metal_simulated_into_a_real_image(shared, make_network, tmp_path):
+    """What a user has: 512 × 512 pixels of a scanner; the artefacts of a simulated scan are added to them."""
+    source, given = shared / "nysbu_patients" / "003.dcm", tmp_path / "in.dcm"
+    dataset = pydicom.dcmread(source)
+    (image,) = read_images(source, 256)
+    clean, row_mm, _ = read_display(image)
+    y, x = np.mgrid[:512, :512]
+    mask = (((y - 300) ** 2 + (abs(x - 256) - 30) ** 2) < 12**2).astype(np.uint8)
+    scanner = build_scanner(Simulation(preset="physical", metal="cobalt_chromium"), 512, row_mm)
+    paths, random = trace_slice(scanner, hu_to_attenuation(clean)), np.random.default_rng(0)
+    artefact = scan_metal(scanner, paths, mask, random).ma_CT - scan_slice(scanner, paths, random)[0]
+    with_metal = np.maximum(np.where(mask == 1, 3000, clean + artefact * 1000 / 0.192), -1023)
+    raw = pixel_array(dataset)
+    stored = np.where(raw == dataset.PixelPaddingValue, raw, with_metal - float(dataset.RescaleIntercept))
+    dataset.PixelData = np.rint(stored).astype("<i2").tobytes()
+    dataset.save_as(given)
+    summary = predict(given, *make_network("LI"), tmp_path / "out", Settings(image_size=256, pixel_mm=1.6))
+    assert summary.n_corrected == 1
+    (path,) = written(tmp_path / "out")
+    distance = ndimage.distance_transform_edt(mask == 0)
+    near = (distance > 4) & (distance < 60)
+    before, after = image_hu(given), image_hu(path)
+    error_before, error_after = (np.sqrt(np.mean((found - clean)[near] ** 2)) for found in (before, after))
+    assert error_after < 0.6 * error_before
+    np.testing.assert_array_equal(after[mask == 1], before[mask == 1])
+    np.testing.assert_array_equal(after[before < -1900], before[before < -1900])
