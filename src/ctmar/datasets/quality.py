@@ -84,9 +84,11 @@ def check_hounsfield(image_hu: NDArray[np.floating]) -> None:
         raise Refused("values that are not finite", remedy)
     if image_hu.min() >= BODY_HU:
         raise Refused(f"implausible Hounsfield numbers: no air below {BODY_HU:g} HU", remedy)
-    body = image_hu[image_hu > BODY_HU]
-    if body.size and not WATERY_HU[0] <= float(np.median(body)) <= WATERY_HU[1]:
-        low, high = WATERY_HU
+    low, high = WATERY_HU
+    n_body, n_dense = (int(np.count_nonzero(image_hu > limit)) for limit in (BODY_HU, high))
+    n_light = int(np.count_nonzero(image_hu < low)) - (image_hu.size - n_body)
+    # where more than half lies on one side, there lies the median: counting is ten times as fast as sorting
+    if 2 * max(n_light, n_dense) > n_body:
         raise Refused(f"implausible Hounsfield numbers: median of the body not in {low:g} to {high:g} HU", remedy)
 
 

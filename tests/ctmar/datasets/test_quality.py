@@ -35,6 +35,18 @@ def test_a_wrong_rescale_is_noticed(phantom, change, expected):
         check_hounsfield(change(phantom))
 
 
+@pytest.mark.parametrize("centre", [-450, -320, -290, 0, 480, 520, 900])
+def test_the_limits_of_the_median_are_those_of_numpy(centre):
+    image_hu = np.full((65, 65), -1000.0)
+    image_hu[1:] = np.random.default_rng(0).normal(centre, 40, (64, 65))
+    median = np.median(image_hu[image_hu > -500])
+    if -300 <= median <= 500:
+        check_hounsfield(image_hu)
+    else:
+        with pytest.raises(Refused, match="median of the body"):
+            check_hounsfield(image_hu)
+
+
 def test_half_a_slope_leaves_nothing_that_counts_as_body(phantom):
     with pytest.raises(Refused, match="empty"):
         check_on_grid(0.45 * (phantom + 1024) - 1024, LIMITS)
