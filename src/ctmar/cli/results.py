@@ -32,10 +32,15 @@ def summarise(
     runs: RunFolders,
     references: Annotated[Path, typer.Option(help="Table made by `ctmar evaluate-references`.")],
     cost: Annotated[Path, typer.Option(help="Table made by `ctmar cost`.")],
-    output: Annotated[Path, typer.Option(help="Folder for the tables.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for the tables: models, sizes, materials, runs, references, curves (.csv), slices (.parquet)."
+        ),
+    ],
     settings: Settings = "{}",
 ) -> None:
-    """Join all runs into tables with intervals and paired differences, and test the paper's claims."""
+    """Join all runs into tables with intervals and paired tests against plain, and judge the paper's claims."""
     from ctmar.config import Evaluation, parse_settings
     from ctmar.evaluation.collect import collect
 

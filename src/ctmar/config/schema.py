@@ -17,7 +17,9 @@ class Evaluation(Section):
     bootstrap_samples: int = Field(2000, ge=100, description="Resamples of the paired bootstrap.")
     bootstrap_seed: int = Field(0, ge=0, description="Seed of the bootstrap.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Level of the intervals.")
-    defect_slices: int = Field(8, ge=1, description="Test pairs on which the equivariance defect is measured.")
+    defect_slices: int = Field(
+        8, ge=1, description="Test pairs on which the defect, and PSNR when the input is turned, are measured."
+    )
     defect_angles_deg: list[float] = Field(
         [15.0, 30.0, 45.0], description="Turns between quarter turns at which the defect is measured too [degrees]."
     )

@@ -28,7 +28,7 @@ class Claim:
 
 
 def judge(claims: Iterable[Claim], study: StudyResults, cost_rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    """Test every claim on the first network of the study.
+    """Test every claim on the first network of the study; where there are more, the finding names it.
 
     Args:
         claims: what is tested.
@@ -40,9 +40,10 @@ def judge(claims: Iterable[Claim], study: StudyResults, cost_rows: Sequence[Mapp
     """
     network = study.models[0].network
     own = StudyResults([model for model in study.models if model.network == network], study.settings)
+    prefix = "" if len(own.models) == len(study.models) else f"{network}: "
     cost = {(row["method"], row["norm"]): row for row in cost_rows if row.get("network", network) == network}
     return [
-        {"claim": one.claim, "source": one.source, "test": one.test, "measured": found[0], "verdict": found[1]}
+        {"claim": one.claim, "source": one.source, "test": one.test, "measured": prefix + found[0], "verdict": found[1]}
         for one in claims
         if (found := one.find(own, cost)) is not None
     ]

@@ -136,6 +136,10 @@ def test_more_rivals_widen_the_intervals(make_run):
 def test_claims_are_about_the_first_network_and_its_costs(usual):
     rows = [{**row, "network": "n"} for row in COST] + [{**row, "network": "o", "ratio_to_plain": "9"} for row in COST]
     assert verdicts(usual(), rows) == verdicts(usual())
+    runs = usual()
+    other = json.loads((runs[-1] / "run.json").read_text())
+    (runs[-1] / "run.json").write_text(json.dumps(other | {"run": other["run"] | {"network": "o"}}))
+    assert all(row["measured"].startswith("n: ") for row in judge_claims(read_study(runs, SETTINGS), COST))
 
 
 def questions(runs) -> dict[str, str]:
