@@ -37,15 +37,16 @@ REGIONS = (
     Measure("mae_near_metal_hu", "MAE", "HU", decimals(1), "low", "Near the metal"),
 )
 COST = (
-    Measure("milliseconds_per_step", "Step", "ms", decimals(1), "low", "Training"),
-    Measure("ratio_to_plain", "Step", "plain = 1", times(2), "low", "Training"),
+    Measure("milliseconds_per_step", "Step", "ms", decimals(1), "", "Training"),
+    Measure("ratio_to_plain", "Step", "plain = 1", times(2), "", "Training"),
     Measure("penalty_milliseconds", "Beyond plain", "ms", decimals(2), "", "Training"),
-    Measure("step_memory_mb", "Memory of a step", "MB", decimals(1), "low", "Training"),
-    Measure("peak_memory_mb", "Peak memory", "MB", decimals(0), "low", "Training"),
+    Measure("step_memory_mb", "Memory of a step", "MB", decimals(1), "", "Training"),
+    Measure("peak_memory_mb", "Peak memory", "MB", decimals(0), "", "Training"),
     Measure("n_parameters", "Parameters", "", lambda value: f"{value:,.0f}" if math.isfinite(value) else MISSING),
-    Measure("milliseconds_per_image", "Time", "ms per image", decimals(1), "low", "Correcting images"),
-    Measure("prediction_peak_memory_mb", "Peak memory", "MB", decimals(0), "low", "Correcting images"),
+    Measure("milliseconds_per_image", "Time", "ms per image", decimals(1), "", "Correcting images"),
+    Measure("prediction_peak_memory_mb", "Peak memory", "MB", decimals(0), "", "Correcting images"),
 )
+NO_WEIGHTS = {"lam_perp": 0.0, "lam_equi": 0.0, "softness": 0.0}
 SIZES = {1: "1, largest", 2: "2", 3: "3", 4: "4", 5: "5, smallest"}
 
 
@@ -103,10 +104,12 @@ def cost_table(models: pd.DataFrame, cost: pd.DataFrame, context: Context) -> Ta
     own = only(models, context.chosen)
     steps = cost[cost["network"] == context.network].rename(columns={"peak_memory_mb": "step_memory_mb"})
     columns = ["method", "norm", *(m.name for m in COST if m.name in steps and m.name != "peak_memory_mb")]
-    table = own.merge(steps[columns].drop_duplicates(["method", "norm"]), how="left", on=["method", "norm"])
-    if "seconds_per_image" in table:
-        table["milliseconds_per_image"] = 1000 * table["seconds_per_image"]
-    shown = model_table("cost", table.assign(lam_perp=0.0, lam_equi=0.0), COST, _as_shown(context, table))
+    own = own.merge(steps[columns].drop_duplicates(["method", "norm"]), how="left", on=["method", "norm"])
+    if "seconds_per_image" in own:
+        own["milliseconds_per_image"] = 1000 * own["seconds_per_image"]
+    own = own.assign(**NO_WEIGHTS)  # a step costs the same at every weight
+    every = replace(context, chosen=list(own[IDENTITY].itertuples(index=False, name=None)))
+    shown = model_table("cost", own, COST, every)
     return replace(shown, download=download_address(cost))
 
 
@@ -154,8 +157,3 @@ def _pivot(groups: pd.DataFrame, column: str, names: Sequence[Any], measure: str
         own.columns = pd.Index(interval_columns(f"{measure}{index}"))
         parts.append(own)
     return pd.concat(parts, axis=1).reset_index()
-
-
-def _as_shown(context: Context, table: pd.DataFrame) -> Context:
-    shown = table.assign(lam_perp=0.0, lam_equi=0.0)[IDENTITY]
-    return Context(context.network, context.marks, list(shown.itertuples(index=False, name=None)))

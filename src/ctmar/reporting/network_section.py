@@ -182,8 +182,8 @@ def curve_charts(curves: pd.DataFrame, settings: Sequence[tuple[Any, ...]]) -> l
     """Validation PSNR and training loss of every setting."""
     panels = small_multiples.curve_panels
     return [
-        ("Validation PSNR [dB]", panels(curves, settings, "validation_psnr", "dB")),
-        ("Training loss of the task", panels(curves, settings, "task_loss", "loss", logarithmic=True)),
+        ("Validation PSNR [dB] by epoch", panels(curves, settings, "validation_psnr", "dB")),
+        ("Training loss of the task by epoch", panels(curves, settings, "task_loss", "loss", logarithmic=True)),
     ]
 
 

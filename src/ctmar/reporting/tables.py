@@ -188,9 +188,9 @@ def mark_best(rows: list[Row], n_weights: int, measures: Sequence[Measure]) -> l
 
 
 def _best_text(measure: Measure, cells: Sequence[Cell]) -> str | None:
-    """How the best of some cells reads; of fewer than two none is best."""
+    """How the best of some cells reads; where all read the same none is best."""
     values = [cell.value for cell in cells if cell.value is not None]
-    if len(values) < 2 or not measure.better:
+    if not measure.better or len({measure.write(value) for value in values}) < 2:
         return None
     return measure.write(max(values) if measure.better == "high" else min(values))
 

@@ -90,7 +90,6 @@ def test_cost_has_one_row_for_each_method_and_norm(results, context):
     table = model_tables.cost_table(results.models, results.cost, context)
     assert len(rows(table)) == len(results.cost) == 17
     assert [heading.title for heading in table.headings] == [
-        "Weight",
         "Step",
         "Step",
         "Beyond plain",
@@ -101,7 +100,7 @@ def test_cost_has_one_row_for_each_method_and_norm(results, context):
         "Peak memory",
     ]
     cells = rows(table)["EQ-Reg"].cells
-    assert [cells[index].text for index in (2, 6, 7)] == ["2.31 ×", "31,440", "12.0"]
+    assert [cells[index].text for index in (1, 5, 6)] == ["2.31 ×", "31,440", "12.0"]
 
 
 def test_cost_without_measures_of_prediction_has_fewer_columns(results, context):

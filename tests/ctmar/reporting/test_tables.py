@@ -51,6 +51,11 @@ def test_equal_text_is_equally_best(results, context):
     assert [row.cells[1].best for row in rows(again)][:4] == [False, True, True, False]
 
 
+def test_where_all_read_the_same_none_is_best(results, context):
+    even = tables.model_table("models", results.models.assign(psnr_db_mean=40.001), (PSNR,), context)
+    assert not any(row.cells[1].best or row.cells[1].best_chosen for row in rows(even))
+
+
 def test_plain_has_no_difference_to_itself(table):
     assert rows(table)[0].cells[2] == tables.Cell("–")
 
