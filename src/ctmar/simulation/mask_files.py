@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctmar.errors import InputError
-from ctmar.nifti.masks import read_mask_slices
 from ctmar.store.arrays import load_npy
 from ctmar.store.benchmark import numeric_fields, read_field
 
@@ -38,6 +37,8 @@ def read_masks(path: Path | str) -> NDArray[np.uint8]:
     if not path.is_file():
         raise InputError(f"{path}: file not found")
     if name.endswith((".nii", ".nii.gz")):
+        from ctmar.nifti.masks import read_mask_slices  # loads nibabel, which few masks need
+
         return read_mask_slices(path).astype(np.uint8)
     load = {".npy": load_npy, ".png": _load_png, ".mat": _load_mat}[path.suffix.lower()]
     return _stack(load(path), path)

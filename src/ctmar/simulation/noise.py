@@ -5,8 +5,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
-from scipy.stats import poisson
+from scipy.special import ndtr, pdtr, pdtrik
 
 from ctmar.simulation.projector import compiled
 
@@ -47,8 +46,15 @@ def photon_counts(mean: NDArray[np.float64], random: np.random.Generator) -> NDA
     _expand(mean.ravel(), normal.ravel(), counts.ravel())
     few = mean < FEW
     if few.any():
-        counts[few] = poisson.ppf(ndtr(normal[few]), mean[few])
+        counts[few] = _quantile(ndtr(normal[few]), mean[few])
     return counts
+
+
+def _quantile(share: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The least count whose distribution function reaches ``share``; scipy inverts it up to rounding."""
+    above = np.ceil(pdtrik(share, np.maximum(mean, np.finfo(float).tiny)))
+    below = np.maximum(above - 1, 0)
+    return np.where(pdtr(below, mean) >= share, below, above)
 
 
 @compiled

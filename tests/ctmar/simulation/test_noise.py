@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import poisson
 
-from ctmar.simulation.noise import photon_counts, random_stream
+from ctmar.simulation.noise import _quantile, photon_counts, random_stream
 
 N = 200_000
 
@@ -31,6 +31,12 @@ def test_counts_are_poisson(mean: float):
     np.testing.assert_array_equal(counts, np.floor(counts))
     assert counts.mean() == pytest.approx(mean, abs=4 * np.sqrt(mean / N))
     assert counts.var() == pytest.approx(mean, rel=0.02)
+
+
+def test_few_counts_are_scipys_quantiles():
+    mean = np.geomspace(1e-6, 29.9, 500).repeat(40)
+    share = random_stream(2).random(mean.shape)
+    np.testing.assert_array_equal(_quantile(share, mean), poisson.ppf(share, mean))
 
 
 def test_no_photons_are_no_photons():
