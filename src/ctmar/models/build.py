@@ -7,11 +7,12 @@ from typing import Any, Protocol, cast
 from torch import Tensor, nn
 
 from ctmar.errors import InputError
+from ctmar.models.acdnet import ACDNet
 from ctmar.models.dncnn import DnCNN
 from equiproj.groups import FiniteGroup
 from equiproj.representations import Representation
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {"dncnn": DnCNN}
+NETWORKS: dict[str, Callable[..., nn.Module]] = {"dncnn": DnCNN, "acdnet": ACDNet}
 
 
 class CorrectionNetwork(Protocol):
