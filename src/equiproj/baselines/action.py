@@ -62,11 +62,38 @@ def move_channels(
     """
     if features.ndim < 2 or features.shape[1] != rho.dim:
         raise ValueError(f"expected {rho.dim} channels for {rho}, found shape {tuple(features.shape)}")
+    return apply_channel_move(features, channel_move(element, rho, features.device))
+
+
+def channel_move(element: Element, rho: Representation, device: torch.device) -> Tensor:
+    """ρ(g) as a tensor: the channel from which each one is filled where ρ permutes them, the matrix otherwise.
+
+    Example:
+        >>> from equiproj.groups import CyclicGroup
+        >>> from equiproj.representations import regular
+        >>> channel_move(1, regular(CyclicGroup(3)), torch.device("cpu")).tolist()
+        [2, 0, 1]
+    """
     position = rho.group.index(element) if isinstance(rho.group, FiniteGroup) else None
-    sources = None if position is None else source_channels(rho, position, features.device)
-    if sources is None:
-        return torch.einsum("oi,bi...->bo...", rho(element).to(features), features)
-    return features[:, sources]
+    sources = None if position is None else source_channels(rho, position, device)
+    return rho(element).to(device) if sources is None else sources
+
+
+def apply_channel_move(features: Tensor, move: Tensor) -> Tensor:
+    """Apply what :func:`channel_move` gave.
+
+    Raises:
+        ValueError: if the number of channels is another one.
+
+    Example:
+        >>> apply_channel_move(torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, 3.0], [1.0, 0.0]])).tolist()
+        [[6.0, 1.0]]
+    """
+    if features.ndim < 2 or features.shape[1] != len(move):
+        raise ValueError(f"expected {len(move)} channels, found shape {tuple(features.shape)}")
+    if move.ndim == 2:
+        return torch.einsum("oi,bi...->bo...", move.to(features.dtype), features)
+    return features[:, move]
 
 
 @lru_cache(maxsize=4096)
@@ -102,6 +129,20 @@ def move_pixels(features: Tensor, element: Element, group: Group, n_axes: int) -
         >>> move_pixels(torch.tensor([[1, 2], [3, 4]]), 4, DihedralGroup(4), 2).tolist()
         [[2, 1], [4, 3]]
     """
+    return apply_pixel_move(features, *pixel_move(element, group, n_axes))
+
+
+def pixel_move(element: Element, group: Group, n_axes: int) -> tuple[list[int], list[int]]:
+    """Order of the pixel axes after a group element, and which of them it flips then, counted from the first one.
+
+    Raises:
+        ValueError: if the element is not made of flips and swaps of axes.
+
+    Example:
+        >>> from equiproj.groups import CyclicGroup
+        >>> pixel_move(1, CyclicGroup(4), 2)
+        ([1, 0], [0])
+    """
     coordinates = np.eye(n_axes)[::-1].copy()  # x is the last axis, z the first
     if n_axes >= 2:
         coordinates[1] *= -1  # y grows upwards, rows downwards
@@ -111,7 +152,17 @@ def move_pixels(features: Tensor, element: Element, group: Group, n_axes: int) -
         raise ValueError(
             f"expected a group that moves pixels onto pixels, found {group}, whose element {element!r} does not"
         )
-    first = features.ndim - n_axes
-    order = [*range(first), *(first + np.abs(signs).argmax(axis=1))]
-    flipped = [first + int(axis) for axis in np.flatnonzero(signs.sum(axis=1) < 0)]
-    return features.permute([int(axis) for axis in order]).flip(flipped)
+    return np.abs(signs).argmax(axis=1).tolist(), np.flatnonzero(signs.sum(axis=1) < 0).tolist()
+
+
+def apply_pixel_move(features: Tensor, order: list[int], flipped: list[int]) -> Tensor:
+    """Apply what :func:`pixel_move` gave to the last axes; always a copy.
+
+    Example:
+        >>> image = torch.arange(6.0).reshape(2, 3)
+        >>> torch.equal(apply_pixel_move(image, [1, 0], [0]), torch.rot90(image))
+        True
+    """
+    first = features.ndim - len(order)
+    axes = [*range(first), *(first + axis for axis in order)]
+    return features.permute(axes).flip([first + axis for axis in flipped])

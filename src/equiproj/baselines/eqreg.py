@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from equiproj.baselines.action import act, move_channels, move_pixels
+from equiproj.baselines.action import act, apply_channel_move, apply_pixel_move, channel_move, pixel_move
 from equiproj.baselines.augmentation import check_image_batches
 from equiproj.baselines.layers import Layers, named_layer
 from equiproj.groups import FiniteGroup
@@ -44,6 +44,12 @@ def feature_mismatch(
         >>> feature_mismatch(features, 1, CyclicGroup(2), regular(CyclicGroup(2))).item()
         5.0
     """
+    pixels = pixel_move(element, group, features.ndim - 2) if features.ndim > 2 else ([], [])
+    return _mismatch(features, pixels, channel_move(group.inverse(element), rho_out, features.device))
+
+
+def _mismatch(features: Tensor, pixels: tuple[list[int], list[int]], channels: Tensor) -> Tensor:
+    """The same, with g· and ρ_out(g)⁻¹ as indices: nothing but torch's operations, so that it compiles."""
     if features.shape[0] % 2:
         raise ValueError(f"expected a doubled batch, found batch size {features.shape[0]}")
     # In half precision the difference of two close feature maps keeps few digits, and the sum of its squares over a
@@ -51,9 +57,7 @@ def feature_mismatch(
     wide = torch.promote_types(features.dtype, torch.float32)
     with torch.autocast(features.device.type, enabled=False):
         original, turned = features.to(wide).chunk(2)
-        difference = move_pixels(original, element, group, features.ndim - 2) - move_channels(
-            turned, group.inverse(element), rho_out
-        )
+        difference = apply_pixel_move(original, *pixels) - apply_channel_move(turned, channels)
         return torch.linalg.vector_norm(difference)
 
 
@@ -97,7 +101,9 @@ class EQReg:
                 raise ValueError(f"layer {name!r}: expected a representation of {group}, found {rho_out}")
         self.group, self.layers = group, dict(layers)
         self.terms: dict[str, Tensor] = {}
-        self._element: Element | None = None
+        # How the drawn element moves features: pixels by their number of axes, channels by layer. None between steps.
+        self._pixels: dict[int, tuple[list[int], list[int]]] | None = None
+        self._channels: dict[str, Tensor] = {}
         self._handles = [
             named_layer(module, name).register_forward_hook(partial(self._record, name)) for name in layers
         ]
@@ -115,7 +121,10 @@ class EQReg:
         check_image_batches(batches, self.group)
         (element,) = self.group.sample(1, generator)
         turned = [act(batch, element, self.group) for batch in batches]
-        self.terms, self._element = {}, element
+        n_axes, device, inverse = batches[0].ndim - 2, batches[0].device, self.group.inverse(element)
+        self.terms = {}
+        self._pixels = {0: ([], []), n_axes: pixel_move(element, self.group, n_axes)}
+        self._channels = {name: channel_move(inverse, rho_out, device) for name, (_, rho_out) in self.layers.items()}
         return tuple(torch.cat(pair) for pair in zip(batches, turned, strict=True))
 
     def penalty(self) -> Float[Tensor, ""]:
@@ -127,7 +136,7 @@ class EQReg:
         missing = [name for name in self.layers if name not in self.terms]
         if missing:
             raise ValueError(f"expected a forward pass on a doubled batch through every layer, not run: {missing}")
-        self._element = None
+        self._pixels = None
         return torch.stack(list(self.terms.values())).sum()
 
     def remove(self) -> None:
@@ -136,10 +145,13 @@ class EQReg:
             handle.remove()
 
     def _record(self, name: str, layer: nn.Module, inputs: Any, output: Tensor) -> None:
-        if self._element is None:
+        if self._pixels is None:
             return
+        n_axes = output.ndim - 2
+        if n_axes not in self._pixels:
+            raise ValueError(f"layer {name!r}: expected features with {max(self._pixels)} pixel axes, found {n_axes}")
         try:
-            term = feature_mismatch(output, self._element, self.group, self.layers[name][1])
+            term = _mismatch(output, self._pixels[n_axes], self._channels[name])
         except ValueError as error:
             raise ValueError(f"layer {name!r}: {error}") from None
         self.terms[name] = self.terms[name] + term if name in self.terms else term
