@@ -26,13 +26,22 @@ def choose(page, name, value):
     }})()""")
 
 
+MAIN = "#table-models-dncnn"
+PSNR, P_VALUE = 2, 4  # columns of the main table: fixed PSNR, and p, which plain has not
+
+
 def column(page, index):
-    return page.run(
-        f"[...document.querySelectorAll('.results tbody.models tr')].map(r => r.cells[{index}].dataset.value)"
-    )
+    rows = f"[...document.querySelectorAll('{MAIN} tbody.models tr:not(.kind)')]"
+    return page.run(f"{rows}.map(r => r.cells[{index}].dataset.value)")
+
+
+def visible(page, selector):
+    return page.run(f"[...document.querySelectorAll('{selector}')].filter(e => e.checkVisibility()).length")
 
 
 def test_no_console_errors_and_no_requests(page, report_page):
+    page.run("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+    page.run("new Promise(done => setTimeout(done, 300))")
     assert page.problems() == []
     assert page.requests() == [report_page.resolve().as_uri()]
 
@@ -45,38 +54,127 @@ def test_the_network_is_refused(page):
 
 
 def test_every_chart_is_drawn_with_its_marks(page):
-    assert page.run("document.querySelectorAll('.vega').length") == 10
+    names = page.run("[...document.querySelectorAll('.vega')].map(c => c.dataset.spec)")
     point = "svg [aria-roledescription=point]"
     marks = page.run(f"[...document.querySelectorAll('.vega')].map(c => c.querySelectorAll('{point}').length)")
-    # six responses of eight settings, the trade-off of eleven, four models over eight epochs twice, the cost of eight
-    assert marks == [8] * 6 + [11] + [32] * 2 + [8]
-    assert page.run("[...document.querySelectorAll('.vega svg')].every(s => s.getBoundingClientRect().height > 100)")
+    drawn = dict(zip(names, marks, strict=True))
+    # a forest draws every row twice: the mark, and one unseen that carries the axis of values
+    assert drawn["quality-1-1"] == drawn["quality-1-2"] == drawn["defect-1"] == drawn["cost-1"] == 2 * 17
+    assert drawn["response-1-1"] == drawn["response-1-2"] == drawn["response-1-3"] == 4
+    assert drawn["trade-off-1"] == 17
+    assert (
+        page.run("document.querySelectorAll('[data-spec=map-1-1] svg [aria-roledescription=\"rect mark\"]').length")
+        == 6
+    )
+    assert len(drawn) == 11
+    assert page.run("[...document.querySelectorAll('.vega svg')].every(s => s.getBoundingClientRect().height > 60)")
+
+
+def test_names_and_values_of_a_forest_are_whole(page):
+    texts = page.run("[...document.querySelectorAll('[data-spec=quality-1-1] svg text')].map(t => t.textContent)")
+    assert "Projection, mixed\xa0(2,1)" in texts
+    assert "Strictly equivariant" in texts
+    assert not [text for text in texts if "…" in text]
+
+
+def test_small_multiples_are_drawn_without_scripts(page):
+    assert visible(page, ".panel-chart svg") == 2 * 8 + 4 + 17  # norms twice, angles, curves of the chosen settings
+    page.run("document.querySelectorAll('#curves details').forEach(d => { d.open = true; })")
+    assert visible(page, "#curves .panel-chart svg") == 2 * 17 + 2 * 6
 
 
 def test_a_click_sorts_down_up_and_back(page):
-    before = column(page, 2)
+    before = column(page, PSNR)
     numbers = [float(value) for value in before]
-    press = "document.querySelectorAll('.results th button')[2].click()"
-    state = "document.querySelectorAll('.results thead th')[2].ariaSort"
+    press = f"document.querySelectorAll('{MAIN} thead tr:last-child button')[{PSNR}].click()"
+    state = f"document.querySelectorAll('{MAIN} thead tr:last-child th')[{PSNR}].ariaSort"
     page.run(press)
-    assert [float(value) for value in column(page, 2)] == sorted(numbers, reverse=True)
+    assert [float(value) for value in column(page, PSNR)] == sorted(numbers, reverse=True)
     assert page.run(state) == "descending"
+    assert visible(page, f"{MAIN} tbody.models tr.kind") == 0
     page.run(press)
-    assert [float(value) for value in column(page, 2)] == sorted(numbers)
+    assert [float(value) for value in column(page, PSNR)] == sorted(numbers)
     assert page.run(state) == "ascending"
     page.run(press)
-    assert column(page, 2) == before
+    assert column(page, PSNR) == before
     assert page.run(state) == "none"
-    assert page.run("document.querySelectorAll('.results tbody.references tr').length") == 2
+    assert visible(page, f"{MAIN} tbody.models tr.kind") == 3
+    assert page.run(f"document.querySelectorAll('{MAIN} tbody.references tr:not(.kind)').length") == 3
 
 
 def test_missing_values_stay_last_in_both_directions(page):
-    press = "document.querySelectorAll('.results th button')[3].click()"
+    press = f"document.querySelectorAll('{MAIN} thead tr:last-child button')[{P_VALUE}].click()"
     for _ in range(2):
         page.run(press)
-        values = column(page, 3)
+        values = column(page, P_VALUE)
         assert values[-1] == ""
         assert "" not in values[:-1]
+
+
+def test_a_table_shows_the_chosen_settings_and_on_demand_all(page):
+    rows = f"{MAIN} tbody.models tr:not(.kind)"
+    box = "label.filter input"
+    assert visible(page, rows) == 17
+    assert visible(page, f"{MAIN} td.best-chosen") > 0
+    page.run(f"document.querySelector('{box}').click()")
+    assert visible(page, rows) == 23
+    page.run(f"document.querySelector('{box}').click()")
+    assert visible(page, rows) == 17
+
+
+def test_sections_fold_and_a_link_opens_them(page):
+    heading = "document.querySelector('#results > details > summary').click()"
+    assert visible(page, MAIN) == 1
+    page.run(heading)
+    assert visible(page, MAIN) == 0
+    page.run("document.querySelector('nav a[href=\"#results\"]').click()")
+    page.run("new Promise(done => setTimeout(done, 200))")
+    assert visible(page, MAIN) == 1
+    button = "document.querySelector('.fold-all')"
+    page.run(f"{button}.click()")
+    page.run("new Promise(done => setTimeout(done, 200))")
+    assert visible(page, "details.fold > :not(summary)") == 0
+    assert page.run(f"{button}.textContent") == "Open all sections"
+    page.run(f"{button}.click()")
+    assert page.run("[...document.querySelectorAll('details.fold')].every(d => d.open)")
+
+
+def test_a_chart_of_a_folded_section_is_drawn_when_it_opens(browser, report_page):
+    text = report_page.read_text(encoding="utf-8")
+    start = text.index('<section id="cost"')
+    opened = '<details class="fold" open>'
+    folded = report_page.with_name("folded.html")
+    folded.write_text(text[:start] + text[start:].replace(opened, '<details class="fold">', 1), encoding="utf-8")
+    browser.open(folded)
+    chart = "document.querySelectorAll('[data-spec=cost-1] svg').length"
+    assert browser.run(chart) == 0
+    browser.run("document.querySelector('#cost > details').open = true")
+    browser.run("new Promise(done => setTimeout(done, 500))")
+    assert browser.run(chart) == 1
+    width = "document.querySelector('[data-spec=cost-1] svg').getBoundingClientRect().width"
+    assert browser.run(width) > 300
+
+
+def test_footnotes_of_folded_methods_are_reached(page):
+    page.run("location.hash = '#ref-bai2025'")
+    page.run("new Promise(done => setTimeout(done, 200))")
+    assert visible(page, "#ref-bai2025") == 1
+
+
+def test_printing_opens_every_section(page):
+    page.send("Emulation.setEmulatedMedia", media="print")
+    page.run("dispatchEvent(new Event('beforeprint'))")
+    assert page.run("[...document.querySelectorAll('details.fold')].every(d => d.open)")
+    assert visible(page, "nav") == 0
+    page.send("Emulation.setEmulatedMedia", media="")
+
+
+def test_thumbnails_are_shown_with_their_numbers(page):
+    loaded = "[...document.querySelectorAll('.thumbnails img')].map(i => { i.loading = 'eager'; return i.decode(); })"
+    assert page.run(f"Promise.all({loaded}).then(all => all.length)") == 9
+    assert "64 of 191 slices kept; 1.5 mm apart; −1024 to 1532 HU" in page.run(
+        "document.querySelector('.series figcaption').textContent"
+    )
 
 
 def test_the_viewer_compares_two_images(page):
@@ -123,7 +221,27 @@ def test_downloads_are_held_by_the_page(page):
 @pytest.mark.parametrize("width", [400, 768, 1400])
 def test_the_page_never_scrolls_sideways(browser, report_page, width):
     browser.open(report_page, width=width)
+    browser.run("document.querySelectorAll('details').forEach(d => { d.open = true; })")
     assert browser.run("document.documentElement.scrollWidth") <= width
+
+
+def test_wide_tables_scroll_inside_their_box_on_a_phone(browser, report_page):
+    browser.open(report_page, width=400)
+    box = f"document.querySelector('{MAIN}').closest('.scroll')"
+    inside, outside = browser.run(f"[{box}.scrollWidth, {box}.clientWidth]")
+    assert inside > outside
+    assert outside <= 400
+    browser.run(f"{box}.scrollLeft = 200")
+    left = f"document.querySelector('{MAIN} tbody.models th[scope=row]').getBoundingClientRect().left"
+    assert browser.run(f"{left} >= {box}.getBoundingClientRect().left")  # names of methods stay in view
+    captions = "[...document.querySelectorAll('caption span')].map(c => c.getBoundingClientRect().width)"
+    assert browser.run(f"Math.max(...{captions})") <= 400
+
+
+def test_charts_stay_inside_a_phone(browser, report_page):
+    browser.open(report_page, width=400)
+    right = "[...document.querySelectorAll('.vega svg, .panel-chart svg')].filter(s => s.checkVisibility())"
+    assert browser.run(f"Math.max(...{right}.map(s => s.getBoundingClientRect().right))") <= 400
 
 
 @pytest.mark.parametrize("dark", [False, True])

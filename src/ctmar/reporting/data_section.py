@@ -27,10 +27,10 @@ QUALITY_COLUMNS = {  # of the catalogue, where a study has them
 
 @dataclass(frozen=True)
 class SeriesPictures:
-    """One series of the catalogue with its pictures: their addresses and what each shows in words."""
+    """One series of the catalogue in words, with its pictures: their addresses and what each shows."""
 
     name: str
-    row: dict[str, Any]
+    words: str
     pictures: list[tuple[str, str]]
 
 
@@ -90,10 +90,29 @@ def series_pictures(
         pictures = [_picture(thumbnails, index, name) for index in by_series.get(name, [])]
         n_bytes += sum(len(address) for address, _ in pictures)
         if pictures and n_bytes <= max_bytes:
-            shown.append(SeriesPictures(name, row, pictures))
+            shown.append(SeriesPictures(name, series_words(row), pictures))
         else:
             n_left_out += bool(pictures)
     return shown, n_left_out
+
+
+def series_words(row: dict[str, Any]) -> str:
+    """What quality control says of a series, as far as the catalogue knows it.
+
+    Examples:
+        >>> series_words({"n_slices_found": 9, "n_slices_kept": 4, "minimum_hu": "−1024", "maximum_hu": "1532"})
+        '4 of 9 slices kept; −1024 to 1532 HU'
+    """
+    words = [f"{row['n_slices_kept']} of {row['n_slices_found']} slices kept"]
+    if row.get("slice_spacing_mm"):
+        words.append(f"{row['slice_spacing_mm']} mm apart")
+    if row.get("minimum_hu") and row.get("maximum_hu"):
+        words.append(f"{row['minimum_hu']} to {row['maximum_hu']} HU")
+    if row.get("mean_hu"):
+        words.append(f"mean {row['mean_hu']} HU")
+    if row.get("body_fraction"):
+        words.append(f"body {number(100 * float(row['body_fraction']), 0)}\N{NO-BREAK SPACE}% of the image")
+    return "; ".join(words)
 
 
 def quarantine_summary(quarantine: pd.DataFrame) -> list[dict[str, Any]]:
