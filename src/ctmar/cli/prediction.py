@@ -45,11 +45,11 @@ def predict(
         ),
     ] = None,
     image_size: Annotated[
-        int | None, typer.Option(help="Side of the grid the network was trained on [pixels]; default: run.json's.")
+        int | None, typer.Option(help="Side in pixels of the grid the network was trained on; default: run.json's.")
     ] = None,
     pixel_mm: Annotated[
         float | None,
-        typer.Option(help="Pixel of that grid [mm]; default: run.json's, else the longer side of a slice is fitted."),
+        typer.Option(help="Pixel of that grid in mm; default: run.json's, else the longer side of a slice is fitted."),
     ] = None,
     preset: Annotated[
         Preset | None, typer.Option(help="Simulated scan of the training data; default: run.json's, else benchmark.")
@@ -72,8 +72,8 @@ def predict(
 ) -> None:
     """Reduce metal artefacts in CT: DICOM in, derived DICOM out. Research software, not a medical device.
 
-    Images are written as OUTPUT/PATIENT/SERIES/0000.dcm, by default without anything that identifies the patient in the
-    header; a head scan can still show a face. Only pixels outside metal change.
+    Images are written as OUTPUT/PATIENT/SERIES/0000.dcm, by default without anything in the header that
+    identifies the patient; a head scan can still show a face. Only pixels outside metal change.
     """
     from ctmar.config import Ingest
     from ctmar.prediction.predict import predict as predict_folder
