@@ -4,7 +4,8 @@ Every method acts on the layers that the network declares (`ctmar.models.layer_t
 convolutions. What is not declared stays free, normalisation above all: with statistics and scales of each channel
 (`normalisation="batch"`) the layers of a strict network are exactly equivariant and the network is only nearly so; with
 those of each field (`"field"`) the network is too. Methods that compute with weights (strict, residual pathway, …) are
-parametrisations of torch; they need plain parameters, so kernels that a network builds itself are not declared.
+parametrisations of torch; they need plain parameters, so kernels that a network builds itself are not declared. A
+projection after training leaves the running statistics of normalisation as they are.
 """
 
 from collections.abc import Callable
@@ -84,7 +85,8 @@ def attach_method(network: nn.Module, run: Run, group_order: int, power: Literal
 
     * ``plain``: nothing is added.
     * ``augmentation``: every patch is turned by an element of its own.
-    * ``eqreg``: the batch is doubled with a copy turned by one g, λ_⊥ Σ_l ‖g·z_l(x) − ρ_l(g)⁻¹ z_l(g·x)‖₂ is added.
+    * ``eqreg``: the batch is doubled with a copy turned by one g, λ_⊥ Σ_l ‖g·z_l(x) − ρ_l(g)⁻¹ z_l(g·x)‖₂ is added;
+      where a batch is cut into n parts, the mean over parts, which for independent patches is smaller by √n.
     * ``function_level``: λ_⊥ times the mean over the batch of ‖f(g·x) − g·f(x)‖₂ is added.
     * ``projection``: λ_⊥ Σ_l ‖W_l − P(W_l)‖^power + λ_G Σ_l ‖P(W_l)‖^power is added.
     * ``residual_pathway``: W = P(A) + B, weight decay λ_G of every A and λ_⊥ of every B.
@@ -143,7 +145,8 @@ def _augmentation(network: nn.Module, run: Run, group: CyclicGroup) -> Method:
 
 
 def _eqreg(network: nn.Module, run: Run, group: CyclicGroup) -> Method:
-    eqreg = EQReg(network, group, layer_types(network, group))
+    types = layer_types(network, group)
+    eqreg = EQReg(network, group, {name: types[name] for name in _layers_with_features(network, list(types))})
 
     def doubled(batch: Batch, step: int) -> Batch:
         return Batch(*eqreg.double(*batch.tensors, generator=torch_generator(run.seed, "method", step)))
@@ -154,6 +157,21 @@ def _eqreg(network: nn.Module, run: Run, group: CyclicGroup) -> Method:
         penalty=lambda batch, output, step: run.lam_perp * eqreg.penalty(),
         penalty_per_part=True,
     )
+
+
+@torch.no_grad()
+def _layers_with_features(network: nn.Module, names: list[str]) -> list[str]:
+    """The layers that are called: filters of which a network reads the weights alone have no features to compare."""
+    called: set[str] = set()
+    hooks = [
+        network.get_submodule(name).register_forward_hook(lambda *_, name=name: called.add(name)) for name in names
+    ]
+    was_training = network.training
+    network.eval()(torch.zeros(1, 3, 32, 32, device=next(network.parameters()).device))
+    network.train(was_training)
+    for hook in hooks:
+        hook.remove()
+    return [name for name in names if name in called]
 
 
 def _function_level(network: nn.Module, run: Run, group: CyclicGroup) -> Method:
