@@ -3,6 +3,7 @@
 A damaged file can crash a decoder and take the process with it: that file is found and left out, the rest goes on.
 """
 
+import ctypes
 import os
 import sys
 import time
@@ -14,6 +15,9 @@ from multiprocessing import get_context
 from typing import TypeVar
 
 from ctmar.errors import InputError
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # names of glibc's malloc.h
+KEPT_BYTES = 2**26
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -102,7 +106,19 @@ def _without_the_lost(
 
 def _pool(n_workers: int) -> ProcessPoolExecutor:
     # spawn: a fork would copy the locks of a running progress bar
-    return ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"))
+    return ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"), initializer=_keep_freed_memory)
+
+
+def _keep_freed_memory() -> None:
+    """Tell the C library to keep what was freed, up to 64 MB: images of a few megabytes come and go all the time.
+
+    Given back to the system and asked for again they cost a fifth of the time of reading uncompressed slices. Only
+    glibc has this knob; elsewhere nothing happens.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        for parameter in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
+            mallopt(parameter, KEPT_BYTES)
 
 
 def _check_that_it_lives(pool: ProcessPoolExecutor) -> None:

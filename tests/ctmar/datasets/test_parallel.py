@@ -1,6 +1,7 @@
 """Results come in order whatever the number of processes, and a crash costs one file only."""
 
 import os
+import platform
 
 import pytest
 
@@ -54,6 +55,7 @@ def test_processes_that_cannot_start_lose_no_file(tmp_path, monkeypatch):
 
 CRASHING_DECODER = """
 import os
+import platform
 import pydicom.pixels
 decode = pydicom.pixels.pixel_array
 def pixel_array(dataset):
@@ -76,3 +78,13 @@ def test_a_file_that_crashes_the_decoder_is_quarantined(write_ct, tmp_path, monk
     assert [record.position_mm for record in read_slices(outputs[0])] == [0, 5, 15, 20]
     (row,) = read_rows(outputs[1], ["file", "reason", "remedy"])
     assert row["reason"].startswith("reading it kills the process")
+
+
+FAULTS = "__import__('resource').getrusage(0).ru_minflt"
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such setting")
+def test_workers_keep_the_memory_of_an_image_for_the_next():
+    image = "len(b'x' * 2**22)"  # 1,024 pages
+    ((before, *_, after),) = run([f"[{FAULTS}, {', '.join([image] * 40)}, {FAULTS}]"])
+    assert after - before < 5000, "each image was asked for anew"
