@@ -1,12 +1,6 @@
 """A run: what it writes, that it learns, and that a kill at any moment changes nothing."""
 
 import json
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,11 +11,15 @@ from tests.ctmar.training.conftest import NETWORK, TRAINING
 import ctmar.training.loop as loop
 from ctmar.config import Run
 from ctmar.errors import InputError
+from ctmar.models import layer_types
+from ctmar.store.pairs import PairFile
 from ctmar.training.checkpoint import load_checkpoint, save_checkpoint
-from ctmar.training.results import TrainingFiles
 from ctmar.training.methods import Method
-from ctmar.training.patches import validation_batches
+from ctmar.training.patches import collate, validation_batches
+from ctmar.training.results import TrainingFiles
 from ctmar.training.step import start
+from equiproj import project_
+from equiproj.groups import CyclicGroup
 
 SPECTRAL = Run(network="n", method="projection", norm="spectral", lam_perp=1e-3)
 RUNS = [
@@ -30,7 +28,6 @@ RUNS = [
     Run(network="n", method="eqreg", lam_perp=1e-4),
     SPECTRAL,
 ]
-LONGER = TRAINING.model_copy(update={"epochs": 25, "steps_per_epoch": 6})
 
 
 def weights(files: TrainingFiles) -> dict[str, torch.Tensor]:
@@ -128,47 +125,6 @@ def test_a_loss_that_is_not_finite_names_the_step(train_run):
         train_run("run", RUNS[0], wild)
 
 
-def command(pair_files: tuple[Path, Path], folder: Path, run: Run) -> list[str]:
-    settings = {"run": run, "network": NETWORK, "settings": LONGER}
-    files = {"weights": "weights.pt", "metrics": "metrics.jsonl", "run-file": "run.json", "checkpoint": "c.pt"}
-    options = [f"--{name}={folder / file}" for name, file in files.items()]
-    options += [f"--{name}={model.model_dump_json()}" for name, model in settings.items()]
-    return [sys.executable, "-c", "from ctmar.cli import main; main()", "train", *map(str, pair_files), *options]
-
-
-def test_killed_at_any_moment_goes_on_to_the_same_bits(pair_files, tmp_path):
-    moments = random.Random(0)
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    subprocess.run(command(pair_files, tmp_path / "whole", SPECTRAL), check=True, env=environment, **quiet)
-    n_kills = 0
-    folder = tmp_path / "killed"
-    for _ in range(4):
-        process = subprocess.Popen(command(pair_files, folder, SPECTRAL), env=environment, **quiet)
-        before = checkpoint_time(folder)
-        # wait until this process has come at least one epoch further, so that every kill hits the training
-        while process.poll() is None and checkpoint_time(folder) == before:
-            time.sleep(0.002)
-        time.sleep(moments.random() * 0.2)
-        if process.poll() is None:
-            n_kills += 1
-            process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert n_kills >= 3
-    done = subprocess.run(
-        command(pair_files, folder, SPECTRAL), check=True, env=environment, text=True, capture_output=True
-    )
-    assert done.returncode == 0
-    whole, killed = (torch.load(tmp_path / name / "weights.pt", weights_only=True) for name in ("whole", "killed"))
-    assert all(torch.equal(whole[name], killed[name]) for name in whole)
-    assert timeless(tmp_path / "whole" / "metrics.jsonl") == timeless(folder / "metrics.jsonl")
-
-
-def checkpoint_time(folder: Path) -> int:
-    path = folder / "c.pt"
-    return path.stat().st_mtime_ns if path.exists() else 0
-
-
 def test_state_of_a_method_comes_back(tmp_path):
     loaded: list[dict] = []
     method = Method(parameter_groups=list, state=lambda: {"block": torch.ones(2)}, load_state=loaded.append)
@@ -176,3 +132,83 @@ def test_state_of_a_method_comes_back(tmp_path):
     save_checkpoint(tmp_path / "c.pt", loop.snapshot(state, "me"))
     loop.resume(state, load_checkpoint(tmp_path / "c.pt", "me"))
     assert [value.tolist() for entry in loaded for value in entry.values()] == [[1.0, 1.0]]
+
+
+def test_early_stopping_keeps_the_best_weights(train_run, monkeypatch):
+    psnrs = iter([30.0, 32.0, 31.0, 31.5, 99.0, 32.0])  # the fifth would be the epoch that is not run
+    monkeypatch.setattr(loop, "validate", lambda *_: {"validation_loss": 0.1, "validation_psnr": next(psnrs)})
+    patient = TRAINING.model_copy(update={"epochs": 6, "early_stopping_epochs": 2, "schedule": "constant"})
+    stopped = train_run("stopped", RUNS[0], patient)
+    assert len(stopped.metrics.read_text().splitlines()) == 4
+    assert json.loads(stopped.run_file.read_text())["kept_epoch"] == 2
+    monkeypatch.undo()
+    two = TRAINING.model_copy(update={"epochs": 2, "schedule": "constant"})
+    assert same(stopped, train_run("two", RUNS[0], two))
+
+
+def test_early_stopping_never_looks_at_the_training_loss(train_run, monkeypatch):
+    monkeypatch.setattr(loop, "validate", lambda *_: {"validation_loss": 0.1, "validation_psnr": 30.0})
+    stopped = train_run("stopped", RUNS[0], TRAINING.model_copy(update={"epochs": 9, "early_stopping_epochs": 3}))
+    assert len(stopped.metrics.read_text().splitlines()) == 4  # the loss fell, the validation did not move
+
+
+def test_the_average_of_weights_is_validated_and_kept(train_run, pair_files):
+    averaged = TRAINING.model_copy(update={"ema_decay": 0.9})
+    files = train_run("run", RUNS[0], averaged)
+    state = start(RUNS[0], NETWORK, averaged, 4, 1)
+    sampler, validation = loop.open_data(*pair_files, averaged, 0)
+    expected = {name: tensor.clone() for name, tensor in state.network.state_dict().items()}
+    for step in range(12):
+        loop.set_learning_rate(state.optimiser, loop.learning_rate(averaged, step))
+        loop.training_step(state, sampler.batch(step).to(state.device), step)
+        for name, tensor in state.network.state_dict().items():
+            expected[name] = 0.9 * expected[name] + 0.1 * tensor
+    for name, tensor in weights(files).items():
+        torch.testing.assert_close(tensor, expected[name])
+    state.network.load_state_dict(expected)
+    scores = loop.validate(state.network, validation)
+    assert json.loads(files.metrics.read_text().splitlines()[-1])["validation_psnr"] == pytest.approx(
+        scores["validation_psnr"], abs=1e-3
+    )
+
+
+@pytest.mark.parametrize("run", [*RUNS[1:], Run(network="n", method="strict")], ids=lambda run: run.method)
+def test_methods_of_a_seed_are_paired(run, pair_files):
+    """Equal first weights, equal patches: what differs between two methods is the method."""
+    plain, other = start(RUNS[0], NETWORK, TRAINING, 4, 1), start(run, NETWORK, TRAINING, 4, 1)
+    drawn, changed = ([layer.weight for layer in state.network.layers] for state in (plain, other))
+    if run.method == "strict":  # it starts from the projection of those weights, at their scale
+        group = CyclicGroup(4)
+        project_(plain.network, group, layers=layer_types(plain.network, group))
+        drawn, changed = ([w / w.norm().clamp(min=1e-9) for w in weights] for weights in (drawn, changed))
+    for one, two in zip(drawn, changed, strict=True):
+        torch.testing.assert_close(one, two, rtol=0, atol=1e-6 if run.method == "strict" else 0)
+    one, two = (loop.open_data(*pair_files, TRAINING, each.seed)[0] for each in (plain, other))
+    assert all(one.origins(step) == two.origins(step) for step in range(8))
+
+
+def test_reader_processes_change_nothing(train_run):
+    read_ahead = TRAINING.model_copy(update={"reader_processes": 2})
+    assert same(train_run("ahead", RUNS[1], read_ahead), train_run("here", RUNS[1]))
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_goes_on_to_the_same_bits(train_run, precision):
+    half = TRAINING.model_copy(update={"precision": precision})
+    asked = iter(range(100))
+    with pytest.raises(loop.InterruptedTrainingError, match="after step 3"):
+        train_run("stopped", SPECTRAL, half, interrupted=lambda: next(asked) == 2)
+    resumed, whole = train_run("stopped", SPECTRAL, half), train_run("whole", SPECTRAL, half)
+    assert same(resumed, whole)
+    assert not same(whole, train_run("float32", SPECTRAL))
+
+
+def test_one_file_holds_validation_out(pair_files, tmp_path):
+    files = TrainingFiles(*(tmp_path / name for name in ("w.pt", "m.jsonl", "r.json", "c.pt")))
+    loop.train(pair_files[0], None, RUNS[0], NETWORK, TRAINING, 4, 1, files)
+    assert json.loads(files.run_file.read_text())["provenance"]["pairs_validation_sha256"] is None
+    sampler, validation = loop.open_data(pair_files[0], None, TRAINING, 0)
+    trained = {origin.slice_id for step in range(20) for origin in sampler.origins(step)}
+    assert trained == {"patient-0/1/0000", "patient-1/1/0001"}
+    with PairFile(pair_files[0]) as file:
+        assert all(torch.equal(validation[i].target, collate([file.read_pair(4 + i)]).target) for i in range(2))

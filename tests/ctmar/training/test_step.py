@@ -9,8 +9,8 @@ from tests.ctmar.training.conftest import NETWORK, TRAINING
 
 from ctmar.config import Run, Training
 from ctmar.errors import InputError
-from ctmar.training.patches import PatchSampler
 from ctmar.training.losses import masked_mean_square
+from ctmar.training.patches import PatchSampler
 from ctmar.training.schedule import learning_rate
 from ctmar.training.state import choose_device
 from ctmar.training.step import start, training_step

@@ -1,0 +1,118 @@
+"""`ctmar train`: every option explained, one file is enough, mistakes are one line."""
+
+import json
+import re
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from ctmar.cli import app, main
+from ctmar.cli.progress import progress
+from ctmar.config import Network, Run, Training
+from ctmar.store.pairs import PairRecord, SliceRecord, write_pairs
+
+SETTINGS = "{epochs: 1, steps_per_epoch: 2, batch_size: 2, patch_size: 8}"
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    random = np.random.default_rng(0)
+    image = random.random((3, 16, 16), dtype=np.float32)
+    mask = np.zeros((16, 16), np.uint8)
+    mask[4:6, 4:6] = 1
+    path = tmp_path_factory.mktemp("pairs") / "pairs.h5"
+    slices = [SliceRecord(image[k], image[k], f"p{k}", f"p{k}/1/0000", 1.0) for k in range(3)]
+    write_pairs(path, slices, [PairRecord(image[k], image[k], mask, k, 0) for k in range(3)], "train", {})
+    return path
+
+
+def run_main(monkeypatch, *arguments) -> int:
+    monkeypatch.setattr(sys, "argv", ["ctmar", "train", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
+
+
+def test_help_explains_every_option_and_every_key(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = CliRunner().invoke(app, ["train", "--help"], terminal_width=200)
+    assert shown.exit_code == 0
+    for section in (Training, Network, Run):
+        for key, field in section.model_fields.items():
+            assert re.search(rf"^ +{key} ", shown.output, re.MULTILINE), key
+            first_words = " ".join(field.description.split()[:2])
+            assert first_words in shown.output, f"{key}: {first_words}"
+    # of the options, only files and flags that others replace go without a default
+    (command,) = [command for command in app.registered_commands if command.callback.__name__ == "train"]
+    for name in command.callback.__annotations__.keys() - {"pairs_train", "pairs_validation", "return"}:
+        assert f"--{name.replace('_', '-')}" in shown.output
+    assert shown.output.count("Default: ") == 10
+    assert shown.output.count("[default: ") == 4
+
+
+def test_one_file_is_enough(pairs, tmp_path, monkeypatch, capsys):
+    options = ["--method", "projection", "--norm", "frobenius", "--lam-perp", "1e-5", "--seed", "3"]
+    assert run_main(monkeypatch, pairs, "--output", tmp_path / "run", *options, "--settings", SETTINGS) == 0
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["metrics.jsonl", "run.json", "weights.pt"]
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["run"] == {
+        "network": "dncnn",
+        "method": "projection",
+        "norm": "frobenius",
+        "lam_perp": 1e-5,
+        "lam_equi": 0.0,
+        "softness": 0.0,
+        "seed": 3,
+    }
+    assert "validation on 1 pairs of 1 held-out patients (p2), training on the other 2 pairs" in capsys.readouterr().err
+
+
+def test_the_form_of_the_workflow(pairs, tmp_path, monkeypatch):
+    files = {"weights": "w.pt", "metrics": "m.jsonl", "run-file": "r.json", "checkpoint": "side/c.pt"}
+    named = [f"--{name}={tmp_path / file}" for name, file in files.items()]
+    run = Run(network="small", method="strict", seed=1).model_dump_json()
+    network = Network(settings={"fields": 1, "depth": 2}).model_dump_json()
+    arguments = [*named, "--run", run, "--network", network, "--settings", SETTINGS, "--group-order", 4, "--power", 1]
+    assert run_main(monkeypatch, pairs, pairs, *arguments) == 0
+    assert (tmp_path / "w.pt").exists()
+    assert not list((tmp_path / "side").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--weights", "w.pt"], "--output: expected a folder, or --metrics, found neither"),
+        (["--output", "o", "--run", "{method: plain}", "--seed", "1"], "--run and --seed: expected one or the other"),
+        (["--output", "o", "--method", "magic"], "options of the run: 'method'"),
+        (["--output", "o", "--method", "projection"], "method 'projection' with norm"),
+        (["--output", "o", "--network", "nothing"], "network architecture: expected one of"),
+        (["--output", "o", "--settings", "{epoch: 3}"], "unknown key 'epoch'"),
+    ],
+)
+def test_mistakes_are_one_line(pairs, tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    assert run_main(monkeypatch, pairs, *arguments) == 2
+    error = capsys.readouterr().err.strip().splitlines()
+    assert error[-1].startswith("ctmar: ")
+    assert message in error[-1]
+    assert not list(tmp_path.iterdir())
+
+
+def test_progress_off_a_terminal_is_a_line_now_and_then(capsys):
+    with progress("work") as show:
+        for done in range(1001):
+            show(done, 1000, "loss 0.1")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["work: 0/1000 loss 0.1", "work: 1000/1000 loss 0.1"]
+
+
+def test_progress_on_a_terminal_shows_time_left_and_text(monkeypatch, capsys):
+    for name, value in {"FORCE_COLOR": "1", "COLUMNS": "70", "TERM": "xterm"}.items():
+        monkeypatch.setenv(name, value)
+    with progress("work") as show:
+        show(500, 1000, "loss 0.1, 3 images/s")  # of these, an earlier process did 500
+        show(501, 1000, "loss 0.1, 3 images/s")
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
+    assert re.search(r"work .*501/1000 +(-:--:--|\d:\d\d:\d\d)", shown)
+    assert "loss 0.1, 3 images/s" in shown
