@@ -14,6 +14,7 @@ from ctmar.evaluation.regions import REGION_TEXT
 from ctmar.evaluation.slices import image_metrics
 
 ATTENUATION_RANGE_PER_CM = (-5.0, 50.0)  # beyond: HU or grey levels; gold, the densest implant, has 40 /cm in CT
+LOWEST_TISSUE_PER_CM = 0.1  # a true image that stays below holds nothing denser than lung: 1/mm, say
 Measured = dict[str, dict[str, float]]
 
 
@@ -38,6 +39,11 @@ def measure_images(prediction: Path, truth: Path, metal: Path) -> list[Measured]
             raise InputError(f"{path}: expected the shape {arrays[1].shape} of {truth}, found {array.shape}")
     for path, array in zip((prediction, truth), arrays, strict=False):
         check_attenuation(path, array)
+    if 0 < arrays[1].max() < LOWEST_TISSUE_PER_CM:
+        raise InputError(
+            f"{truth}: expected attenuation in 1/cm (water 0.192), found no value above {arrays[1].max():g}; from 1/mm:"
+            " times 10"
+        )
     stacks = [array.reshape(-1, *array.shape[-2:]) for array in arrays]
     return [by_protocol(image_metrics(*images)) for images in zip(*stacks, strict=True)]
 

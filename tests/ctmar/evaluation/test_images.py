@@ -82,6 +82,7 @@ def test_the_command_prints_both_protocols(files):
         ("metal", lambda image: image[0], r"metal\.npy: expected the shape"),
         ("prediction", lambda image: np.where(image > 0.44, np.nan, image), "found NaN or infinity"),
         ("truth", lambda image: 1000 * (image / 0.192 - 1), r"truth\.npy: expected attenuation in 1/cm .* from HU"),
+        ("truth", lambda image: image / 10, r"truth\.npy: expected attenuation in 1/cm .* from 1/mm"),
         ("prediction", lambda image: (255 * image).astype(np.uint8), "expected attenuation in 1/cm"),
         ("truth", lambda image: image[0, 0], r"expected shape \(h, w\) or \(n, h, w\)"),
         ("truth", lambda image: image[:0], r"expected shape \(h, w\)"),
