@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import highdicom
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
@@ -110,6 +109,9 @@ def _read_stored(image: Image) -> tuple[list[Dataset], NDArray[Any]]:
         dataset = pydicom.dcmread(image.path)
         # pydicom corrects the sign of JPEG 2000 samples that contradict PixelRepresentation
         return [dataset], pixel_array(dataset)
+    # imported here: it takes long, and few series are enhanced CT
+    import highdicom
+
     enhanced = highdicom.imread(image.path, lazy_frame_retrieval=True)
     groups = [*(enhanced.get("SharedFunctionalGroupsSequence") or [])[:1]]
     groups.append(enhanced.PerFrameFunctionalGroupsSequence[image.frame])

@@ -77,7 +77,7 @@ def test_weights_of_another_network_or_with_code(make_network, tmp_path):
         def __reduce__(self):
             return marker.touch, ()
 
-    weights.write_bytes(pickle.dumps(Bomb()))
+    weights.write_bytes(pickle.dumps(Bomb(), protocol=2))
     with pytest.raises(InputError, match="expected weights of network dncnn"):
         load_network(weights, description, "cpu")
     assert not marker.exists()
