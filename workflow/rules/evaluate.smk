@@ -103,6 +103,7 @@ rule summarise:
         curves="results/summary/curves.csv",
         slices="results/summary/slices.parquet",
         claims="results/summary/claims.json",
+        questions="results/summary/questions.json",
     log:
         "logs/summarise.log",
     benchmark:
