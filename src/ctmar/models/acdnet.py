@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ctmar.models import dictionaries
 from ctmar.models.channels import channel_type, regular_type
 from ctmar.models.normalisation import Normalisation
-from ctmar.models.proximal import ProximalNet, ProximalSettings, convolution_types, proximal_nets
+from ctmar.models.proximal import ProximalNet, ProximalSettings, convolution_types, proximal_keys, proximal_nets
 from ctmar.models.settings import Declaration, check_field_size, check_unrolled, step_sizes
 from ctmar.models.stages import (
     LAST_WEIGHT,
@@ -99,6 +99,29 @@ class ACDNet(nn.Module):
         >>> sum(parameter.numel() for parameter in ACDNet().parameters())
         1602809
     """
+
+    PUBLISHED_KEYS = (
+        *proximal_keys(r"proxNet_X_T\.(\d+)", r"image_nets.\1"),
+        *proximal_keys(r"proxNet_X_init\.(\d+)", r"image_nets_fixed.\1"),
+        *proximal_keys(r"proxNet_X_(0)", "image_net_first"),
+        *proximal_keys(r"proxNet_X_(last_layer)", "image_net_last"),
+        *proximal_keys(r"proxNet_M_T\.(\d+)", r"map_nets.\1"),
+        *proximal_keys(r"proxNet_M_init\.(\d+)", r"map_nets_fixed.\1"),
+        (r"proxNet_K_T\.(\d+)\.layer\.0\.(.+)", r"kernel_nets.\1.layers.\2"),
+        (r"proxNet_K_T\.(\d+)\.tau", r"kernel_nets.\1.threshold"),
+        ("D", "atoms.weight"),
+        ("D0", "fixed_filters.weight"),
+        ("Cp", "extra_filters.weight"),
+        ("convert_conv_layer1", "map_conversions.0.weight"),
+        ("convert_conv_layer2", "map_conversions.1.weight"),
+        ("tau", "sparsity"),
+        ("tau_extend", "unused_sparsity"),
+        ("eta1_T", "map_steps"),
+        ("eta2_T", "image_steps"),
+        ("eta3_T", "kernel_steps"),
+        ("etaM_nonK", "map_step_fixed"),
+        ("etaX_nonK", "image_steps_fixed"),
+    )
 
     def __init__(
         self,

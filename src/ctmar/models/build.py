@@ -8,11 +8,22 @@ from torch import Tensor, nn
 
 from ctmar.errors import InputError
 from ctmar.models.acdnet import ACDNet
+from ctmar.models.dicdnet import DICDNet
 from ctmar.models.dncnn import DnCNN
+from ctmar.models.oscnet import OSCNet
+from ctmar.models.oscnetplus import OSCNetPlus
+from ctmar.models.unet import UNet
 from equiproj.groups import FiniteGroup
 from equiproj.representations import Representation
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {"dncnn": DnCNN, "acdnet": ACDNet}
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "dncnn": DnCNN,
+    "unet": UNet,
+    "acdnet": ACDNet,
+    "dicdnet": DICDNet,
+    "oscnet": OSCNet,
+    "oscnetplus": OSCNetPlus,
+}
 
 
 class CorrectionNetwork(Protocol):

@@ -1,6 +1,6 @@
 """The learnt proximal operators of the unrolled networks: residual blocks, with or without a threshold."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -8,6 +8,10 @@ from torch import Tensor, nn
 
 from ctmar.models.normalisation import Normalisation, Threshold, make_normalisation
 from equiproj.representations import Representation
+
+KeyMap = Sequence[tuple[str, str]]  # regular expression for a published key and our name; the first that fits counts
+# In every published prox-net a residual block is Sequential(conv, norm, relu, conv, norm), as it is here.
+_BLOCK = r"layer\.(\d+\.[0134]\..+)"
 
 
 class ProximalSettings(NamedTuple):
@@ -71,3 +75,8 @@ def convolution_types(
     for name, layer in module.named_modules():
         if name.startswith(prefix) and isinstance(layer, nn.Conv2d):
             yield name, (rho, rho)
+
+
+def proximal_keys(theirs: str, ours: str) -> KeyMap:
+    """Key map of published prox-nets whose names begin with the expression ``theirs`` (one group: the stage)."""
+    return [(rf"{theirs}\.{_BLOCK}", rf"{ours}.blocks.\2"), (rf"{theirs}\.tau", rf"{ours}.threshold.value")]

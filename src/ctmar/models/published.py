@@ -1,0 +1,91 @@
+"""State dictionaries from files: the authors' and our own."""
+
+import pickle
+import re
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from ctmar.errors import InputError
+from ctmar.models.build import build_network
+from ctmar.models.proximal import KeyMap
+
+
+def load_published_weights(name: str, path: Path | str, **settings: Any) -> nn.Module:
+    """Build a network and load weights that its authors, or `ctmar train`, wrote.
+
+    Args:
+        name: architecture, as for `build_network`.
+        path: state dictionary (``.pt``), read with ``weights_only=True``.
+        settings: of the network; those the weights were trained with.
+
+    Raises:
+        InputError: the file is missing, unreadable or of another network or other settings.
+    """
+    return load_weights(build_network(name, **settings), path)
+
+
+def load_weights(module: nn.Module, path: Path | str) -> nn.Module:
+    """Load a state dictionary into ``module``, which is returned; published key names are translated.
+
+    Raises:
+        InputError: the file is missing or unreadable, or a key or shape does not fit (nothing is loaded then), or
+            an entry that follows from others does not.
+    """
+    found, surplus = _read(Path(path)), {}
+    expected = module.state_dict()
+    if set(found) != set(expected):
+        derived = _derived(module)
+        surplus = {key: found.pop(key) for key in derived if key in found}
+        found = {_rename(key, getattr(module, "PUBLISHED_KEYS", ())): value for key, value in found.items()}
+    _check(Path(path), expected, found)
+    module.load_state_dict(found)
+    _check_derived(Path(path), module, surplus)
+    return module
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise InputError(f"{path}: expected a state dictionary, found {error.strerror or error}") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError):
+        raise InputError(f"{path}: expected a state dictionary of torch.save, found no readable one") from None
+    if not isinstance(content, dict) or not content or not all(isinstance(value, Tensor) for value in content.values()):
+        raise InputError(f"{path}: expected a dictionary of tensors, found {type(content).__name__}")
+    # torch.nn.DataParallel puts the same word in front of every key
+    return {str(key).removeprefix("module."): value for key, value in content.items()}
+
+
+@torch.no_grad()
+def _derived(module: nn.Module) -> dict[str, Tensor]:
+    return cast(Any, module).published_derived() if hasattr(module, "published_derived") else {}
+
+
+def _check_derived(path: Path, module: nn.Module, surplus: dict[str, Tensor]) -> None:
+    for key, value in surplus.items():
+        expected = _derived(module)[key].cpu()
+        if value.shape != expected.shape or not torch.allclose(value.float(), expected, rtol=1e-3, atol=1e-5):
+            raise InputError(f"{path}: expected '{key}' to follow from the other entries, found other numbers")
+
+
+def _rename(key: str, rules: KeyMap) -> str:
+    for pattern, replacement in rules:
+        match = re.fullmatch(pattern, key)
+        if match:
+            return match.expand(replacement)
+    return key
+
+
+def _check(path: Path, expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
+    for key in expected:
+        if key not in found:
+            raise InputError(f"{path}: expected key '{key}' and {len(expected)} in all, found {len(found)} without it")
+        if found[key].shape != expected[key].shape:
+            wanted, got = tuple(expected[key].shape), tuple(found[key].shape)
+            raise InputError(f"{path}: expected shape {wanted} for '{key}', found {got}; check the network's settings")
+    surplus = sorted(set(found) - set(expected))
+    if surplus:
+        raise InputError(f"{path}: expected {len(expected)} keys, found '{surplus[0]}' and {len(surplus) - 1} more")
