@@ -1,7 +1,6 @@
 """A trained network and the working grid it was trained on."""
 
 import json
-import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from torch import nn
 
 from ctmar.config import Network
 from ctmar.errors import InputError
-from ctmar.models import build_network
+from ctmar.models import build_network, load_weights
 from ctmar.models.scaling import network_input, to_per_cm
 
 # (slice, slice after linear interpolation, metal mask) -> change of the slice, all (size, size), images in 1/cm
@@ -53,7 +52,7 @@ def read_run_file(path: Path) -> dict[str, Any]:
 
 
 def load_network(weights: Path, description: dict[str, Any], device: str) -> nn.Module:
-    """The trained network of a run, ready to predict.
+    """The network of a run with its weights, or with those its authors published, ready to predict.
 
     Raises:
         InputError: the weights are missing, unreadable, or of another network; or there is no such device.
@@ -62,14 +61,7 @@ def load_network(weights: Path, description: dict[str, Any], device: str) -> nn.
         raise InputError("--device cuda: no CUDA device found; use --device cpu")
     network = Network.model_validate(description["network"])
     module = build_network(network.architecture, **{"group_order": description["group_order"], **network.settings})
-    try:
-        module.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    except OSError:
-        raise InputError(f"{weights}: weights not found; give the weights.pt of `ctmar train`") from None
-    except (RuntimeError, pickle.UnpicklingError, EOFError, TypeError, AttributeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{weights}: expected weights of network {network.architecture} ({reason})") from None
-    return module.eval().to(device)
+    return load_weights(module, weights).eval().to(device)
 
 
 def working_grid(
