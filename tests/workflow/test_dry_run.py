@@ -22,6 +22,7 @@ def test_every_study_plans_one_training_per_run(snakemake_on, tmp_path, study):
     from ctmar.config import load_config
 
     runs = load_config(study).study.expand()
+    (tmp_path / "config").symlink_to(REPOSITORY / "config")  # studies name their manifests from the repository's root
     done = snakemake_on(study)(tmp_path, "--dry-run")
     assert done.returncode == 0, done.stderr
     assert n_jobs(done.stdout, "train") == n_jobs(done.stdout, "evaluate") == len(runs)

@@ -9,6 +9,7 @@ rule benchmarks:
         "benchmarks/results/penalty_cost.csv",
         "benchmarks/results/training_cost.csv",
         "benchmarks/results/simulation_speed.txt",
+        "benchmarks/results/projector_speed.txt",
         "benchmarks/results/ingest_speed.txt",
     localrule: True
 
@@ -80,6 +81,29 @@ rule benchmark_simulation:
         code=code_digest("ctmar.simulation"),
     shell:
         "python {params.script} --threads {threads} > {output} 2> {log}"
+
+
+# Projector and reconstruction in numba, in torch on the CPU, and on the GPU where the training uses one
+rule benchmark_projector:
+    output:
+        "benchmarks/results/projector_speed.txt",
+    log:
+        "logs/benchmark_projector.log",
+    benchmark:
+        "benchmarks/results/benchmark_projector.tsv"
+    conda:
+        "../../envs/ctmar.yaml"
+    threads: workflow.cores
+    resources:
+        mem_mb=8000,
+        runtime=60,
+        gpu=GPUS_PER_TRAINING,
+    params:
+        script=workflow.source_path("../../benchmarks/projector_speed.py"),
+        device=CONFIG.training.device,
+        code=code_digest("ctmar.simulation"),
+    shell:
+        "python {params.script} --device {params.device} --threads {threads} > {output} 2> {log}"
 
 
 # Slices per second of the ingestion beside a plain pydicom loop

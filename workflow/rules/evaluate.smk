@@ -21,15 +21,17 @@ rule evaluate:
         "../../envs/ctmar.yaml"
     threads: 1
     resources:
+        gpu=GPUS_PER_TRAINING,
         mem_mb=2000,
         runtime=120,
     params:
+        device=CONFIG.training.device,
         settings=settings("evaluation"),
         code=code_digest("equiproj", "ctmar.evaluation", "ctmar.models", "ctmar.store"),
     shell:
         "ctmar evaluate {input.test} --weights {input.weights} --run-file {input.run}"
         " --slices {output.slices} --model {output.model} --examples {output.examples}"
-        " --settings {params.settings:q} &> {log}"
+        " --device {params.device} --settings {params.settings:q} &> {log}"
 
 
 # Measure the uncorrected input and linear interpolation on every test pair
