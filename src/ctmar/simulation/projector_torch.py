@@ -143,17 +143,18 @@ def back_project(geometry: FanBeam, sinograms: Tensor) -> Tensor:
     """
     sinograms = as_batch(sinograms, geometry.sinogram_shape, "sinograms")
     size, n = geometry.image_size, len(sinograms)
-    values = sinograms.flatten(1).T
+    values = sinograms.flatten(1)
     width, inside, along = size + 2 * MARGIN, slice(MARGIN, -MARGIN), (0, size)
     images = sinograms.new_zeros(n, size, size)
     for along_rows, rays in enumerate(_rays(geometry, sinograms.device)):
-        plane = sinograms.new_zeros(width * width, n)
-        for part in rays.portions(size * n):
+        planes = sinograms.new_zeros(n, width * width)
+        for part in rays.portions(size):
             index, weight = part.weights(along, size)
-            scaled = values[part.number] * part.length_cm.to(values.dtype)[:, None]
-            spread = weight.to(values.dtype)[:, :, None] * scaled[:, None, :]
-            plane.index_add_(0, index.flatten(), spread.flatten(0, 1))
-        image = plane.reshape(width, width, n).permute(2, 0, 1)[:, inside, inside]
+            scaled = values[:, part.number] * part.length_cm.to(values.dtype)
+            # one image at a time: torch adds at single places fast, but at rows of several numbers slowly
+            for plane, value in zip(planes, scaled, strict=True):
+                plane.index_add_(0, index.flatten(), (weight.to(value.dtype) * value[:, None]).flatten())
+        image = planes.reshape(n, width, width)[:, inside, inside]
         images += image.mT if along_rows else image
     return images
 
