@@ -75,7 +75,7 @@ def gaussian_filters(count: int, size: int = FILTER_SIZE) -> Tensor:
         Shape (1, count, size, size).
 
     Examples:
-        >>> gaussian_filters(4).sum(dim=(2, 3))
+        >>> gaussian_filters(4).sum(dim=(2, 3)).round(decimals=4)
         tensor([[1., 1., 1., 1.]])
     """
     x = torch.arange(size) - (size - 1) / 2

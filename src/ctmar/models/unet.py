@@ -1,5 +1,7 @@
 """A residual U-Net of plain convolutions that can commute with quarter turns as a whole."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, pad
@@ -58,7 +60,7 @@ class UNet(nn.Module):
             raise InputError(f"network unet: expected fields, levels and group_order of at least 1, found {found}")
         self.field_size = group_order if normalisation == "field" else None
         widths = [fields * group_order * 2**level for level in range(levels)]
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        pairs = list(pairwise(widths))
         self.encoder = nn.ModuleList(
             _block(n_in, n_out, normalisation, group_order) for n_in, n_out in [(N_INPUT_IMAGES, widths[0]), *pairs]
         )
