@@ -24,6 +24,10 @@ def check_object(header: Dataset) -> None:
     Raises:
         Refused: with the reason.
     """
+    syntax = UID(text(header.file_meta, "TransferSyntaxUID"))
+    if not syntax:
+        # first: without it, what stands in the data set is a guess
+        raise Refused("no transfer syntax in the file meta information", EXPORT_AGAIN)
     found = sop_class(header)
     if found not in (CT, ENHANCED_CT):
         name = UID(found).name
@@ -31,9 +35,6 @@ def check_object(header: Dataset) -> None:
         raise Refused(f"not CT: {known}", NONE_NEEDED)
     if text(header, "BurnedInAnnotation").upper() == "YES":
         raise Refused("text is burned into the image and may name the patient", "remove the text and the tag first")
-    syntax = UID(text(header.file_meta, "TransferSyntaxUID"))
-    if not syntax:
-        raise Refused("no transfer syntax in the file meta information", EXPORT_AGAIN)
     if not (syntax.is_transfer_syntax if not syntax.is_private else False):
         raise Refused("unknown transfer syntax", "convert the file to a standard transfer syntax with a DICOM toolkit")
 

@@ -259,17 +259,6 @@ def test_media_with_a_dicomdir(tmp_path):
     assert "image type LOCALIZER" in reasons(tmp_path / "out")
 
 
-def test_all_test_files_of_pydicom_are_kept_or_quarantined(tmp_path):
-    folder = Path(pydicom.__file__).parent / "data"
-    n_files = sum(path.is_file() for path in folder.rglob("*"))
-    summary = run(folder, tmp_path / "out", Ingest(image_size=128, pixel_mm=None))
-    assert summary.n_files == n_files
-    assert summary.n_slices >= 1
-    names = quarantine(tmp_path / "out")
-    assert len(names) == summary.n_quarantined == n_files - summary.n_slices
-    assert all(name.startswith("f-") for name in names)
-
-
 def test_real_patients_get_one_name_over_two_dates(shared, tmp_path):
     settings = Ingest(image_size=128, pixel_mm=4.0)
     summary = run(shared / "nysbu_patients", tmp_path / "out", settings, threads=2)
