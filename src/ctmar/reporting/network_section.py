@@ -58,7 +58,7 @@ class NetworkSection:
     trade_off: charts.Spec
     angles: Panels | None
     curves: list[tuple[str, Panels]]
-    other_curves: list[tuple[str, Panels]]
+    other_curves: tuple[str, Panels] | None
     cost: Table
     cost_chart: charts.Spec
     cost_conditions: dict[str, Any]
@@ -120,7 +120,7 @@ def network_section(
         trade_off=sweeps.trade_off_chart(models, *(quality(models, FIXED) or FIXED[1])[:2]),
         angles=small_multiples.angle_panels(_rows(models, shown), angles) if angles else None,
         curves=curve_charts(curves, settings),
-        other_curves=curve_charts(curves, others) if others else [],
+        other_curves=curve_charts(curves, others)[0] if others else None,
         cost=model_tables.cost_table(numbers, cost, context),
         cost_chart=forest.ratio_chart(charts.prepare_series(cost, marks)),
         cost_conditions=rows_of(cost)[0],

@@ -12,7 +12,7 @@ from ctmar.reporting.columns import IDENTITY, interval_columns
 from ctmar.reporting.labels import number, scientific, weight
 from ctmar.reporting.panels import Axis, Dot, Panel, Panels, Stroke, horizontal, line, vertical
 
-MAXIMUM_EPOCHS = 40  # drawn of each curve; a long training would fill the page with points
+MAXIMUM_EPOCHS = 24  # drawn of each curve; a long training would fill the page with points
 FIRST_EPOCHS = 0.15  # share of the epochs that may run out of the picture: they would flatten all that follows
 
 

@@ -15,6 +15,7 @@ from ctmar.reporting.labels import series_label
 from ctmar.reporting.methods import method_text
 from ctmar.reporting.page import build_report, render_page
 from ctmar.reporting.provenance import public_config
+from ctmar.reporting.results import read_results
 
 
 class Outline(HTMLParser):
@@ -267,6 +268,17 @@ def test_a_study_of_the_first_format_has_a_page_without_holes(results, config):
         "thumbnails",
     ):
         assert absent not in re.sub(r"<style>.*?</style>", "", text, flags=re.S)
+
+
+def test_pictures_give_way_before_a_page_is_too_large(study, config, tmp_path, monkeypatch):
+    whole = build_report(study, config, tmp_path / "whole.html").read_text(encoding="utf-8")
+    bare = render_page(read_results(study), config, 0.0)
+    monkeypatch.setattr(page_module, "MAXIMUM_BYTES", len(bare.encode()) + 1000)
+    text = build_report(study, config, tmp_path / "index.html").read_text(encoding="utf-8")
+    assert len(text) < len(whole)
+    assert "3 further example pairs left out to keep this page below 4 MB" in text
+    assert "Pictures of 3 further series left out" in text
+    check_without_holes(text)
 
 
 def test_a_page_that_is_too_large_is_refused_and_not_written(study, config, tmp_path, monkeypatch):
