@@ -8,6 +8,7 @@ rule benchmarks:
     input:
         "benchmarks/results/penalty_cost.csv",
         "benchmarks/results/training_cost.csv",
+        "benchmarks/results/reading_speed.txt",
         "benchmarks/results/simulation_speed.txt",
         "benchmarks/results/projector_speed.txt",
         "benchmarks/results/ingest_speed.txt",
@@ -127,3 +128,24 @@ rule benchmark_ingest:
         code=code_digest("ctmar.datasets", "ctmar.dicom"),
     shell:
         "python {params.script} {input}/abdomen-petct --threads {threads} > {output} 2> {log}"
+
+
+# Samples per second of reading patches beside the training step
+rule benchmark_reading:
+    output:
+        "benchmarks/results/reading_speed.txt",
+    log:
+        "logs/benchmark_reading.log",
+    benchmark:
+        "benchmarks/results/benchmark_reading.tsv"
+    conda:
+        "../../envs/ctmar.yaml"
+    threads: ALL_CORES
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        script=workflow.source_path("../../benchmarks/reading_speed.py"),
+        code=code_digest("ctmar.training", "ctmar.models", "ctmar.store"),
+    shell:
+        "python {params.script} > {output} 2> {log}"

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from ctmar.config import Training
+from ctmar.models.stages import PUBLISHED_SCALE
 from ctmar.training.patches import Batch
-
-PUBLISHED_SCALE = 127.5  # the published networks and their losses count 255 per 1/cm, ours counts 2
 
 
 def masked_mean_square(output: Tensor, batch: Batch) -> Tensor:

@@ -25,7 +25,7 @@ from ctmar.errors import InputError
 from ctmar.training.patches import Batch, PatchSampler
 
 StartMethod = Literal["spawn", "fork", "forkserver"]
-BATCHES_AHEAD = 2  # of each process
+BATCHES_AHEAD = 4  # of each process; a busy machine runs them late
 Arrays: TypeAlias = tuple[NDArray[np.float32], ...]
 
 _sampler: PatchSampler  # of a reader process

@@ -146,6 +146,27 @@ def test_stages_need_a_network_that_has_them():
         start(PLAIN, NETWORK, TRAINING.model_copy(update={"loss": "stages"}), 4, 1)
 
 
+STAGES = Network(architecture="acdnet", settings={"n_stages": 2, "n_maps": 4, "n_extra_channels": 3, "n_blocks": 1})
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_published_loss_trains_an_unrolled_network(sampler, precision):
+    training = TRAINING.model_copy(update={"loss": "stages", "betas": (0.5, 0.999), "precision": precision})
+    state = start(PLAIN, STAGES, training, 4, 1)
+    batch = sampler.batch(0).to(state.device)
+    losses = [training_step(state, batch, 0)[0] for _ in range(6)]
+    assert losses[-1] < losses[0]
+    with torch.no_grad():
+        outputs = start(PLAIN, STAGES, training, 4, 1).forward(batch.inputs)
+    mask, n_pixels = batch.outside_metal, batch.target.numel()
+    errors = [(weight, 127.5 * mask * (image - batch.target)) for weight, image in outputs.images]
+    artefact = batch.inputs[:, :1] - batch.target
+    residues = [(weight, 127.5 * mask * (image - artefact)) for weight, image in outputs.artefacts]
+    expected = sum(w * (e.square().sum() / n_pixels + 5e-4 * e.abs().sum()) for w, e in errors)
+    expected += sum(w * 5e-4 * e.abs().sum() for w, e in residues)
+    assert losses[0] == pytest.approx(expected.item(), rel=1e-5 if precision == "float32" else 0.05)
+
+
 def test_layers_that_draw_do_so_as_a_function_of_the_step(sampler, monkeypatch):
     def with_dropout(*_: object, **__: object) -> torch.nn.Module:
         network = torch.nn.Sequential(torch.nn.Conv2d(3, 1, 3, padding=1), torch.nn.Dropout(0.5))
