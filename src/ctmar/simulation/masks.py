@@ -97,9 +97,17 @@ def draw_mask(anatomy: Anatomy, random: np.random.Generator) -> Mask:
         parts = KINDS[kind].draw_parts(random)[: max(1, int(wanted / least))]
         parts = scale_to_area(parts, wanted, LEAST_HALF_WIDTH)
         coverage = _place(parts, anatomy.anchors[KINDS[kind].place], anatomy.allowed, random)
-        if coverage is not None:
+        if coverage is not None and _smallest_component(coverage) >= least:
             return Mask(kind, coverage, (coverage >= 0.5).astype(np.uint8))
     raise InputError(f"no place for metal in a body of {int(anatomy.allowed.sum())} pixels: leave the slice out")
+
+
+def _smallest_component(coverage: NDArray[np.float32]) -> float:
+    """Area of the smallest connected part [pixels]."""
+    rows, columns = ndimage.find_objects((coverage > 0).astype(np.uint8))[0]
+    painted = coverage[rows, columns]
+    labels, n_labels = ndimage.label(painted, np.ones((3, 3)))
+    return float(ndimage.sum(painted, labels, range(1, n_labels + 1)).min())
 
 
 def _place(

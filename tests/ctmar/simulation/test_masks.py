@@ -51,6 +51,22 @@ def test_parts_are_few(masks):
     assert {1, 2, 3} <= set(counts)
 
 
+def test_sizes_on_the_grid_of_the_benchmark(body):
+    """The published masks have 35 to 2061 pixels; drawn areas are log-uniform from 30 to 2200, components 8 or more."""
+    rows, columns = np.indices((416, 416)) * 128 // 416
+    anatomy = find_anatomy(body[rows, columns])
+    drawn = [draw_mask(anatomy, random_stream(7, k)) for k in range(250)]
+    areas = np.array([mask.coverage.sum() for mask in drawn])
+    assert areas.min() > 25
+    assert areas.max() < 2300
+    # Kolmogorov's distance to the log-uniform law; the largest masks do not always fit into this body
+    share = np.log(np.sort(areas) / 30) / np.log(2200 / 30)
+    assert np.abs(share - (np.arange(250) + 0.5) / 250).max() < 0.12
+    for mask in drawn:
+        labels, n_labels = ndimage.label(mask.coverage > 0, np.ones((3, 3)))
+        assert ndimage.sum(mask.coverage, labels, range(1, n_labels + 1)).min() >= 8
+
+
 def test_same_stream_same_mask(body):
     anatomy = find_anatomy(body)
     a, b = (draw_mask(anatomy, random_stream(5, "x")) for _ in range(2))

@@ -114,3 +114,31 @@ def test_several_materials_share_one_scanner(body, mask):
         np.testing.assert_array_equal(together.ma_CT, scan(body, mask, metal=name)[2].ma_CT)
     first = scan_metal(scanner, paths, mask, random_stream(0))
     np.testing.assert_array_equal(first.ma_CT, scan(body, mask, metal="steel")[2].ma_CT)
+
+
+def test_starved_rays_end_at_one_photon_and_scatter_hides_them(body, mask):
+    """At real size few photons pass cobalt-chromium: p = ln n_0 is the most that can be measured, less with scatter."""
+    photons = 1e5
+    most = {}
+    for scatter in (0.0, 100.0):
+        settings = {"preset": "physical", "metal": "cobalt_chromium", "photons": photons, "scatter": scatter}
+        scanner, _, result = scan(body, mask, pixel_mm=3.0, **settings)
+        p = np.log(photons)
+        first, second, third = scanner.beam.correction
+        ceiling = ((third * p + second) * p + first) * p
+        most[scatter] = result.ma_sinogram.max() / ceiling
+    assert most[0.0] == pytest.approx(1, rel=1e-6)
+    assert most[100.0] < 0.75
+
+
+def test_noise_follows_the_dose(body):
+    """Ten times the mAs is ten times the photons: the noise of a ray falls by the root of ten."""
+    noise = {}
+    for photons in (1e5, 1e6):
+        settings = Simulation(preset="physical", photons=photons, scatter=0)
+        scanner = build_scanner(settings, len(body), 3.0)
+        paths = trace_slice(scanner, body)
+        first, second = (scan_slice(scanner, paths, random_stream(k))[1] for k in (0, 1))
+        bright = paths.passed > 0.01
+        noise[photons] = np.std((first - second)[bright] * np.sqrt(paths.passed[bright]))
+    assert noise[1e5] / noise[1e6] == pytest.approx(np.sqrt(10), rel=0.03)
