@@ -111,7 +111,7 @@ class Simulation(Section):
     masks_per_slice: dict[Subset, int] = Field(
         {"train": 4, "validation": 2, "test": 4}, description="Metal masks drawn for each slice of a subset."
     )
-    photons: float = Field(2e7, gt=0, description="Photons per ray without an object.")
+    photons: float = Field(2e7, gt=0, description="Photons per ray without an object: the dose, in proportion to mAs.")
     scatter: float = Field(20.0, ge=0, description="Scatter counts added to every ray.")
     metal: Annotated[list[Metal], BeforeValidator(_as_list)] = Field(
         ["titanium"],
@@ -120,8 +120,9 @@ class Simulation(Section):
     )
     masks: Literal["drawn", "stored", "folder"] = Field(
         "drawn",
-        description="`drawn`: made up for each slice; `stored`: those that came with the slices (SynDeepLesion);"
-        " `folder`: your own files. Of more masks than wanted, each slice draws its own.",
+        description="`drawn`: made up for each slice; `stored`: those that came with the slices (SynDeepLesion:"
+        " its test masks for the test subset); `folder`: your own files, each with one mask or a stack. Of more masks"
+        " than wanted, each slice draws its own.",
     )
     mask_folder: Path | None = Field(
         None, description="Folder of masks in .png, .npy, .nii, .nii.gz or .mat for `masks: folder`."
