@@ -30,7 +30,7 @@ def test_weights_follow_the_global_seed():
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("unet", {}, "expected one of dncnn, found 'unet'"),
+        ("resnet", {}, "expected one of dncnn, unet, acdnet, dicdnet, oscnet, oscnetplus, found 'resnet'"),
         ("dncnn", {"widht": 3}, "unknown setting 'widht', expected one of fields"),
         ("dncnn", {"fields": "many"}, "network dncnn"),
         ("dncnn", {"depth": 2.5}, "network dncnn"),

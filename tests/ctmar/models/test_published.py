@@ -1,0 +1,100 @@
+"""The authors' state dictionaries give the authors' images."""
+
+import re
+
+import pytest
+import torch
+from tests.ctmar.models.published_files import SETTINGS, SHAPES, sine_images, sine_state
+
+from ctmar.errors import InputError
+from ctmar.models import build_network, load_published_weights, load_weights
+
+# Output pixels on the scale of 255 per 1/cm, at (image, row, column), of the authors' networks in double precision,
+# in evaluation and training mode: github.com/hongwang01/{ACDNet, DICDNet, OSCNet}, run with the weights and images of
+# `published_files` on 2026-11-21.
+PIXELS = ((0, 0, 0), (0, 5, 6), (1, 11, 12), (1, 3, 9))
+FROZEN = {
+    ("acdnet", "eval"): (47.04314, 204.061333, 109.206029, 205.339757),
+    ("acdnet", "train"): (44.564741, 204.063428, 107.890306, 205.170571),
+    ("dicdnet", "eval"): (41.085809, 214.160506, 123.144192, 212.835843),
+    ("dicdnet", "train"): (40.421336, 214.450503, 121.842065, 212.718421),
+    ("oscnet", "eval"): (40.586367, 213.992434, 122.83505, 211.2161),
+    ("oscnet", "train"): (39.877366, 214.277661, 120.517849, 210.825538),
+    ("oscnetplus", "eval"): (38.506355, 213.80438, 123.65243, 210.789436),
+    ("oscnetplus", "train"): (37.078067, 214.30209, 121.26249, 210.696317),
+}
+
+
+def saved(path, name, **changes):
+    state = sine_state(SHAPES[name]) | changes
+    torch.save({key: value for key, value in state.items() if value is not None}, path)
+    return path
+
+
+@pytest.mark.parametrize(("name", "mode"), FROZEN)
+def test_gives_the_pixels_that_the_original_network_gave(tmp_path, name, mode):
+    network = load_published_weights(name, saved(tmp_path / "weights.pt", name), **SETTINGS[name])
+    network.double().train(mode == "train")
+    output = 127.5 * network(sine_images().double())
+    found = [output[image, 0, row, column].item() for image, row, column in PIXELS]
+    assert found == pytest.approx(FROZEN[name, mode], abs=1e-5)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_data_parallel_files_and_our_own_load_alike(tmp_path, name):
+    first = load_published_weights(name, saved(tmp_path / "theirs.pt", name), **SETTINGS[name])
+    parallel = {f"module.{key}": value for key, value in sine_state(SHAPES[name]).items()}
+    torch.save(parallel, tmp_path / "parallel.pt")
+    torch.save(first.state_dict(), tmp_path / "ours.pt")
+    for file in ("parallel.pt", "ours.pt"):
+        again = load_weights(build_network(name, **SETTINGS[name]), tmp_path / file)
+        for key, value in first.state_dict().items():
+            assert torch.equal(again.state_dict()[key], value), key
+
+
+def test_filter_that_evaluation_adds_is_checked(tmp_path):
+    network = load_published_weights("oscnet", saved(tmp_path / "a.pt", "oscnet"), **SETTINGS["oscnet"])
+    extra = {key: value.detach() for key, value in network.published_derived().items()}
+    load_weights(network, saved(tmp_path / "b.pt", "oscnet", **extra))
+    extra["fcnn.filter"] = extra["fcnn.filter"] + 0.1
+    with pytest.raises(InputError, match=r"'fcnn\.filter' to follow from the other entries"):
+        load_weights(network, saved(tmp_path / "c.pt", "oscnet", **extra))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tau": None}, "expected key 'sparsity'"),
+        ({"tau": torch.ones(2)}, r"expected shape \(1,\) for 'sparsity', found \(2,\)"),
+        ({"other": torch.ones(2)}, "found 'other'"),
+        ({"tau": "text"}, "expected a dictionary of tensors"),
+    ],
+)
+def test_files_that_do_not_fit_are_one_line_and_change_nothing(tmp_path, changes, message):
+    network = build_network("dicdnet", **SETTINGS["dicdnet"])
+    before = network.extra_filters.weight.clone()
+    file = saved(tmp_path / "weights.pt", "dicdnet", **changes)
+    with pytest.raises(InputError, match=message) as raised:
+        load_weights(network, file)
+    assert "\n" not in str(raised.value)
+    assert str(file) in str(raised.value)
+    assert torch.equal(network.extra_filters.weight, before)
+
+
+class NotATensor:
+    """What ``weights_only=True`` must refuse to make."""
+
+
+def test_unreadable_files_are_one_line(tmp_path):
+    network = build_network("dicdnet", **SETTINGS["dicdnet"])
+    (tmp_path / "text.pt").write_text("not a state dictionary")
+    torch.save({"a": NotATensor()}, tmp_path / "object.pt")
+    for file in ("missing.pt", "text.pt", "object.pt", ""):
+        with pytest.raises(InputError, match=re.escape(f"{tmp_path / file}: expected a state dictionary")) as raised:
+            load_weights(network, tmp_path / file)
+        assert "\n" not in str(raised.value)
+
+
+def test_settings_must_be_those_of_the_file(tmp_path):
+    with pytest.raises(InputError, match="check the network's settings"):
+        load_published_weights("acdnet", saved(tmp_path / "a.pt", "acdnet"), **SETTINGS["acdnet"] | {"n_atoms": 8})
