@@ -18,7 +18,7 @@ rule train:
         f"benchmarks/results/train/{RUN_SPACE.wildcard_pattern}.tsv"
     conda:
         "../../envs/ctmar.yaml"
-    threads: CONFIG.training.threads
+    threads: CONFIG.training.threads + CONFIG.training.reader_processes
     resources:
         gpu=GPUS_PER_TRAINING,
         mem_mb=lambda wildcards, attempt: 4000 * attempt,

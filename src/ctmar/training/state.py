@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ctmar.config import Network, Run, Training
 from ctmar.errors import InputError
-from ctmar.models import build_network
+from ctmar.models import build_network, load_weights
 from ctmar.training.methods import Method, attach_method
 from ctmar.training.random_streams import torch_seed
 
@@ -85,8 +85,6 @@ def start(run: Run, network: Network, training: Training, group_order: int, powe
         torch.manual_seed(torch_seed(run.seed, "initialisation"))
         module = build_network(network.architecture, **{"group_order": group_order, **network.settings})
     if network.weights is not None:
-        from ctmar.models import load_weights
-
         load_weights(module, network.weights)
     forward = module if training.loss == "masked_mse" else stage_outputs(module)
     layout = torch.channels_last if training.channels_last else torch.contiguous_format

@@ -13,6 +13,7 @@ from ctmar.config import Run
 from ctmar.errors import InputError
 from ctmar.models import layer_types
 from ctmar.store.pairs import PairFile
+from ctmar.store.provenance import sha256_of
 from ctmar.training.checkpoint import load_checkpoint, save_checkpoint
 from ctmar.training.methods import Method
 from ctmar.training.patches import collate, validation_batches
@@ -201,6 +202,20 @@ def test_half_precision_goes_on_to_the_same_bits(train_run, precision):
     resumed, whole = train_run("stopped", SPECTRAL, half), train_run("whole", SPECTRAL, half)
     assert same(resumed, whole)
     assert not same(whole, train_run("float32", SPECTRAL))
+
+
+def test_starts_from_given_weights(train_run, pair_files, tmp_path):
+    first = train_run("first", RUNS[0])
+    network = NETWORK.model_copy(update={"weights": first.weights})
+    state = start(SPECTRAL, network, TRAINING, 4, 1)
+    assert all(torch.equal(tensor, weights(first)[name]) for name, tensor in state.network.state_dict().items())
+    files = TrainingFiles(*(tmp_path / name for name in ("w.pt", "m.jsonl", "r.json", "c.pt")))
+    loop.train(*pair_files, SPECTRAL, network, TRAINING, 4, 1, files)
+    description = json.loads(files.run_file.read_text())
+    assert description["provenance"]["initial_weights_sha256"] == sha256_of(first.weights)
+    assert str(tmp_path) not in files.run_file.read_text()
+    with pytest.raises(InputError, match=r"missing\.pt"):
+        start(SPECTRAL, NETWORK.model_copy(update={"weights": tmp_path / "missing.pt"}), TRAINING, 4, 1)
 
 
 def test_one_file_holds_validation_out(pair_files, tmp_path):
