@@ -15,7 +15,7 @@ from ctmar.reporting.examples import Example, build_examples
 from ctmar.reporting.marks import Mark, SeriesKey
 from ctmar.reporting.panels import Panels
 from ctmar.reporting.results import StudyResults, rows_of
-from ctmar.reporting.summary import longest_sweep, sentences
+from ctmar.reporting.summary import listing, longest_sweep, sentences
 from ctmar.reporting.tables import Context, Table, p_value
 
 Shown = tuple[str, str, str, bool]  # measure, title of its axis, caption, logarithmic
@@ -95,7 +95,7 @@ def network_section(
     return NetworkSection(
         name=network,
         sentences=sentences(results, network),
-        n_seeds=" or ".join(map(str, seeds)) + (" seed" if seeds == [1] else " seeds"),
+        n_seeds=listing(list(map(str, seeds)), "or") + (" seed" if seeds == [1] else " seeds"),
         n_pairs=int(models["n_pairs"].max()),
         n_patients=int(models["n_patients"].max()),
         has_p_values=measured(models, "p_value_holm"),

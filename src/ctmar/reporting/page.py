@@ -88,6 +88,7 @@ def render_page(results: StudyResults, config: Config, image_share: float = 1.0)
         counts=counts(results),
         networks=sections,
         claims=results.claims,
+        questions=results.questions,
         claims_sentence=claims_sentence(results.claims),
         data=data_section(results, int(image_share * MAXIMUM_THUMBNAIL_BYTES)),
         references=REFERENCES,

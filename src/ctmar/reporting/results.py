@@ -20,8 +20,10 @@ VERDICTS = ("agrees", "disagrees", "not decided")
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """Where the files of a study lie; ``sizes.csv`` and ``materials.csv`` of the summary may be absent, as may be the
-    thumbnails: studies of an earlier version have none."""
+    """Where the files of a study lie.
+
+    Studies of an earlier version have no thumbnails, and no sizes.csv, materials.csv and questions.json in the summary.
+    """
 
     summary: Path
     references: Path
@@ -92,6 +94,7 @@ class StudyResults:
     quarantine: pd.DataFrame
     split: pd.DataFrame
     claims: list[dict[str, str]]
+    questions: list[dict[str, str]]
     sources: list[dict[str, str]]
     records: list[RunRecord]
     references_folder: Path
@@ -193,6 +196,15 @@ def read_claims(path: Path) -> list[dict[str, str]]:
     return claims
 
 
+def read_questions(path: Path) -> list[dict[str, str]]:
+    """Read what readers of the paper ask beyond its claims, if the study has it; the form is that of claims.
+
+    Raises:
+        InputError: a question lacks a key or has an unknown verdict.
+    """
+    return read_claims(path) if path.exists() else []
+
+
 def read_results(inputs: ReportInputs) -> StudyResults:
     """Read every file of a finished study.
 
@@ -212,6 +224,7 @@ def read_results(inputs: ReportInputs) -> StudyResults:
         quarantine=read_table(inputs.quarantine, "quarantine"),
         split=read_table(inputs.split, "split"),
         claims=read_claims(inputs.summary / "claims.json"),
+        questions=read_questions(inputs.summary / "questions.json"),
         sources=read_json(inputs.sources) if inputs.sources else [],
         records=read_records(inputs.runs, runs),
         references_folder=inputs.references,

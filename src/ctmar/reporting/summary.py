@@ -238,14 +238,14 @@ def plain_row(models: pd.DataFrame) -> dict[str, Any] | None:
     return next((row for row in rows_of(models) if row["method"] == "plain"), None)
 
 
-def listing(names: Sequence[str]) -> str:
+def listing(names: Sequence[str], last: str = "and") -> str:
     """Names as a sentence lists them.
 
     Examples:
         >>> listing(["one"]), listing(["one", "two", "three"])
         ('one', 'one, two and three')
     """
-    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
+    return f"{', '.join(names[:-1])} {last} {names[-1]}" if len(names) > 1 else names[0]
 
 
 def _row_of(rows: dict[Identity, dict[str, Any]], identity: Identity | None) -> dict[str, Any] | None:

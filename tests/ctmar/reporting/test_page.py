@@ -84,8 +84,8 @@ def test_accessible_structure(outline):
     levels = [int(tag[1]) for tag, _ in outline.tags if re.fullmatch("h[1-6]", tag)]
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
     assert all(a.get("scope") in ("row", "col", "rowgroup", "colgroup") for a in outline.all("th"))
-    # main, errors, sizes, materials, equivariance, cost; claims; sources, split, series, two of what was left out
-    assert len(outline.all("caption")) == len(outline.all("table")) == 12
+    # main, errors, sizes, materials, equivariance, cost; claims, questions; sources, split, series, left out twice
+    assert len(outline.all("caption")) == len(outline.all("table")) == 13
     pictures = [a for a in outline.all("img") if a.get("src")]
     compared = [a for a in pictures if a.get("data-kind")]
     assert len(compared) == 3 * (1 + 2 * 7)
@@ -141,7 +141,9 @@ def test_sections_fold_and_the_contents_name_them(outline):
 def test_claims_stand_beside_verdicts_in_words(page, results):
     signs = {"agrees": "✓", "disagrees": "✗", "not decided": "○"}
     shown = re.findall(r'<td class="verdict \w+"><span aria-hidden="true">(.)</span> ([a-z ]+)</td>', page)
-    assert shown == [(signs[claim["verdict"]], claim["verdict"]) for claim in results.claims]
+    judged = [*results.claims, *results.questions]
+    assert len(judged) > len(results.claims) > 0
+    assert shown == [(signs[claim["verdict"]], claim["verdict"]) for claim in judged]
     assert len(set(shown)) >= 2
 
 
@@ -245,7 +247,7 @@ def test_a_study_of_the_first_format_has_a_page_without_holes(results, config):
     def old(table):
         return table.drop(columns=[name for name in table if any(part in name for part in new) and name != "softness"])
 
-    empty = {name: getattr(results, name).head(0) for name in ("sizes", "materials")}
+    empty = {name: getattr(results, name).head(0) for name in ("sizes", "materials")} | {"questions": []}
     catalogue = results.catalogue[
         ["patient", "series", "n_slices_found", "n_slices_kept", "pixel_mm", "source", "licence"]
     ]

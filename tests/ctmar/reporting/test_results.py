@@ -48,13 +48,15 @@ def test_a_study_from_before_softness_and_groups_is_read(make_study):
         description = json.loads((folder / "run.json").read_text())
         del description["run"]["softness"]
         (folder / "run.json").write_text(json.dumps(description))
-    for path in (inputs.summary / "sizes.csv", inputs.summary / "materials.csv", inputs.thumbnails):
+    new = [inputs.summary / name for name in ("sizes.csv", "materials.csv", "questions.json")]
+    for path in (*new, inputs.thumbnails):
         path.unlink()
     results = read_results(inputs)
     assert results.models["softness"].tolist() == [0.0, 0.0]
     assert [record.identity[-1] for record in results.records] == [0.0, 0.0]
     assert results.sizes.empty
     assert results.materials.empty
+    assert results.questions == []
     assert results.thumbnails is None
 
 
