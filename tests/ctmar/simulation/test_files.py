@@ -1,6 +1,7 @@
 """One image and one mask from plain files."""
 
 import hashlib
+import json
 from pathlib import Path
 
 import h5py
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from skimage.io import imsave
 
+from ctmar.config import Simulation
 from ctmar.errors import InputError
 from ctmar.simulation.files import simulate_files
 from ctmar.simulation.plain_files import fit_mask, read_image, read_mask, resize_mask
@@ -144,3 +146,22 @@ def test_bad_settings_are_one_line(files: Path, arguments, message: str):
     with pytest.raises(InputError, match=message) as caught:
         simulate_files(files / "gt.h5", files / "mask.npy", files / "pair.h5", **arguments)
     assert "\n" not in str(caught.value)
+
+
+def test_a_mask_of_a_stack_is_chosen_by_its_index(files: Path):
+    mask = np.load(files / "mask.npy")
+    np.save(files / "stack.npy", np.stack([np.roll(mask, 9), mask], axis=2))
+    simulate_files(files / "gt.h5", files / "mask.npy", files / "one.h5")
+    simulate_files(files / "gt.h5", files / "stack.npy", files / "two.h5", mask_index=1)
+    with h5py.File(files / "one.h5") as one, h5py.File(files / "two.h5") as two:
+        np.testing.assert_array_equal(one["ma_CT"][()], two["ma_CT"][()])
+
+
+def test_of_several_materials_one_is_drawn_by_the_seed(files: Path):
+    drawn = set()
+    for seed in range(8):
+        settings = Simulation(metal=["steel", "amalgam"])
+        simulate_files(files / "gt.h5", files / "mask.npy", files / "pair.h5", seed=seed, settings=settings)
+        with h5py.File(files / "pair.h5") as pair:
+            drawn.add(json.loads(pair.attrs["provenance"])["metal"])
+    assert drawn == {"steel", "amalgam"}

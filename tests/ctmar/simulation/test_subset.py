@@ -2,12 +2,16 @@
 
 import hashlib
 import multiprocessing
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from ctmar.cli import app
 from ctmar.config import Simulation
 from ctmar.errors import InputError
 from ctmar.simulation.operators import torch_operators
@@ -264,3 +268,23 @@ def test_masks_of_a_folder_are_dealt_to_the_slices(with_masks):
 def test_slices_without_stored_masks_are_said(study):
     with pytest.raises(InputError, match="expected masks that came with the slices for 'stored', found none"):
         simulate(study[0], settings=Simulation(masks="stored"))
+
+
+def test_the_commands_make_shards_and_join_them(study):
+    folder, _ = study
+    (folder / "settings.yaml").write_text("{seed: 3, masks_per_slice: {train: 3, validation: 1, test: 2}}")
+    for shard in (0, 1):
+        options = ["--split", "split.csv", "--subset", "train", "--settings", "@settings.yaml", "--output"]
+        options += [f"train-{shard}.h5", "--shard", str(shard), "--n-shards", "2"]
+        command = [sys.executable, "-c", "from ctmar.cli import main; main()"]
+        ran = subprocess.run([*command, "simulate-subset", "slices.h5", *options], cwd=folder, capture_output=True)
+        assert ran.returncode == 0, ran.stderr
+        first = ran.stderr.decode().splitlines()[0]
+        assert first.startswith(f"simulate train {shard} of 2: 1 slices × 3 masks = 3 pairs of 64 × 64 pixels; ")
+    shown = CliRunner().invoke(
+        app, ["join-pairs", *(str(folder / f"train-{k}.h5") for k in (1, 0)), "--output", str(folder / "train.h5")]
+    )
+    assert shown.exit_code == 0, shown.output
+    with PairFile(folder / "train.h5") as together, PairFile(simulate(folder)) as whole:
+        for k in range(6):
+            np.testing.assert_array_equal(together.read_pair(k).ma_CT, whole.read_pair(k).ma_CT)
