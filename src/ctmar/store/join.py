@@ -76,6 +76,7 @@ def _join_field(
     if without:
         raise InputError(f"{without[0].filename}: expected the dataset '{field}' as in the other shards, found none")
     layout = h5py.VirtualLayout((sum(len(dataset) for _, dataset in sources), *shape), kind)
+    layout.dcpl.set_obj_track_times(False)  # h5py leaves the time in here, and equal contents shall be equal bytes
     start = 0
     for name, dataset in sources:
         layout[start : start + len(dataset)] = h5py.VirtualSource(name, field, dataset.shape, dataset.dtype)

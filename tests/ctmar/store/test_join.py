@@ -102,6 +102,8 @@ def test_joined_twice_gives_the_same_bytes(joined: Path):
     first = joined.read_bytes()
     join_pair_files(sorted((joined.parent / "shards").iterdir()), joined)
     assert joined.read_bytes() == first
+    with h5py.File(joined) as file:  # or a second join within the same second could not tell
+        assert not [name for name in file if file[name].id.get_create_plist().get_obj_track_times()]
     assert len(first) < 60_000  # nothing large is copied
 
 
