@@ -40,14 +40,24 @@ def estimate(
     device = "cuda" if wanted == "cuda" and torch.cuda.is_available() else "cpu"
     with progress(f"estimate {config.name}") as show:
         rows = estimate_training(study, device, show)
-    typer.echo(f"{config}\n\n{table(rows)}\n")
+    typer.echo(f"{config}\n\n{table(rows, device)}\n")
     typer.echo(training_text(rows, study, device, teraflops))
     typer.echo(simulation_text(study, slices))
 
 
-def table(rows: "list[Estimate]") -> str:
+def table(rows: "list[Estimate]", device: str) -> str:
     """One line for each network, method and norm."""
-    columns = ("network", "method", "norm", "runs", "steps/run", "ms/step", "GFLOP/step", "hours of all runs")
+    unit = "GPU" if device == "cuda" else "core"
+    columns = (
+        "network",
+        "method",
+        "norm",
+        "runs",
+        "steps/run",
+        f"{unit}-ms/step",
+        "GFLOP/step",
+        f"{unit}-hours, all runs",
+    )
     cells = [
         (
             row.network,
@@ -80,7 +90,7 @@ def training_text(rows: "list[Estimate]", config: "Config", device: str, teraflo
     ]
     if device == "cuda":
         return "\n".join([*lines, f"{hours:,.1f} GPU-hours, measured on this GPU"])
-    lines += [f"{hours * threads:,.1f} core-hours of this machine's CPU, measured with {threads} thread(s) in float32"]
+    lines += [f"{hours:,.1f} core-hours of this machine's CPU in float32, {threads} thread(s) to a run"]
     if config.training.device == "cuda":
         lines += [
             "the configuration asks for a GPU and torch finds none here: the times above are this CPU's",

@@ -1,8 +1,10 @@
 """What the training of a study would cost, from a few steps on synthetic patches, before any data are there."""
 
 import statistics
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -17,7 +19,7 @@ from ctmar.training.step import TrainingState, start, training_step
 
 FULL_SIZE_SECONDS = 0.3  # of a plain step on a CPU, up to which methods are timed at full size
 SMALL_PATCH = 32  # pixels: the side of the single patch on which methods are compared beyond that
-MIN_TIMED, MAX_TIMED, TIMED_SECONDS = 3, 25, 0.5  # steps, of which the median counts
+MAX_TIMED, TIMED_SECONDS = 25, 0.3  # steps, of which the median counts: as many as fit, at least one
 METHODS_BY_SAMPLE = ("augmentation", "eqreg", "function_level")  # what they add grows with the batch
 FORWARD_SHARE = 1 / 3  # of a step: the backward pass is twice the forward pass
 
@@ -25,7 +27,10 @@ Progress = Callable[[int, int, str], None]
 
 
 class StepCost(NamedTuple):
-    """Wall clock [s] and floating point operations (multiplications and additions) of a step."""
+    """Time [s] and floating point operations (multiplications and additions) of a step.
+
+    On a CPU it is the time of the processors, all threads together: another job on the machine does not change it.
+    """
 
     seconds: float
     flops: float
@@ -45,7 +50,7 @@ class Estimate:
 
     @property
     def seconds(self) -> float:
-        """Of all runs, one after the other."""
+        """Of all runs: core-seconds on a CPU, seconds of one GPU."""
         return self.n_runs * (self.n_steps * self.step.seconds + self.validation.seconds)
 
     @property
@@ -92,17 +97,25 @@ def estimate_training(
 def _steps(network: Network, methods: list[tuple[str, str]], study: Study, training: Training) -> Iterator[StepCost]:
     """A step of each method, the plain one first."""
 
-    def step(method: str, norm: str, batch_size: int, patch_size: int) -> StepCost:
-        return _measure(_started(method, norm, network, study, training), synthetic_batch(batch_size, patch_size))
+    def step(method: str, norm: str, batch_size: int, patch_size: int, flops: float | None = None) -> StepCost:
+        state = _started(method, norm, network, study, training)
+        return _measure(state, synthetic_batch(batch_size, patch_size), flops)
+
+    def all_steps(batch_size: int, patch_size: int) -> Iterator[StepCost]:
+        yield (plain := step("plain", "none", batch_size, patch_size))
+        for method, norm in methods[1:]:
+            # projections and norms of weights are below a thousandth of the convolutions
+            yield step(method, norm, batch_size, patch_size, None if method in METHODS_BY_SAMPLE else plain.flops)
 
     batch_size, patch_size = training.batch_size, training.patch_size
     plain = StepCost(*(batch_size * value for value in step("plain", "none", 1, patch_size)))
     if training.device == "cuda" or plain.seconds < FULL_SIZE_SECONDS:
-        yield from (step(method, norm, batch_size, patch_size) for method, norm in methods)
+        yield from all_steps(batch_size, patch_size)
         return
-    small_plain, *others = (step(method, norm, 1, min(SMALL_PATCH, patch_size)) for method, norm in methods)
+    small = all_steps(1, min(SMALL_PATCH, patch_size))
+    small_plain = next(small)
     yield plain
-    for (method, _), own in zip(methods[1:], others, strict=True):
+    for (method, _), own in zip(methods[1:], small, strict=True):
         yield scaled(plain, small_plain, own, grows=method in METHODS_BY_SAMPLE)
 
 
@@ -131,16 +144,24 @@ def _started(method: str, norm: str, network: Network, study: Study, training: T
     return start(representative_run("n", method, norm), unread, training, study.group_order, study.power)
 
 
-def _measure(state: TrainingState, batch: Batch) -> StepCost:
-    """Operations of the first step, which also warms up, and the median time of the next ones."""
+def _measure(state: TrainingState, batch: Batch, flops: float | None) -> StepCost:
+    """Operations of the first step, unless they are known, and the median time of the next ones."""
     device = next(state.network.parameters()).device
     batch = batch.to(device)
-    with FlopCounterMode(display=False) as counter:
+    counter = FlopCounterMode(display=False)
+    with counter if flops is None else nullcontext():
         training_step(state, batch, 0)
     seconds: list[float] = []
-    while len(seconds) < MIN_TIMED or (len(seconds) < MAX_TIMED and sum(seconds) < TIMED_SECONDS):
-        seconds.append(seconds_of(partial(training_step, state, batch, 0), device))
-    return StepCost(statistics.median(seconds), float(counter.get_total_flops()))
+    while not seconds or (len(seconds) < MAX_TIMED and sum(seconds) < TIMED_SECONDS):
+        work = partial(training_step, state, batch, 0)
+        seconds.append(seconds_of(work, device) if device.type == "cuda" else _processor_seconds(work))
+    return StepCost(statistics.median(seconds), float(counter.get_total_flops()) if flops is None else flops)
+
+
+def _processor_seconds(work: Callable[[], object]) -> float:
+    begin = time.process_time()
+    work()
+    return time.process_time() - begin
 
 
 def _validation(plain: StepCost, config: Config) -> StepCost:

@@ -55,12 +55,12 @@ def test_without_the_gpu_that_is_asked_for_it_says_so_and_assumes_a_speed(tmp_pa
     assert "if one GPU sustains 0.02·10¹² operations a second" in text
 
 
-def test_hours_are_seconds_times_threads_and_operations_over_their_rate():
+def test_hours_are_those_of_all_steps_and_operations_over_their_rate():
     config = Config.model_validate(
         {"training": {"device": "cuda", "threads": 4}, "study": {"runs": [{"method": "plain"}]}}
     )
     rows = [Estimate("n", "plain", "none", 2, 100, StepCost(18.0, 1.8e14), StepCost(0.0, 0.0))]
     text = training_text(rows, config, "cpu", teraflops=10.0)
-    assert "4.0 core-hours" in text  # 200 steps of 18 s are an hour, of four threads
+    assert "1.0 core-hours" in text  # 200 steps of 18 s, whatever the number of threads that share them
     assert "1.0 GPU-hours" in text  # 3.6e16 operations at 1e13 a second
     assert "1.0 GPU-hours, measured on this GPU" in training_text(rows, config, "cuda", teraflops=10.0)
