@@ -3,6 +3,7 @@
 import itertools
 import json
 import shutil
+import time
 from pathlib import Path
 
 import h5py
@@ -100,10 +101,9 @@ def test_joined_shards_hold_what_one_file_holds(tmp_path: Path, n_shards: int):
 
 def test_joined_twice_gives_the_same_bytes(joined: Path):
     first = joined.read_bytes()
+    time.sleep(1.1)  # HDF5 counts the time in seconds
     join_pair_files(sorted((joined.parent / "shards").iterdir()), joined)
     assert joined.read_bytes() == first
-    with h5py.File(joined) as file:  # or a second join within the same second could not tell
-        assert not [name for name in file if file[name].id.get_create_plist().get_obj_track_times()]
     assert len(first) < 60_000  # nothing large is copied
 
 
