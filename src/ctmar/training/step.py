@@ -54,8 +54,7 @@ def backward(
     state: TrainingState, batch: Batch, step: int, forward: Callable[[Tensor], Any]
 ) -> tuple[float, float, float]:
     """Gradients of a step, over all parts of the batch: the loss, the penalty in it, and the largest gradient."""
-    # layers that draw (dropout) draw as a function of the step too, so that a restart needs no generator's state
-    torch.manual_seed(torch_seed(state.seed, "layers", step))
+    seed_layers(state, step)
     state.optimiser.zero_grad()
     losses, penalties = [], []
     for number, part in enumerate(cut(state, batch, step)):
@@ -69,6 +68,14 @@ def backward(
     # one wait for the device instead of three
     values = torch.stack([torch.stack(losses).sum(), torch.stack(penalties).sum(), largest]).tolist()
     return values[0], values[1], values[2]
+
+
+def seed_layers(state: TrainingState, step: int) -> None:
+    """Make layers that draw (dropout) do so as a function of the step, so that a restart needs no generator's state."""
+    seed = torch_seed(state.seed, "layers", step)
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed takes as long as a small network's layer
+    if state.device.type == "cuda":
+        torch.cuda.manual_seed(seed)
 
 
 def cut(state: TrainingState, batch: Batch, step: int) -> Iterator[Part]:
