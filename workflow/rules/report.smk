@@ -33,6 +33,7 @@ rule report:
         references="results/summary/references.csv",
         curves="results/summary/curves.csv",
         claims="results/summary/claims.json",
+        questions="results/summary/questions.json",
         cost="results/cost.csv",
         reference_examples="results/references/examples.npz",
         examples=expand("{folder}/examples.npz", folder=RUN_FOLDERS),
