@@ -96,10 +96,10 @@ def _forest(table: pd.DataFrame, columns: list[str], title: str, rule: float | N
 
 def _rows_under_kinds(table: pd.DataFrame) -> list[str]:
     names: list[str] = []
-    for kind in dict.fromkeys(table["kind"]):
+    for kind in KINDS:
         own = table.loc[table["kind"] == kind, "row"].tolist()
         # plain training is a single row, which needs no heading
-        names += own if kind == KINDS[0] else [kind, *own]
+        names += own if kind == KINDS[0] or not own else [kind, *own]
     return names
 
 

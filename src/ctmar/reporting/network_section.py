@@ -44,6 +44,7 @@ class NetworkSection:
     n_pairs: int
     n_patients: int
     main: Table
+    has_difference: bool
     has_p_values: bool
     smallest_p: str
     quality: list[Chart]
@@ -98,6 +99,7 @@ def network_section(
         n_seeds=listing(list(map(str, seeds)), "or") + (" seed" if seeds == [1] else " seeds"),
         n_pairs=int(models["n_pairs"].max()),
         n_patients=int(models["n_patients"].max()),
+        has_difference=measured(models, "psnr_diff_db"),
         has_p_values=measured(models, "p_value_holm"),
         smallest_p=p_value(float(models["p_value_smallest"].max())) if measured(models, "p_value_smallest") else "",
         main=model_tables.main_table(numbers, results.references, cost, context),
