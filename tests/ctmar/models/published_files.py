@@ -98,7 +98,7 @@ SETTINGS = {
 
 
 def sine_state(shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
-    """0.02 sin(0.7 i + 0.3), i counting all numbers in the order of sorted keys; 1 more for scales, steps, thresholds."""
+    """0.02 sin(0.7 i + 0.3), i counting all numbers by sorted key; 1 more for scales, steps and thresholds."""
     state, start = {}, 0
     for key in sorted(shapes):
         if not shapes[key]:
