@@ -1,6 +1,7 @@
 # Shared by all files here: the validated configuration, the table of runs, and the two things that must
 # trigger a re-run but that Snakemake cannot see: settings and the source of our packages.
 import json
+import os
 import sys
 
 import pandas as pd
@@ -54,6 +55,14 @@ def network_settings(wildcards):
 DOWNLOADED = {"package": "resources/packages", "idc": "resources/idc"}
 SOURCE_FOLDER = DOWNLOADED.get(CONFIG.source.kind) or str(CONFIG.source.folder)
 SOURCE_READY = "resources/idc/sources.json" if CONFIG.source.kind == "idc" else SOURCE_FOLDER
+
+
+def source_folder(wildcards, input):
+    """The folder that `ctmar ingest` reads."""
+    ready = str(input.ready)
+    return os.path.dirname(ready) if CONFIG.source.kind == "idc" else ready
+
+
 SOURCES_OPTION = f"--sources {SOURCE_FOLDER}/sources.json" if CONFIG.source.kind in DOWNLOADED else ""
 TRACKING_TARGETS = ["results/mlflow/synchronised.json"] if CONFIG.tracking.enabled else []
 GPUS_PER_TRAINING = 1 if CONFIG.training.device == "cuda" else 0

@@ -70,7 +70,7 @@ rule ingest:
         mem_mb=4000,
         runtime=240,
     params:
-        folder=lambda wildcards, input: input.ready.removesuffix("/sources.json"),
+        folder=source_folder,
         settings=settings("ingest"),
         source=settings("source"),
         # a declared output is deleted when the job fails, which is when the reasons are wanted most
