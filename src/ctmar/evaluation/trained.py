@@ -1,7 +1,6 @@
 """One trained run on every test pair: image quality, speed, and how far it is from equivariant."""
 
 import json
-import pickle
 import resource
 import statistics
 import time
@@ -12,12 +11,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from ctmar.config import Evaluation, Network, Run
-from ctmar.errors import InputError
+from ctmar.config import Evaluation
 from ctmar.evaluation.slices import Images, measure_pairs, write_examples, write_slices
 from ctmar.evaluation.turned import defects_at_angles, pair_input, psnr_of_turned
-from ctmar.models import build_network, layer_types
+from ctmar.models import layer_types
 from ctmar.models.scaling import to_per_cm
+from ctmar.models.trained import load_network, read_run_file
 from ctmar.store.atomic import atomic_path
 from ctmar.store.pairs import Pair, PairFile
 from equiproj import equivariance_report, measured_defect
@@ -50,10 +49,8 @@ def evaluate_run(
         InputError: a file is missing or unreadable, the weights are not of the network that `run.json` describes, or
             there is no such device.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("device 'cuda': this machine has no GPU that torch can use")
     description = read_run_file(run_file)
-    network = load_network(weights, description).to(device)
+    network = load_network(weights, description, device)
     seconds: list[float] = []
 
     def predict(pair: Pair) -> Images:
@@ -79,40 +76,6 @@ def evaluate_run(
     )
     with atomic_path(model_json) as temporary:
         temporary.write_text(json.dumps(facts, indent=2) + "\n")
-
-
-def read_run_file(path: Path) -> dict[str, Any]:
-    """The description of a run.
-
-    Raises:
-        InputError: the file is missing or is not a description of a run.
-    """
-    try:
-        description = json.loads(path.read_text())
-        Run(**description["run"])
-        return description
-    except OSError:
-        raise InputError(f"{path}: run description not found; train the run first") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: expected a run description of `ctmar train` ({type(error).__name__})") from None
-
-
-def load_network(weights: Path, description: dict[str, Any]) -> nn.Module:
-    """The trained network of a run, ready to predict.
-
-    Raises:
-        InputError: the weights are missing, unreadable, or of another network.
-    """
-    network = Network(**description["network"])
-    module = build_network(network.architecture, **{"group_order": description["group_order"], **network.settings})
-    try:
-        module.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    except FileNotFoundError:
-        raise InputError(f"{weights}: weights not found; train the run first") from None
-    except (RuntimeError, pickle.UnpicklingError, EOFError, TypeError, AttributeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{weights}: expected weights of network {network.architecture} ({reason})") from None
-    return module.eval()
 
 
 def non_equivariance(network: nn.Module, group: CyclicGroup) -> dict[str, Any]:

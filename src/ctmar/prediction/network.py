@@ -1,6 +1,5 @@
 """A trained network and the working grid it was trained on."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ctmar.config import Network
 from ctmar.errors import InputError
-from ctmar.models import build_network, load_weights
 from ctmar.models.scaling import network_input, to_per_cm
 
 # (slice, slice after linear interpolation, metal mask) -> change of the slice, all (size, size), images in 1/cm
@@ -34,36 +31,6 @@ class WorkingGrid:
         return f"{self.size} x {self.size} pixels, {pixel}, scan of preset {self.preset}"
 
 
-def read_run_file(path: Path) -> dict[str, Any]:
-    """The description of a run.
-
-    Raises:
-        InputError: the file is missing or is not a description of a run.
-    """
-    try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-        Network.model_validate(description["network"])
-        int(description["group_order"])
-        return description
-    except OSError:
-        raise InputError(f"{path}: run description not found; give the run.json of `ctmar train`") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: expected a run description of `ctmar train` ({type(error).__name__})") from None
-
-
-def load_network(weights: Path, description: dict[str, Any], device: str) -> nn.Module:
-    """The network of a run with its weights, or with those its authors published, ready to predict.
-
-    Raises:
-        InputError: the weights are missing, unreadable, or of another network; or there is no such device.
-    """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda: no CUDA device found; use --device cpu")
-    network = Network.model_validate(description["network"])
-    module = build_network(network.architecture, **{"group_order": description["group_order"], **network.settings})
-    return load_weights(module, weights).eval().to(device)
-
-
 def working_grid(
     description: dict[str, Any], size: int | None, pixel_mm: float | None, preset: str | None, run_file: Path
 ) -> WorkingGrid:
@@ -77,7 +44,7 @@ def working_grid(
         size = size or int(recorded["image_size"])
         pixel_mm = pixel_mm or recorded.get("pixel_mm")
         pixel_mm = None if pixel_mm is None else float(pixel_mm)
-        grid = WorkingGrid(size, pixel_mm, preset or recorded.get("preset", PRESETS[0]))
+        grid = WorkingGrid(size, pixel_mm, preset or recorded.get("preset") or PRESETS[0])
     except (KeyError, ValueError, TypeError, AttributeError):
         raise InputError(
             f"{run_file}: does not say on which grid the network was trained; give --image-size, and --pixel-mm and"

@@ -20,8 +20,9 @@ from ctmar.dicom.derived import Derivation, write_derived
 from ctmar.dicom.headers import Image, silent
 from ctmar.dicom.pixels import read_display
 from ctmar.errors import InputError
+from ctmar.models.trained import load_network, read_run_file
 from ctmar.prediction.correction import change_of_slice
-from ctmar.prediction.network import WorkingGrid, correction_of, load_network, read_run_file, working_grid
+from ctmar.prediction.network import WorkingGrid, correction_of, working_grid
 from ctmar.prediction.reading import Progress, dicom_stacks, find_metal, masks_of, open_input
 from ctmar.prediction.settings import Settings, Summary
 from ctmar.store.provenance import package_versions, sha256_of

@@ -8,6 +8,7 @@ from torch import nn
 
 from ctmar.config import Network, Run, Training
 from ctmar.models import layer_types
+from ctmar.store.pairs import PairFile
 from ctmar.store.provenance import code_digest, package_versions, sha256_of
 from equiproj import equivariance_report
 from equiproj.groups import CyclicGroup
@@ -36,6 +37,7 @@ def describe_run(
         "group": repr(CyclicGroup(group_order)),
         "group_order": group_order,
         "power": power,
+        "grid": describe_grid(pairs_train),
         "provenance": {
             "code_sha256": code_digest(*CODE),
             "pairs_train_sha256": sha256_of(pairs_train),
@@ -45,6 +47,17 @@ def describe_run(
             "processor": torch.backends.cpu.get_cpu_capability(),
         },
     }
+
+
+def describe_grid(pairs: Path) -> dict[str, Any]:
+    """The grid of the images: pixels, their size where all slices share one [mm], and the preset of the scan."""
+    with PairFile(pairs) as file:
+        pixels_mm = {float(pixel) for pixel in file.pixel_mm}
+        return {
+            "image_size": file.image_size,
+            "pixel_mm": pixels_mm.pop() if len(pixels_mm) == 1 else None,
+            "preset": file.provenance.get("settings", {}).get("preset"),
+        }
 
 
 def layer_table(network: nn.Module, group_order: int) -> list[dict[str, Any]]:
