@@ -63,7 +63,7 @@ def evaluate_run(
         tables, examples = measure_pairs(pairs_test, settings.examples, predict)
         memory_mb = peak_memory_mb(device)
         facts = {
-            "n_parameters": description["n_parameters"],
+            "n_parameters": sum(parameter.numel() for parameter in network.parameters()),
             "seconds_per_image": statistics.median(seconds),
             "peak_memory_mb": memory_mb,
             "device": device,

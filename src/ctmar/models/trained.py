@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ctmar.config import Network, Run
+from ctmar.config import Network
 from ctmar.errors import InputError
 from ctmar.models.build import build_network
 from ctmar.models.published import load_weights
@@ -22,7 +22,6 @@ def read_run_file(path: Path) -> dict[str, Any]:
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
         Network.model_validate(description["network"])
-        Run.model_validate(description["run"])
         int(description["group_order"])
         return description
     except OSError:
