@@ -37,6 +37,18 @@ def test_every_profile_plans_the_default_study(snakemake, tmp_path, profile):
     assert n_jobs(done.stdout, "all") == 1
 
 
+def test_stored_pairs_are_imported_and_nothing_is_simulated(snakemake_on, tmp_path):
+    (tmp_path / "benchmark").mkdir()
+    study = tmp_path / "stored.yaml"
+    source = {"kind": "syndeeplesion", "folder": "benchmark"}
+    runs = {"runs": [{"method": "plain"}]}
+    study.write_text(yaml.safe_dump({"source": source, "simulation": {"pairs": "stored"}, "study": runs}))
+    done = snakemake_on(study)(tmp_path, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert n_jobs(done.stdout, "import_pairs") == 3
+    assert n_jobs(done.stdout, "simulate") == n_jobs(done.stdout, "join_pairs") == 0
+
+
 def test_the_root_snakefile_has_the_same_target():
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1", "--forceall"]
     done = subprocess.run(command, cwd=REPOSITORY, text=True, capture_output=True)
@@ -49,6 +61,7 @@ def test_the_root_snakefile_has_the_same_target():
     [
         ({"trainig": {}}, "unknown key 'trainig'"),
         ({"training": {"epoch": 1}}, "unknown key 'training.epoch'"),
+        ({"simulation": {"pairs": "stored"}}, "needs source.kind 'syndeeplesion'"),
         ({"study": {"runs": [{"method": "projection", "norm": ["frobenus"]}]}}, "frobenus"),
     ],
 )

@@ -1,6 +1,15 @@
-# In:  results/data/slices.h5 and the split.
-# Out: results/pairs/<subset>.h5, slices with and without simulated metal artefacts: one data set over the shards
-#      beside it, as many as the configuration says, each simulated by a job of its own.
+# In:  results/data/slices.h5 and the split, or a copy of SynDeepLesion with pairs of its own.
+# Out: results/pairs/<subset>.h5, slices with and without metal artefacts. Simulated, they are one data set over the
+#      shards beside it, as many as the configuration says, each made by a job of its own.
+
+if CONFIG.simulation.pairs == "stored":
+
+    ruleorder: import_pairs > join_pairs
+
+else:
+
+    ruleorder: join_pairs > import_pairs
+
 
 
 # Simulate the artefacts of metal masks in one shard of a subset
@@ -52,3 +61,30 @@ rule join_pairs:
         code=code_digest("ctmar.store"),
     shell:
         "ctmar join-pairs {input} --output {output} 2>&1 | tee {log}"
+
+
+# Take the pairs that were published with the slices
+rule import_pairs:
+    input:
+        folder=SOURCE_READY,
+        split="results/data/split.csv",
+        salt=CONFIG.ingest.salt_file or [],
+    output:
+        pairs="results/pairs/{subset}.h5",
+        quarantine="results/pairs/{subset}-quarantine.csv",
+    log:
+        "logs/import_pairs/{subset}.log",
+    benchmark:
+        "benchmarks/results/import_pairs/{subset}.tsv"
+    conda:
+        "../../envs/ctmar.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=720,
+    params:
+        settings=settings("ingest"),
+        code=code_digest("ctmar.datasets", "ctmar.store"),
+    shell:
+        "ctmar import-pairs {input.folder} --subset {wildcards.subset} --split {input.split}"
+        " --output {output.pairs} --quarantine {output.quarantine} --settings {params.settings:q} 2>&1 | tee {log}"

@@ -103,6 +103,10 @@ def _as_list(value: Any) -> Any:
 class Simulation(Section):
     """Metal artefacts by polychromatic fan-beam simulation."""
 
+    pairs: Literal["simulated", "stored"] = Field(
+        "simulated",
+        description="`stored`: the pairs that a copy of SynDeepLesion holds, as published; nothing is simulated.",
+    )
     preset: Literal["benchmark", "physical"] = Field(
         "benchmark",
         description="`benchmark`: the shrunken geometry of SynDeepLesion; `physical`: the real pixel spacing.",

@@ -4,7 +4,7 @@
 them in step.
 """
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ctmar.config.data import Ingest, Simulation, Source, Split
 from ctmar.config.section import Section
@@ -54,3 +54,12 @@ class Config(Section):
     evaluation: Evaluation = Evaluation()
     tracking: Tracking = Tracking()
     report: Report = Report()
+
+    @model_validator(mode="after")
+    def _stored_pairs_come_with_the_benchmark(self) -> "Config":
+        if self.simulation.pairs == "stored" and self.source.kind != "syndeeplesion":
+            raise ValueError(
+                f"simulation.pairs 'stored' needs source.kind 'syndeeplesion', found '{self.source.kind}': no other"
+                " source brings pairs"
+            )
+        return self

@@ -10,6 +10,7 @@ import pydicom
 import pytest
 from pydicom.pixels import pixel_array
 from scipy import ndimage
+from tests.ctmar.canaries import CANARY, plant, traces
 from typer.testing import CliRunner
 
 from ctmar.cli import app, main
@@ -25,13 +26,6 @@ from ctmar.store.tables import read_rows
 from ctmar.units import hu_to_attenuation
 
 SMALL = Settings(image_size=64, pixel_mm=2.0)
-CANARY = "ZEBRAFINCH"
-CANARIES = {"PN": CANARY, "LO": CANARY, "SH": CANARY, "LT": CANARY, "ST": CANARY, "UT": CANARY, "UC": CANARY,
-            "AE": CANARY, "CS": CANARY, "AS": "077Y", "DA": "19770707", "DT": "19770707070707", "TM": "070707.77",
-            "UI": "1.2.77.777.7777", "UR": f"http://{CANARY}"}  # fmt: skip
-# without these the image would be refused, and there would be nothing to leak from
-NEEDED = {"SOPClassUID", "ImageType", "RescaleType", "PhotometricInterpretation", "Modality", "BurnedInAnnotation",
-          "LossyImageCompression", "SpecificCharacterSet", "PixelPaddingValue"}  # fmt: skip
 
 
 def changed(settings: Settings, **values: object) -> Settings:
@@ -193,27 +187,6 @@ def test_our_own_output_is_not_read_again(series, make_network, tmp_path):
 def test_a_folder_that_holds_files_is_left_alone(series, make_network):
     with pytest.raises(InputError, match="new or empty folder"):
         predict(series, *make_network(), series, SMALL)
-
-
-def plant(path: Path) -> None:
-    """A canary in every text, date and identifier tag of the dictionary, in private tags and in the file meta."""
-    dataset = pydicom.dcmread(path)
-    for tag, (representation, _, _, _, keyword) in pydicom.datadict.DicomDictionary.items():
-        if representation in CANARIES and keyword not in NEEDED and tag >> 16 not in (0x0000, 0x0002, 0x0004):
-            dataset.add_new(tag, representation, CANARIES[representation])
-    item = pydicom.Dataset()
-    item.PatientName = item.PersonName = CANARY
-    dataset.RequestAttributesSequence = dataset.OtherPatientIDsSequence = [item]
-    dataset.private_block(0x0099, CANARY, create=True).add_new(0x01, "LO", CANARY)
-    dataset.file_meta.SourceApplicationEntityTitle = CANARY
-    dataset.preamble = CANARY.encode().ljust(128, b"\0")
-    dataset.save_as(path)
-
-
-def traces(content: bytes) -> list[str]:
-    lower = content.lower()
-    found = [value for value in CANARIES.values() if len(value) > 4 and value.lower().encode() in lower]
-    return found + [CANARY for encoding in ("utf-16-le",) if CANARY.lower().encode(encoding) in lower]
 
 
 def test_no_identifier_leaves_the_folder(
