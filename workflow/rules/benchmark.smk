@@ -49,7 +49,7 @@ rule benchmark_training:
         "benchmarks/results/benchmark_training.tsv"
     conda:
         "../../envs/ctmar.yaml"
-    threads: workflow.cores
+    threads: ALL_CORES
     resources:
         gpu=GPUS_PER_TRAINING,
         mem_mb=16000,
@@ -94,7 +94,7 @@ rule benchmark_projector:
         "benchmarks/results/benchmark_projector.tsv"
     conda:
         "../../envs/ctmar.yaml"
-    threads: workflow.cores
+    threads: ALL_CORES
     resources:
         mem_mb=8000,
         runtime=60,
