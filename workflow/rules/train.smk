@@ -8,6 +8,7 @@ rule train:
     input:
         train="results/pairs/train.h5",
         validation="results/pairs/validation.h5",
+        start=lambda wildcards: CONFIG.study.networks[wildcards.network].weights or [],
     output:
         weights=f"{RUN_FOLDER}/weights.pt",
         metrics=f"{RUN_FOLDER}/metrics.jsonl",
