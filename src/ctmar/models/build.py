@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from numbers import Integral, Real
 from typing import Any, Protocol, cast
 
 from torch import Tensor, nn
@@ -52,16 +53,26 @@ def build_network(name: str, **settings: Any) -> nn.Module:
         >>> sum(p.numel() for p in build_network("dncnn", fields=4, depth=6).parameters())
         9873
     """
-    if name not in NETWORKS:
+    if not isinstance(name, str) or name not in NETWORKS:
         raise InputError(f"network architecture: expected one of {', '.join(NETWORKS)}, found '{name}'")
     known = inspect.signature(NETWORKS[name]).parameters
     unknown = sorted(set(settings) - set(known))
     if unknown:
         raise InputError(f"network {name}: unknown setting '{unknown[0]}', expected one of {', '.join(known)}")
+    for key, value in settings.items():
+        _check_kind(name, key, known[key].default, value)
     try:
         return NETWORKS[name](**settings)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"network {name}: {error}") from None
+    except (TypeError, ValueError, RuntimeError) as error:  # torch's for a network that fits no memory
+        raise InputError(f"network {name}: {' '.join(str(error).split())}") from None
+
+
+def _check_kind(name: str, key: str, default: Any, value: Any) -> None:
+    kinds = {int: (Integral, "a whole number"), float: (Real, "a number"), str: (str, "a text")}
+    if type(default) in kinds:
+        kind, text = kinds[type(default)]
+        if isinstance(value, bool) or not isinstance(value, kind):
+            raise InputError(f"network {name}: expected {key} to be {text}, found {value!r}")
 
 
 def layer_types(network: nn.Module, group: FiniteGroup) -> dict[str, tuple[Representation, Representation]]:

@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+from ctmar.errors import InputError
+
 SMALLEST_EIGENVALUE = 1e-4  # directions below it are rounding error: the published cut
 LARGEST_EMPHASIS = 25.0  # so that 1/variation is at most 1 after division by it
 
@@ -28,6 +30,9 @@ def turned_fourier_basis(size: int, n_frequencies: int, n_rotations: int) -> tup
     Returns:
         Basis (size, size, n_rotations, n_functions), and emphasis (n_functions), float32.
 
+    Raises:
+        InputError: no frequencies.
+
     References:
         Xie et al., Fourier series expansion based filter parametrization for equivariant convolutions, TPAMI 2022.
         Wang et al., Orientation-shared convolution representation for CT metal artifact learning, MICCAI 2022.
@@ -36,6 +41,8 @@ def turned_fourier_basis(size: int, n_frequencies: int, n_rotations: int) -> tup
         >>> turned_fourier_basis(9, 5, 8)[0].shape
         torch.Size([9, 9, 8, 25])
     """
+    if n_frequencies < 1:
+        raise InputError(f"network with Fourier filters: expected n_frequencies of at least 1, found {n_frequencies}")
     samples = _turned_samples(size, n_frequencies, n_rotations)
     gram = samples.flatten(0, 2).T @ samples.flatten(0, 2)
     eigenvalues, directions = torch.linalg.eigh(gram)

@@ -1,8 +1,11 @@
 """OSCNet+: OSCNet with coefficients that depend on the image (TMI 2023)."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
+from ctmar.errors import InputError
 from ctmar.models import dictionaries
 from ctmar.models.channels import orientation_type
 from ctmar.models.fourier_filters import turned_fourier_basis
@@ -69,7 +72,8 @@ class OSCNetPlus(UnrolledDictionary):
         input (n, 3, h, w): ma_CT, LI_CT on the scale of `ctmar.models.scaling`, mask; output (n, 1, h, w).
 
     Raises:
-        InputError: a number below 1, an even kernel, or channels that do not fit ``normalisation="field"``.
+        InputError: a number below 1, a filter_divisor not above 0, an even kernel, or channels that do not fit
+            ``normalisation="field"``.
 
     References:
         Wang et al., OSCNet: orientation-shared convolutional network for CT metal artifact learning, TMI 2023.
@@ -104,6 +108,8 @@ class OSCNetPlus(UnrolledDictionary):
         normalisation: Normalisation = "batch",
         declare: Declaration = "proximal",
     ) -> None:
+        if not 0 < filter_divisor < math.inf:
+            raise InputError(f"network oscnetplus: expected a finite filter_divisor above 0, found {filter_divisor}")
         settings = ProximalSettings(n_blocks, kernel_size, normalisation)
         n_channels = n_maps * n_rotations
         super().__init__(n_channels, n_rotations, n_extra_channels, n_stages, settings, group_order, declare)

@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import warnings
 from pathlib import Path
 from typing import Any, cast
 
@@ -48,15 +49,33 @@ def load_weights(module: nn.Module, path: Path | str) -> nn.Module:
 
 def _read(path: Path) -> dict[str, Tensor]:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about files that are refused below, in one line
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"{path}: expected a state dictionary, found {error.strerror or error}") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError):
-        raise InputError(f"{path}: expected a state dictionary of torch.save, found no readable one") from None
-    if not isinstance(content, dict) or not content or not all(isinstance(value, Tensor) for value in content.values()):
-        raise InputError(f"{path}: expected a dictionary of tensors, found {type(content).__name__}")
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError):
+        raise InputError(
+            f"{path}: expected a state dictionary of torch.save, found another kind of file, a damaged one, or one"
+            " that holds more than tensors"
+        ) from None
+    if not isinstance(content, dict) or not content:
+        found = "an empty one" if content == {} else type(content).__name__
+        raise InputError(f"{path}: expected a dictionary of tensors, found {found}")
+    for key, value in content.items():
+        _check_entry(path, key, value)
     # torch.nn.DataParallel puts the same word in front of every key
     return {str(key).removeprefix("module."): value for key, value in content.items()}
+
+
+def _check_entry(path: Path, key: Any, value: Any) -> None:
+    if not isinstance(value, Tensor):
+        raise InputError(f"{path}: expected a dictionary of tensors, found {type(value).__name__} under '{key}'")
+    if value.layout != torch.strided or value.is_meta or value.is_complex() or value.is_quantized:
+        kind = "meta" if value.is_meta else f"{value.layout}, {value.dtype}".replace("torch.", "")
+        raise InputError(f"{path}: expected plain real numbers under '{key}', found a tensor of kind {kind}")
+    if not torch.isfinite(value).all():
+        raise InputError(f"{path}: expected finite numbers under '{key}', found NaN or infinity")
 
 
 @torch.no_grad()

@@ -33,7 +33,17 @@ def test_weights_follow_the_global_seed():
         ("resnet", {}, "expected one of dncnn, unet, acdnet, dicdnet, oscnet, oscnetplus, found 'resnet'"),
         ("dncnn", {"widht": 3}, "unknown setting 'widht', expected one of fields"),
         ("dncnn", {"fields": "many"}, "network dncnn"),
-        ("dncnn", {"depth": 2.5}, "network dncnn"),
+        ("dncnn", {"depth": 2.5}, "network dncnn: expected depth to be a whole number, found 2.5"),
+        ("dncnn", {"dilations": "wide"}, "network dncnn"),
+        ("acdnet", {"n_blocks": True}, "expected n_blocks to be a whole number, found True"),
+        ("acdnet", {"n_stages": None}, "expected n_stages to be a whole number, found None"),
+        ("acdnet", {"normalisation": 3}, "expected normalisation to be a text, found 3"),
+        ("oscnet", {"n_frequencies": 0}, "expected n_frequencies of at least 1, found 0"),
+        ("oscnetplus", {"n_frequencies": -1}, "expected n_frequencies of at least 1, found -1"),
+        ("oscnetplus", {"filter_divisor": "ten"}, "expected filter_divisor to be a number, found 'ten'"),
+        ("oscnetplus", {"filter_divisor": 0}, "expected a finite filter_divisor above 0, found 0"),
+        ("dncnn", {"fields": 10**15}, "network dncnn"),
+        (["dncnn"], {}, "expected one of dncnn"),
     ],
 )
 def test_bad_settings_are_one_line(name, settings, message):

@@ -1,5 +1,7 @@
 """The authors' state dictionaries give the authors' images."""
 
+import math
+import pickle
 import re
 
 import pytest
@@ -67,7 +69,11 @@ def test_filter_that_evaluation_adds_is_checked(tmp_path):
         ({"tau": None}, "expected key 'sparsity'"),
         ({"tau": torch.ones(2)}, r"expected shape \(1,\) for 'sparsity', found \(2,\)"),
         ({"other": torch.ones(2)}, "found 'other'"),
-        ({"tau": "text"}, "expected a dictionary of tensors"),
+        ({"tau": "text"}, "expected a dictionary of tensors, found str under 'tau'"),
+        ({"tau": torch.tensor([math.nan])}, "expected finite numbers under 'tau', found NaN or infinity"),
+        ({"tau": torch.ones(1).to_sparse()}, "expected plain real numbers under 'tau', found .* sparse_coo"),
+        ({"tau": torch.ones(1, device="meta")}, "expected plain real numbers under 'tau', found .* meta"),
+        ({"tau": torch.ones(1, dtype=torch.complex64)}, "expected plain real numbers under 'tau', found .* complex64"),
     ],
 )
 def test_files_that_do_not_fit_are_one_line_and_change_nothing(tmp_path, changes, message):
@@ -89,10 +95,21 @@ def test_unreadable_files_are_one_line(tmp_path):
     network = build_network("dicdnet", **SETTINGS["dicdnet"])
     (tmp_path / "text.pt").write_text("not a state dictionary")
     torch.save({"a": NotATensor()}, tmp_path / "object.pt")
-    for file in ("missing.pt", "text.pt", "object.pt", ""):
+    (tmp_path / "pickle.pt").write_bytes(pickle.dumps({"a": NotATensor()}, protocol=5))
+    torch.save({}, tmp_path / "empty.pt")
+    for file in ("missing.pt", "text.pt", "object.pt", "pickle.pt", ""):
         with pytest.raises(InputError, match=re.escape(f"{tmp_path / file}: expected a state dictionary")) as raised:
             load_weights(network, tmp_path / file)
         assert "\n" not in str(raised.value)
+    with pytest.raises(InputError, match="expected a dictionary of tensors, found an empty one"):
+        load_weights(network, tmp_path / "empty.pt")
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_refused_file_is_one_line_without_warnings(tmp_path):
+    (tmp_path / "pickle.pt").write_bytes(pickle.dumps({"a": 1}, protocol=5))
+    with pytest.raises(InputError, match="expected a state dictionary"):
+        load_weights(build_network("dncnn"), tmp_path / "pickle.pt")
 
 
 def test_settings_must_be_those_of_the_file(tmp_path):
