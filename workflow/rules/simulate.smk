@@ -11,7 +11,6 @@ else:
     ruleorder: join_pairs > import_pairs
 
 
-
 # Simulate the artefacts of metal masks in one shard of a subset
 rule simulate:
     input:

@@ -13,9 +13,12 @@ __all__ = ["app", "main"]
 
 
 def main() -> None:
-    """Run the command line; a user's mistake ends in one line on stderr and exit code 2."""
+    """Run the command line; a mistake or the machine's limit ends in one line on stderr and exit code 2 or 1."""
     try:
         app()
     except InputError as error:
         print(f"ctmar: {error}", file=sys.stderr)
         sys.exit(2)
+    except (OSError, MemoryError) as error:  # the machine's limits: a full disk, a file that nobody may read
+        print(f"ctmar: {' '.join(str(error).split()) or 'out of memory'}", file=sys.stderr)
+        sys.exit(1)

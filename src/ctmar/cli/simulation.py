@@ -22,7 +22,7 @@ def simulate(
     preset: Annotated[str, typer.Option(help="Geometry: benchmark or physical.")] = "benchmark",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the photon noise.")] = 0,
     pixel_mm: Annotated[
-        float | None, typer.Option(min=0, help="Pixel of the image [mm]; preset physical only.")
+        float | None, typer.Option(min=0, help="Pixel of the image in mm; preset physical only.")
     ] = None,
     mask_index: Annotated[int | None, typer.Option(help="Which mask of a file with several, from 0.")] = None,
     settings: Settings = "{}",
@@ -95,7 +95,7 @@ def join_pairs(
 def estimate_simulation(
     slices: Annotated[int, typer.Option(min=1, help="Slices.")] = 1000,
     masks: Annotated[int, typer.Option(min=1, help="Metal masks of each slice.")] = 90,
-    image_size: Annotated[int, typer.Option(min=32, max=1024, help="Rows and columns [pixels].")] = 416,
+    image_size: Annotated[int, typer.Option(min=32, max=1024, help="Rows and columns, in pixels.")] = 416,
     nmar: Annotated[bool, typer.Option(help="Compute NMAR too.")] = False,
     settings: Settings = "{}",
     threads: Threads = 1,

@@ -48,12 +48,19 @@ def parse_settings(model: type[SectionT], text: str) -> SectionT:
         path = Path(text[1:])
         if not path.is_file():
             raise InputError(f"{path}: settings file not found")
-        where, text = str(path), path.read_text()
+        where, text = str(path), _text_of(path)
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InputError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
     return validate_section(model, values if values is not None else {}, where)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: expected readable UTF-8 text, found {type(error).__name__}") from None
 
 
 def load_config(path: Path | str) -> Config:

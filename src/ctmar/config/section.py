@@ -11,4 +11,4 @@ SUBSETS: tuple[Subset, ...] = ("train", "validation", "test")
 class Section(BaseModel):
     """A section of the configuration: unknown keys are errors, values never change after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

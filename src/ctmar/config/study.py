@@ -32,6 +32,9 @@ METHODS_WITH_WEIGHT = ("eqreg", "function_level", "projection", "residual_pathwa
 METHODS_WITH_TWO_WEIGHTS = ("projection", "residual_pathway")  # that read lam_equi as well
 
 
+DecayRate = Annotated[float, Field(ge=0, lt=1)]
+
+
 class Network(Section):
     """One network: an architecture of `ctmar.models` and its settings."""
 
@@ -51,7 +54,7 @@ class Training(Section):
     batch_size: int = Field(8, ge=1, description="Patches of a step (before any doubling by the method).")
     patch_size: int = Field(64, ge=8, description="Side of a square training patch [pixels].")
     learning_rate: float = Field(2e-3, gt=0, description="Adam's first learning rate.")
-    betas: tuple[float, float] = Field((0.9, 0.999), description="Adam's exponential decay rates.")
+    betas: tuple[DecayRate, DecayRate] = Field((0.9, 0.999), description="Adam's exponential decay rates.")
     loss: Literal["masked_mse", "stages"] = Field(
         "masked_mse",
         description="`masked_mse`: mean square error outside metal; `stages`: the published loss of ACDNet, DICDNet "
@@ -62,7 +65,9 @@ class Training(Section):
     schedule: Literal["constant", "cosine", "milestones"] = Field(
         "cosine", description="Learning rate over all steps; `milestones` halves it at the epochs below."
     )
-    milestones: list[int] = Field([50, 100, 150, 200], description="Epochs after which the learning rate halves.")
+    milestones: list[Annotated[int, Field(ge=1)]] = Field(
+        [50, 100, 150, 200], description="Epochs after which the learning rate halves."
+    )
     warmup_steps: int = Field(40, ge=0, description="Steps over which the learning rate first rises linearly.")
     validation_pairs: int = Field(16, ge=1, description="Whole slices of the validation after each epoch.")
     threads: int = Field(

@@ -22,6 +22,7 @@ from ctmar.datasets.tree import Tree, open_tree
 from ctmar.dicom.headers import Image
 from ctmar.errors import InputError
 from ctmar.nifti.volumes import Volume
+from ctmar.store.atomic import check_target
 from ctmar.store.chunks import PackedImage
 from ctmar.store.provenance import PACKAGES, provenance_json
 from ctmar.store.pseudonyms import read_salt
@@ -71,14 +72,17 @@ def ingest(
         progress: called as ``progress(n_done, n_total, what)``; None reports on stderr.
 
     Raises:
-        InputError: no salt in its file, or nothing usable in the folder; the message then tells the commonest reasons
-            and where the others stand.
+        InputError: no salt in its file, a file to write that is in the way, or nothing usable in the folder; the
+            message then tells the commonest reasons and where the others stand.
     """
+    targets = [Path(target) for target in (output, quarantine, catalogue, thumbnails) if target is not None]
+    _check_targets(targets)
     progress, source = progress or progress_on_stderr(), source or Source()
     salt = read_salt(settings.salt_file)
     tallies: dict[str, Tally] = defaultdict(Tally)
     with _tree(Path(folder), settings, source) as tree:
         findings = find_stacks(tree, settings, source, salt, threads, progress)
+        _spare_sources(targets, findings)
         if not findings.stacks:
             _give_up(tree.given, findings, Path(quarantine), "none of the files is usable CT")
         with open_slice_writer(output, settings.image_size) as writer:
@@ -107,6 +111,21 @@ def ingest(
         file=sys.stderr,
     )
     return summary
+
+
+def _check_targets(targets: list[Path]) -> None:
+    """All are checked first: slices without their quarantine table are half a result."""
+    for number, target in enumerate(targets):
+        check_target(target)
+        if target.resolve() in [earlier.resolve() for earlier in targets[:number]]:
+            raise InputError(f"{target}: expected a file of its own for each output, found the same name twice")
+
+
+def _spare_sources(targets: list[Path], findings: Findings) -> None:
+    sources = {path.resolve() for stack in findings.stacks for path in stack.paths}
+    for target in targets:
+        if target.resolve() in sources:
+            raise InputError(f"{target}: expected a file to write, found CT that is to be read")
 
 
 def _tree(folder: Path, settings: Ingest, source: Source) -> AbstractContextManager[Tree]:

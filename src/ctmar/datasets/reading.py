@@ -24,6 +24,7 @@ from ctmar.units import attenuation_to_hu, hu_to_attenuation
 
 Headers = list[Image] | Volume | Refused
 OUTSIDE = Refused("a link that leaves the folder", "copy the file into the folder")
+NO_REGULAR_FILE = Refused("no regular file: a link to a folder, a pipe or a device", "give the file or folder itself")
 KILLS = Refused(
     "reading it kills the process: damaged so that a decoder crashes, or larger than the memory",
     "export the series again from the scanner or archive; use fewer threads if memory is short",
@@ -79,6 +80,8 @@ def lost_paths(paths: list[Path]) -> list[Headers]:
 def _read_header(path: Path, root: Path, minimum_rows: int) -> Headers:
     if path.is_symlink() and not path.resolve().is_relative_to(root):
         return OUTSIDE
+    if not path.is_file():  # reading a pipe would wait for ever
+        return NO_REGULAR_FILE
     try:
         return volumes.open_volume(path, minimum_rows) if volumes.is_nifti(path) else read_images(path, minimum_rows)
     except Refused as refusal:

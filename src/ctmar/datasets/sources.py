@@ -60,6 +60,13 @@ class Stack:
         return self.content.paths if isinstance(self.content, StoredSeries) else self.content.images
 
     @property
+    def paths(self) -> set[Path]:
+        """Files that hold the slices."""
+        if isinstance(self.content, Volume):
+            return {self.content.path}
+        return {part.path if isinstance(part, Image) else part for part in self.parts}
+
+    @property
     def slice_prefix(self) -> str:
         """First part of the slice identifiers."""
         return f"{self.patient}/{self.series}"

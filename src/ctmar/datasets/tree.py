@@ -10,7 +10,7 @@ from pathlib import Path
 from ctmar.config import Ingest
 from ctmar.datasets.acquire import SOURCES_FILE
 from ctmar.datasets.archives import Budget, is_archive, unpack
-from ctmar.datasets.reading import OUTSIDE
+from ctmar.datasets.reading import NO_REGULAR_FILE, OUTSIDE
 from ctmar.errors import InputError
 from ctmar.store.quarantine import Refused
 
@@ -44,7 +44,9 @@ def walk(path: Path) -> Iterator[Path]:
         return
     for folder, subfolders, names in os.walk(path):
         subfolders.sort()
-        yield from (Path(folder) / name for name in sorted(names))
+        # a link to a folder is not entered: it stands among the files, to be refused as one
+        links = [name for name in subfolders if (Path(folder) / name).is_symlink()]
+        yield from (Path(folder) / name for name in sorted([*names, *links]))
 
 
 @contextmanager
@@ -60,7 +62,8 @@ def open_tree(given: Path, settings: Ingest) -> Iterator[Tree]:
     """
     whole = given.is_file() and is_archive(given)
     if not whole and not given.is_dir():
-        raise InputError(f"{given}: folder not found; give a folder or archive (zip, tar) that holds CT")
+        found = "found a file of another kind" if given.exists() else "found nothing"
+        raise InputError(f"{given}: expected a folder or archive (zip, tar) that holds CT, {found}")
     archives = [path for path in walk(given) if is_archive(path)]
     if not archives or (given / SOURCES_FILE).is_file():
         yield Tree(given, given)
@@ -81,6 +84,8 @@ def _unpack(archive: Path, tree: Tree, budget: Budget) -> list[tuple[str, Refuse
     name = tree.name(archive)
     if archive.is_symlink() and archive != tree.given and not archive.resolve().is_relative_to(tree.folder.resolve()):
         return [(name, OUTSIDE)]
+    if not archive.is_file():
+        return [(name, NO_REGULAR_FILE)]
     assert tree.unpacked is not None
     try:
         refused = unpack(archive, tree.unpacked / name, budget)

@@ -4,12 +4,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ctmar.config import Simulation, validate_section
+from ctmar.errors import InputError
 from ctmar.simulation.materials import draw_metal
 from ctmar.simulation.noise import random_stream
 from ctmar.simulation.operators import Device, operators_on
 from ctmar.simulation.plain_files import fit_mask, read_image, read_mask
 from ctmar.simulation.provenance import describe
 from ctmar.simulation.scanner import build_scanner, scan_metal, scan_slice, trace_slice
+from ctmar.store.atomic import check_target
 from ctmar.store.benchmark import write_fields
 from ctmar.store.provenance import sha256_of
 
@@ -45,8 +47,15 @@ def simulate_files(
     """
     base = settings.model_dump() if settings else {}
     chosen = validate_section(Simulation, {**base, "preset": preset, "seed": seed}, "simulation")
+    check_target(output)
+    if preset == "benchmark" and pixel_mm is not None:
+        raise InputError(f"pixel_mm: preset 'benchmark' has a pixel of its own: expected none, found {pixel_mm:g}")
     attenuation = read_image(image)
-    metal = fit_mask(read_mask(mask, mask_index), attenuation.shape[0])
+    given = read_mask(mask, mask_index)
+    try:
+        metal = fit_mask(given, attenuation.shape[0])
+    except InputError as error:
+        raise InputError(f"{mask}: {error}") from None
     scanner = build_scanner(chosen, attenuation.shape[0], pixel_mm, operators_on(device))
     material = draw_metal(chosen.metal, random_stream(seed, "single", "material"))
     paths = trace_slice(scanner, attenuation)

@@ -22,7 +22,7 @@ def read_image(path: Path | str) -> NDArray[np.float32]:
     """
     path = Path(path)
     image = load_npy(path) if path.suffix == ".npy" else read_field(path, "image")
-    if image.ndim != 2 or image.shape[0] != image.shape[1] or image.dtype.kind not in "fiu":
+    if image.ndim != 2 or image.shape[0] != image.shape[1] or not image.size or image.dtype.kind not in "fiu":
         raise InputError(f"{path}: expected a square image of numbers, found shape {image.shape} of {image.dtype}")
     image = image.astype(np.float32)
     if not np.isfinite(image).all() or image.min() < 0 or image.max() > LARGEST_PER_CM:

@@ -9,6 +9,8 @@ from ctmar.simulation.geometry import BENCHMARK_SIZE, FanBeam, benchmark_geometr
 from ctmar.simulation.reconstruction import Form
 from ctmar.simulation.spectrum import Tube
 
+PIXEL_MM = (0.05, 50.0)  # a temporal bone at high resolution; a body on the coarsest working grid
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -39,8 +41,11 @@ class Preset:
         """
         if not self.real_size:
             return benchmark_geometry(image_size)
-        if pixel_mm is None or not pixel_mm > 0:
-            raise InputError(f"preset 'physical': expected the pixel size in mm, a positive number, found {pixel_mm}")
+        smallest, largest = PIXEL_MM
+        if pixel_mm is None or not smallest <= pixel_mm <= largest:
+            raise InputError(
+                f"preset 'physical': expected the pixel size from {smallest:g} to {largest:g} mm, found {pixel_mm}"
+            )
         return physical_geometry(image_size, pixel_mm)
 
     def edge_share(self, image_size: int) -> float:

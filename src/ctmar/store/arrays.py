@@ -19,7 +19,7 @@ def load_npy(path: Path) -> NDArray[Any]:
         raise InputError(f"{path}: file not found")
     try:
         array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+    except (ValueError, EOFError, OSError, MemoryError) as error:
         raise InputError(f"{path}: not a readable .npy file ({' '.join(str(error).split())})") from None
     if not isinstance(array, np.ndarray):
         raise InputError(f"{path}: expected one array, found an archive")

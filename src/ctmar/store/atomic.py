@@ -6,6 +6,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ctmar.errors import InputError
+
+
+def check_target(target: Path | str) -> None:
+    """Refuse a file that cannot be written, before the work starts whose result it is to hold; nothing is made.
+
+    Raises:
+        InputError: a folder has its name, or a file stands where its folder should be or that folder is read-only.
+    """
+    target = Path(target)
+    if target.is_dir():
+        raise InputError(f"{target}: expected a file to write, found a folder")
+    # absolute, because the folder of a bare name is the current one; missing folders are made later
+    folder = next(parent for parent in target.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        raise InputError(f"{target}: expected a folder at {folder}, found a file")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"{target}: expected a folder that can be written to, found {folder} read-only")
+
 
 @contextmanager
 def atomic_path(target: Path | str) -> Iterator[Path]:
@@ -13,6 +32,9 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
 
     The temporary name carries the process id, so two writers never share it; on an error or an
     interruption it is removed and whatever stood at ``target`` before stays as it was.
+
+    Raises:
+        InputError: see :func:`check_target`.
 
     Examples:
         >>> import tempfile
@@ -23,6 +45,7 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
         'whole'
     """
     target = Path(target)
+    check_target(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     # the suffix stays last: libraries choose the format by it
     temporary = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")

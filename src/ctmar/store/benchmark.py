@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from ctmar.errors import InputError
 from ctmar.store.atomic import atomic_path
 
+LARGEST_BYTES = 2**33  # a small file can declare any shape: chunks that were never written take no room
+
 
 def own_dataset(file: h5py.File, name: str) -> h5py.Dataset | None:
     """The dataset of that name if its numbers lie in this very file; a file from elsewhere could link to any other."""
@@ -39,6 +41,8 @@ def read_field(path: Path | str, name: str) -> NDArray[Any]:
             dataset = own_dataset(file, name)
             if dataset is None:
                 raise InputError(f"{path}: expected a field '{name}' of its own, found {', '.join(file) or 'none'}")
+            if dataset.nbytes > LARGEST_BYTES:
+                raise InputError(f"{path}: {name}: expected at most {LARGEST_BYTES} bytes, found shape {dataset.shape}")
             return dataset[()]
     except OSError as error:
         raise InputError(f"{path}: not a readable HDF5 file ({' '.join(str(error).split())})") from None

@@ -100,9 +100,9 @@ def attach_method(network: nn.Module, run: Run, group_order: int, power: Literal
     """
     group = CyclicGroup(group_order)
     try:
-        if run.method != "plain":
-            # methods that only turn images would find out in their first step
-            check_image_batches((torch.empty(1, 1, 2, 2, device="meta"),), group)
+        # what turns images would find out in its first step, and the table of layers after the last one
+        check_image_batches((torch.empty(1, 1, 2, 2, device="meta"),), group)
+        layer_types(network, group)
         match run.method:
             case "plain":
                 return Method(parameter_groups=_all_parameters(network))

@@ -94,3 +94,26 @@ def test_an_unknown_setting(tmp_path, monkeypatch, capsys):
     write_slices(slices, [Slice(np.zeros((32, 32), np.float32), "p-1", "1", "p-1/1/0000", 0.0, 1.0)])
     assert run_main(monkeypatch, "split", slices, "--output", tmp_path / "o", "--settings", "{sed: 1}") == 2
     assert "unknown key 'sed'" in one_line(capsys)
+
+
+def test_settings_that_are_no_text(tmp_path, monkeypatch, capsys):
+    (tmp_path / "settings.yaml").write_bytes(b"\x93NUMPY")
+    assert run_main(monkeypatch, "validate", tmp_path / "settings.yaml") == 2
+    assert "expected readable UTF-8 text, found UnicodeDecodeError" in one_line(capsys)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device", "pairs.h5"), MemoryError()])
+def test_a_limit_of_the_machine_is_one_line(error, monkeypatch, capsys):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("ctmar.store.join.join_pair_files", fail)
+    assert run_main(monkeypatch, "join-pairs", "a.h5", "--output", "b.h5") == 1
+    assert ("pairs.h5" if isinstance(error, OSError) else "out of memory") in one_line(capsys)
+
+
+def test_no_unit_is_lost_in_the_help():
+    # rich takes [mm] for a style and drops it
+    for name in NAMES:
+        shown = " ".join(re.sub("[│\n]", " ", CliRunner().invoke(app, [name, "--help"]).output).split())
+        assert not re.search(r" [.;,](?= )", shown), name

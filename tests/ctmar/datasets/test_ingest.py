@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from pathlib import Path
 
 import nibabel
@@ -332,3 +333,37 @@ def test_no_identifier_leaves_the_folder(write_ct, write_enhanced_ct, phantom, t
     with open_slices(tmp_path / "out" / "slices.h5") as slices:
         texts = [*slices.patient, *slices.series, *slices.slice_id, json.dumps(slices.provenance)]
     assert traces("\n".join(texts).encode()) == []
+
+
+def test_pipes_and_links_to_folders_are_quarantined(series, tmp_path):
+    os.mkfifo(series / "pipe.dcm")
+    os.mkfifo(series / "pipe.zip")
+    (series / "loop").symlink_to(series)
+    (tmp_path / "elsewhere").mkdir()
+    (series / "away").symlink_to(tmp_path / "elsewhere")
+    run(series, tmp_path)
+    no_file = "no regular file: a link to a folder, a pipe or a device"
+    assert reasons(tmp_path) == ["a link that leaves the folder", no_file, no_file, no_file]
+    assert len(read_slices(tmp_path / "slices.h5")) == 5
+
+
+@pytest.mark.parametrize("target", ["quarantine", "catalogue", "thumbnails"])
+def test_outputs_are_checked_before_the_first_is_written(series, tmp_path, target):
+    names = {"quarantine": "q.csv", "catalogue": "c.csv", "thumbnails": "t.npz"}
+    paths = {name: tmp_path / file for name, file in names.items()}
+    for blocked, message in ((series, "found a folder"), (tmp_path / "s.h5", "found the same name twice")):
+        with pytest.raises(InputError, match=message):
+            ingest(series, tmp_path / "s.h5", **{**paths, target: blocked}, settings=SMALL)
+        assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_no_output_replaces_the_ct_it_is_made_of(series, tmp_path):
+    before = (series / "0.dcm").read_bytes()
+    with pytest.raises(InputError, match=r"0\.dcm: expected a file to write, found CT that is to be read"):
+        ingest(series, series / "0.dcm", tmp_path / "q.csv", settings=SMALL)
+    assert (series / "0.dcm").read_bytes() == before
+
+
+def test_a_file_instead_of_a_folder(series, tmp_path):
+    with pytest.raises(InputError, match=r"0\.dcm: expected a folder or archive .* found a file of another kind"):
+        ingest(series / "0.dcm", tmp_path / "s.h5", tmp_path / "q.csv", settings=SMALL)

@@ -138,14 +138,49 @@ def test_unreadable_files_are_one_line(files: Path):
     [
         ({"preset": "toy"}, "'preset': Input should be 'benchmark' or 'physical', found 'toy'"),
         ({"seed": -1}, "'seed'"),
-        ({"preset": "physical"}, "expected the pixel size in mm, a positive number, found None"),
+        ({"preset": "physical"}, "expected the pixel size from 0.05 to 50 mm, found None"),
         ({"preset": "physical", "pixel_mm": 0.0}, "found 0.0"),
+        ({"preset": "physical", "pixel_mm": 1e9}, "from 0.05 to 50 mm, found 1000000000.0"),
+        ({"preset": "benchmark", "pixel_mm": 0.8}, "pixel_mm: preset 'benchmark' .* expected none, found 0.8"),
     ],
 )
 def test_bad_settings_are_one_line(files: Path, arguments, message: str):
     with pytest.raises(InputError, match=message) as caught:
         simulate_files(files / "gt.h5", files / "mask.npy", files / "pair.h5", **arguments)
     assert "\n" not in str(caught.value)
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_anything_is_read(files: Path):
+    (files / "file").touch()
+    for output, message in (
+        (files, "expected a file to write, found a folder"),
+        (files / "file" / "pair.h5", "expected a folder at .*, found a file"),
+    ):
+        with pytest.raises(InputError, match=message):
+            simulate_files(files / "none.h5", files / "none.npy", output)
+
+
+def test_an_empty_mask_is_named(files: Path):
+    np.save(files / "empty.npy", np.zeros((512, 512), np.uint8))
+    with pytest.raises(InputError, match=r"empty\.npy: mask: expected at least one metal pixel"):
+        simulate_files(files / "gt.h5", files / "empty.npy", files / "pair.h5")
+
+
+def test_shapes_that_are_empty_or_larger_than_any_memory(tmp_path: Path):
+    with h5py.File(tmp_path / "empty.h5", "w") as file:
+        file["image"] = np.zeros((0, 0))
+    with h5py.File(tmp_path / "huge.h5", "w") as file:
+        file.create_dataset("image", (400_000, 400_000), "f4", chunks=True)
+    header = {"descr": "|u1", "fortran_order": False, "shape": (10**9, 10**9)}
+    with (tmp_path / "huge.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+    for read, name, message in (
+        (read_image, "empty.h5", r"expected a square image of numbers, found shape \(0, 0\)"),
+        (read_image, "huge.h5", r"image: expected at most \d+ bytes, found shape \(400000, 400000\)"),
+        (read_mask, "huge.npy", r"huge\.npy: not a readable \.npy file"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read(tmp_path / name)
 
 
 def test_a_mask_of_a_stack_is_chosen_by_its_index(files: Path):
