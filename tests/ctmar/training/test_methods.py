@@ -126,20 +126,16 @@ def test_all_methods_start_from_the_same_weights():
     assert not torch.equal(other_seed.layers[0].weight, networks[0].layers[0].weight)
 
 
-@pytest.mark.parametrize("method", ["eqreg", "projection"])
-def test_a_group_that_does_not_fit_is_one_line(method):
-    norm = "frobenius" if method == "projection" else "none"
-    run = Run(network="n", method=method, norm=norm, lam_perp=1.0)
-    three = Network(settings={"fields": 1, "group_order": 3})
-    network = start(Run(network="n", method="plain"), three, TRAINING, 4, 1).network
+@pytest.mark.parametrize("run", EVERY_METHOD, ids=lambda run: run.method)
+def test_a_group_that_does_not_fit_is_one_line_before_the_first_step(run):
     with pytest.raises(InputError, match="group order 4"):
-        attach_method(network, run, 4, 1)
+        start(run, Network(settings={"fields": 1, "group_order": 3}), TRAINING, 4, 1)
 
 
-def test_a_group_between_pixels_is_one_line():
-    run = Run(network="n", method="projection", norm="frobenius", lam_perp=1.0)
-    with pytest.raises(InputError, match="method 'projection' of network 'n' with CyclicGroup"):
-        start(run, NETWORK, TRAINING, 3, 1)
+@pytest.mark.parametrize("run", EVERY_METHOD, ids=lambda run: run.method)
+def test_a_group_between_pixels_is_one_line_before_the_first_step(run):
+    with pytest.raises(InputError, match=f"method '{run.method}' of network 'n' with CyclicGroup"):
+        start(run, Network(settings={"group_order": 3}), TRAINING, 3, 1)
 
 
 def test_every_method_starts_from_the_same_weights_and_sees_the_same_patches(train_run, monkeypatch):
