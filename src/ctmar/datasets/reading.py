@@ -24,7 +24,10 @@ from ctmar.units import attenuation_to_hu, hu_to_attenuation
 
 Headers = list[Image] | Volume | Refused
 OUTSIDE = Refused("a link that leaves the folder", "copy the file into the folder")
-NO_REGULAR_FILE = Refused("no regular file: a link to a folder, a pipe or a device", "give the file or folder itself")
+NO_REGULAR_FILE = Refused(
+    "no regular file: a link to a folder, a locked folder, a pipe or a device",
+    "give the file or folder itself, with the permission to read it",
+)
 KILLS = Refused(
     "reading it kills the process: damaged so that a decoder crashes, or larger than the memory",
     "export the series again from the scanner or archive; use fewer threads if memory is short",

@@ -44,9 +44,13 @@ def walk(path: Path) -> Iterator[Path]:
         return
     for folder, subfolders, names in os.walk(path):
         subfolders.sort()
-        # a link to a folder is not entered: it stands among the files, to be refused as one
-        links = [name for name in subfolders if (Path(folder) / name).is_symlink()]
-        yield from (Path(folder) / name for name in sorted([*names, *links]))
+        # links to folders are not entered and locked folders cannot be: they stand among the files, to be refused
+        closed = [name for name in subfolders if not _can_enter(Path(folder) / name)]
+        yield from (Path(folder) / name for name in sorted([*names, *closed]))
+
+
+def _can_enter(folder: Path) -> bool:
+    return not folder.is_symlink() and os.access(folder, os.R_OK | os.X_OK)
 
 
 @contextmanager
@@ -62,8 +66,10 @@ def open_tree(given: Path, settings: Ingest) -> Iterator[Tree]:
     """
     whole = given.is_file() and is_archive(given)
     if not whole and not given.is_dir():
-        found = "found a file of another kind" if given.exists() else "found nothing"
-        raise InputError(f"{given}: expected a folder or archive (zip, tar) that holds CT, {found}")
+        problem = "expected a folder or archive, found another file" if given.exists() else "folder not found"
+        raise InputError(f"{given}: {problem}; give a folder or archive (zip, tar) that holds CT")
+    if given.is_dir() and not os.access(given, os.R_OK | os.X_OK):
+        raise InputError(f"{given}: expected a folder that can be read, found one without the permission")
     archives = [path for path in walk(given) if is_archive(path)]
     if not archives or (given / SOURCES_FILE).is_file():
         yield Tree(given, given)

@@ -59,7 +59,7 @@ def interpolate_linearly(sinogram: NDArray[Any], trace: NDArray[Any]) -> NDArray
         raise InputError(f"metal trace: expected the shape of the sinogram {sinogram.shape}, found {metal.shape}")
     covered = np.flatnonzero(metal.all(axis=1))
     if covered.size:
-        raise InputError(f"metal trace: view {covered[0]} is covered whole, nothing to interpolate from")
+        raise InputError(f"metal trace: view {covered[0]} is covered whole: expected less metal, to interpolate")
     out = sinogram.astype(np.float32)
     _interpolate(out, metal)
     return out

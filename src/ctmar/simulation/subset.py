@@ -21,6 +21,7 @@ from ctmar.simulation.operators import Device, Operators, operators_on
 from ctmar.simulation.pair import Prepared, prepare_slice, simulate_pair
 from ctmar.simulation.provenance import describe
 from ctmar.simulation.scanner import build_scanner
+from ctmar.store.atomic import check_target
 from ctmar.store.pairs import PairRecord, SliceRecord, open_pair_writer
 from ctmar.store.provenance import sha256_of
 from ctmar.store.slices import SliceFile, open_slices

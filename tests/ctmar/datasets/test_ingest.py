@@ -342,9 +342,20 @@ def test_pipes_and_links_to_folders_are_quarantined(series, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (series / "away").symlink_to(tmp_path / "elsewhere")
     run(series, tmp_path)
-    no_file = "no regular file: a link to a folder, a pipe or a device"
+    no_file = "no regular file: a link to a folder, a locked folder, a pipe or a device"
     assert reasons(tmp_path) == ["a link that leaves the folder", no_file, no_file, no_file]
     assert len(read_slices(tmp_path / "slices.h5")) == 5
+
+
+def test_a_locked_folder_is_quarantined_and_not_passed_over(series, tmp_path, monkeypatch):
+    locked, may = series / "locked", os.access
+    locked.mkdir()
+    # root may read everything, so the answer of the system is given here
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != locked and may(path, mode))
+    run(series, tmp_path)
+    assert reasons(tmp_path) == ["no regular file: a link to a folder, a locked folder, a pipe or a device"]
+    with pytest.raises(InputError, match="locked: expected a folder that can be read"):
+        run(locked, tmp_path)
 
 
 @pytest.mark.parametrize("target", ["quarantine", "catalogue", "thumbnails"])
@@ -365,5 +376,5 @@ def test_no_output_replaces_the_ct_it_is_made_of(series, tmp_path):
 
 
 def test_a_file_instead_of_a_folder(series, tmp_path):
-    with pytest.raises(InputError, match=r"0\.dcm: expected a folder or archive .* found a file of another kind"):
+    with pytest.raises(InputError, match=r"0\.dcm: expected a folder or archive, found another file"):
         ingest(series / "0.dcm", tmp_path / "s.h5", tmp_path / "q.csv", settings=SMALL)
