@@ -100,6 +100,8 @@ def unpack(archive: Path, target: Path, budget: Budget) -> list[tuple[str, Refus
             raise InputError("no room to unpack an archive: set TMPDIR to a folder on a larger disk") from None
         if isinstance(error, Refused):
             raise
+        if isinstance(error, PermissionError):
+            raise Refused("the file cannot be read", "check the file's permissions and the disk") from None
         # a damaged archive can raise nearly anything
         raise Refused(f"damaged archive ({type(error).__name__})", "copy the archive again") from None
     budget.n_bytes -= n_bytes

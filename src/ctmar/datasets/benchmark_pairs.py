@@ -21,6 +21,7 @@ from ctmar.datasets.split import read_split
 from ctmar.datasets.syndeeplesion import PIXEL_MM, StoredSeries, part_of_benchmark, read_masks, read_slice
 from ctmar.datasets.tree import Tree
 from ctmar.errors import InputError
+from ctmar.store.atomic import check_target
 from ctmar.store.pairs import PairRecord, PairWriter, SliceRecord, open_pair_writer
 from ctmar.store.provenance import provenance_json, sha256_of
 from ctmar.store.pseudonyms import read_salt
@@ -74,6 +75,8 @@ def import_pairs(
     Raises:
         InputError: there is no list, no such part, the split is of other patients, or no pair can be used.
     """
+    check_target(output)
+    check_target(quarantine, output)
     folder, progress = Path(folder), progress or progress_on_stderr()
     tree, salt = Tree(folder, folder), read_salt(settings.salt_file)
     findings = find_stacks(tree, settings, Source(kind="syndeeplesion", folder=folder), salt, 1, progress)

@@ -116,9 +116,7 @@ def ingest(
 def _check_targets(targets: list[Path]) -> None:
     """All are checked first: slices without their quarantine table are half a result."""
     for number, target in enumerate(targets):
-        check_target(target)
-        if target.resolve() in [earlier.resolve() for earlier in targets[:number]]:
-            raise InputError(f"{target}: expected a file of its own for each output, found the same name twice")
+        check_target(target, *targets[:number])
 
 
 def _spare_sources(targets: list[Path], findings: Findings) -> None:

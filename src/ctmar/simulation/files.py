@@ -47,7 +47,7 @@ def simulate_files(
     """
     base = settings.model_dump() if settings else {}
     chosen = validate_section(Simulation, {**base, "preset": preset, "seed": seed}, "simulation")
-    check_target(output)
+    check_target(output, image, mask)
     if preset == "benchmark" and pixel_mm is not None:
         raise InputError(f"pixel_mm: preset 'benchmark' has a pixel of its own: expected none, found {pixel_mm:g}")
     attenuation = read_image(image)

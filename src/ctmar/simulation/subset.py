@@ -68,7 +68,7 @@ def simulate_subset(
     """
     if not 0 <= shard < n_shards:
         raise InputError(f"shard: expected 0 to {n_shards - 1} of {n_shards} shards, found {shard}")
-    check_target(output)
+    check_target(output, slices, split)
     operators = operators_on(device)
     with open_slices(slices) as file, ThreadPoolExecutor(threads) as pool:
         indices = _slices_of_subset(file, Path(split), subset)

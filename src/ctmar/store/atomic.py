@@ -9,13 +9,20 @@ from pathlib import Path
 from ctmar.errors import InputError
 
 
-def check_target(target: Path | str) -> None:
+def check_target(target: Path | str, *others: Path | str) -> None:
     """Refuse a file that cannot be written, before the work starts whose result it is to hold; nothing is made.
 
+    Args:
+        target: the file to write.
+        others: what the same work reads or writes, so that it is not lost.
+
     Raises:
-        InputError: a folder has its name, or a file stands where its folder should be or that folder is read-only.
+        InputError: it is one of the others, a folder has its name, a file stands where its folder should be, or that
+            folder is read-only.
     """
     target = Path(target)
+    if target.resolve() in [Path(other).resolve() for other in others]:
+        raise InputError(f"{target}: expected a file of its own to write, found one of the other files of this command")
     if target.is_dir():
         raise InputError(f"{target}: expected a file to write, found a folder")
     # absolute, because the folder of a bare name is the current one; missing folders are made later

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 from ctmar.errors import InputError
-from ctmar.store.atomic import atomic_path
+from ctmar.store.atomic import atomic_path, check_target
 from ctmar.store.pairs import OF_PAIR, OF_SLICE, TEXT, PairFile, write_header
 from ctmar.store.parts import describe_part, write_parts
 
@@ -22,11 +22,12 @@ def join_pair_files(shards: Sequence[Path], output: Path | str) -> None:
         output: pair file to write; the shards stay where they are, and move only together with it.
 
     Raises:
-        InputError: a shard is missing, twice there, no pair file, or made with other settings.
+        InputError: a shard is missing, twice there, no pair file, made with other settings, or it is the output.
     """
     output = Path(output)
     if not shards:
         raise InputError(f"{output}: expected at least one shard to join, found none")
+    check_target(output, *shards)
     files = _in_order([PairFile(path) for path in shards])
     parts = [describe_part(file.path, output.parent) for file in files]
     with atomic_path(output) as temporary, h5py.File(temporary, "w") as joined:

@@ -117,3 +117,22 @@ def test_no_unit_is_lost_in_the_help():
     for name in NAMES:
         shown = " ".join(re.sub("[│\n]", " ", CliRunner().invoke(app, [name, "--help"]).output).split())
         assert not re.search(r" [.;,](?= )", shown), name
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("join-pairs", "other.h5", "mine.h5"),
+        ("simulate", "--image", "mine.h5", "--mask", "mask.npy"),
+        ("simulate", "--image", "gt.h5", "--mask", "mine.h5"),
+        ("simulate-subset", "mine.h5", "--split", "split.csv", "--subset", "train"),
+        ("simulate-subset", "slices.h5", "--split", "mine.h5", "--subset", "train"),
+        ("import-pairs", "folder", "--quarantine", "mine.h5"),
+    ],
+)
+def test_no_output_replaces_a_file_of_the_same_command(arguments, tmp_path, monkeypatch, capsys):
+    (tmp_path / "mine.h5").write_text("precious")
+    monkeypatch.chdir(tmp_path)
+    assert run_main(monkeypatch, *arguments, "--output", "mine.h5") == 2
+    assert "mine.h5: expected a file of its own to write" in one_line(capsys)
+    assert (tmp_path / "mine.h5").read_text() == "precious"

@@ -33,3 +33,10 @@ def test_a_folder_that_is_read_only(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
     with pytest.raises(InputError, match=r"a\.txt: expected a folder that can be written to, found .* read-only"):
         check_target(tmp_path / "a.txt")
+
+
+def test_a_target_that_is_read_by_the_same_work(tmp_path: Path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match=r"a\.h5: expected a file of its own to write"):
+        check_target(tmp_path / "folder" / ".." / "a.h5", tmp_path / "b.h5", tmp_path / "a.h5")
+    check_target(tmp_path / "c.h5", tmp_path / "b.h5", tmp_path / "a.h5")
