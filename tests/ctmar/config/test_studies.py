@@ -1,0 +1,27 @@
+"""The studies that come with the software can be trained."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from ctmar.config import load_config
+from ctmar.models import build_network, layer_types
+from equiproj.groups import CyclicGroup
+
+CONFIG = Path(__file__).parents[3] / "config"
+
+
+@pytest.mark.parametrize("name", ["config", "workstation", "paper"])
+def test_every_network_is_built_and_declares_fields_of_the_group(name):
+    study = load_config(CONFIG / f"{name}.yaml").study
+    for network in study.networks.values():
+        settings = {"group_order": study.group_order, **network.settings}
+        assert layer_types(build_network(network.architecture, **settings), CyclicGroup(study.group_order))
+
+
+def test_the_workstation_network_has_nearly_the_published_size():
+    (network,) = load_config(CONFIG / "workstation.yaml").study.networks.values()
+    found = sum(parameter.numel() for parameter in build_network(network.architecture, **network.settings).parameters())
+    assert found == 1_624_194
+    assert math.isclose(found, 1_602_809, rel_tol=0.015)
