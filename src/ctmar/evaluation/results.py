@@ -1,6 +1,7 @@
 """What the finished runs of a study measured, gathered so that every comparison is paired."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,7 +157,8 @@ def read_study(run_folders: Iterable[Path], settings: Evaluation) -> StudyResult
     """Read every run folder and check that all runs were measured on the same pairs.
 
     Raises:
-        InputError: no folder, a file is missing or malformed, or two runs were measured on different pairs.
+        InputError: no folder, a file is missing or malformed, a run is given twice, or two runs were measured on
+            different pairs.
     """
     runs = [read_run(Path(folder)) for folder in run_folders]
     if not runs:
@@ -164,6 +166,9 @@ def read_study(run_folders: Iterable[Path], settings: Evaluation) -> StudyResult
     for run in runs:
         if run.pairs != runs[0].pairs:
             raise InputError(f"runs {runs[0].identity} and {run.identity} were measured on different test pairs")
+    twice = [name for name, n in Counter((run.identity, run.seed) for run in runs).items() if n > 1]
+    if twice:
+        raise InputError(f"run {twice[0][0]} of seed {twice[0][1]}: expected once, found in several folders")
     identities = dict.fromkeys(run.identity for run in runs)
     grouped = {identity: [run for run in runs if run.identity == identity] for identity in identities}
     models = [Model(identity, sorted(group, key=lambda run: run.seed)) for identity, group in grouped.items()]
@@ -182,6 +187,8 @@ def read_run(folder: Path) -> RunResult:
         model = json.loads((folder / "model.json").read_text())
         epochs = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
         run = description["run"]
+        if not epochs:
+            raise ValueError("metrics.jsonl: expected a line for each epoch, found none")
         return RunResult(
             identity=identity_of(run),
             seed=int(run["seed"]),

@@ -151,3 +151,16 @@ def test_a_malformed_run_is_named(make_run):
     (folder / "run.json").write_text("{}")
     with pytest.raises(InputError, match="malformed"):
         read_study([folder], SETTINGS)
+
+
+def test_a_run_without_epochs_is_named(make_run):
+    folder = make_run("plain")
+    (folder / "metrics.jsonl").write_text("")
+    with pytest.raises(InputError, match=r"malformed .*metrics\.jsonl: expected a line for each epoch"):
+        read_study([folder], SETTINGS)
+
+
+def test_a_run_counts_once(make_run):
+    folder = make_run("plain")
+    with pytest.raises(InputError, match="of seed 0: expected once, found in several folders"):
+        read_study([folder, make_run("augmentation"), folder], SETTINGS)
