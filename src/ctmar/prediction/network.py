@@ -41,8 +41,8 @@ def working_grid(
     """
     recorded = description.get("grid") or {}
     try:
-        size = size or int(recorded["image_size"])
-        pixel_mm = pixel_mm or recorded.get("pixel_mm")
+        size = int(recorded["image_size"]) if size is None else size
+        pixel_mm = recorded.get("pixel_mm") if pixel_mm is None else pixel_mm
         pixel_mm = None if pixel_mm is None else float(pixel_mm)
         grid = WorkingGrid(size, pixel_mm, preset or recorded.get("preset") or PRESETS[0])
     except (KeyError, ValueError, TypeError, AttributeError):

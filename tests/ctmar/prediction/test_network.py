@@ -45,6 +45,8 @@ def test_what_is_recorded_is_used_and_what_is_given_comes_first(tmp_path):
         ({"grid": "x"}, (None, None, None), "give --image-size"),
         ({}, (8, None, None), "expected 16 to 4096"),
         ({}, (64, -1.0, None), "expected 16 to 4096"),
+        ({"grid": GRID}, (0, None, None), "expected 16 to 4096"),
+        ({"grid": GRID}, (None, 0.0, None), "expected 16 to 4096"),
         ({}, (64, float("nan"), None), "expected 16 to 4096"),
         ({"grid": {**GRID, "preset": "moon"}}, (None, None, None), "expected one of benchmark, physical"),
     ],
