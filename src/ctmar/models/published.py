@@ -54,7 +54,7 @@ def _read(path: Path) -> dict[str, Tensor]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"{path}: expected a state dictionary, found {error.strerror or error}") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError):
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError):
         raise InputError(
             f"{path}: expected a state dictionary of torch.save, found another kind of file, a damaged one, or one"
             " that holds more than tensors"

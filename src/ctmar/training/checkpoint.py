@@ -17,6 +17,9 @@ import torch
 from ctmar.store.atomic import atomic_path
 from ctmar.training.state import EpochSoFar, TrainingState
 
+# what torch.load raises for damaged and foreign files: a text ends in KeyError or IndexError
+UNREADABLE = (pickle.UnpicklingError, RuntimeError, EOFError, TypeError, ValueError, LookupError, AttributeError)
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -85,6 +88,6 @@ def load_checkpoint(path: Path, identity: str) -> Checkpoint | None:
     try:
         values = torch.load(path, map_location="cpu", weights_only=True)
         checkpoint = Checkpoint(**values)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, TypeError):
+    except UNREADABLE:
         return None
     return checkpoint if checkpoint.identity == identity else None

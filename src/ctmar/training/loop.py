@@ -67,6 +67,7 @@ def train(
         InterruptedTrainingError: ``interrupted`` said so.
     """
     torch.set_num_threads(training.threads)
+    files.check()
     files.remove_leftovers()
     state = start(run, network, training, group_order, power)
     sampler, validation = open_data(pairs_train, pairs_validation, training, run.seed)

@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from ctmar.store.atomic import atomic_path, remove_leftovers
+from ctmar.errors import InputError
+from ctmar.store.atomic import atomic_path, check_target, remove_leftovers
 from ctmar.training.description import layer_table
 from ctmar.training.state import TrainingState, device_name
 
@@ -27,6 +28,18 @@ class TrainingFiles:
     def diagnosis(self) -> Path:
         """Beside the checkpoint: what stopped a run whose loss was not finite."""
         return self.checkpoint.with_name(f"{self.checkpoint.stem}.not-finite.json")
+
+    def check(self) -> None:
+        """Refuse files that could not be written at the end.
+
+        Raises:
+            InputError: two of them are one file, or see `check_target`.
+        """
+        paths = [path.absolute() for path in (self.weights, self.metrics, self.run_file, self.checkpoint)]
+        for path in paths:
+            if paths.count(path) > 1:
+                raise InputError(f"{path}: expected four different files of a run, found this one twice")
+            check_target(path)
 
     def remove_leftovers(self) -> None:
         """Remove what killed writers left half-written, and the diagnosis of an earlier attempt."""

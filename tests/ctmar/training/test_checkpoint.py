@@ -60,6 +60,12 @@ def test_cut_off_is_none(tmp_path, n_bytes):
     assert load_checkpoint(tmp_path / "c.pt", "me") is None
 
 
+@pytest.mark.parametrize("content", [b"hello", b"hello\n", b"{}", b"\x93NUMPY", b"PK\x03\x04", bytes(range(256))])
+def test_a_foreign_file_is_none(tmp_path, content):
+    (tmp_path / "c.pt").write_bytes(content)
+    assert load_checkpoint(tmp_path / "c.pt", "me") is None
+
+
 def test_code_in_a_file_is_not_run(tmp_path):
     marker = tmp_path / "ran"
     torch.save({"identity": "me", "network": Payload(marker)}, tmp_path / "c.pt")

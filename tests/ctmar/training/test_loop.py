@@ -227,3 +227,16 @@ def test_one_file_holds_validation_out(pair_files, tmp_path):
     assert trained == {"patient-0/1/0000", "patient-1/1/0001"}
     with PairFile(pair_files[0]) as file:
         assert all(torch.equal(validation[i].target, collate([file.read_pair(4 + i)]).target) for i in range(2))
+
+
+@pytest.mark.parametrize("taken", ["weights.pt", "run.json", "checkpoint.pt"])
+def test_a_folder_in_the_place_of_a_result_is_refused_before_the_first_step(train_run, tmp_path, taken):
+    (tmp_path / "run" / taken).mkdir(parents=True)
+    with pytest.raises(InputError, match=f"{taken}: expected a file to write, found a folder"):
+        train_run("run", Run(network="n", method="plain"), progress=lambda *_: pytest.fail("training has begun"))
+
+
+def test_two_results_in_one_file_are_refused(pair_files, tmp_path):
+    files = TrainingFiles(*(tmp_path / name for name in ("a", "a", "b", "c")))
+    with pytest.raises(InputError, match="expected four different files"):
+        loop.train(*pair_files, Run(network="n", method="plain"), NETWORK, TRAINING, 4, 1, files)
