@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctmar.errors import InputError
+from ctmar.evaluation.metrics import SSIM_RADIUS
 from ctmar.evaluation.regions import REGION_TEXT
 from ctmar.evaluation.slices import image_metrics
 
 ATTENUATION_RANGE_PER_CM = (-5.0, 50.0)  # beyond: HU or grey levels; gold, the densest implant, has 40 /cm in CT
 LOWEST_TISSUE_PER_CM = 0.1  # a true image that stays below holds nothing denser than lung: 1/mm, say
+SMALLEST_SIDE = 2 * SSIM_RADIUS + 1
 Measured = dict[str, dict[str, float]]
 
 
@@ -30,8 +32,8 @@ def measure_images(prediction: Path, truth: Path, metal: Path) -> list[Measured]
         For each image its metrics by protocol: ``fixed`` and ``official`` (psnr_db, ssim), and ``errors_hu``.
 
     Raises:
-        InputError: a file is missing or no array of numbers, a shape does not fit, a value is not finite, or the
-            values cannot be attenuation in 1/cm.
+        InputError: a file is missing or no array of numbers, a shape does not fit, an image is too small or metal
+            all over, a value is not finite, or the values cannot be attenuation in 1/cm.
     """
     arrays = [read_images(path) for path in (prediction, truth, metal)]
     for path, array in zip((prediction, metal), (arrays[0], arrays[2]), strict=True):
@@ -44,6 +46,11 @@ def measure_images(prediction: Path, truth: Path, metal: Path) -> list[Measured]
             f"{truth}: expected attenuation in 1/cm (water 0.192), found no value above {arrays[1].max():g}; from 1/mm:"
             " times 10"
         )
+    if min(arrays[1].shape[-2:]) < SMALLEST_SIDE:
+        raise InputError(f"{truth}: expected images of at least 11 × 11 pixels for SSIM, found {arrays[1].shape}")
+    full = np.flatnonzero((arrays[2] != 0).reshape(-1, arrays[2].shape[-2] * arrays[2].shape[-1]).all(axis=1))
+    if full.size:
+        raise InputError(f"{metal}: expected pixels without metal in every image, found none in image {full[0]}")
     stacks = [array.reshape(-1, *array.shape[-2:]) for array in arrays]
     return [by_protocol(image_metrics(*images)) for images in zip(*stacks, strict=True)]
 
@@ -60,9 +67,11 @@ def read_images(path: Path) -> NDArray[Any]:
     except FileNotFoundError:
         raise InputError(f"{path}: file not found") from None
     except (OSError, ValueError, EOFError, MemoryError):
-        raise InputError(f"{path}: expected an array of numbers in NumPy's .npy format") from None
+        raise InputError(
+            f"{path}: expected an array of numbers in NumPy's .npy format, found another or a damaged file"
+        ) from None
     if array.dtype.kind not in "buif":
-        raise InputError(f"{path}: expected an array of numbers in NumPy's .npy format")
+        raise InputError(f"{path}: expected an array of numbers, found one of type {array.dtype}")
     if array.ndim not in (2, 3) or array.size == 0:
         raise InputError(f"{path}: expected shape (h, w) or (n, h, w), found {array.shape}")
     if not np.isfinite(array).all():

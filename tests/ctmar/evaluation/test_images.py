@@ -86,7 +86,12 @@ def test_the_command_prints_both_protocols(files):
         ("prediction", lambda image: (255 * image).astype(np.uint8), "expected attenuation in 1/cm"),
         ("truth", lambda image: image[0, 0], r"expected shape \(h, w\) or \(n, h, w\)"),
         ("truth", lambda image: image[:0], r"expected shape \(h, w\)"),
-        ("truth", lambda image: image.astype(complex), "array of numbers"),
+        (
+            "truth",
+            lambda image: image.astype(complex),
+            r"truth\.npy: expected an array of .* complex128",
+        ),
+        ("metal", lambda image: image | [[[False]], [[True]]], r"metal\.npy: expected pixels without .* in image 1"),
     ],
 )
 def test_arrays_that_do_not_fit_are_one_line(files, name, change, message):
@@ -94,6 +99,13 @@ def test_arrays_that_do_not_fit_are_one_line(files, name, change, message):
     with pytest.raises(InputError, match=message) as raised:
         measure_images(**files)
     assert "\n" not in str(raised.value)
+
+
+def test_images_smaller_than_the_window_are_one_line(files):
+    for path in files.values():
+        np.save(path, np.load(path)[:, :10])
+    with pytest.raises(InputError, match=r"truth\.npy: expected images of at least 11 × 11 pixels"):
+        measure_images(**files)
 
 
 def test_pickles_are_never_loaded(files):
