@@ -1,9 +1,11 @@
 """What a user chooses, and what a prediction did."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ctmar.config import Ingest
+from ctmar.errors import InputError
 from ctmar.store.quarantine import Quarantined, summarise
 
 SMALLEST_ROWS = 16  # a small image may be corrected, though it would not be trained on
@@ -24,6 +26,9 @@ class Settings:
         metal_only: leave slices without metal out.
         device: cpu or cuda.
         threads: slices worked on at the same time.
+
+    Raises:
+        InputError: metal_hu is not finite.
     """
 
     metal_hu: float = Ingest.model_fields["metal_hu"].default
@@ -36,6 +41,10 @@ class Settings:
     metal_only: bool = False
     device: str = "cpu"
     threads: int = 1
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.metal_hu):
+            raise InputError(f"--metal-hu: expected a finite number of HU, found {self.metal_hu}")
 
     @property
     def reading(self) -> Ingest:
