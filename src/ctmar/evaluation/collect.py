@@ -1,7 +1,7 @@
 """The tables of a finished study; `ctmar.evaluation.columns` names their columns."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,13 @@ from ctmar.evaluation.columns import (
 from ctmar.evaluation.groups import Measured, everything_measured, group_rows, interval_fields, slice_rows
 from ctmar.evaluation.model_table import model_row, tests_against_plain
 from ctmar.evaluation.questions import ask_questions
-from ctmar.evaluation.results import Model, StudyResults, read_study
+from ctmar.evaluation.results import Model, StudyResults, number, read_study
 from ctmar.store.atomic import atomic_path
 from ctmar.store.parquet import write_parquet
 from ctmar.store.tables import read_rows, write_rows
 
 Row = dict[str, Any]
+COST_NUMBERS = ("ratio_to_plain", "penalty_milliseconds")
 
 
 def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings: Evaluation, output: Path) -> None:
@@ -59,7 +60,8 @@ def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings:
         "references": (reference_columns(), [reference_row(study, one) for one in measured if one.seeds == [None]]),
         "curves": (curve_columns(), [row for model in study.models for row in curve_rows(model)]),
     }
-    cost_rows = read_rows(cost, ("method", "norm", "ratio_to_plain", "penalty_milliseconds"))
+    cost_rows = read_rows(cost, ("method", "norm", *COST_NUMBERS))
+    check_numbers(cost, cost_rows, COST_NUMBERS)
     findings = {"claims": judge_claims(study, cost_rows), "questions": ask_questions(study, cost_rows)}
     for name, (columns, rows) in tables.items():
         write_rows(output / f"{name}.csv", columns, rows)
@@ -80,7 +82,22 @@ def read_references(study: StudyResults, path: Path) -> list[dict[str, str]]:
         pairs = [tuple(row[column] for column in PAIR_COLUMNS) for row in rows if row["reference"] == name]
         if pairs != study.models[0].runs[0].pairs:
             raise InputError(f"{path}: {name} was measured on different test pairs than the models")
+    check_numbers(path, rows, METRICS)
     return rows
+
+
+def check_numbers(path: Path, rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> None:
+    """Refuse a table with a text where a number or nothing should be.
+
+    Raises:
+        InputError: a field is no number.
+    """
+    for k, row in enumerate(rows, start=1):
+        for column in columns:
+            try:
+                number(row[column])
+            except ValueError:
+                raise InputError(f"{path}: expected a number in row {k}, {column}, found '{row[column]}'") from None
 
 
 def run_rows(model: Model) -> list[Row]:

@@ -164,3 +164,14 @@ def test_a_run_counts_once(make_run):
     folder = make_run("plain")
     with pytest.raises(InputError, match="of seed 0: expected once, found in several folders"):
         read_study([folder, make_run("augmentation"), folder], SETTINGS)
+
+
+@pytest.mark.parametrize(("name", "column"), [("cost", "ratio_to_plain"), ("references", "psnr_db")])
+def test_a_text_in_place_of_a_number_is_named_and_nothing_is_written(make_run, tables, tmp_path, name, column):
+    table = pd.read_csv(tmp_path / f"{name}.csv", dtype=str, keep_default_na=False)
+    table.loc[0, column] = "fast"
+    table.to_csv(tmp_path / f"{name}.csv", index=False)
+    inputs = (tmp_path / "references.csv", tmp_path / "cost.csv")
+    with pytest.raises(InputError, match=rf"{name}\.csv: expected a number in row 1, {column}, found 'fast'"):
+        collect([make_run("plain")], *inputs, SETTINGS, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
