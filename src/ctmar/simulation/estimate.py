@@ -131,7 +131,7 @@ def _bytes(n_bytes: float) -> str:
 
 
 def _duration(seconds: float) -> str:
-    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.2g} {unit}"
-    return f"{seconds:.2g} s"
+    """Two digits, and never as a power of ten."""
+    lengths = {"days": 86400, "h": 3600, "min": 60, "s": 1}
+    unit = next(unit for unit, length in lengths.items() if seconds >= 2 * length or unit == "s")
+    return f"{float(f'{seconds / lengths[unit]:.2g}'):g} {unit}"

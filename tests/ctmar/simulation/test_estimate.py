@@ -97,3 +97,10 @@ def test_the_command_needs_no_data(preset: str):
     shown = CliRunner().invoke(app, ["estimate-simulation", *options])
     assert shown.exit_code == 0, shown.output
     assert shown.output.startswith("1,000 slices × 90 masks = 90,000 pairs of 64 × 64 pixels; ")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(7199.0, "120 min"), (170_000.0, "47 h"), (119.0, "120 s"), (9e6, "100 days")]
+)
+def test_times_are_never_powers_of_ten(seconds, shown):
+    assert f"; {shown} on 1 thread" in str(Estimate(10, 1, 64, 1, seconds, 1, 1, False))

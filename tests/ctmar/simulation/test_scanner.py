@@ -90,7 +90,7 @@ def test_partial_coverage_counts_in_the_physical_preset_only(body, mask):
 def test_unknown_names_and_missing_pixels_are_said():
     with pytest.raises(InputError, match="unknown preset 'toy': expected one of benchmark, physical"):
         preset_named("toy")
-    with pytest.raises(InputError, match="preset 'physical': expected the pixel size in mm"):
+    with pytest.raises(InputError, match=r"expected the pixel size from 0\.05 to 50 mm, found None"):
         build_scanner(Simulation(preset="physical"), 64)
 
 
