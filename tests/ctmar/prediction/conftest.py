@@ -28,8 +28,9 @@ def make_network(tmp_path: Path) -> MakeNetwork:
             if kind == "identity":  # LI + (ma − LI), both non-negative, so ReLU lets them pass
                 first.weight[0, 0, 1, 1] = first.weight[1, 1, 1, 1] = 1
                 last.weight[0, 0, 1, 1], last.weight[0, 1, 1, 1] = 1, -1
-            if kind == "nan":
-                last.bias.fill_(float("nan"))
+            if kind == "overflow":  # finite weights whose output is infinite
+                first.bias.fill_(1e38)
+                last.weight.fill_(1e38)
         folder = tmp_path / f"network-{kind}"
         folder.mkdir(exist_ok=True)
         torch.save(network.state_dict(), folder / "weights.pt")

@@ -163,7 +163,7 @@ def test_what_is_refused_is_told(series, write_ct, metal_hu, make_network, tmp_p
     nibabel.save(
         nibabel.Nifti1Image(np.zeros((64, 64, 2), np.int16), np.diag([-2.0, -2.0, 5.0, 1.0])), series / "a.nii"
     )
-    summary = predict(series, *make_network("nan"), tmp_path / "out", SMALL, tmp_path / "q.csv")
+    summary = predict(series, *make_network("overflow"), tmp_path / "out", SMALL, tmp_path / "q.csv")
     rows = read_rows(tmp_path / "q.csv", ["file", "reason", "remedy"])
     assert sorted(row["reason"] for row in rows) == sorted(
         [
