@@ -5,12 +5,14 @@ import math
 import altair as alt
 import pandas as pd
 
-CLOSEST_TICKS = 0.12  # of the width of the axis; labels any closer would touch
+CLOSEST_TICKS = 0.17  # of the width of the axis; labels any closer would touch
 # Vega's own exponent format writes 10⁻³ as "1e-3"; the superscripts are worth one expression
-EXPONENT = "round(log(datum.value)/LN10)"
+EXPONENT = "floor(log(datum.value)/LN10 + 1e-6)"
+MANTISSA = f"format(datum.value / pow(10, {EXPONENT}), '.3~g')"
+POWER = f"'10' + ({EXPONENT} < 0 ? '⁻' : '') + slice('⁰¹²³⁴⁵⁶⁷⁸⁹', abs({EXPONENT}), abs({EXPONENT}) + 1)"
 POWER_LABEL = (
-    f"abs(log(datum.value)/LN10 - {EXPONENT}) < 1e-6 && {EXPONENT} != 0"
-    f" ? '10' + ({EXPONENT} < 0 ? '⁻' : '') + slice('⁰¹²³⁴⁵⁶⁷⁸⁹', abs({EXPONENT}), abs({EXPONENT}) + 1)"
+    f"{EXPONENT} != 0 && {MANTISSA} == '1' ? {POWER}"
+    f" : {EXPONENT} < -2 ? {MANTISSA} + '·' + {POWER}"
     " : format(datum.value, '~g')"
 )
 

@@ -1,5 +1,6 @@
 import json
 
+import altair as alt
 import numpy as np
 import pandas as pd
 import pytest
@@ -130,9 +131,19 @@ def test_the_tint_of_the_map_follows_the_value(models):
 
 def test_labels_of_close_weights_give_way_to_powers_of_ten():
     weights = pd.DataFrame({"lam_perp": [1e-6, 1e-5, 1e-4, 3e-4, 1e-3]})
-    assert axes.lam_perp_axis(weights).to_dict()["values"] == [1e-6, 1e-5, 1e-4, 3e-4, 1e-3]
-    weights = pd.DataFrame({"lam_perp": [1e-6, 1e-5, 8e-4, 1e-3]})
-    assert axes.lam_perp_axis(weights).to_dict()["values"] == [1e-6, 1e-5, 1e-3]
+    assert axes.lam_perp_axis(weights).to_dict()["values"] == [1e-6, 1e-5, 1e-4, 1e-3]
+    weights = pd.DataFrame({"lam_perp": [1e-6, 2e-5, 1e-4]})
+    assert axes.lam_perp_axis(weights).to_dict()["values"] == [1e-6, 2e-5, 1e-4]
+
+
+def test_tick_labels_write_small_weights_like_the_tables():
+    weights = [1e-7, 3e-4, 2e-3, 1e-2, 0.05, 1.0]
+    table = pd.DataFrame({"lam_perp": weights})
+    axis = alt.Axis(values=weights, labelExpr=axes.POWER_LABEL)
+    chart = alt.Chart(table).mark_point().encode(x=alt.X("lam_perp:Q", scale=axes.lam_perp_scale(table), axis=axis))
+    svg = vl_convert.vegalite_to_svg(chart.to_dict())
+    for text in ("10⁻⁷", "3·10⁻⁴", "2·10⁻³", "10⁻²", "0.05", ">1<"):
+        assert text in svg
 
 
 @pytest.mark.parametrize("n_decades", [0.3, 3])
