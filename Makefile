@@ -41,6 +41,7 @@ help: ## this list
 	pip install --quiet --no-deps --editable .
 	touch $@
 
-.venv/installed-test: .venv/installed envs/cpu-test.txt
+.venv/installed-test: .venv/installed envs/cpu-test.txt envs/oracles.txt
 	pip install --quiet --requirement envs/cpu-test.txt
+	pip install --quiet --no-deps --requirement envs/oracles.txt
 	touch $@

@@ -48,6 +48,7 @@ METHODS = [
     {"method": "eqreg", "lam_perp": [1e-6]},
     {"method": "function_level", "lam_perp": [1e-6]},
     {"method": "projection", "norm": list(NORMS), "lam_perp": [1e-6]},
+    {"method": "proximal", "lam_perp": [1e-6]},
     {"method": "residual_pathway", "lam_perp": [1e-6]},
     *({"method": name} for name in ("strict", "train_then_project", "annealed")),
     {"method": "softness", "softness": [0.5]},

@@ -10,13 +10,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from equiproj.regularisers import (
         ProjectionPenalty,
+        ProximalPenalty,
         certified_defect_bound,
         equivariance_report,
         measured_defect,
         project_,
     )
 
-__all__ = ["ProjectionPenalty", "certified_defect_bound", "equivariance_report", "measured_defect", "project_"]
+__all__ = [
+    "ProjectionPenalty",
+    "ProximalPenalty",
+    "certified_defect_bound",
+    "equivariance_report",
+    "measured_defect",
+    "project_",
+]
 _ROOMS = ("baselines", "groups", "norms", "projections", "regularisers", "representations", "testing")
 
 

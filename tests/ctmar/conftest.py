@@ -1,6 +1,5 @@
 """CT made for tests: a phantom whose orientation shows, as DICOM and NIfTI."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,8 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian
+
+from ctmar.datasets.acquire import acquire_packages
 
 SIZE = 64
 
@@ -167,10 +168,10 @@ def phantom() -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def packages() -> Path:
-    """The public CT of ``ctmar acquire``; tests that need it skip until it has been fetched once."""
-    repository = Path(__file__).resolve().parents[2]
-    folder = Path(os.environ.get("EQUIPROJ_PACKAGES", repository / "resources" / "packages"))
+def packages(tmp_path_factory) -> Path:
+    """The public CT of ``ctmar acquire``: where it was fetched before, else fetched once for the session."""
+    folder = Path(__file__).resolve().parents[2] / "resources" / "packages"
     if not (folder / "sources.json").is_file():
-        pytest.skip(f"public CT not found at {folder}; run: ctmar acquire {folder}")
+        folder = tmp_path_factory.mktemp("packages")
+        acquire_packages(folder)
     return folder

@@ -16,6 +16,7 @@ MethodName = Literal[
     "eqreg",
     "function_level",
     "projection",
+    "proximal",
     "residual_pathway",
     "strict",
     "train_then_project",
@@ -24,11 +25,14 @@ MethodName = Literal[
 ]
 METHODS = (
     "`plain`; `augmentation` (random group elements); `eqreg` (Bai et al. 2025); `function_level` "
-    "(the defect of the whole network, sampled); `projection` (the paper); `residual_pathway` (Finzi et al. 2021; "
-    "λ⊥ and λ_G are the weight decays of its free and its equivariant pathway); `strict`; `train_then_project`; "
-    "`annealed` (relaxed and back to strict); `softness` (weights blended with their projection)."
+    "(the defect of the whole network, sampled); `projection` (the paper); `proximal` "
+    "(its Frobenius penalty beside the optimiser, λ⊥ per unit of learning rate); "
+    "`residual_pathway` (Finzi et al. 2021; λ⊥ and λ_G are the weight decays of its free and its equivariant pathway); "
+    "`strict`; `train_then_project`; `annealed` (relaxed and back to strict); "
+    "`softness` (weights blended with their projection)."
 )
-METHODS_WITH_WEIGHT = ("eqreg", "function_level", "projection", "residual_pathway")  # that read lam_perp
+# that read lam_perp
+METHODS_WITH_WEIGHT = ("eqreg", "function_level", "projection", "proximal", "residual_pathway")
 METHODS_WITH_TWO_WEIGHTS = ("projection", "residual_pathway")  # that read lam_equi as well
 
 

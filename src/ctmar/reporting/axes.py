@@ -11,7 +11,7 @@ EXPONENT = "floor(log(datum.value)/LN10 + 1e-6)"
 MANTISSA = f"format(datum.value / pow(10, {EXPONENT}), '.3~g')"
 POWER = f"'10' + ({EXPONENT} < 0 ? '⁻' : '') + slice('⁰¹²³⁴⁵⁶⁷⁸⁹', abs({EXPONENT}), abs({EXPONENT}) + 1)"
 POWER_LABEL = (
-    f"{EXPONENT} != 0 && {MANTISSA} == '1' ? {POWER}"
+    f"({EXPONENT} < 0 || {EXPONENT} > 3) && {MANTISSA} == '1' ? {POWER}"
     f" : {EXPONENT} < -2 ? {MANTISSA} + '·' + {POWER}"
     " : format(datum.value, '~g')"
 )

@@ -43,10 +43,3 @@ def choose_shown(runs: pd.DataFrame, network: str) -> list[Identity]:
     settings = choose_settings(runs, network)
     own = [[identity for identity in settings if kind_of(identity[1]) == kind] for kind in KINDS]
     return [max(identities, key=lambda identity: float(validation[identity])) for identities in own if identities]
-
-
-def choose_method(runs: pd.DataFrame, network: str, method: str) -> Identity | None:
-    """The setting of one method that validation prefers, if the study has the method."""
-    validation = validation_psnr(runs, network)
-    own = [identity for identity in choose_settings(runs, network) if identity[1] == method]
-    return max(own, key=lambda identity: float(validation[identity]), default=None)

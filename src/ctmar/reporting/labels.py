@@ -44,13 +44,13 @@ def scientific(value: float, digits: int = 2) -> str:
 
 
 def weight(value: float) -> str:
-    """A penalty weight as a power of ten.
+    """A penalty weight, below 1 as a power of ten.
 
     Examples:
-        >>> weight(1e-3), weight(0.05), weight(0), weight(1)
-        ('10⁻³', '5·10⁻²', '0', '1')
+        >>> weight(1e-3), weight(0.05), weight(0), weight(30)
+        ('10⁻³', '5·10⁻²', '0', '30')
     """
-    if value in (0, 1):
+    if value == 0 or 1 <= value < 1e4:
         return f"{value:g}"
     mantissa, exponent = f"{value:.6e}".split("e")
     factor = f"{float(mantissa):g}"

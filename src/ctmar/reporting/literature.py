@@ -31,6 +31,11 @@ REFERENCES = (
         "B. Elesedy and S. Zaidi. Provably strict generalisation benefit for equivariant models. ICML 2021, PMLR 139.",
     ),
     Reference(
+        "loshchilov2019",
+        "Loshchilov & Hutter 2019",
+        "I. Loshchilov and F. Hutter. Decoupled weight decay regularization. ICLR 2019. arXiv:1711.05101.",
+    ),
+    Reference(
         "kalender1987",
         "Kalender et al. 1987",
         "W. A. Kalender, R. Hebel and J. Ebersberger. Reduction of CT artifacts caused by metallic implants. "

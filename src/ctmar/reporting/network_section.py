@@ -50,8 +50,7 @@ class NetworkSection:
     quality: list[Chart]
     regions: Table
     groups: list[tuple[str, Table]]
-    responses: list[Chart]
-    sweep_norm: str
+    responses: list[tuple[str, list[Chart]]]  # heading, charts of one sweep over λ⊥
     norms: list[tuple[str, Panels]]
     sensitivity: list[Chart]
     equivariance: Table
@@ -89,7 +88,6 @@ def network_section(
     cost = results.cost[results.cost["network"] == network]
     curves = charts.prepare_models(results.curves[results.curves["network"] == network], marks)
     angles = [angle for angle in config.evaluation.defect_angles_deg if measured(models, defect_at(angle))]
-    swept = _sweep(models)
     examples = build_examples(results, network, config.report, image_bytes)
     others = [identity for identity in dict.fromkeys(identities) if identity not in settings]
     seeds = sorted(set(models["n_seeds"]))
@@ -113,8 +111,7 @@ def network_section(
             )
             if groups[column].nunique() > 1  # of a single group there is nothing to compare
         ],
-        responses=response_charts(swept),
-        sweep_norm=str(swept.loc[swept["method"] == "projection", "series"].iloc[0]) if len(swept) else "",
+        responses=response_charts(models),
         norms=norm_charts(models),
         sensitivity=sensitivity_maps(models),
         equivariance=model_tables.equivariance_table(numbers, angles, context),
@@ -150,12 +147,24 @@ def response_measures(models: pd.DataFrame) -> list[Shown]:
     return [shown for shown in (quality(models, FIXED), *EQUIVARIANCE) if shown]
 
 
-def response_charts(swept: pd.DataFrame) -> list[Chart]:
-    """The norm with the most λ⊥ in detail."""
+def response_charts(models: pd.DataFrame) -> list[tuple[str, list[Chart]]]:
+    """The norm with the most λ⊥ in detail, and the penalty beside the optimiser, whose λ⊥ has a scale of its own."""
+    proximal = [row for row in rows_of(models.sort_values("lam_perp")) if row["method"] == "proximal"]
+    plain = models[models["method"] == "plain"]
+    return [
+        (f"{rows[0]['series']}: {text}", _of_sweep(pd.concat([plain, pd.DataFrame(rows)], ignore_index=True)))
+        for rows, text in (
+            (longest_sweep(models, "frobenius"), "the longest sweep of λ⊥"),
+            (proximal, "the penalty beside the optimiser, λ⊥ per unit of learning rate"),
+        )
+        if len(rows) > 1
+    ]
+
+
+def _of_sweep(swept: pd.DataFrame) -> list[Chart]:
     return [
         (caption, sweeps.response_chart(swept, measure, title, logarithmic))
         for measure, title, caption, logarithmic in response_measures(swept)
-        if len(swept)
     ]
 
 
@@ -187,14 +196,6 @@ def curve_charts(curves: pd.DataFrame, settings: Sequence[tuple[Any, ...]]) -> l
         ("Validation PSNR [dB] by epoch", panels(curves, settings, "validation_psnr", "dB")),
         ("Training loss of the task by epoch", panels(curves, settings, "task_loss", "loss", logarithmic=True)),
     ]
-
-
-def _sweep(models: pd.DataFrame) -> pd.DataFrame:
-    """The longest sweep over λ⊥ with the plain model before it; empty if no norm has two λ⊥."""
-    rows = longest_sweep(models, "frobenius")
-    if len(rows) < 2:
-        return models.head(0)
-    return pd.concat([models[models["method"] == "plain"], pd.DataFrame(rows)], ignore_index=True)
 
 
 def _rows(models: pd.DataFrame, identities: Sequence[tuple[Any, ...]]) -> pd.DataFrame:

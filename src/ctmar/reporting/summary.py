@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from ctmar.reporting.choice import Identity, choose_method, choose_shown
+from ctmar.reporting.choice import Identity, choose_shown
 from ctmar.reporting.columns import IDENTITY
 from ctmar.reporting.labels import model_label, number, scientific, series_label, weight
 from ctmar.reporting.methods import KINDS, kind_of, method_text
@@ -72,7 +72,8 @@ def sentences(results: StudyResults, network: str) -> list[str]:
     """What was run on which data, what came out, against what, and at which cost, for one network."""
     models = results.models[results.models["network"] == network]
     rows = {tuple(row[key] for key in IDENTITY): row for row in rows_of(models)}
-    best = _row_of(rows, choose_method(results.runs, network, "projection"))
+    penalties = [key for key in choose_shown(results.runs, network) if kind_of(key[1]) == KINDS[3]]
+    best = rows[penalties[0]] if penalties else None
     plain = plain_row(models)
     said = [
         _what_was_run(results, models, network),
@@ -246,7 +247,3 @@ def listing(names: Sequence[str], last: str = "and") -> str:
         ('one', 'one, two and three')
     """
     return f"{', '.join(names[:-1])} {last} {names[-1]}" if len(names) > 1 else names[0]
-
-
-def _row_of(rows: dict[Identity, dict[str, Any]], identity: Identity | None) -> dict[str, Any] | None:
-    return None if identity is None else rows[identity]

@@ -20,7 +20,7 @@ from ctmar.errors import InputError
 from ctmar.models import layer_types
 from ctmar.training.patches import Batch
 from ctmar.training.random_streams import torch_generator
-from equiproj import ProjectionPenalty
+from equiproj import ProjectionPenalty, ProximalPenalty
 from equiproj.baselines import (
     AnnealedRelaxation,
     EQReg,
@@ -62,6 +62,7 @@ class Method:
             gradient is averaged over parts like that of the task loss. Otherwise `batch` is called once, before the
             cut, and `penalty` once a step.
         begin_step: called before every step with the share of all steps that is over, in [0, 1).
+        end_step: called after every step of the optimiser with its learning rate.
         finish: called once after the last step: from then on the network's state dictionary is a plain one, which a
             network of `build_network` loads, and the network is what the method promises.
         state: what has to survive a restart beyond the state dictionary of the network.
@@ -73,6 +74,7 @@ class Method:
     penalty: Callable[[Batch, Tensor, int], Tensor] = _no_penalty
     penalty_per_part: bool = False
     begin_step: Callable[[float], object] = _nothing
+    end_step: Callable[[float], object] = _nothing
     finish: Callable[[], object] = _nothing
     state: Callable[[], dict[str, Any]] = dict
     load_state: Callable[[dict[str, Any]], object] = _nothing
@@ -89,6 +91,7 @@ def attach_method(network: nn.Module, run: Run, group_order: int, power: Literal
       where a batch is cut into n parts, the mean over parts, which for independent patches is smaller by √n.
     * ``function_level``: λ_⊥ times the mean over the batch of ‖f(g·x) − g·f(x)‖₂ is added.
     * ``projection``: λ_⊥ Σ_l ‖W_l − P(W_l)‖^power + λ_G Σ_l ‖P(W_l)‖^power is added.
+    * ``proximal``: after every step, the proximal step of λ_⊥ Σ_l ‖W_l − P(W_l)‖_F^power (derivation.md, 6.7).
     * ``residual_pathway``: W = P(A) + B, weight decay λ_G of every A and λ_⊥ of every B.
     * ``strict``: W = P(V); V starts as the projection of the drawn weights, at their scale.
     * ``train_then_project``: plain, and W ← P(W) after the last step.
@@ -114,6 +117,16 @@ def attach_method(network: nn.Module, run: Run, group_order: int, power: Literal
                 return _function_level(network, run, group)
             case "projection":
                 return _projection(network, run, group, power)
+            case "proximal":
+                proximal = ProximalPenalty(
+                    network,
+                    group,
+                    weight_perpendicular=run.lam_perp,
+                    power=power,
+                    layers=layer_types(network, group),
+                    include_bias=True,  # as for `projection`
+                )
+                return Method(parameter_groups=_all_parameters(network), end_step=proximal.step)
             case "residual_pathway":
                 return _residual_pathway(network, run, group)
             case "strict":

@@ -45,6 +45,7 @@ def training_step(state: TrainingState, batch: Batch, step: int) -> tuple[float,
         expected = "a finite loss, found" if not math.isfinite(loss) else "a finite gradient, not finite is"
         raise NotFiniteError(f"training stopped at step {step + 1}: expected {expected} {found}")
     state.scaler.step(state.optimiser)
+    state.method.end_step(state.optimiser.param_groups[0]["lr"])
     state.scaler.update()
     update_average(state)
     return loss, penalty

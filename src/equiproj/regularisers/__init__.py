@@ -1,10 +1,11 @@
-"""What hangs on a module: the penalty, the hard projection, the report, the bound and the measured defect."""
+"""What hangs on a module: penalties, the hard projection, the report, the bound and the measured defect."""
 
 from equiproj.regularisers.certificate import DefectBound, LayerConstants, certified_defect_bound
 from equiproj.regularisers.defect import MeasuredDefect, measured_defect
 from equiproj.regularisers.hard import project_
 from equiproj.regularisers.layers import TypedParameter, typed_parameters
 from equiproj.regularisers.penalty import ProjectionPenalty
+from equiproj.regularisers.proximal import ProximalPenalty
 from equiproj.regularisers.report import EquivarianceReport, ReportRow, equivariance_report
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "LayerConstants",
     "MeasuredDefect",
     "ProjectionPenalty",
+    "ProximalPenalty",
     "ReportRow",
     "TypedParameter",
     "certified_defect_bound",

@@ -33,15 +33,29 @@ def project_(module: nn.Module, group: Group | None = None, **declaration: Any) 
         True
     """
     for parameter in typed_parameters(module, group, include_bias=True, **declaration):
-        if is_sharded(getattr(parameter.layer, parameter.attribute)):
-            raise ValueError(f"{parameter.name}: expected whole weights, found a sharded one; project before sharding")
-        _set(parameter, parameter.projector(parameter.read()))
+        assign(parameter, parameter.projector(parameter.read()))
     return module
 
 
-def _set(parameter: TypedParameter, projected: torch.Tensor) -> None:
+def assign(parameter: TypedParameter, value: torch.Tensor) -> None:
+    """Give a weight or bias another value of the shape that `TypedParameter.read` returns; call it without gradients.
+
+    Raises:
+        ValueError: the weight is sharded, or its parametrisation cannot hold the value.
+
+    Example:
+        >>> from equiproj.groups import CyclicGroup
+        >>> layer = nn.Linear(4, 4)
+        >>> parameter = typed_parameters(layer, CyclicGroup(4))[0]
+        >>> with torch.no_grad():
+        ...     assign(parameter, torch.zeros(4, 4))
+        >>> layer.weight.abs().max().item()
+        0.0
+    """
     layer, attribute = parameter.layer, parameter.attribute
-    value = projected.squeeze(-1) if attribute == "bias" else projected
+    if is_sharded(getattr(layer, attribute)):
+        raise ValueError(f"{parameter.name}: expected a whole weight, found a sharded one; change it before sharding")
+    value = value.squeeze(-1) if attribute == "bias" else value
     if attribute in layer._parameters:
         getattr(layer, attribute).copy_(value)
         return

@@ -94,8 +94,8 @@ class ProjectionPenalty(nn.Module):
         super().__init__()
         self.norm = parse_norm(norm)
         self.method = _method(self.norm, method, image_shape)
-        self.weight_perpendicular = _non_negative("weight_perpendicular", weight_perpendicular)
-        self.weight_equivariant = _non_negative("weight_equivariant", weight_equivariant)
+        self.weight_perpendicular = non_negative("weight_perpendicular", weight_perpendicular)
+        self.weight_equivariant = non_negative("weight_equivariant", weight_equivariant)
         if power not in (1, 2):
             raise ValueError(f"expected power 1 or 2, found {power!r}")
         self.power, self.schedule, self.image_shape = power, schedule, image_shape
@@ -155,7 +155,7 @@ class ProjectionPenalty(nn.Module):
             ("perpendicular", self.weight_perpendicular, weights - projected),
             ("equivariant", self.weight_equivariant, projected),
         ]
-        return [(name, weight, _without_rounding(part, weights)) for name, weight, part in sides if weight > 0]
+        return [(name, weight, without_rounding(part, weights)) for name, weight, part in sides if weight > 0]
 
     def _norms(self, part: Tensor, entry: Bundle, block: str) -> Tensor:
         if self.method != "power":
@@ -177,8 +177,17 @@ class ProjectionPenalty(nn.Module):
                 self.register_buffer(f"left_{side}_{index}", block)
 
 
-def _without_rounding(part: Tensor, weights: Tensor) -> Tensor:
-    """Zero for what is rounding of the projection: a norm would push with full strength along it (equation 6.5)."""
+def without_rounding(part: Tensor, weights: Tensor) -> Tensor:
+    """Zero for what is rounding of the projection: a norm would push with full strength along it (equation 6.5).
+
+    Args:
+        part: PW or W − PW of a stack of weights.
+        weights: the stack (n, *weight_shape).
+
+    Example:
+        >>> without_rounding(torch.tensor([[1e-9, 0.5]]), torch.ones(1, 2))
+        tensor([[0.0000, 0.5000]])
+    """
     with torch.no_grad():
         largest = weights.abs().amax(tuple(range(1, weights.ndim)), keepdim=True)
         kept = part.abs() > N_ROUNDINGS * torch.finfo(weights.dtype).eps * largest
@@ -201,7 +210,16 @@ def _method(norm: Norm, method: str | None, image_shape: tuple[int, ...] | None)
     return method
 
 
-def _non_negative(name: str, weight: float) -> float:
+def non_negative(name: str, weight: float) -> float:
+    """The weight of that name as a float.
+
+    Raises:
+        ValueError: it is negative or not finite.
+
+    Example:
+        >>> non_negative("weight", 1.0)
+        1.0
+    """
     if not 0 <= weight < math.inf:
         raise ValueError(f"expected {name} to be a finite number of at least 0, found {weight}")
     return float(weight)

@@ -183,6 +183,17 @@ def test_quality_that_hangs_on_the_turn(usual):
     assert questions(runs)[statement] == "agrees"
 
 
+@pytest.mark.parametrize(("psnr", "expected"), [(33, "agrees"), (29, "disagrees")])
+def test_the_penalty_beside_the_optimiser_against_the_one_in_the_loss(make_run, psnr, expected):
+    statement = "A network made equivariant by the penalty is better where the penalty stands beside Adam, not in its"
+    runs = [make_run("projection", "frobenius", 0.1, seed, 40, non_equivariance=0.5) for seed in (0, 1)]
+    runs += [make_run("projection", "frobenius", 1.0, seed, 31, non_equivariance=0.001) for seed in (0, 1)]
+    runs += [make_run("proximal", "none", 3.0, seed, 40, non_equivariance=0.5) for seed in (0, 1)]
+    assert statement + " loss." not in questions(runs)  # nothing beside the optimiser is nearly equivariant
+    runs += [make_run("proximal", "none", 100.0, seed, psnr, non_equivariance=0.0) for seed in (0, 1)]
+    assert questions(runs)[statement + " loss."] == expected
+
+
 def test_a_costly_projection_is_not_competitive(usual):
     rows = cost({**RATIOS, ("projection", "frobenius"): 3.0})
     assert verdicts(usual(), rows)["Competitive with"] == "disagrees"

@@ -45,6 +45,8 @@ SETTINGS = [  # method, norm, λ⊥, λ_G, softness, share of the artefact left,
     ("projection", "entrywise:inf", 1e-2, 0.0, 0.0, 0.34, 0.62),
     ("projection", "induced:1", 1e-2, 0.0, 0.0, 0.30, 0.2),
     ("projection", "mixed:2,1", 1e-2, 0.0, 0.0, 0.265, 0.047),
+    ("proximal", "none", 3.0, 0.0, 0.0, 0.29, 0.77),
+    ("proximal", "none", 100.0, 0.0, 0.0, 0.27, 0.0),
 ]
 SEEDS = [0, 1, 2]
 PAIRS = [

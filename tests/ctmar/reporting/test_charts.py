@@ -137,12 +137,12 @@ def test_labels_of_close_weights_give_way_to_powers_of_ten():
 
 
 def test_tick_labels_write_small_weights_like_the_tables():
-    weights = [1e-7, 3e-4, 2e-3, 1e-2, 0.05, 1.0]
+    weights = [1e-7, 3e-4, 2e-3, 1e-2, 0.05, 1.0, 30.0, 100.0]
     table = pd.DataFrame({"lam_perp": weights})
     axis = alt.Axis(values=weights, labelExpr=axes.POWER_LABEL)
     chart = alt.Chart(table).mark_point().encode(x=alt.X("lam_perp:Q", scale=axes.lam_perp_scale(table), axis=axis))
     svg = vl_convert.vegalite_to_svg(chart.to_dict())
-    for text in ("10⁻⁷", "3·10⁻⁴", "2·10⁻³", "10⁻²", "0.05", ">1<"):
+    for text in ("10⁻⁷", "3·10⁻⁴", "2·10⁻³", "10⁻²", "0.05", ">1<", ">30<", ">100<"):
         assert text in svg
 
 

@@ -61,7 +61,7 @@ def test_regions_show_every_error_of_references_and_models(results, context, set
     near = column(table, "RMSE", "Near the metal")
     li = results.references.set_index("reference").loc["LI"]
     assert rows(table, references=True)["LI"].cells[near].value == li["rmse_near_metal_hu_mean"]
-    assert len(rows(table)) == len(settings) == 17
+    assert len(rows(table)) == len(settings) == 18
 
 
 def test_equivariance_has_every_angle_with_its_floor(results, context):
@@ -88,7 +88,7 @@ def test_sizes_and_materials_are_columns_of_both_protocols(results, context, set
 
 def test_cost_has_one_row_for_each_method_and_norm(results, context):
     table = model_tables.cost_table(results.models, results.cost, context)
-    assert len(rows(table)) == len(results.cost) == 17
+    assert len(rows(table)) == len(results.cost) == 18
     assert [heading.title for heading in table.headings] == [
         "Step",
         "Step",

@@ -48,7 +48,7 @@ def test_nothing_leads_into_a_network(page):
 def test_one_vega_bundle_is_shared(page, outline):
     assert len(re.findall(r"window\.vegaEmbed\s*=", page)) == 1
     # two protocols, three of the sweep, three maps of λ_G × λ⊥, defect, trade-off, cost
-    assert len([1 for a in outline.all("script") if a.get("type") == "application/json"]) == 11
+    assert len([1 for a in outline.all("script") if a.get("type") == "application/json"]) == 14
 
 
 def test_page_is_small_and_the_same_each_time(page, results, config):

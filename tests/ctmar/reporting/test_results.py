@@ -12,7 +12,7 @@ SMALL = [("plain", "none", 0.0, 0.0, 0.0, 0.3, 0.9), ("projection", "frobenius",
 
 
 def test_every_run_is_read_once(results):
-    assert len(results.records) == len(results.runs) == 69
+    assert len(results.records) == len(results.runs) == 75
     assert {record.seed for record in results.records} == {0, 1, 2}
 
 

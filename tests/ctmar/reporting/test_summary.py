@@ -13,8 +13,8 @@ def only(results, keep):
 
 def test_sentences_from_the_tables(results):
     what, quality, measures, equivariance, others = summary.sentences(results, "dncnn")
-    assert what.startswith("69 models of the network “dncnn” (23 settings: plain, rotation augmentation, EQ-Reg, ")
-    assert "softness and projection with 8 norms; 3 seeds)" in what
+    assert what.startswith("75 models of the network “dncnn” (25 settings: plain, rotation augmentation, EQ-Reg, ")
+    assert "softness, projection with 8 norms and proximal step; 3 seeds)" in what
     assert "64 CT slices of 1 patient" in what
     assert "12 pairs of slice and metal from 2 other patients" in what
     frobenius = (results.models["norm"] == "frobenius") & (results.models["lam_equi"] == 0)
@@ -55,8 +55,15 @@ def test_the_verdict_follows_the_interval(results, low, high, verdict):
     assert verdict in summary.sentences(dataclasses.replace(results, models=models), "dncnn")[1]
 
 
-def test_without_projection_the_summary_says_so(results):
+def test_the_proximal_step_may_be_the_penalty_that_validation_prefers(results):
     study = only(results, lambda table: table["method"] != "projection")
+    _, quality, _, equivariance, _ = summary.sentences(study, "dncnn")
+    assert quality.startswith("Proximal step, λ⊥\xa0=\xa0100, the setting that validation prefers, reaches")
+    assert equivariance.startswith("From plain training to that setting the relative non-equivariance")
+
+
+def test_without_a_penalty_the_summary_says_so(results):
+    study = only(results, lambda table: ~table["method"].isin(["projection", "proximal"]))
     _, quality, equivariance, _ = summary.sentences(study, "dncnn")
     assert quality == (
         "No model with a projection penalty was trained; for orientation: Input 34.40 dB, LI 40.42 dB, NMAR 41.34 dB."

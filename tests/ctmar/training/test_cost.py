@@ -25,6 +25,7 @@ STUDY = Study(
     runs=[
         {"method": "eqreg", "lam_perp": [1e-3]},
         {"method": "projection", "norm": ["frobenius", "spectral"], "lam_perp": [1e-3, 1e-2]},
+        {"method": "proximal", "lam_perp": [1e-2]},
         {"method": "residual_pathway", "lam_perp": [1e-2]},
         *({"method": method} for method in ("function_level", "strict", "train_then_project", "annealed")),
         {"method": "softness", "softness": [0.1, 0.5]},
@@ -44,7 +45,7 @@ def test_one_row_for_each_method_and_norm_the_plain_one_first(table):
     assert list(table[0]) == list(COLUMNS)
     rows = [(row["network"], row["method"], row["norm"]) for row in table]
     methods = [("plain", "none"), ("eqreg", "none"), ("projection", "frobenius"), ("projection", "spectral")]
-    others = ("residual_pathway", "function_level", "strict", "train_then_project", "annealed", "softness")
+    others = ("proximal", "residual_pathway", "function_level", "strict", "train_then_project", "annealed", "softness")
     methods += [(method, "none") for method in others]
     assert rows == [("small", *method) for method in methods]
     assert all((row["batch_size"], row["n_repeats"], row["device"]) == ("2", "3", "cpu") for row in table)

@@ -20,6 +20,7 @@ EVERY_METHOD = [
     Run(network="n", method="eqreg", lam_perp=1e-3),
     Run(network="n", method="function_level", lam_perp=1e-3),
     Run(network="n", method="projection", norm="spectral", lam_perp=1e-3, lam_equi=1e-4),
+    Run(network="n", method="proximal", lam_perp=100.0),
     Run(network="n", method="residual_pathway", lam_perp=1e-2, lam_equi=1e-5),
     Run(network="n", method="strict"),
     Run(network="n", method="train_then_project"),
@@ -117,6 +118,15 @@ def test_annealed_relaxes_up_to_half_time_and_comes_back(batch):
     assert seen[2] > 0.5
     assert seen[1] == pytest.approx(seen[3])
     assert seen[0] < seen[1] < seen[2]
+
+
+def test_proximal_ends_equivariant_under_a_strong_weight_and_plain_without_one(batch):
+    ends = {weight: trained(Run(network="n", method="proximal", lam_perp=weight), batch) for weight in (0.0, 100.0)}
+    plain = trained(Run(network="n", method="plain"), batch)
+    assert max(ratios(ends[100.0].network)) <= 1e-6
+    assert defect(ends[100.0].network, batch) <= 1e-5
+    for name, value in ends[0.0].network.state_dict().items():
+        assert torch.equal(value, plain.network.state_dict()[name])
 
 
 def test_residual_pathway_decays_each_pathway_by_its_weight(batch):

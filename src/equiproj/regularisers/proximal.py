@@ -1,0 +1,94 @@
+"""The Frobenius penalty applied beside the optimiser: one proximal step after each of the optimiser's."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from equiproj.groups import Group
+from equiproj.regularisers.bundles import bundle
+from equiproj.regularisers.hard import assign
+from equiproj.regularisers.layers import typed_parameters
+from equiproj.regularisers.penalty import non_negative, without_rounding
+
+
+class ProximalPenalty:
+    """Σ_l λ_⊥ ‖W_l − P(W_l)‖_F^power, not added to the loss but minimised by a proximal step of its own.
+
+    An adaptive optimiser divides by the size of the whole gradient; a penalty in the loss therefore also shortens the
+    steps that the task would take. Here it sees the task alone, and `step` then shrinks W − P(W) and leaves P(W) as it
+    is, as decoupled weight decay shrinks W. With `power=1` a weight becomes exactly equivariant in finitely many steps.
+
+    λ_⊥ counts per unit of learning rate and not per unit of loss: without a task, and with learning rates η_t, a weight
+    is equivariant once λ_⊥ Σ η_t reaches its ‖W − P(W)‖_F. Adam moves every entry by about η a step, so that λ_⊥ above
+    the square root of the number of entries keeps a weight there.
+
+    Args:
+        module: any module with linear or convolution layers, not sharded.
+        group: the group, where `layers` does not give representations.
+        weight_perpendicular: λ_⊥ ≥ 0; 0 leaves every bit of the weights as it is.
+        power: 1 for the norm, 2 for its square.
+        declaration: `layers`, `input_type`, `hidden_type`, `output_type`, `include_bias` as for `typed_parameters`.
+
+    Raises:
+        ValueError: a negative weight, a power other than 1 or 2, or layers that do not fit the declaration.
+
+    References:
+        docs/derivation.md, equations 6.6 to 6.8; Loshchilov and Hutter, ICLR 2019, for weight decay.
+
+    Example:
+        >>> from equiproj.groups import CyclicGroup
+        >>> network = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 3, padding=1))
+        >>> optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
+        >>> penalty = ProximalPenalty(network, CyclicGroup(4), weight_perpendicular=10.0, include_bias=True)
+        >>> for _ in range(100):
+        ...     optimiser.zero_grad()
+        ...     network(torch.randn(2, 1, 8, 8)).square().mean().backward()
+        ...     optimiser.step()
+        ...     penalty.step(1e-2)
+        >>> from equiproj import equivariance_report
+        >>> max(row.ratio for row in equivariance_report(network, CyclicGroup(4)).rows) < 1e-6
+        True
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        group: Group | None = None,
+        *,
+        weight_perpendicular: float = 1.0,
+        power: int = 1,
+        **declaration: Any,
+    ) -> None:
+        self.weight_perpendicular = non_negative("weight_perpendicular", weight_perpendicular)
+        if power not in (1, 2):
+            raise ValueError(f"expected power 1 or 2, found {power!r}")
+        self.power = power
+        self._bundles = tuple(bundle(typed_parameters(module, group, **declaration)))
+
+    @torch.no_grad()
+    def step(self, learning_rate: float) -> None:
+        """W ← P(W) + s (W − P(W)) in place, with the s of equation 6.7; call it after the optimiser's step.
+
+        Args:
+            learning_rate: η of the optimiser's step, ≥ 0.
+
+        Raises:
+            ValueError: a negative learning rate, a sharded weight, or a parametrisation that cannot hold the value.
+        """
+        reach = non_negative("learning_rate", learning_rate) * self.weight_perpendicular
+        if reach == 0:
+            return
+        for entry in self._bundles:
+            weights = entry.stack()
+            projected = entry.projector(weights)
+            rest = without_rounding(weights - projected, weights)
+            shrunk = projected + self._kept(rest, reach) * rest
+            for parameter, value in zip(entry.parameters, shrunk, strict=True):
+                assign(parameter, value)
+
+    def _kept(self, rest: Tensor, reach: float) -> Tensor | float:
+        if self.power == 2:
+            return 1 / (1 + 2 * reach)
+        norms = torch.linalg.vector_norm(rest, dim=tuple(range(1, rest.ndim)), keepdim=True)
+        return torch.where(norms > reach, 1 - reach / norms, torch.zeros_like(norms))
