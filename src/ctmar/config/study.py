@@ -26,7 +26,7 @@ MethodName = Literal[
 METHODS = (
     "`plain`; `augmentation` (random group elements); `eqreg` (Bai et al. 2025); `function_level` "
     "(the defect of the whole network, sampled); `projection` (the paper); `proximal` "
-    "(its Frobenius penalty beside the optimiser, λ⊥ per unit of learning rate); "
+    "(its Frobenius penalty beside the optimiser, from an equivariant start; λ⊥ per unit of learning rate); "
     "`residual_pathway` (Finzi et al. 2021; λ⊥ and λ_G are the weight decays of its free and its equivariant pathway); "
     "`strict`; `train_then_project`; `annealed` (relaxed and back to strict); "
     "`softness` (weights blended with their projection)."

@@ -62,8 +62,8 @@ METHODS = {
     "proximal": MethodText(
         "Proximal step",
         KINDS[3],
-        "leaves the loss alone and shrinks W − P(W) after every step of the optimiser, by the proximal step of the "
-        "Frobenius penalty; its λ⊥ counts per unit of learning rate",
+        "starts equivariant, leaves the loss alone and shrinks W − P(W) after every step of the optimiser, by the "
+        "proximal step of the Frobenius penalty; its λ⊥ counts per unit of learning rate",
         "λ⊥",
         ("berndt2026", "loshchilov2019"),
     ),

@@ -155,7 +155,7 @@ def response_charts(models: pd.DataFrame) -> list[tuple[str, list[Chart]]]:
         (f"{rows[0]['series']}: {text}", _of_sweep(pd.concat([plain, pd.DataFrame(rows)], ignore_index=True)))
         for rows, text in (
             (longest_sweep(models, "frobenius"), "the longest sweep of λ⊥"),
-            (proximal, "the penalty beside the optimiser, λ⊥ per unit of learning rate"),
+            (proximal, "the penalty beside the optimiser, from an equivariant start; λ⊥ per unit of learning rate"),
         )
         if len(rows) > 1
     ]

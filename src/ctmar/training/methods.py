@@ -91,7 +91,8 @@ def attach_method(network: nn.Module, run: Run, group_order: int, power: Literal
       where a batch is cut into n parts, the mean over parts, which for independent patches is smaller by √n.
     * ``function_level``: λ_⊥ times the mean over the batch of ‖f(g·x) − g·f(x)‖₂ is added.
     * ``projection``: λ_⊥ Σ_l ‖W_l − P(W_l)‖^power + λ_G Σ_l ‖P(W_l)‖^power is added.
-    * ``proximal``: after every step, the proximal step of λ_⊥ Σ_l ‖W_l − P(W_l)‖_F^power (derivation.md, 6.7).
+    * ``proximal``: W starts as for ``strict``, and after every step comes the proximal step of
+      λ_⊥ Σ_l ‖W_l − P(W_l)‖_F^power (docs/derivation.md, 6.7).
     * ``residual_pathway``: W = P(A) + B, weight decay λ_G of every A and λ_⊥ of every B.
     * ``strict``: W = P(V); V starts as the projection of the drawn weights, at their scale.
     * ``train_then_project``: plain, and W ← P(W) after the last step.
@@ -118,15 +119,7 @@ def attach_method(network: nn.Module, run: Run, group_order: int, power: Literal
             case "projection":
                 return _projection(network, run, group, power)
             case "proximal":
-                proximal = ProximalPenalty(
-                    network,
-                    group,
-                    weight_perpendicular=run.lam_perp,
-                    power=power,
-                    layers=layer_types(network, group),
-                    include_bias=True,  # as for `projection`
-                )
-                return Method(parameter_groups=_all_parameters(network), end_step=proximal.step)
+                return _proximal(network, run, group, power)
             case "residual_pathway":
                 return _residual_pathway(network, run, group)
             case "strict":
@@ -212,6 +205,20 @@ def _projection(network: nn.Module, run: Run, group: CyclicGroup, power: Literal
         state=penalty.state_dict,
         load_state=penalty.load_state_dict,
     )
+
+
+def _proximal(network: nn.Module, run: Run, group: CyclicGroup, power: Literal[1, 2]) -> Method:
+    types = layer_types(network, group)
+    project_initial_(network, types)  # what is shrunk to P(W) later would have lost its scale on the way
+    penalty = ProximalPenalty(
+        network,
+        group,
+        weight_perpendicular=run.lam_perp,
+        power=power,
+        layers=types,
+        include_bias=True,  # as for `projection`
+    )
+    return Method(parameter_groups=_all_parameters(network), end_step=penalty.step)
 
 
 def _residual_pathway(network: nn.Module, run: Run, group: CyclicGroup) -> Method:

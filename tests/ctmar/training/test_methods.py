@@ -168,7 +168,7 @@ def test_every_method_starts_from_the_same_weights_and_sees_the_same_patches(tra
     for name in drawn:
         assert len(drawn[name]) == TRAINING.epochs * TRAINING.steps_per_epoch
         assert all(map(torch.equal, drawn[name], drawn["plain"]))
-        same = starts["equivariant" if name in ("strict", "annealed") else "plain"]
+        same = starts["equivariant" if name in ("strict", "annealed", "proximal") else "plain"]
         shapes = {tuple(weight.shape): weight for weight in same}
         assert len(starts[name]) == len(starts["plain"])
         for weight in starts[name]:
