@@ -21,6 +21,7 @@ from ctmar.evaluation.verdicts import (
     gaps,
     judge,
     not_worse,
+    preferred,
     verdict,
     widened,
 )
@@ -117,13 +118,13 @@ def better_beside_the_optimiser(study: StudyResults, cost: Cost) -> Finding | No
 
 
 def _nearly_equivariant(study: StudyResults, method: str, norm: str | None = None) -> Model | None:
-    """Of the settings that end nearly equivariant, the one with the highest validation PSNR."""
+    """Of the settings that end nearly equivariant, the one that validation prefers."""
     own = [
         model
         for model in candidates(study, method, norm, lam_equi=0.0)
         if np.max(model.per_seed("relative_non_equivariance")) < NEARLY_EQUIVARIANT
     ]
-    return max(own, key=Model.validation_psnr, default=None)
+    return preferred(own)
 
 
 def _better_than(study: StudyResults, method: str) -> Finding | None:

@@ -50,9 +50,14 @@ def judge(claims: Iterable[Claim], study: StudyResults, cost_rows: Sequence[Mapp
 
 
 def chosen(study: StudyResults, method: str, norm: str | None = None, lam_equi: float | None = None) -> Model | None:
-    """The model of a method (and norm, and λ_G) whose weights give the highest validation PSNR."""
-    own = candidates(study, method, norm, lam_equi)
-    return max(own, key=Model.validation_psnr, default=None)
+    """The model of a method (and norm, and λ_G) that validation prefers."""
+    return preferred(candidates(study, method, norm, lam_equi))
+
+
+def preferred(models: Sequence[Model]) -> Model | None:
+    """Of the models with the most seeds the one with the highest validation PSNR; the mean of fewer would be luck."""
+    most = max((len(model.runs) for model in models), default=0)
+    return max((model for model in models if len(model.runs) == most), key=Model.validation_psnr, default=None)
 
 
 def candidates(study: StudyResults, method: str, norm: str | None = None, lam_equi: float | None = None) -> list[Model]:

@@ -10,36 +10,37 @@ from ctmar.reporting.methods import KINDS, kind_of
 Identity = tuple[Any, ...]
 
 
-def validation_psnr(runs: pd.DataFrame, network: str) -> pd.Series:
-    """Validation PSNR of the weights that were kept, mean over seeds, indexed by `IDENTITY` [dB].
+def preference(runs: pd.DataFrame, network: str) -> dict[Identity, tuple[int, float]]:
+    """By what settings are chosen, greater is better: number of seeds, then validation PSNR of the kept weights [dB].
+
+    Seeds differ more than settings do, so that a mean over fewer seeds is never preferred.
 
     Args:
         runs: ``runs.csv``.
         network: name of the network.
+
+    Returns:
+        (number of seeds, mean over seeds) of each `IDENTITY`, in the order of the study.
     """
-    means: pd.Series = runs[runs["network"] == network].groupby(IDENTITY, sort=False)["validation_psnr"].mean()
-    return means
+    own = runs[runs["network"] == network].groupby(IDENTITY, sort=False)["validation_psnr"].agg(["size", "mean"])
+    sizes, means = own["size"].tolist(), own["mean"].tolist()
+    return dict(zip(own.index.tolist(), zip(sizes, means, strict=True), strict=True))
 
 
 def choose_settings(runs: pd.DataFrame, network: str) -> list[Identity]:
-    """For each method and norm of a network, in the order of the study, the setting with the highest validation PSNR.
+    """For each method and norm of a network, in the order of the study, the setting that validation prefers.
 
     Args:
         runs: ``runs.csv``.
         network: name of the network.
     """
-    best: dict[tuple[str, str], tuple[float, Identity]] = {}
-    validation = validation_psnr(runs, network)
-    for identity, psnr in zip(validation.index.tolist(), validation.tolist(), strict=True):
-        key = (identity[1], identity[2])
-        if key not in best or psnr > best[key][0]:
-            best[key] = (psnr, identity)
-    return [identity for _, identity in best.values()]
+    preferences = preference(runs, network)
+    series = dict.fromkeys(identity[1:3] for identity in preferences)
+    return [max((own for own in preferences if own[1:3] == key), key=preferences.__getitem__) for key in series]
 
 
 def choose_shown(runs: pd.DataFrame, network: str) -> list[Identity]:
     """The few settings shown as images and named in charts: of each kind of method the one validation prefers."""
-    validation = validation_psnr(runs, network)
-    settings = choose_settings(runs, network)
-    own = [[identity for identity in settings if kind_of(identity[1]) == kind] for kind in KINDS]
-    return [max(identities, key=lambda identity: float(validation[identity])) for identities in own if identities]
+    preferences = preference(runs, network)
+    own = [[identity for identity in preferences if kind_of(identity[1]) == kind] for kind in KINDS]
+    return [max(identities, key=preferences.__getitem__) for identities in own if identities]

@@ -213,6 +213,14 @@ def test_a_study_without_the_models_decides_nothing(make_run):
     assert set(found.values()) == {"not decided"}
 
 
+def test_a_lucky_single_seed_is_not_chosen(make_run):
+    runs = [make_run("projection", "frobenius", 0.1, seed, validation_psnr=30) for seed in (0, 1)]
+    runs += [make_run("projection", "spectral", 1.0, 0, validation_psnr=31)]
+    assert chosen(read_study(runs, SETTINGS), "projection").norm == "frobenius"
+    runs += [make_run("projection", "spectral", 1.0, 1, validation_psnr=31)]
+    assert chosen(read_study(runs, SETTINGS), "projection").norm == "spectral"
+
+
 def test_weights_are_chosen_on_validation_not_on_test(make_run):
     runs = [
         make_run("projection", "frobenius", 0.1, psnr=40, validation_psnr=30),

@@ -26,10 +26,19 @@ def test_settings_are_chosen_by_validation_not_by_test(runs):
     assert chosen["frobenius"][3] == 1e-1
 
 
+def test_a_lucky_single_seed_is_never_preferred(runs):
+    single = ~(runs["norm"].eq("frobenius") & runs["lam_perp"].eq(1e-1)) | runs["seed"].eq(0)
+    lucky = runs["validation_psnr"].where(~runs["lam_perp"].eq(1e-1), 100.0)
+    changed = runs.assign(validation_psnr=lucky)
+    for table, expected in ((changed, True), (changed[single], False)):
+        settings = [choice.choose_settings(table, "dncnn"), choice.choose_shown(table, "dncnn")]
+        assert [any(identity[3] == 1e-1 for identity in chosen) for chosen in settings] == [expected, expected]
+
+
 def test_few_are_shown_one_of_each_kind(runs):
     shown = choice.choose_shown(runs, "dncnn")
     assert [kind_of(identity[1]) for identity in shown] == list(KINDS)
-    means = choice.validation_psnr(runs, "dncnn")
+    means = choice.preference(runs, "dncnn")
     for identity in shown:
         rivals = [other for other in means.index if kind_of(other[1]) == kind_of(identity[1])]
         assert means[identity] == max(means[rival] for rival in rivals)
