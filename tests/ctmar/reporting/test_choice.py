@@ -40,7 +40,7 @@ def test_few_are_shown_one_of_each_kind(runs):
     assert [kind_of(identity[1]) for identity in shown] == list(KINDS)
     means = choice.preference(runs, "dncnn")
     for identity in shown:
-        rivals = [other for other in means.index if kind_of(other[1]) == kind_of(identity[1])]
+        rivals = [other for other in means if kind_of(other[1]) == kind_of(identity[1])]
         assert means[identity] == max(means[rival] for rival in rivals)
 
 
