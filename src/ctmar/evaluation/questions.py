@@ -180,7 +180,7 @@ QUESTIONS = (
     ),
     Claim(
         "A network made equivariant by the penalty is better where the penalty stands beside Adam, not in its loss.",
-        SOURCE,
+        "this project, docs/derivation.md 6.3",
         "Frobenius norm; of the settings that end with ‖W − PW‖ below 1 % of ‖W‖, the one that validation prefers of"
         " each kind; paired PSNR, proximal step (equivariant start) minus loss term: the interval lies above 0.",
         better_beside_the_optimiser,

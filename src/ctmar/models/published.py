@@ -13,6 +13,9 @@ from ctmar.errors import InputError
 from ctmar.models.build import build_network
 from ctmar.models.proximal import KeyMap
 
+# what torch.load raises for damaged and foreign files: a text ends in KeyError or IndexError
+UNREADABLE = (pickle.UnpicklingError, RuntimeError, EOFError, TypeError, ValueError, LookupError, AttributeError)
+
 
 def load_published_weights(name: str, path: Path | str, **settings: Any) -> nn.Module:
     """Build a network and load weights that its authors, or `ctmar train`, wrote.
@@ -54,7 +57,7 @@ def _read(path: Path) -> dict[str, Tensor]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"{path}: expected a state dictionary, found {error.strerror or error}") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError):
+    except UNREADABLE:
         raise InputError(
             f"{path}: expected a state dictionary of torch.save, found another kind of file, a damaged one, or one"
             " that holds more than tensors"

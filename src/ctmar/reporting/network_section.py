@@ -149,13 +149,15 @@ def response_measures(models: pd.DataFrame) -> list[Shown]:
 
 def response_charts(models: pd.DataFrame) -> list[tuple[str, list[Chart]]]:
     """The norm with the most λ⊥ in detail, and the penalty beside the optimiser, whose λ⊥ has a scale of its own."""
-    proximal = [row for row in rows_of(models.sort_values("lam_perp")) if row["method"] == "proximal"]
     plain = models[models["method"] == "plain"]
     return [
         (f"{rows[0]['series']}: {text}", _of_sweep(pd.concat([plain, pd.DataFrame(rows)], ignore_index=True)))
         for rows, text in (
-            (longest_sweep(models, "frobenius"), "the longest sweep of λ⊥"),
-            (proximal, "the penalty beside the optimiser, from an equivariant start; λ⊥ per unit of learning rate"),
+            (longest_sweep(models, "projection", "frobenius"), "the longest sweep of λ⊥"),
+            (
+                longest_sweep(models, "proximal"),
+                "the penalty beside the optimiser, from an equivariant start; λ⊥ per unit of learning rate",
+            ),
         )
         if len(rows) > 1
     ]

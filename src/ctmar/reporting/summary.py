@@ -194,12 +194,12 @@ def _in_short(results: StudyResults, row: dict[str, Any]) -> str:
 def _equivariance(models: pd.DataFrame, best: dict[str, Any] | None, plain: dict[str, Any] | None) -> str:
     if best is None:
         return "Equivariance was not regularised."
-    swept = longest_sweep(models, best["norm"])
+    swept = longest_sweep(models, best["method"], best["norm"])
     if len(swept) < 2:
         first, last, where = plain or best, best, "From plain training to that setting"
     else:
         first, last = swept[0], swept[-1]
-        name = series_label("projection", first["norm"])
+        name = series_label(first["method"], first["norm"])
         where = f"{name}: from λ⊥ = {weight(first['lam_perp'])} to {weight(last['lam_perp'])}"
     text = (
         f"{where} the relative non-equivariance of the weights goes from "
@@ -215,11 +215,11 @@ def _equivariance(models: pd.DataFrame, best: dict[str, Any] | None, plain: dict
     )
 
 
-def longest_sweep(models: pd.DataFrame, preferred_norm: str) -> list[dict[str, Any]]:
-    """The projection models of the norm and λ_G with the most λ⊥, in order; a tie goes to the preferred norm."""
+def longest_sweep(models: pd.DataFrame, method: str, preferred_norm: str = "none") -> list[dict[str, Any]]:
+    """A method's models of the norm and λ_G with the most λ⊥, in order; a tie goes to the preferred norm."""
     sweeps: dict[tuple[str, float], list[dict[str, Any]]] = {}
     for row in rows_of(models):
-        if row["method"] == "projection" and row["lam_perp"] > 0:
+        if row["method"] == method and row["lam_perp"] > 0:
             sweeps.setdefault((row["norm"], row["lam_equi"]), []).append(row)
     longest = max(sweeps.items(), key=lambda item: (len(item[1]), item[0][0] == preferred_norm), default=(None, []))[1]
     return sorted(longest, key=lambda row: float(row["lam_perp"]))

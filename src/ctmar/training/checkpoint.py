@@ -7,18 +7,15 @@ method, the moving average of weights, the best weights, the epochs so far, and 
 """
 
 import os
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from ctmar.models.published import UNREADABLE
 from ctmar.store.atomic import atomic_path
 from ctmar.training.state import EpochSoFar, TrainingState
-
-# what torch.load raises for damaged and foreign files: a text ends in KeyError or IndexError
-UNREADABLE = (pickle.UnpicklingError, RuntimeError, EOFError, TypeError, ValueError, LookupError, AttributeError)
 
 
 @dataclass(frozen=True)

@@ -96,9 +96,7 @@ class ProjectionPenalty(nn.Module):
         self.method = _method(self.norm, method, image_shape)
         self.weight_perpendicular = non_negative("weight_perpendicular", weight_perpendicular)
         self.weight_equivariant = non_negative("weight_equivariant", weight_equivariant)
-        if power not in (1, 2):
-            raise ValueError(f"expected power 1 or 2, found {power!r}")
-        self.power, self.schedule, self.image_shape = power, schedule, image_shape
+        self.power, self.schedule, self.image_shape = one_or_two(power), schedule, image_shape
         self.n_calls = 0
         parameters = typed_parameters(
             module,
@@ -208,6 +206,21 @@ def _method(norm: Norm, method: str | None, image_shape: tuple[int, ...] | None)
     if method == "power" and image_shape is not None:
         raise ValueError("method 'power' measures kernels; with image_shape= use 'gram' or 'exact'")
     return method
+
+
+def one_or_two(power: int) -> int:
+    """The power of a norm in a penalty.
+
+    Raises:
+        ValueError: it is another number.
+
+    Example:
+        >>> one_or_two(2)
+        2
+    """
+    if power not in (1, 2):
+        raise ValueError(f"expected power 1 or 2, found {power!r}")
+    return power
 
 
 def non_negative(name: str, weight: float) -> float:

@@ -9,15 +9,16 @@ from equiproj.groups import Group
 from equiproj.regularisers.bundles import bundle
 from equiproj.regularisers.hard import assign
 from equiproj.regularisers.layers import typed_parameters
-from equiproj.regularisers.penalty import non_negative, without_rounding
+from equiproj.regularisers.penalty import non_negative, one_or_two, without_rounding
 
 
 class ProximalPenalty:
     """Σ_l λ_⊥ ‖W_l − P(W_l)‖_F^power, not added to the loss but minimised by a proximal step of its own.
 
-    An adaptive optimiser divides by the size of the whole gradient; a penalty in the loss therefore also shortens the
-    steps that the task would take. Here it sees the task alone, and `step` then shrinks W − P(W) and leaves P(W) as it
-    is, as decoupled weight decay shrinks W. With `power=1` a weight becomes exactly equivariant in finitely many steps.
+    An adaptive optimiser scales the gradient entry by entry; a penalty in the loss therefore moves P(W) too, and takes
+    from the steps of the task. Here the optimiser sees the task alone, and `step` then shrinks W − P(W) and leaves P(W)
+    as it is, as decoupled weight decay shrinks W. With `power=1` a weight becomes exactly equivariant in finitely many
+    steps.
 
     λ_⊥ counts per unit of learning rate and not per unit of loss: without a task, and with learning rates η_t, a weight
     is equivariant once λ_⊥ Σ η_t reaches its ‖W − P(W)‖_F. Adam moves every entry by about η a step, so that λ_⊥ above
@@ -62,9 +63,7 @@ class ProximalPenalty:
         **declaration: Any,
     ) -> None:
         self.weight_perpendicular = non_negative("weight_perpendicular", weight_perpendicular)
-        if power not in (1, 2):
-            raise ValueError(f"expected power 1 or 2, found {power!r}")
-        self.power = power
+        self.power = one_or_two(power)
         self._bundles = tuple(bundle(typed_parameters(module, group, **declaration)))
 
     @torch.no_grad()

@@ -59,7 +59,7 @@ def test_the_proximal_step_may_be_the_penalty_that_validation_prefers(results):
     study = only(results, lambda table: table["method"] != "projection")
     _, quality, _, equivariance, _ = summary.sentences(study, "dncnn")
     assert quality.startswith("Proximal step, λ⊥\xa0=\xa0100, the setting that validation prefers, reaches")
-    assert equivariance.startswith("From plain training to that setting the relative non-equivariance")
+    assert equivariance.startswith("Proximal step: from λ⊥ = 3 to 100 the relative non-equivariance")
 
 
 def test_without_a_penalty_the_summary_says_so(results):
@@ -79,13 +79,14 @@ def test_without_plain_there_is_no_comparison(results):
 
 
 def test_the_longest_sweep_is_told_whatever_norm_validation_prefers(results):
-    sweep = summary.longest_sweep(results.models, "spectral")
+    sweep = summary.longest_sweep(results.models, "projection", "spectral")
     assert [(row["norm"], row["lam_perp"]) for row in sweep] == [
         ("frobenius", 10.0**power) for power in (-4, -3, -2, -1)
     ]
     one_each = results.models[results.models["lam_perp"] == 1e-2]
-    assert summary.longest_sweep(one_each, "spectral")[0]["norm"] == "spectral"
-    assert summary.longest_sweep(results.models[results.models["method"] == "plain"], "spectral") == []
+    assert summary.longest_sweep(one_each, "projection", "spectral")[0]["norm"] == "spectral"
+    assert summary.longest_sweep(results.models[results.models["method"] == "plain"], "projection", "spectral") == []
+    assert [row["lam_perp"] for row in summary.longest_sweep(results.models, "proximal")] == [3.0, 100.0]
 
 
 def test_a_single_weight_is_compared_with_plain(results):
