@@ -5,7 +5,7 @@ CONFIG ?= config/config.yaml
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: report test style locks clean help
+.PHONY: report test test-fast style locks clean help
 
 report: .venv/installed ## environment, then the whole study of CONFIG; the page is reports/index.html
 	snakemake --workflow-profile workflow/profiles/default --cores $(CORES) --configfile $(CONFIG)
@@ -13,6 +13,9 @@ report: .venv/installed ## environment, then the whole study of CONFIG; the page
 
 test: .venv/installed-test style ## environment, style and types, then every test
 	OMP_NUM_THREADS=1 pytest --numprocesses 2 --dist loadfile
+
+test-fast: .venv/installed-test ## the tests of daily work: no Snakemake, no browser, nothing slow
+	OMP_NUM_THREADS=1 pytest --numprocesses 2 --dist loadfile -m "not workflow and not browser and not slow"
 
 style: .venv/installed-test ## formatting, lint, types, import directions, workflow lint
 	ruff format --check src tests benchmarks docs
@@ -29,7 +32,7 @@ clean: ## remove what the workflow made, keep the environment
 	rm -rf results logs resources benchmarks/results .snakemake reports/index.html reports/*_card.md
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 .venv/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -13,6 +13,16 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SMALL = Path(__file__).with_name("small.yaml")
 
 
+STARTS_SNAKEMAKE = {"snakemake", "snakemake_on_slurm", "snakemake_on", "finished_study"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Mark every test that starts Snakemake through a fixture, so that `make test-fast` leaves it out."""
+    for item in items:
+        if STARTS_SNAKEMAKE & set(getattr(item, "fixturenames", ())):
+            item.add_marker("workflow")
+
+
 @dataclass(frozen=True)
 class Snakemake:
     """Snakemake on the repository's workflow, with this interpreter's commands first on the path."""

@@ -49,6 +49,7 @@ def test_stored_pairs_are_imported_and_nothing_is_simulated(snakemake_on, tmp_pa
     assert n_jobs(done.stdout, "simulate") == n_jobs(done.stdout, "join_pairs") == 0
 
 
+@pytest.mark.workflow
 def test_the_root_snakefile_has_the_same_target():
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1", "--forceall"]
     done = subprocess.run(command, cwd=REPOSITORY, text=True, capture_output=True)

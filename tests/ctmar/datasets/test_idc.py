@@ -341,6 +341,7 @@ def snakemake(folder: Path, manifest: Path, environment: dict[str, str], *argume
     return subprocess.run(command, env=environment, text=True, capture_output=True, timeout=300)
 
 
+@pytest.mark.workflow
 def test_the_workflow_plans_the_download_and_tells_the_report_of_its_licences(manifest, tmp_path):
     done = snakemake(
         tmp_path / "study", manifest, dict(os.environ), "--dry-run", "--printshellcmds", "--workflow-profile", "none"
@@ -353,6 +354,7 @@ def test_the_workflow_plans_the_download_and_tells_the_report_of_its_licences(ma
     assert re.search(r"ctmar report .*--sources resources/idc/sources.json", done.stdout)
 
 
+@pytest.mark.workflow
 def test_the_workflow_resumes_a_download_and_ingests_it(manifest, bucket, serve, tmp_path):
     folder = tmp_path / "study"
     bucket.failures_after = 8

@@ -183,5 +183,15 @@ def test_channels_that_do_not_fit_the_group_are_one_line(name, settings, message
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_state_dictionary_fits_a_fresh_network(name):
-    build_network(name).load_state_dict(build_network(name).state_dict())
+def test_a_state_dictionary_is_all_that_a_fresh_network_needs(name):
+    images = make_images(16, 16)
+    made = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        made.append(build_network(name, **TINY.get(name, {})).eval())
+        for parameter in made[-1].parameters():  # some networks start as the identity
+            parameter.data += 0.05 * torch.randn_like(parameter)
+    expected = made[0](images)
+    assert not torch.equal(made[1](images), expected)
+    made[1].load_state_dict(made[0].state_dict())
+    torch.testing.assert_close(made[1](images), expected, rtol=0, atol=0)

@@ -92,7 +92,7 @@ def test_the_benchmarks_own_masks(shared: Path):
         np.testing.assert_array_equal(mask, stored[:, :, k] != 0)
 
 
-def refuse(path: Path, message: str) -> None:
+def assert_refused(path: Path, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         read_masks(path)
     assert "\n" not in str(caught.value)
@@ -110,50 +110,50 @@ class Bomb:
 
 def test_nothing_is_unpickled(tmp_path: Path):
     np.save(tmp_path / "a.npy", np.array([Bomb(tmp_path / "hit")], dtype=object), allow_pickle=True)
-    refuse(tmp_path / "a.npy", r"a\.npy: not a readable \.npy file")
+    assert_refused(tmp_path / "a.npy", r"a\.npy: not a readable \.npy file")
     (tmp_path / "b.mat").write_bytes(pickle.dumps(Bomb(tmp_path / "hit")))
-    refuse(tmp_path / "b.mat", r"b\.mat: not a readable MATLAB file")
+    assert_refused(tmp_path / "b.mat", r"b\.mat: not a readable MATLAB file")
     assert not (tmp_path / "hit").exists()
 
 
 def test_what_is_no_array_of_numbers_in_mat_is_left_alone(stack: np.ndarray, tmp_path: Path):
     savemat(tmp_path / "a.mat", {"cells": np.array([stack[0], "x"], dtype=object), "record": {"m": stack[0]}})
-    refuse(tmp_path / "a.mat", r"a\.mat: expected one array of numbers, found none")
+    assert_refused(tmp_path / "a.mat", r"a\.mat: expected one array of numbers, found none")
     savemat(tmp_path / "b.mat", {"one": stack[0], "two": stack[1]})
-    refuse(tmp_path / "b.mat", "found one, two")
+    assert_refused(tmp_path / "b.mat", "found one, two")
     write_nifti(tmp_path / "elsewhere.nii", stack[0])
     with h5py.File(tmp_path / "c.mat", "w", userblock_size=512) as file:
         file["mask"] = h5py.ExternalLink(str(tmp_path / "v.h5"), "/mask")
-    refuse(tmp_path / "c.mat", "found none")
+    assert_refused(tmp_path / "c.mat", "found none")
 
 
 def test_damaged_and_impossible_files_are_one_line(stack: np.ndarray, tmp_path: Path):
     savemat(tmp_path / "cut.mat", {"mask": np.random.default_rng(0).random((90, 90))}, do_compression=True)
     (tmp_path / "cut.mat").write_bytes((tmp_path / "cut.mat").read_bytes()[:400])
-    refuse(tmp_path / "cut.mat", r"cut\.mat: not a readable MATLAB file")
+    assert_refused(tmp_path / "cut.mat", r"cut\.mat: not a readable MATLAB file")
     (tmp_path / "text.nii").write_text("no image")
-    refuse(tmp_path / "text.nii", r"text\.nii: not a NIfTI file")
+    assert_refused(tmp_path / "text.nii", r"text\.nii: not a NIfTI file")
     np.save(tmp_path / "cube.npy", np.ones((8, 8, 8)))
-    refuse(tmp_path / "cube.npy", r"along the first or last of three, found shape \(8, 8, 8\)")
+    assert_refused(tmp_path / "cube.npy", r"along the first or last of three, found shape \(8, 8, 8\)")
     np.save(tmp_path / "brick.npy", np.ones((8, 9, 10)))
-    refuse(tmp_path / "brick.npy", r"found shape \(8, 9, 10\)")
+    assert_refused(tmp_path / "brick.npy", r"found shape \(8, 9, 10\)")
     np.save(tmp_path / "four.npy", np.ones((8, 8, 2, 2)))
-    refuse(tmp_path / "four.npy", r"found shape \(8, 8, 2, 2\)")
+    assert_refused(tmp_path / "four.npy", r"found shape \(8, 8, 2, 2\)")
     imsave(tmp_path / "colour.png", np.zeros((8, 8, 3), np.uint8), check_contrast=False)
-    refuse(tmp_path / "colour.png", "shades of grey, found shape")
+    assert_refused(tmp_path / "colour.png", "shades of grey, found shape")
     nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 4, 2)), np.eye(4)), tmp_path / "four.nii")
-    refuse(tmp_path / "four.nii", r"two or three dimensions, found \(4, 4, 4, 2\)")
+    assert_refused(tmp_path / "four.nii", r"two or three dimensions, found \(4, 4, 4, 2\)")
     image = nibabel.load(write_nifti(tmp_path / "nowhere.nii", stack))
     header = image.header.copy()
     header["qform_code"] = header["sform_code"] = 0
     with (tmp_path / "nowhere.nii").open("r+b") as file:
         header.write_to(file)
-    refuse(tmp_path / "nowhere.nii", "expected an orientation in the header")
+    assert_refused(tmp_path / "nowhere.nii", "expected an orientation in the header")
     nan = stack.astype(np.float32)
     nan[0, 0, 0] = np.nan
     write_nifti(tmp_path / "nan.nii", nan)
-    refuse(tmp_path / "nan.nii", "found NaN or infinity")
-    refuse(tmp_path / "none.mat", r"none\.mat: file not found")
+    assert_refused(tmp_path / "nan.nii", "found NaN or infinity")
+    assert_refused(tmp_path / "none.mat", r"none\.mat: file not found")
 
 
 def test_a_folder_is_read_by_name_on_one_grid(stack: np.ndarray, tmp_path: Path):

@@ -93,7 +93,7 @@ if __name__ == "__main__":
 """
 
 
-def run_script(folder: Path, source: str, *arguments: str) -> None:
+def assert_script_passes(folder: Path, source: str, *arguments: str) -> None:
     script = folder / "script.py"
     script.write_text(NETWORK + source)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -104,9 +104,9 @@ def run_script(folder: Path, source: str, *arguments: str) -> None:
 
 
 def test_the_compiled_penalty_is_one_graph_with_the_same_numbers(tmp_path: Path) -> None:
-    run_script(tmp_path, COMPILED)
+    assert_script_passes(tmp_path, COMPILED)
 
 
 @pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="torch was built without gloo")
 def test_ddp_and_fsdp_train_like_one_process(tmp_path: Path) -> None:
-    run_script(tmp_path, DISTRIBUTED, str(tmp_path / "rendezvous"))
+    assert_script_passes(tmp_path, DISTRIBUTED, str(tmp_path / "rendezvous"))

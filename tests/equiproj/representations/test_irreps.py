@@ -105,7 +105,7 @@ def test_irreps_of_planar_groups_against_escnn(escnn, n):
 
 @every_group
 def test_isotypic_basis_of_the_regular_representation(group):
-    check_isotypic_basis(2 * regular(group) + trivial(group))
+    assert_isotypic_basis(2 * regular(group) + trivial(group))
 
 
 @pytest.mark.parametrize(
@@ -119,10 +119,10 @@ def test_isotypic_basis_of_the_regular_representation(group):
     ids=str,
 )
 def test_isotypic_basis_of_continuous_groups(rho):
-    check_isotypic_basis(rho)
+    assert_isotypic_basis(rho)
 
 
-def check_isotypic_basis(rho):
+def assert_isotypic_basis(rho):
     bases = isotypic_basis(rho)
     columns = np.concatenate([basis.reshape(rho.dim, -1) for basis in bases.values()], axis=1)
     np.testing.assert_allclose(columns.T @ columns, np.eye(rho.dim), atol=1e-12)
