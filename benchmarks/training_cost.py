@@ -22,6 +22,7 @@ from typing import Any
 import torch
 
 from ctmar.config import Network, Run, Study, Training
+from ctmar.config.methods import METHODS
 from ctmar.models import build_network
 from ctmar.store.atomic import atomic_path
 from ctmar.training.cost import COLUMNS, cost_of_network, methods_of, seconds_of
@@ -43,16 +44,9 @@ NORMS = (
     "mixed:2,1",
     "mixed:1,inf",
 )
-METHODS = [
-    {"method": "augmentation"},
-    {"method": "eqreg", "lam_perp": [1e-6]},
-    {"method": "function_level", "lam_perp": [1e-6]},
-    {"method": "projection", "norm": list(NORMS), "lam_perp": [1e-6]},
-    {"method": "proximal", "lam_perp": [1e-6]},
-    {"method": "residual_pathway", "lam_perp": [1e-6]},
-    *({"method": name} for name in ("strict", "train_then_project", "annealed")),
-    {"method": "softness", "softness": [0.5]},
-]
+RUNS = [
+    {"method": name, "norm": list(NORMS) if facts.reads_norm else ["none"]} for name, facts in METHODS.items()
+]  # weights are those of `representative_run`
 SPEED_COLUMNS = ("step", "milliseconds_per_step", "images_per_second", "ratio_to_straightforward", "device")
 TARGET = 1.5  # times the straightforward step's images per second, on a GPU
 STEPS_BEFORE = 3
@@ -170,7 +164,7 @@ def main() -> None:
         precision=arguments.precision,
     )
     speeds = compare_speed(network, training, arguments.compile, arguments.repeats)
-    study = Study.model_validate({"networks": {arguments.network: network.model_dump()}, "runs": METHODS})
+    study = Study.model_validate({"networks": {arguments.network: network.model_dump()}, "runs": RUNS})
     batch = synthetic_batch(training.batch_size, training.patch_size)
     methods = methods_of(study, arguments.network)
     costs = cost_of_network(arguments.network, methods, study, training, arguments.repeats, batch, n_steps=1)

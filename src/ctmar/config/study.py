@@ -6,35 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from ctmar.config.methods import METHODS, MethodName, every_method_in_words
 from ctmar.config.section import Section
 from ctmar.errors import InputError
 from equiproj.norms import parse_norm
-
-MethodName = Literal[
-    "plain",
-    "augmentation",
-    "eqreg",
-    "function_level",
-    "projection",
-    "proximal",
-    "residual_pathway",
-    "strict",
-    "train_then_project",
-    "annealed",
-    "softness",
-]
-METHODS = (
-    "`plain`; `augmentation` (random group elements); `eqreg` (Bai et al. 2025); `function_level` "
-    "(the defect of the whole network, sampled); `projection` (the paper); `proximal` "
-    "(its Frobenius penalty beside the optimiser, from an equivariant start; λ⊥ per unit of learning rate); "
-    "`residual_pathway` (Finzi et al. 2021; λ⊥ and λ_G are the weight decays of its free and its equivariant pathway); "
-    "`strict`; `train_then_project`; `annealed` (relaxed and back to strict); "
-    "`softness` (weights blended with their projection)."
-)
-# that read lam_perp
-METHODS_WITH_WEIGHT = ("eqreg", "function_level", "projection", "proximal", "residual_pathway")
-METHODS_WITH_TWO_WEIGHTS = ("projection", "residual_pathway")  # that read lam_equi as well
-
 
 DecayRate = Annotated[float, Field(ge=0, lt=1)]
 
@@ -109,13 +84,15 @@ NormName = Annotated[str, AfterValidator(_known_norm)]
 
 
 def _check_method(method: str, norms: list[str], perp: list[float], equi: list[float], softness: list[float]) -> None:
-    if (method == "projection") == ("none" in norms):
-        raise ValueError(f"method '{method}' with norm {norms}: method 'projection', and no other, needs a norm")
-    if any(perp) and method not in METHODS_WITH_WEIGHT:
+    facts = METHODS[method]
+    if facts.reads_norm == ("none" in norms):
+        readers = " or ".join(f"'{name}'" for name, other in METHODS.items() if other.reads_norm)
+        raise ValueError(f"method '{method}' with norm {norms}: method {readers}, and no other, needs a norm")
+    if any(perp) and not facts.reads_lam_perp:
         raise ValueError(f"method '{method}' has no weight: lam_perp must be 0 or left out")
-    if any(equi) and method not in METHODS_WITH_TWO_WEIGHTS:
+    if any(equi) and not facts.reads_lam_equi:
         raise ValueError(f"method '{method}' has no weight for the equivariant part: lam_equi must be 0 or left out")
-    if any(softness) and method != "softness":
+    if any(softness) and not facts.reads_softness:
         raise ValueError(f"method '{method}' has no softness: it must be 0 or left out")
 
 
@@ -123,7 +100,7 @@ class Run(Section):
     """One training run: the unit of the study."""
 
     network: str = Field(description="Name of the network in the study.")
-    method: MethodName = Field(description=METHODS)
+    method: MethodName = Field(description=every_method_in_words())
     norm: NormName = Field("none", description="Matrix norm of the projection penalty.")
     lam_perp: float = Field(0.0, ge=0, description="Weight λ⊥ of ‖W − P(W)‖ (for other methods: their weight).")
     lam_equi: float = Field(0.0, ge=0, description="Weight λ_G of ‖P(W)‖.")
@@ -139,7 +116,7 @@ class Run(Section):
 class RunGroup(Section):
     """Runs of one method, written once: every list is expanded against the others, the networks and the seeds."""
 
-    method: MethodName = Field(description=METHODS)
+    method: MethodName = Field(description=every_method_in_words())
     norm: list[NormName] = Field(["none"], description="Matrix norms of the projection penalty.")
     lam_perp: list[float] = Field([0.0], description="Weights λ⊥ of ‖W − P(W)‖ (for other methods: their weight).")
     lam_equi: list[float] = Field([0.0], description="Weights λ_G of ‖P(W)‖.")

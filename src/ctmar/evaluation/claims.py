@@ -6,6 +6,7 @@ Weights λ⊥ are chosen by validation PSNR, never on the test pairs; in the com
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
+from ctmar.config.methods import METHODS
 from ctmar.evaluation.results import Model, StudyResults
 from ctmar.evaluation.statistics import Interval
 from ctmar.evaluation.verdicts import (
@@ -28,7 +29,6 @@ from ctmar.evaluation.verdicts import (
 )
 
 SOURCE = "Berndt & Stühmer 2026"
-SAMPLING = {"eqreg": "EQ-Reg", "function_level": "function-level sampling"}  # regularisers that sample the group
 COST_OF_SPECTRAL = (0.10, 0.15)  # share of the step time that the paper reports
 AS_CHEAP = 1.1  # step times within this factor are equal
 
@@ -123,8 +123,9 @@ def non_equivariance_falls(study: StudyResults, cost: Cost) -> Finding:
 def competitive_with_sampling(study: StudyResults, cost: Cost) -> Finding:
     """The chosen projection penalty against each chosen regulariser that samples the group."""
     projection = chosen(study, "projection")
-    found = {method: chosen(study, method) for method in SAMPLING}
-    rivals = {SAMPLING[method]: model for method, model in found.items() if model is not None}
+    regularisers = {name: facts for name, facts in METHODS.items() if facts.turns_samples and facts.reads_lam_perp}
+    found = {facts.in_a_sentence: chosen(study, name) for name, facts in regularisers.items()}
+    rivals = {name: model for name, model in found.items() if model is not None}
     if projection is None or not rivals:
         return "the study lacks the projection penalty or a sample-based regulariser", UNDECIDED
     differences = gaps(study, projection, rivals)

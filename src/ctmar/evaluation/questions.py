@@ -4,9 +4,11 @@ Weights are chosen by validation PSNR, never on the test pairs.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
+from ctmar.config.methods import METHODS, Kind
 from ctmar.evaluation.results import Model, StudyResults
 from ctmar.evaluation.verdicts import (
     CLOSE_DB,
@@ -28,7 +30,8 @@ from ctmar.evaluation.verdicts import (
 
 SOURCE = "asked by readers of the paper"
 NEARLY_EQUIVARIANT = 0.01  # ‖W − P(W)‖ / ‖W‖ below this
-OTHER_WAYS = ("strict", "train_then_project", "residual_pathway", "annealed", "softness")
+# to a network that is equivariant, or nearly so
+OTHER_WAYS = tuple(kind for kind in Kind if kind not in (Kind.PLAIN, Kind.SAMPLE, Kind.PENALTY))
 
 
 def ask_questions(study: StudyResults, cost_rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
@@ -44,31 +47,15 @@ def ask_questions(study: StudyResults, cost_rows: Sequence[Mapping[str, str]]) -
     return judge(QUESTIONS, study, cost_rows)
 
 
-def better_than_plain(study: StudyResults, cost: Cost) -> Finding | None:
-    """The chosen penalty against the plain network."""
-    return _better_than(study, "plain")
-
-
-def better_than_augmentation(study: StudyResults, cost: Cost) -> Finding | None:
-    """The chosen penalty against the plain network trained on turned images."""
-    return _better_than(study, "augmentation")
-
-
-def approximate_is_better_than_strict(study: StudyResults, cost: Cost) -> Finding | None:
-    """The chosen penalty against the strictly equivariant network."""
-    return _better_than(study, "strict")
-
-
 def not_worse_than_other_ways(study: StudyResults, cost: Cost) -> Finding | None:
     """The chosen penalty against every other way to an equivariant or nearly equivariant network."""
     projection = chosen(study, "projection")
-    rivals = {method: model for method in OTHER_WAYS if (model := chosen(study, method)) is not None}
+    ways = {name: facts.in_a_sentence for name, facts in METHODS.items() if facts.kind in OTHER_WAYS}
+    rivals = {way: model for name, way in ways.items() if (model := chosen(study, name)) is not None}
     if projection is None or not rivals:
         return None
     found = gaps(study, projection, rivals)
-    measured = "; ".join(
-        f"projection − {method.replace('_', ' ')}: {decibel_text(gap)}" for method, gap in found.items()
-    )
+    measured = "; ".join(f"projection − {way}: {decibel_text(gap)}" for way, gap in found.items())
     return measured, verdict(*not_worse(found))
 
 
@@ -127,12 +114,14 @@ def _nearly_equivariant(study: StudyResults, method: str, norm: str | None = Non
     return preferred(own)
 
 
-def _better_than(study: StudyResults, method: str) -> Finding | None:
+def _better_than(study: StudyResults, cost: Cost, method: str) -> Finding | None:
+    """The chosen penalty against one other method."""
     projection, rival = chosen(study, "projection"), chosen(study, method)
     if projection is None or rival is None:
         return None
     gap = gaps(study, projection, {method: rival})[method]
-    measured = f"projection ({projection.norm}, λ⊥ {projection.lam_perp:g}) − {method}: {decibel_text(gap)}"
+    name = METHODS[method].in_a_sentence
+    measured = f"projection ({projection.norm}, λ⊥ {projection.lam_perp:g}) − {name}: {decibel_text(gap)}"
     return measured, verdict(gap.low > 0, gap.high < 0)
 
 
@@ -142,23 +131,15 @@ def _range_over_turns(model: Model, seeds: Sequence[int]) -> np.ndarray:
 
 
 QUESTIONS = (
-    Claim(
-        "The penalty improves on the plain network.",
-        SOURCE,
-        "Paired PSNR of the validation-chosen penalty minus the plain network: the interval lies above 0.",
-        better_than_plain,
-    ),
-    Claim(
-        "The penalty improves on rotation augmentation.",
-        SOURCE,
-        "Paired PSNR of the validation-chosen penalty minus augmentation: the interval lies above 0.",
-        better_than_augmentation,
-    ),
-    Claim(
-        "Approximate equivariance is better than strict equivariance.",
-        SOURCE,
-        "Paired PSNR of the validation-chosen penalty minus the strict network: the interval lies above 0.",
-        approximate_is_better_than_strict,
+    *(
+        Claim(
+            facts.question,
+            SOURCE,
+            f"Paired PSNR of the validation-chosen penalty minus {facts.in_a_sentence}: the interval lies above 0.",
+            partial(_better_than, method=name),
+        )
+        for name, facts in METHODS.items()
+        if facts.question
     ),
     Claim(
         "No other way to an equivariant or nearly equivariant network is better.",

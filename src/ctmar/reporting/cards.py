@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from ctmar.config import Config
+from ctmar.config.methods import METHODS
 from ctmar.reporting.choice import choose_settings
 from ctmar.reporting.columns import IDENTITY, measured
 from ctmar.reporting.data_section import QUALITY_COLUMNS, quarantine_summary, readable
 from ctmar.reporting.environment import environment
 from ctmar.reporting.literature import ARCHITECTURES, REFERENCES
-from ctmar.reporting.methods import method_text
 from ctmar.reporting.model_tables import MAIN
 from ctmar.reporting.provenance import provenance
 from ctmar.reporting.results import ReportInputs, StudyResults, read_results, rows_of
@@ -40,7 +40,7 @@ def write_model_card(inputs: ReportInputs, config: Config, output: Path) -> Path
         config=config,
         n=counts(results),
         n_parameters={record.identity[0]: f"{record.run['n_parameters']:,}" for record in results.records},
-        methods=[(method, method_text(method)) for method in dict.fromkeys(results.models["method"])],
+        methods=[METHODS[method] for method in dict.fromkeys(results.models["method"])],
         measures=measures,
         rows=[
             row

@@ -11,10 +11,10 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from ctmar.config.methods import METHODS
 from ctmar.reporting.columns import IDENTITY, interval_columns
 from ctmar.reporting.labels import MISSING, model_label, number, scientific, series_label
 from ctmar.reporting.marks import Mark, SeriesKey
-from ctmar.reporting.methods import kind_of
 from ctmar.reporting.results import rows_of
 
 Spec = dict[str, Any]
@@ -54,7 +54,7 @@ def prepare_series(table: pd.DataFrame, marks: dict[SeriesKey, Mark]) -> pd.Data
     keys = list(zip(table["method"], table["norm"], strict=True))
     return table.assign(
         series=[series_label(*key) for key in keys],
-        kind=[kind_of(method) for method, _ in keys],
+        kind=[METHODS[method].kind.value for method, _ in keys],
         colour=[marks[key].colour for key in keys],
         shape=[marks[key].shape for key in keys],
     )

@@ -4,8 +4,8 @@ from typing import Any
 
 import pandas as pd
 
+from ctmar.config.methods import METHODS, Kind
 from ctmar.reporting.columns import IDENTITY
-from ctmar.reporting.methods import KINDS, kind_of
 
 Identity = tuple[Any, ...]
 
@@ -42,5 +42,5 @@ def choose_settings(runs: pd.DataFrame, network: str) -> list[Identity]:
 def choose_shown(runs: pd.DataFrame, network: str) -> list[Identity]:
     """The few settings shown as images and named in charts: of each kind of method the one validation prefers."""
     preferences = preference(runs, network)
-    own = [[identity for identity in preferences if kind_of(identity[1]) == kind] for kind in KINDS]
+    own = [[identity for identity in preferences if METHODS[identity[1]].kind is kind] for kind in Kind]
     return [max(identities, key=preferences.__getitem__) for identities in own if identities]

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import altair as alt
 import pandas as pd
 
+from ctmar.config.methods import Kind
 from ctmar.reporting.axes import value_axis, value_scale
 from ctmar.reporting.charts import (
     SMALLEST_SHOWN,
@@ -21,7 +22,6 @@ from ctmar.reporting.charts import (
     write_value,
 )
 from ctmar.reporting.columns import interval_columns
-from ctmar.reporting.methods import KINDS
 
 ROW_HEIGHT = 21
 NAME_WIDTH = 176
@@ -72,7 +72,7 @@ def _forest(table: pd.DataFrame, columns: list[str], title: str, rule: float | N
     scale = value_scale(values, log)
     # the axis of few ticks is meant for heights; a row is twice as wide, so it may keep them all
     x = alt.X(f"{mean}:Q", title=title, scale=scale, axis=value_axis(scale))
-    kinds = [name for name in names if name in KINDS]
+    kinds = [name for name in names if name in set(Kind)]
     y_scale = alt.Scale(domain=names)
     y = alt.Y("row:N", title=None, scale=y_scale, axis=_name_axis(kinds))
     base = alt.Chart(table).encode(color=alt.Color("colour:N", scale=None))
@@ -96,10 +96,10 @@ def _forest(table: pd.DataFrame, columns: list[str], title: str, rule: float | N
 
 def _rows_under_kinds(table: pd.DataFrame) -> list[str]:
     names: list[str] = []
-    for kind in KINDS:
+    for kind in Kind:
         own = table.loc[table["kind"] == kind, "row"].tolist()
         # plain training is a single row, which needs no heading
-        names += own if kind == KINDS[0] or not own else [kind, *own]
+        names += own if kind is Kind.PLAIN or not own else [kind.value, *own]
     return names
 
 

@@ -2,7 +2,7 @@
 
 import math
 
-from ctmar.reporting.methods import method_text
+from ctmar.config.methods import METHODS
 
 NORMS = {"frobenius": "Frobenius", "entrywise": "entry-wise", "schatten": "Schatten"}  # the others as they are
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -85,7 +85,7 @@ def series_label(method: str, norm: str) -> str:
         >>> series_label("projection", "spectral"), series_label("eqreg", "none")
         ('Projection, spectral', 'EQ-Reg')
     """
-    name = method_text(method).name
+    name = METHODS[method].label
     return name if norm == "none" else f"{name}, {norm_label(norm)}"
 
 
@@ -98,11 +98,12 @@ def model_label(method: str, norm: str, lam_perp: float, lam_equi: float = 0.0, 
         >>> model_label("softness", "none", 0, softness=0.25)
         'Softness, s\xa0=\xa00.25'
     """
+    facts = METHODS[method]
     parts = [series_label(method, norm)]
     if lam_perp:
-        parts.append(weighted(method_text(method).weight_symbol, lam_perp))
+        parts.append(weighted(facts.weight_symbol, lam_perp))
     if lam_equi:
         parts.append(weighted("λ_G", lam_equi))
-    if method == "softness":
+    if facts.reads_softness:
         parts.append(f"s\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{softness:g}")
     return ", ".join(parts)

@@ -3,15 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ctmar.reporting.methods import KINDS, kind_of
+from ctmar.config.methods import METHODS, Kind
 
 # Okabe and Ito's palette; plain training takes the text colour, so that the others stand out against it
-COLOURS = {
-    KINDS[0]: ("currentColor",),
-    KINDS[1]: ("#0072B2", "#56B4E9"),
-    KINDS[2]: ("#009E73", "#CC79A7"),
-    KINDS[3]: ("#D55E00", "#E69F00"),
-}
+PALETTE = (("currentColor",), ("#0072B2", "#56B4E9"), ("#009E73",), ("#D55E00", "#E69F00"), ("#CC79A7",))
+COLOURS = dict(zip(Kind, PALETTE, strict=False))  # in the order of the kinds; a colour may be left
 # Paths in the square from −1 to 1, drawn alike by Vega-Lite and by the legend of the page
 SHAPES = (
     "M-1,0a1,1,0,1,0,2,0a1,1,0,1,0,-2,0Z",
@@ -33,7 +29,7 @@ class Mark:
 
 
 def assign_marks(series: Iterable[SeriesKey]) -> dict[SeriesKey, Mark]:
-    """A mark for every (method, norm) in the order given: twelve of a kind before the first repeats.
+    """A mark for every (method, norm) in the order given; a kind repeats when each of its colours had every shape.
 
     Examples:
         >>> marks = assign_marks([("plain", "none"), ("projection", "frobenius"), ("projection", "spectral")])
@@ -41,9 +37,9 @@ def assign_marks(series: Iterable[SeriesKey]) -> dict[SeriesKey, Mark]:
         ('currentColor', '#D55E00')
     """
     marks: dict[SeriesKey, Mark] = {}
-    counts = dict.fromkeys(KINDS, 0)
+    counts = dict.fromkeys(Kind, 0)
     for key in dict.fromkeys(series):
-        kind = kind_of(key[0])
+        kind = METHODS[key[0]].kind
         colours = COLOURS[kind]
         shape, colour = counts[kind] % len(SHAPES), counts[kind] // len(SHAPES) % len(colours)
         marks[key] = Mark(colours[colour], SHAPES[shape])

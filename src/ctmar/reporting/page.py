@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from ctmar.config import Config
+from ctmar.config.methods import METHODS
 from ctmar.errors import InputError
 from ctmar.evaluation.regions import REGION_TEXT
 from ctmar.reporting.data_section import data_section
 from ctmar.reporting.environment import asset, environment, vega_bundle
 from ctmar.reporting.literature import ARCHITECTURES, REFERENCES
 from ctmar.reporting.marks import Mark, SeriesKey, assign_marks
-from ctmar.reporting.methods import kind_of, method_text
 from ctmar.reporting.network_section import network_section
 from ctmar.reporting.provenance import provenance, public_config
 from ctmar.reporting.results import ReportInputs, StudyResults, read_results
@@ -82,7 +82,7 @@ def render_page(results: StudyResults, config: Config, image_share: float = 1.0)
         config=config,
         sections=[(anchor, title) for anchor, title in SECTIONS if anchor != "response" or with_response],
         with_response=with_response,
-        methods=[(method, method_text(method)) for method in dict.fromkeys(results.models["method"])],
+        methods=[METHODS[method] for method in dict.fromkeys(results.models["method"])],
         n_parameters={record.identity[0]: f"{record.run['n_parameters']:,}" for record in results.records},
         facts=facts(results),
         counts=counts(results),
@@ -113,5 +113,5 @@ def kind_marks(marks: dict[SeriesKey, Mark]) -> list[tuple[str, Mark]]:
     """The kinds of methods of the study, each with the mark of its first series."""
     first: dict[str, Mark] = {}
     for (method, _), mark in marks.items():
-        first.setdefault(kind_of(method), mark)
+        first.setdefault(METHODS[method].kind, mark)
     return list(first.items())

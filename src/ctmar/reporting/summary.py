@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from ctmar.config.methods import METHODS, Kind
 from ctmar.reporting.choice import Identity, choose_shown
 from ctmar.reporting.columns import IDENTITY
 from ctmar.reporting.labels import model_label, number, scientific, series_label, weight
-from ctmar.reporting.methods import KINDS, kind_of, method_text
 from ctmar.reporting.results import StudyResults, rows_of
 from ctmar.reporting.tables import judge_difference
 
@@ -72,7 +72,7 @@ def sentences(results: StudyResults, network: str) -> list[str]:
     """What was run on which data, what came out, against what, and at which cost, for one network."""
     models = results.models[results.models["network"] == network]
     rows = {tuple(row[key] for key in IDENTITY): row for row in rows_of(models)}
-    penalties = [key for key in choose_shown(results.runs, network) if kind_of(key[1]) == KINDS[3]]
+    penalties = [key for key in choose_shown(results.runs, network) if METHODS[key[1]].kind is Kind.PENALTY]
     best = rows[penalties[0]] if penalties else None
     plain = plain_row(models)
     said = [
@@ -111,13 +111,10 @@ def plural(n: int, noun: str, nouns: str = "") -> str:
 
 def method_names(models: pd.DataFrame) -> list[str]:
     """The methods of a study as a sentence names them."""
-    n_norms = models.loc[models["method"] == "projection", "norm"].nunique()
     names = []
-    for method in models["method"].unique():
-        name = method_text(method).name
-        names.append(name if name[1:2].isupper() else name.lower())
-        if method == "projection":
-            names[-1] = f"projection with {plural(n_norms, 'norm')}"
+    for method, norms in models.groupby("method", sort=False)["norm"]:
+        facts = METHODS[str(method)]
+        names.append(facts.in_a_sentence + (f" with {plural(norms.nunique(), 'norm')}" if facts.reads_norm else ""))
     return names
 
 
@@ -169,10 +166,10 @@ def _against_others(
 ) -> str:
     """The best sample-based and weight-based settings beside the projection penalty: quality, defect, step time."""
     shown = [rows[identity] for identity in choose_shown(results.runs, network)]
-    others = [row for row in shown if kind_of(row["method"]) in KINDS[1:3]]
+    others = [row for row in shown if METHODS[row["method"]].kind not in (Kind.PLAIN, Kind.PENALTY)]
     if not others:
         return ""
-    clauses = [f"of the {kind_of(row['method']).lower()} methods {_in_short(results, row)}" for row in others]
+    clauses = [f"of the {METHODS[row['method']].kind.lower()} methods {_in_short(results, row)}" for row in others]
     text = f"Validation prefers {listing(clauses)}"
     step = step_time(results.cost, best) if best is not None else ""
     return f"{text}; a step of the projection penalty takes {step}." if step else f"{text}."

@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 import pandas as pd
 
+from ctmar.config.methods import METHODS, Kind
 from ctmar.reporting.columns import IDENTITY, interval_columns, measured
 from ctmar.reporting.labels import MISSING, number, series_label, weight
 from ctmar.reporting.marks import Mark, SeriesKey
-from ctmar.reporting.methods import KINDS, kind_of, method_text
 from ctmar.reporting.results import rows_of
 
 
@@ -128,10 +128,10 @@ def model_table(
     """
     shown = [measure for measure in measures if measured(models, measure.name)]
     weights = bool((models[["lam_perp", "lam_equi", "softness"]] > 0).any(axis=None))
-    rows = [(kind_of(row["method"]), _model_row(row, weights, shown, context)) for row in rows_of(models)]
+    rows = [(METHODS[row["method"]].kind, _model_row(row, weights, shown, context)) for row in rows_of(models)]
     marked = mark_best([row for _, row in rows], int(weights), shown)
     by_kind = [
-        RowGroup(kind, [row for (own, _), row in zip(rows, marked, strict=True) if own == kind]) for kind in KINDS
+        RowGroup(kind, [row for (own, _), row in zip(rows, marked, strict=True) if own is kind]) for kind in Kind
     ]
     groups = [group for group in by_kind if group.rows]
     if references is not None and len(references):
@@ -231,13 +231,13 @@ def _model_row(row: dict[str, Any], weights: bool, measures: Sequence[Measure], 
 
 def weight_cell(row: dict[str, Any]) -> Cell:
     """The weight of a setting under the symbol its method has for it; λ_G below, where there is one."""
-    if row["method"] == "softness":
+    facts = METHODS[row["method"]]
+    if facts.reads_softness:
         return Cell(f"s {row['softness']:g}", row["softness"])
-    symbol = method_text(row["method"]).weight_symbol
     equivariant = f"λ_G {weight(row['lam_equi'])}" if row["lam_equi"] else ""
     if not row["lam_perp"]:
         return Cell(equivariant or MISSING, None)
-    return Cell(f"{symbol} {weight(row['lam_perp'])}", row["lam_perp"], equivariant)
+    return Cell(f"{facts.weight_symbol} {weight(row['lam_perp'])}", row["lam_perp"], equivariant)
 
 
 def _reference_rows(references: pd.DataFrame, weights: bool, measures: Sequence[Measure]) -> list[Row]:

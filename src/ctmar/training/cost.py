@@ -16,7 +16,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from ctmar.config import Evaluation, Network, Run, Study, Training
-from ctmar.config.study import METHODS_WITH_WEIGHT
+from ctmar.config.methods import METHODS
 from ctmar.store.tables import write_rows
 from ctmar.training.patches import Batch, PatchSampler
 from ctmar.training.step import TrainingState, device_name, start, training_step
@@ -86,12 +86,13 @@ def methods_of(study: Study, network: str) -> list[tuple[str, str]]:
 
 def representative_run(network: str, method: str, norm: str) -> Run:
     """A run of that method with weights that do not disturb the training."""
+    facts = METHODS[method]
     return Run(
         network=network,
         method=method,
         norm=norm,
-        lam_perp=WEIGHT if method in METHODS_WITH_WEIGHT else 0.0,
-        softness=SOFTNESS if method == "softness" else 0.0,
+        lam_perp=WEIGHT if facts.reads_lam_perp else 0.0,
+        softness=SOFTNESS if facts.reads_softness else 0.0,
     )
 
 

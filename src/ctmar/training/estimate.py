@@ -13,6 +13,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ctmar.config import Config, Network, Study, Training
+from ctmar.config.methods import METHODS
 from ctmar.training.cost import methods_of, representative_run, seconds_of
 from ctmar.training.patches import Batch
 from ctmar.training.step import TrainingState, start, training_step
@@ -20,7 +21,6 @@ from ctmar.training.step import TrainingState, start, training_step
 FULL_SIZE_SECONDS = 0.3  # of a plain step on a CPU, up to which methods are timed at full size
 SMALL_PATCH = 32  # pixels: the side of the single patch on which methods are compared beyond that
 MAX_TIMED, TIMED_SECONDS = 25, 0.3  # steps, of which the median counts: as many as fit, at least one
-METHODS_BY_SAMPLE = ("augmentation", "eqreg", "function_level")  # what they add grows with the batch
 FORWARD_SHARE = 1 / 3  # of a step: the backward pass is twice the forward pass
 
 Progress = Callable[[int, int, str], None]
@@ -105,7 +105,7 @@ def _steps(network: Network, methods: list[tuple[str, str]], study: Study, train
         yield (plain := step("plain", "none", batch_size, patch_size))
         for method, norm in methods[1:]:
             # projections and norms of weights are below a thousandth of the convolutions
-            yield step(method, norm, batch_size, patch_size, None if method in METHODS_BY_SAMPLE else plain.flops)
+            yield step(method, norm, batch_size, patch_size, None if METHODS[method].turns_samples else plain.flops)
 
     batch_size, patch_size = training.batch_size, training.patch_size
     plain = StepCost(*(batch_size * value for value in step("plain", "none", 1, patch_size)))
@@ -116,7 +116,7 @@ def _steps(network: Network, methods: list[tuple[str, str]], study: Study, train
     small_plain = next(small)
     yield plain
     for (method, _), own in zip(methods[1:], small, strict=True):
-        yield scaled(plain, small_plain, own, grows=method in METHODS_BY_SAMPLE)
+        yield scaled(plain, small_plain, own, grows=METHODS[method].turns_samples)
 
 
 def scaled(plain: StepCost, small_plain: StepCost, small_own: StepCost, grows: bool) -> StepCost:

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from ctmar.config import Network, Run, Training
 from ctmar.errors import InputError
 from ctmar.models import build_network, load_weights
-from ctmar.training.methods import Method, attach_method
+from ctmar.training.method import Method
+from ctmar.training.methods import attach_method
 from ctmar.training.random_streams import torch_seed
 
 

@@ -8,11 +8,11 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
+from ctmar.config.methods import METHODS
 from ctmar.errors import InputError
 from ctmar.reporting import page as page_module
 from ctmar.reporting.columns import IDENTITY
 from ctmar.reporting.labels import series_label
-from ctmar.reporting.methods import method_text
 from ctmar.reporting.page import build_report, render_page
 from ctmar.reporting.provenance import public_config
 from ctmar.reporting.results import read_results
@@ -128,7 +128,7 @@ def test_every_method_and_norm_is_in_table_chart_and_methods(page, results):
         assert page.count(f"</svg>{label}</th>") >= 4
         assert f'"{label}"' in page or json.dumps(label) in page
     for method in set(results.models["method"]):
-        assert f"<strong>{method_text(method).name}</strong>" in page
+        assert f"<strong>{METHODS[method].label}</strong>" in page
 
 
 def test_sections_fold_and_the_contents_name_them(outline):

@@ -15,7 +15,7 @@ from ctmar.models import layer_types
 from ctmar.store.pairs import PairFile
 from ctmar.store.provenance import sha256_of
 from ctmar.training.checkpoint import load_checkpoint, save_checkpoint
-from ctmar.training.methods import Method
+from ctmar.training.method import Method
 from ctmar.training.patches import collate, validation_batches
 from ctmar.training.results import TrainingFiles
 from ctmar.training.step import start

@@ -8,6 +8,7 @@ from tests.ctmar.training.conftest import NETWORK, TRAINING
 from tests.ctmar.training.test_methods_of_weights import EVERY_METHOD
 
 from ctmar.config import Network, Run
+from ctmar.config.methods import METHODS
 from ctmar.errors import InputError
 from ctmar.models import layer_types
 from ctmar.training.methods import attach_method
@@ -168,7 +169,7 @@ def test_every_method_starts_from_the_same_weights_and_sees_the_same_patches(tra
     for name in drawn:
         assert len(drawn[name]) == TRAINING.epochs * TRAINING.steps_per_epoch
         assert all(map(torch.equal, drawn[name], drawn["plain"]))
-        same = starts["equivariant" if name in ("strict", "annealed", "proximal") else "plain"]
+        same = starts["equivariant" if METHODS[name].starts_equivariant else "plain"]
         shapes = {tuple(weight.shape): weight for weight in same}
         assert len(starts[name]) == len(starts["plain"])
         for weight in starts[name]:
@@ -257,8 +258,8 @@ def test_projection_penalty_is_the_same_under_autocast(batch):
         assert torch.equal(penalty(batch, batch.target, 0), exact)
 
 
-@pytest.mark.parametrize("method", ["augmentation", "eqreg", "function_level"])
+@pytest.mark.parametrize("method", [name for name, facts in METHODS.items() if facts.turns_samples])
 def test_methods_that_only_turn_images_refuse_turns_between_pixels(method):
-    run = Run(network="n", method=method, lam_perp=0.0 if method == "augmentation" else 1.0)
+    run = Run(network="n", method=method, lam_perp=float(METHODS[method].reads_lam_perp))
     with pytest.raises(InputError, match=f"method '{method}' of network 'n' with CyclicGroup"):
         start(run, Network(settings={"fields": 2, "group_order": 3}), TRAINING, 3, 1)

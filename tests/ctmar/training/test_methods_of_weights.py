@@ -7,6 +7,7 @@ import torch
 from tests.ctmar.training.conftest import NETWORK, TRAINING
 
 from ctmar.config import Run
+from ctmar.config.methods import METHODS
 from ctmar.models import build_network, layer_types
 from ctmar.training.patches import PatchSampler
 from ctmar.training.step import TrainingState, start, training_step
@@ -28,6 +29,10 @@ EVERY_METHOD = [
     Run(network="n", method="softness", softness=0.3),
 ]
 EXACT = [run for run in EVERY_METHOD if run.method in ("strict", "train_then_project", "annealed")]
+
+
+def test_every_method_is_here():
+    assert {run.method for run in EVERY_METHOD} == set(METHODS)
 
 
 def by_method(run: Run) -> str:

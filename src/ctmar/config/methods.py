@@ -1,0 +1,170 @@
+"""Every fact about every method of a study, in one table.
+
+A method is a row of `METHODS` and the module ``ctmar.training.methods.<name>``, whose function ``attach`` adds it to a
+network. What has to know one fact or another asks this table; nothing else lists methods.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+MethodName = Literal[
+    "plain",
+    "augmentation",
+    "eqreg",
+    "function_level",
+    "residual_pathway",
+    "strict",
+    "train_then_project",
+    "annealed",
+    "softness",
+    "projection",
+    "proximal",
+]
+
+
+class Kind(StrEnum):
+    """What a method works on, as the report calls it and in the order in which it shows them."""
+
+    PLAIN = "Plain training"
+    SAMPLE = "Sample-based"
+    WEIGHT = "Weight-based"
+    PENALTY = "Projection penalty"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodFacts:
+    """One method.
+
+    Args:
+        kind: what it works on.
+        label: what a reader calls it.
+        does: one sentence without its subject and full stop, for the report and for the documentation of the keys.
+        cites: keys of `ctmar.reporting.literature`.
+        reads_norm: it needs a matrix norm.
+        reads_lam_perp: it has a weight λ⊥ (for other methods than the paper's: their one weight).
+        reads_lam_equi: it has a weight λ_G.
+        reads_softness: it has a softness.
+        weight_symbol: what the report calls its λ⊥.
+        turns_samples: it passes turned images through the network while training, so that what a step takes beyond the
+            plain one grows with the batch.
+        starts_equivariant: it starts from the projection of the drawn weights, at their scale.
+        question: what readers of the paper ask about the penalty beside this method, put as a statement that is true
+            where the penalty is better.
+    """
+
+    kind: Kind
+    label: str
+    does: str
+    cites: tuple[str, ...] = ()
+    reads_norm: bool = False
+    reads_lam_perp: bool = False
+    reads_lam_equi: bool = False
+    reads_softness: bool = False
+    weight_symbol: str = "λ"
+    turns_samples: bool = False
+    starts_equivariant: bool = False
+    question: str = ""
+
+    @property
+    def in_a_sentence(self) -> str:
+        """The label where it does not begin a sentence.
+
+        Examples:
+            >>> METHODS["eqreg"].in_a_sentence, METHODS["strict"].in_a_sentence
+            ('EQ-Reg', 'strictly equivariant')
+        """
+        return self.label if self.label[1:2].isupper() else self.label.lower()
+
+
+METHODS: dict[str, MethodFacts] = {
+    "plain": MethodFacts(
+        kind=Kind.PLAIN,
+        label="Plain",
+        does="minimises the task loss alone; every difference is taken to it",
+        question="The penalty improves on the plain network.",
+    ),
+    "augmentation": MethodFacts(
+        kind=Kind.SAMPLE,
+        label="Rotation augmentation",
+        does="turns every training pair by a random element of the group",
+        turns_samples=True,
+        question="The penalty improves on rotation augmentation.",
+    ),
+    "eqreg": MethodFacts(
+        kind=Kind.SAMPLE,
+        label="EQ-Reg",
+        does="draws a rotation in each step, doubles the batch with its turned copy, and penalises, layer by layer, "
+        "the difference between rotated outputs and outputs of rotated inputs; its task loss also sees the turned "
+        "half, so rotation augmentation is a baseline of its own",
+        cites=("bai2025",),
+        reads_lam_perp=True,
+        turns_samples=True,
+    ),
+    "function_level": MethodFacts(
+        kind=Kind.SAMPLE,
+        label="Function-level penalty",
+        does="penalises the defect of the whole network on a sampled rotation of each batch",
+        reads_lam_perp=True,
+        turns_samples=True,
+    ),
+    "residual_pathway": MethodFacts(
+        kind=Kind.WEIGHT,
+        label="Residual pathway",
+        does="adds a free pathway to an equivariant one in every layer, with weight decay λ⊥ on the free and λ_G on "
+        "the equivariant weights",
+        cites=("finzi2021",),
+        reads_lam_perp=True,
+        reads_lam_equi=True,
+        weight_symbol="λ⊥",
+    ),
+    "strict": MethodFacts(
+        kind=Kind.WEIGHT,
+        label="Strictly equivariant",
+        does="uses the projected weights P(W) in every step",
+        starts_equivariant=True,
+        question="Approximate equivariance is better than strict equivariance.",
+    ),
+    "train_then_project": MethodFacts(
+        kind=Kind.WEIGHT,
+        label="Train, then project",
+        does="trains plainly and replaces W by P(W) after the last step",
+    ),
+    "annealed": MethodFacts(
+        kind=Kind.WEIGHT,
+        label="Annealed",
+        does="relaxes the constraint during training and returns to strict equivariance at its end",
+        starts_equivariant=True,
+    ),
+    "softness": MethodFacts(
+        kind=Kind.WEIGHT,
+        label="Softness",
+        does="uses P(W) + s · (W − P(W)) in every layer, with a fixed softness s from 0 (strict) to 1",
+        reads_softness=True,
+    ),
+    "projection": MethodFacts(
+        kind=Kind.PENALTY,
+        label="Projection",
+        does="adds the weighted norms of W − P(W) and of P(W) to the loss",
+        cites=("berndt2026", "elesedy2021"),
+        reads_norm=True,
+        reads_lam_perp=True,
+        reads_lam_equi=True,
+        weight_symbol="λ⊥",
+    ),
+    "proximal": MethodFacts(
+        kind=Kind.PENALTY,
+        label="Proximal step",
+        does="starts equivariant, leaves the loss alone and shrinks W − P(W) after every step of the optimiser, by the "
+        "proximal step of the Frobenius penalty; its λ⊥ counts per unit of learning rate",
+        cites=("berndt2026", "loshchilov2019"),
+        reads_lam_perp=True,
+        weight_symbol="λ⊥",
+        starts_equivariant=True,
+    ),
+}
+
+
+def every_method_in_words() -> str:
+    """What each method does, for the documentation of the key that names one."""
+    return "; ".join(f"`{name}` {facts.does.replace('; ', ', ')}" for name, facts in METHODS.items()) + "."

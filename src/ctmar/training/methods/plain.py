@@ -1,0 +1,14 @@
+"""The task loss alone."""
+
+from typing import Literal
+
+from torch import nn
+
+from ctmar.config import Run
+from ctmar.training.method import Method, all_parameters
+from equiproj.groups import CyclicGroup
+
+
+def attach(network: nn.Module, run: Run, group: CyclicGroup, power: Literal[1, 2]) -> Method:
+    """Nothing is added."""
+    return Method(parameter_groups=all_parameters(network))

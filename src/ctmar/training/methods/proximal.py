@@ -1,0 +1,24 @@
+"""The Frobenius penalty as a proximal step beside the optimiser (docs/derivation.md, 6.7)."""
+
+from typing import Literal
+
+from torch import nn
+
+from ctmar.config import Run
+from ctmar.models import layer_types
+from ctmar.training.method import Method, all_parameters
+from equiproj import ProximalPenalty
+from equiproj.groups import CyclicGroup
+
+
+def attach(network: nn.Module, run: Run, group: CyclicGroup, power: Literal[1, 2]) -> Method:
+    """After every step of the optimiser comes the proximal step of λ_⊥ Σ_l ‖W_l − P(W_l)‖_F^power."""
+    penalty = ProximalPenalty(
+        network,
+        group,
+        weight_perpendicular=run.lam_perp,
+        power=power,
+        layers=layer_types(network, group),
+        include_bias=True,  # as for `projection`
+    )
+    return Method(parameter_groups=all_parameters(network), end_step=penalty.step)

@@ -1,0 +1,17 @@
+"""Plain training, and a projection after its last step."""
+
+from typing import Literal
+
+from torch import nn
+
+from ctmar.config import Run
+from ctmar.models import layer_types
+from ctmar.training.method import Method, all_parameters
+from equiproj.baselines import TrainThenProject
+from equiproj.groups import CyclicGroup
+
+
+def attach(network: nn.Module, run: Run, group: CyclicGroup, power: Literal[1, 2]) -> Method:
+    """W ← P(W) after the last step."""
+    trained = TrainThenProject(network, layer_types(network, group))
+    return Method(parameter_groups=all_parameters(network), finish=trained.project)
