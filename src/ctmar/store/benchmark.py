@@ -15,16 +15,7 @@ from numpy.typing import NDArray
 
 from ctmar.errors import InputError
 from ctmar.store.atomic import atomic_path
-
-LARGEST_BYTES = 2**33  # a small file can declare any shape: chunks that were never written take no room
-
-
-def own_dataset(file: h5py.File, name: str) -> h5py.Dataset | None:
-    """The dataset of that name if its numbers lie in this very file; a file from elsewhere could link to any other."""
-    if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(file.get(name), h5py.Dataset):
-        return None
-    dataset = file[name]
-    return None if dataset.is_virtual or dataset.external else dataset
+from ctmar.store.hdf5 import check_size, opened_hdf5, own_dataset, read
 
 
 def read_field(path: Path | str, name: str) -> NDArray[Any]:
@@ -33,19 +24,12 @@ def read_field(path: Path | str, name: str) -> NDArray[Any]:
     Raises:
         InputError: the file is missing or no readable HDF5 file, or the field is missing, damaged or in another file.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: file not found")
-    try:
-        with h5py.File(path, "r") as file:
-            dataset = own_dataset(file, name)
-            if dataset is None:
-                raise InputError(f"{path}: expected a field '{name}' of its own, found {', '.join(file) or 'none'}")
-            if dataset.nbytes > LARGEST_BYTES:
-                raise InputError(f"{path}: {name}: expected at most {LARGEST_BYTES} bytes, found shape {dataset.shape}")
-            return dataset[()]
-    except OSError as error:
-        raise InputError(f"{path}: not a readable HDF5 file ({' '.join(str(error).split())})") from None
+    with opened_hdf5(path) as file:
+        dataset = own_dataset(file, name)
+        if dataset is None:
+            raise InputError(f"{path}: expected a field '{name}' of its own, found {', '.join(file) or 'none'}")
+        check_size(dataset, path)
+        return read(dataset, path)
 
 
 def numeric_fields(path: Path | str) -> dict[str, tuple[int, ...]]:
@@ -54,15 +38,9 @@ def numeric_fields(path: Path | str) -> dict[str, tuple[int, ...]]:
     Raises:
         InputError: the file is missing or no readable HDF5 file.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: file not found")
-    try:
-        with h5py.File(path, "r") as file:
-            fields = {name: own_dataset(file, name) for name in file}
-            return {name: field.shape for name, field in fields.items() if field and field.dtype.kind in "biuf"}
-    except OSError as error:
-        raise InputError(f"{path}: not a readable HDF5 file ({' '.join(str(error).split())})") from None
+    with opened_hdf5(path) as file:
+        fields = {name: own_dataset(file, name) for name in file}
+        return {name: field.shape for name, field in fields.items() if field and field.dtype.kind in "biuf"}
 
 
 def write_fields(path: Path | str, fields: Mapping[str, NDArray[Any]], provenance: Mapping[str, Any]) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 
 from ctmar.errors import InputError
 from ctmar.store.atomic import atomic_path, check_target
+from ctmar.store.hdf5 import open_hdf5
 from ctmar.store.pairs import OF_PAIR, OF_SLICE, TEXT, PairFile, write_header
-from ctmar.store.parts import describe_part, write_parts
+from ctmar.store.parts import allow_open_parts, describe_part, write_parts
 
 
 def join_pair_files(shards: Sequence[Path], output: Path | str) -> None:
@@ -54,7 +55,8 @@ def _in_order(files: list[PairFile]) -> list[PairFile]:
 def _join_arrays(joined: h5py.File, files: list[PairFile], names: list[str]) -> None:
     """Virtual datasets; HDF5 looks for a relative name in the folder of the joined file."""
     layouts: dict[str, list[tuple[str, h5py.Dataset]]] = {}
-    opened = [h5py.File(file.path, "r") for file in files]
+    allow_open_parts(2 * len(files), files[0].path)  # `files` are open as well
+    opened = [open_hdf5(file.path) for file in files]
     try:
         for name, file in zip(names, opened, strict=True):
             for field, dataset in file.items():

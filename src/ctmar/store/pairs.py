@@ -27,7 +27,9 @@ from numpy.typing import NDArray
 
 from ctmar.errors import InputError
 from ctmar.store.atomic import atomic_path
-from ctmar.store.parts import check_fields
+from ctmar.store.hdf5 import attribute, check_format, json_attribute, open_hdf5, opened_hdf5, read, read_texts
+from ctmar.store.layout import Field, check_layout
+from ctmar.store.parts import allow_open_parts, read_parts, whole_datasets
 
 FORMAT = "ctmar-pairs"
 FORMAT_VERSION = 1
@@ -36,7 +38,21 @@ SLICE_ARRAYS = ("image", "poly_CT", "poly_sinogram")
 OF_SLICE = ("patient", "slice_id", "pixel_mm")
 OF_PAIR = ("slice_index", "mask_index", "metal_pixels", "metal")
 TEXT = ("patient", "slice_id", "metal")
-UNKNOWN_METAL = "unknown"  # of records whose maker names none, and of files from before the material was written
+UNKNOWN_METAL = "unknown"  # of records whose maker names none
+_IMAGE, _SINOGRAM = ("side", "side"), ("views", "bins")
+LAYOUT = {
+    **{name: Field("text", ("slices",)) for name in ("patient", "slice_id")},
+    "pixel_mm": Field("f8", ("slices",)),
+    **{name: Field("i8", ("pairs",)) for name in ("slice_index", "mask_index", "metal_pixels")},
+    "metal": Field("text", ("pairs",)),
+    **{name: Field("f4", ("slices", *_IMAGE)) for name in ("image", "poly_CT")},
+    **{name: Field("f4", ("pairs", *_IMAGE)) for name in ("ma_CT", "LI_CT")},
+    "NMAR_CT": Field("f4", ("pairs", *_IMAGE), optional=True),
+    "mask": Field("u1", ("pairs", *_IMAGE)),
+    "poly_sinogram": Field("f4", ("slices", *_SINOGRAM), optional=True),
+    **{name: Field("f4", ("pairs", *_SINOGRAM), optional=True) for name in ("ma_sinogram", "LI_sinogram")},
+    "metal_trace": Field("u1", ("pairs", *_SINOGRAM), optional=True),
+}
 
 
 @dataclass(frozen=True)
@@ -198,7 +214,7 @@ def write_pairs(
 
 def bytes_per_entry(path: Path) -> tuple[dict[str, int], dict[str, int]]:
     """Bytes on disk of the mean slice and of the mean pair of a file, by the name of the dataset."""
-    with h5py.File(path, "r") as file:
+    with opened_hdf5(path) as file:
         sizes = {name: dataset.id.get_storage_size() // len(dataset) for name, dataset in file.items() if len(dataset)}
     of_slice = {name: sizes.pop(name) for name in SLICE_ARRAYS if name in sizes}
     return of_slice, {name: size for name, size in sizes.items() if name not in (*OF_SLICE, *OF_PAIR)}
@@ -214,7 +230,8 @@ class PairFile:
     there.
 
     Raises:
-        InputError: the file is missing, is no HDF5 file, is not a pair file of this version, or lacks one of its parts.
+        InputError: the file is missing, is no HDF5 file, is not a pair file of this version, does not have its layout,
+            leads to another file, or lacks one of its parts.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -223,20 +240,18 @@ class PairFile:
         self._datasets: dict[str, h5py.Dataset] = {}
         self._process: int | None = None
         file = self._handle()
-        self.subset = str(file.attrs["subset"])
-        self.provenance: dict[str, Any] = json.loads(file.attrs["provenance"])
-        self.patient: list[str] = list(file["patient"].asstr()[()])
-        self.slice_id: list[str] = list(file["slice_id"].asstr()[()])
-        self.pixel_mm: NDArray[np.float64] = file["pixel_mm"][()]
-        self.slice_index: NDArray[np.int64] = file["slice_index"][()]
-        self.mask_index: NDArray[np.int64] = file["mask_index"][()]
-        self.metal_pixels: NDArray[np.int64] = file["metal_pixels"][()]
-        self.metal: list[str] = (
-            list(file["metal"].asstr()[()]) if "metal" in file else [UNKNOWN_METAL] * len(self.slice_index)
-        )
-        self.shard, self.n_shards = int(file.attrs.get("shard", 0)), int(file.attrs.get("n_shards", 1))
+        self.subset = str(attribute(file, "subset"))
+        self.provenance: dict[str, Any] = json_attribute(file, self.path, "provenance")
+        self.patient, self.slice_id, self.metal = (read_texts(file[name], self.path) for name in TEXT)
+        self.pixel_mm: NDArray[np.float64] = read(file["pixel_mm"], self.path)
+        self.slice_index: NDArray[np.int64] = read(file["slice_index"], self.path)
+        self.mask_index: NDArray[np.int64] = read(file["mask_index"], self.path)
+        self.metal_pixels: NDArray[np.int64] = read(file["metal_pixels"], self.path)
+        self.shard, self.n_shards = (int(attribute(file, name) or 0) for name in ("shard", "n_shards"))
         self.image_size: int = file["image"].shape[-1] if "image" in file else 0
         self.has_nmar: bool = "NMAR_CT" in file
+        if not ((self.slice_index >= 0) & (self.slice_index < self.n_slices)).all():
+            raise InputError(f"{self.path}: slice_index: expected numbers from 0 to {self.n_slices - 1}, found others")
 
     @property
     def n_slices(self) -> int:
@@ -304,7 +319,7 @@ class PairFile:
         if name not in self._datasets:
             # kept open: HDF5 would otherwise open the parts of a virtual dataset anew for every patch
             self._datasets[name] = file[name]
-        return self._datasets[name][(entry, *window)]
+        return read(self._datasets[name], self.path, (entry, *window))
 
     def _handle(self) -> h5py.File:
         # a handle inherited through fork shares its file position and cache with the parent: leave it alone
@@ -314,18 +329,12 @@ class PairFile:
 
 
 def _open_pair_file(path: Path) -> h5py.File:
-    if not path.is_file():
-        raise InputError(f"{path}: pair file not found")
+    file = open_hdf5(path, "pair file")
     try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(f"{path}: not a readable HDF5 file ({' '.join(str(error).split())})") from None
-    found = (file.attrs.get("format"), file.attrs.get("format_version"))
-    if found != (FORMAT, FORMAT_VERSION):
-        file.close()
-        raise InputError(f"{path}: expected format {(FORMAT, FORMAT_VERSION)}, found {found}")
-    try:
-        check_fields(file, path)
+        check_format(file, path, FORMAT, FORMAT_VERSION, "make it again with `ctmar simulate-subset`")
+        parts = read_parts(file, path)
+        check_layout(whole_datasets(file, path, parts), LAYOUT, path)
+        allow_open_parts(len(parts), path)
     except InputError:
         file.close()
         raise

@@ -5,15 +5,18 @@ root attribute ``parts`` (JSON: file relative to its own folder, bytes, sha256),
 """
 
 import json
+import resource
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import h5py
 
 from ctmar.errors import InputError
+from ctmar.store.hdf5 import attribute, hard_linked, open_hdf5, own_dataset
 from ctmar.store.provenance import sha256_of
 
 REMEDY = "make the parts again and join them"
+OTHER_FILES = 128  # that a process has open beside the parts: libraries, logs, pipes
 
 
 @dataclass(frozen=True)
@@ -42,53 +45,79 @@ def write_parts(file: h5py.File, parts: list[Part]) -> None:
     file.attrs["parts"] = json.dumps([asdict(part) for part in parts], sort_keys=True)
 
 
-def check_fields(file: h5py.File, path: Path) -> None:
-    """Check that every dataset holds its numbers itself or has them in a listed part that is still there, unchanged.
+def read_parts(file: h5py.File, path: Path) -> list[Part]:
+    """The parts that a file lists, each there and of the size it had; none in a file that holds its numbers itself.
 
     Sizes stand for contents here: a compressed file with other numbers hardly has the same size, and a checksum would
     read everything.
 
     Raises:
-        InputError: a part is missing or has another size, or a dataset leads elsewhere.
+        InputError: the list is malformed, or a part is missing, unreadable, outside the folder or of another size.
     """
+    text = attribute(file, "parts")
     try:
-        parts = [Part(**part) for part in json.loads(file.attrs.get("parts", "[]"))]
+        parts = [Part(**part) for part in json.loads(text if isinstance(text, str) else "[]")]
     except (ValueError, TypeError):
         raise InputError(f"{path}: attribute 'parts': expected a list of file, bytes and sha256") from None
     for part in parts:
         _check_part(part, path, list(file))
+    return parts
+
+
+def whole_datasets(file: h5py.File, path: Path, parts: list[Part]) -> dict[str, h5py.Dataset]:
+    """The datasets of a file, whose numbers lie in the file itself or in its parts.
+
+    Raises:
+        InputError: something in it is no dataset, or leads elsewhere.
+    """
     names = {part.file for part in parts}
-    for name in file:
-        if not _is_own(file, name) and not _is_virtual(file, name, names):
+    datasets = {name: _own_or_in(file, name, names) for name in file}
+    for name, dataset in datasets.items():
+        if dataset is None:
             raise InputError(f"{path}: expected a dataset '{name}' of its own or in a listed part, found a link")
+    return {name: dataset for name, dataset in datasets.items() if dataset is not None}
+
+
+def allow_open_parts(n_parts: int, path: Path) -> None:
+    """Make sure that the process may hold all parts open at once: where it may not, HDF5 reads fill values.
+
+    Raises:
+        InputError: the system's limit is too low.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = n_parts + OTHER_FILES
+    if n_parts and soft != resource.RLIM_INFINITY and soft < needed:
+        if hard != resource.RLIM_INFINITY and hard < needed:
+            raise InputError(
+                f"{path}: has {n_parts} parts, and a process may open {hard} files: expected at least {needed}"
+                " (`ulimit -n`, or fewer simulation.shards)"
+            )
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def _check_part(part: Part, path: Path, names: list[str]) -> None:
-    target = path.parent / part.file
-    if not target.resolve().is_relative_to(path.parent.resolve()):
+    # HDF5 looks for `./0.h5` and for an absolute name in other folders than for `0.h5`
+    if part.file != PurePosixPath(part.file).as_posix() or not _is_below(part.file, path.parent):
         raise InputError(f"{path}: expected parts in its own folder, found '{part.file}'")
+    target = path.resolve().parent / part.file
     if not target.is_file():
         raise InputError(f"{path}: its part '{part.file}' is missing: put it back, or {REMEDY}")
     if target.stat().st_size != part.bytes:
         raise InputError(
             f"{path}: expected {part.bytes} bytes in its part '{part.file}', found {target.stat().st_size}: {REMEDY}"
         )
-    try:
-        with h5py.File(target, "r") as file:
-            foreign = [name for name in names if name in file and not _is_own(file, name)]
-    except OSError as error:
-        raise InputError(f"{target}: not a readable HDF5 file ({' '.join(str(error).split())})") from None
+    with open_hdf5(target) as file:
+        foreign = [name for name in names if name in file and own_dataset(file, name) is None]
     if foreign:
         raise InputError(f"{target}: expected a dataset '{foreign[0]}' of its own, found a link")
 
 
-def _is_own(file: h5py.File, name: str) -> bool:
-    if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(file[name], h5py.Dataset):
-        return False
-    return not file[name].is_virtual and not file[name].external
+def _is_below(name: str, folder: Path) -> bool:
+    return not Path(name).is_absolute() and (folder / name).resolve().is_relative_to(folder.resolve())
 
 
-def _is_virtual(file: h5py.File, name: str, parts: set[str]) -> bool:
-    if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(file[name], h5py.Dataset):
-        return False
-    return file[name].is_virtual and {source.file_name for source in file[name].virtual_sources()} <= parts
+def _own_or_in(file: h5py.File, name: str, parts: set[str]) -> h5py.Dataset | None:
+    own, linked = own_dataset(file, name), hard_linked(file, name)
+    if own is not None or linked is None or not linked.is_virtual:
+        return own
+    return linked if {source.file_name for source in linked.virtual_sources()} <= parts else None

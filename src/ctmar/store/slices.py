@@ -10,7 +10,6 @@ Layout, format version 1:
 * root attributes ``format`` = "ctmar-slices", ``format_version`` = 1, ``provenance`` (JSON).
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,11 +23,19 @@ from numpy.typing import NDArray
 from ctmar.errors import InputError
 from ctmar.store.atomic import atomic_path
 from ctmar.store.chunks import GZIP_LEVEL, PackedImage, pack_image
+from ctmar.store.hdf5 import check_format, json_attribute, opened_hdf5, own_dataset, read, read_texts
+from ctmar.store.layout import Field, check_layout
 
 FORMAT = "ctmar-slices"
 FORMAT_VERSION = 1
 TEXT = ("patient", "series", "slice_id")
 NUMBERS = ("position_mm", "pixel_mm")
+MASKS = "masks"
+LAYOUT = {
+    **{name: Field("text", ("slices",)) for name in TEXT},
+    **{name: Field("f8", ("slices",)) for name in NUMBERS},
+    "image": Field("f4", ("slices", "side", "side")),
+}
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,7 @@ class SliceWriter:
         if masks.ndim != 3 or masks.shape[1:] != self._shape:
             raise ValueError(f"expected masks of shape {self._shape}, found {masks.shape[1:]}")
         chunks = (1, *self._shape)
-        self._file.create_dataset(f"masks/{name}", data=masks, dtype=np.uint8, chunks=chunks, compression="gzip")
+        self._file.create_dataset(f"{MASKS}/{name}", data=masks, dtype=np.uint8, chunks=chunks, compression="gzip")
 
 
 @contextmanager
@@ -142,15 +149,12 @@ def write_slices(path: Path | str, records: list[Slice], provenance: str = "{}")
 class SliceFile:
     """Slices read one at a time; made by :func:`open_slices`."""
 
-    def __init__(self, file: h5py.File) -> None:
-        self._file = file
+    def __init__(self, file: h5py.File, path: Path) -> None:
+        self._file, self._path = file, path
         self.n_slices, self.image_size, _ = file["image"].shape
-        self.provenance: dict[str, Any] = json.loads(file.attrs["provenance"])
-        self.patient: list[str] = file["patient"].asstr()[:].tolist()
-        self.series: list[str] = file["series"].asstr()[:].tolist()
-        self.slice_id: list[str] = file["slice_id"].asstr()[:].tolist()
-        self.position_mm: list[float] = file["position_mm"][:].tolist()
-        self.pixel_mm: list[float] = file["pixel_mm"][:].tolist()
+        self.provenance: dict[str, Any] = json_attribute(file, path, "provenance")
+        self.patient, self.series, self.slice_id = (read_texts(file[name], path) for name in TEXT)
+        self.position_mm, self.pixel_mm = (read(file[name], path).tolist() for name in NUMBERS)
 
     def read_slice(self, index: int) -> Slice:
         """Slice number ``index`` (from 0).
@@ -161,11 +165,11 @@ class SliceFile:
         if not 0 <= index < self.n_slices:
             raise IndexError(f"expected a slice from 0 to {self.n_slices - 1}, found {index}")
         metadata = {name: getattr(self, name)[index] for name in (*TEXT, *NUMBERS)}
-        return Slice(image=self._file["image"][index], **metadata)
+        return Slice(image=read(self._file["image"], self._path, index), **metadata)
 
     def read_masks(self) -> dict[str, NDArray[np.uint8]]:
         """Metal masks (n_masks, size, size) that the source brought along, by name; mostly none."""
-        return {name: field[()] for name, field in self._file.get("masks", {}).items()}
+        return {name: read(self._file[f"masks/{name}"], self._path) for name in self._file.get("masks", ())}
 
     def __iter__(self) -> Iterator[Slice]:
         return (self.read_slice(index) for index in range(self.n_slices))
@@ -179,20 +183,28 @@ def open_slices(path: Path | str) -> Iterator[SliceFile]:
         InputError: the file is missing, is not HDF5, or is not a file of slices of this version.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: file of slices not found; make it with 'ctmar ingest'")
-    try:
-        file = h5py.File(path, "r")
-    except OSError:
-        raise InputError(f"{path}: expected an HDF5 file of slices, found something else") from None
-    with file:
-        found = (file.attrs.get("format"), file.attrs.get("format_version"))
-        if found != (FORMAT, FORMAT_VERSION):
-            raise InputError(
-                f"{path}: expected format '{FORMAT}' version {FORMAT_VERSION}, "
-                f"found '{found[0]}' version {found[1]}; make it again with 'ctmar ingest'"
-            )
-        yield SliceFile(file)
+    with opened_hdf5(path, "file of slices, which `ctmar ingest` makes,") as file:
+        check_format(file, path, FORMAT, FORMAT_VERSION, "make it again with `ctmar ingest`")
+        check_layout(_datasets(file, path), LAYOUT | _layout_of_masks(file), path)
+        yield SliceFile(file, path)
+
+
+def _datasets(file: h5py.File, path: Path) -> dict[str, h5py.Dataset]:
+    """Everything in the file, which holds its numbers itself."""
+    names = [name for name in file if name != MASKS] + list(_layout_of_masks(file))
+    datasets = {name: own_dataset(file, name) for name in names}
+    for name, dataset in datasets.items():
+        if dataset is None:
+            raise InputError(f"{path}: expected a dataset '{name}' of its own, found a link or a group")
+    return {name: dataset for name, dataset in datasets.items() if dataset is not None}
+
+
+def _layout_of_masks(file: h5py.File) -> dict[str, Field]:
+    if MASKS not in file:
+        return {}
+    group = file[MASKS] if isinstance(file.get(MASKS, getlink=True), h5py.HardLink) else None
+    names = group if isinstance(group, h5py.Group) else [""]  # what is no group of its own is refused as a dataset
+    return {f"{MASKS}/{name}".rstrip("/"): Field("u1", (f"masks of {name}", "side", "side")) for name in names}
 
 
 def read_slices(path: Path | str) -> list[Slice]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctmar.errors import InputError
-from ctmar.store.benchmark import own_dataset
+from ctmar.store.hdf5 import check_size, opened_hdf5, own_dataset, read
 from ctmar.store.quarantine import Refused
 
 LARGEST_SIDE = 4096  # a damaged header must not ask for gigabytes
@@ -33,22 +33,21 @@ def read_stored_fields(path: Path, names: Sequence[str], image_size: int) -> lis
         Refused: the file is damaged, a field is missing or leads to another file, or the size differs.
     """
     try:
-        with h5py.File(path, "r") as file:
-            return [_read_field(file, name, image_size) for name in names]
-    except Refused:
-        raise
-    except Exception as error:
-        raise Refused(f"not a readable HDF5 file ({type(error).__name__})", COPY_AGAIN) from None
+        with opened_hdf5(path) as file:
+            return [_read_field(file, path, name, image_size) for name in names]
+    except InputError as error:
+        raise Refused(str(error).removeprefix(f"{path}: "), COPY_AGAIN) from None
 
 
-def _read_field(file: h5py.File, name: str, image_size: int) -> NDArray[np.float32]:
+def _read_field(file: h5py.File, path: Path, name: str, image_size: int) -> NDArray[np.float32]:
     field = own_dataset(file, name)
     if field is None:
         raise Refused(f"no field '{name}' of its own", COPY_AGAIN)
     if field.shape != (image_size, image_size):
         size = " × ".join(map(str, field.shape)) if field.ndim == 2 else f"{field.ndim} dimensions"
         raise Refused(f"{name} of {size}, ingest.image_size is {image_size}", "set ingest.image_size to it")
-    return np.asarray(field[()], dtype=np.float32)
+    check_size(field, path)
+    return np.asarray(read(field, path), dtype=np.float32)
 
 
 def read_stored_masks(path: Path) -> NDArray[np.uint8]:

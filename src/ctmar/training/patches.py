@@ -135,13 +135,10 @@ class PatchSampler:
         return self._pairs[self._orders[passes][position]]
 
     def _patch(self, index: int, row: int, column: int) -> Pair:
-        try:
-            if not self._caches:
-                return self._file.read_patch(index, row, column, self._patch_size)
-            if index not in self._cache:
-                self._cache[index] = self._file.read_pair(index)
-        except OSError as error:  # h5py's for a damaged chunk
-            raise InputError(f"{self._file.path}: pair {index} cannot be read ({_one_line(error)})") from None
+        if not self._caches:
+            return self._file.read_patch(index, row, column, self._patch_size)
+        if index not in self._cache:
+            self._cache[index] = self._file.read_pair(index)
         window = (slice(row, row + self._patch_size), slice(column, column + self._patch_size))
         pair = self._cache[index]
         return replace(pair, **{name: getattr(pair, name)[window] for name in IMAGES})
@@ -159,7 +156,3 @@ def validation_batches(path: Path, n_pairs: int, pairs: Sequence[int] | None = N
             raise InputError(f"{path}: expected at least one pair to validate on, found none")
         chosen = np.linspace(0, len(pairs) - 1, min(n_pairs, len(pairs))).round().astype(int)
         return [collate([file.read_pair(pairs[int(index)])]) for index in chosen]
-
-
-def _one_line(error: OSError) -> str:
-    return " ".join(str(error).split())

@@ -96,15 +96,6 @@ def test_nmar_of_a_file_without_it_is_an_error(written):
             file.read_pair(0, nmar=True)
 
 
-def test_a_file_from_before_the_material_was_written(written):
-    path, _, _ = written
-    with h5py.File(path, "a") as file:
-        del file["metal"]
-    with PairFile(path) as old:
-        assert old.metal == ["unknown"] * 6
-        assert old.read_pair(0).metal == "unknown"
-
-
 def test_layout_is_the_documented_one(tmp_path: Path):
     path = tmp_path / "pairs.h5"
     write_pairs(path, *records(sinograms=True), "test", {})
