@@ -36,7 +36,8 @@ def read_stored_fields(path: Path, names: Sequence[str], image_size: int) -> lis
         with opened_hdf5(path) as file:
             return [_read_field(file, path, name, image_size) for name in names]
     except InputError as error:
-        raise Refused(str(error).removeprefix(f"{path}: "), COPY_AGAIN) from None
+        # HDF5's own words, in brackets, may hold the path
+        raise Refused(str(error).removeprefix(f"{path}: ").partition(" (")[0], COPY_AGAIN) from None
 
 
 def _read_field(file: h5py.File, path: Path, name: str, image_size: int) -> NDArray[np.float32]:

@@ -119,7 +119,7 @@ def test_what_cannot_be_used_is_quarantined(benchmark, images, tmp_path):
         "no field 'image' of its own",
         "no field 'image' of its own",
         "no field 'image' of its own",
-        "not a readable HDF5 file (OSError)",
+        "not a readable HDF5 file",
         "the list names a path that leaves the folder",
         "the list names a path that leaves the folder",
         "the list names a path that leaves the folder",
