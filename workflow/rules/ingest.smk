@@ -75,7 +75,7 @@ rule ingest:
         source=settings("source"),
         # a declared output is deleted when the job fails, which is when the reasons are wanted most
         quarantine="logs/quarantine.csv",
-        code=code_digest("ctmar.datasets", "ctmar.dicom", "ctmar.nifti", "ctmar.store"),
+        code=code_digest("ctmar.datasets", "ctmar.dicom", "ctmar.volumes", "ctmar.store"),
     shell:
         "(ctmar ingest {params.folder} --output {output.slices} --catalogue {output.catalogue}"
         " --thumbnails {output.thumbnails} --quarantine {params.quarantine} --settings {params.settings:q}"

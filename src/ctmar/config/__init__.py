@@ -1,6 +1,6 @@
 """The configuration of a study: typed sections, and errors that name the key."""
 
-from ctmar.config.data import Ingest, Metal, Simulation, Source, Split
+from ctmar.config.data import SOURCE_KINDS, Ingest, Metal, Simulation, Source, Split, readers_by_suffix
 from ctmar.config.reading import load_config, parse_settings, validate_section
 from ctmar.config.reference import markdown_reference
 from ctmar.config.schema import Config, Evaluation, Report, Tracking
@@ -8,6 +8,7 @@ from ctmar.config.section import SUBSETS, Subset
 from ctmar.config.study import MethodName, Network, Run, RunGroup, Study, Training
 
 __all__ = [
+    "SOURCE_KINDS",
     "SUBSETS",
     "Config",
     "Evaluation",
@@ -28,5 +29,6 @@ __all__ = [
     "load_config",
     "markdown_reference",
     "parse_settings",
+    "readers_by_suffix",
     "validate_section",
 ]

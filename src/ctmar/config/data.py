@@ -1,27 +1,68 @@
 """Sections about data: where CT comes from, how it becomes slices, who is in which subset, what is simulated."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from ctmar.config.section import SUBSETS, Section, Subset
 
 Metal = Literal["titanium", "ti6al4v", "cobalt_chromium", "steel", "amalgam"]
 
 
+@dataclass(frozen=True)
+class SourceKind:
+    """What a kind of source is and needs; for volumes, the module of :mod:`ctmar.volumes` that reads such files."""
+
+    meaning: str
+    needs: Literal["folder", "manifest", "nothing"] = "folder"
+    public: bool = False
+    reader: str = ""
+    suffixes: tuple[str, ...] = ()
+
+
+SOURCE_KINDS = {
+    "package": SourceKind("public CT inside pinned Python packages", needs="nothing", public=True),
+    "dicom_dir": SourceKind("your own folder of DICOM"),
+    "nifti_dir": SourceKind("your own folder of NIfTI", reader="nifti", suffixes=(".nii", ".nii.gz")),
+    "syndeeplesion": SourceKind("a copy of that benchmark, its slices and metal masks read as they are", public=True),
+    "idc": SourceKind("series of the Imaging Data Commons, downloaded by a manifest", needs="manifest", public=True),
+}
+
+
+def readers_by_suffix() -> dict[str, str]:
+    """Module of :mod:`ctmar.volumes` that reads the volumes with a suffix, whatever the kind of the source.
+
+    Examples:
+        >>> readers_by_suffix()[".nii.gz"]
+        'nifti'
+    """
+    return {suffix: kind.reader for kind in SOURCE_KINDS.values() for suffix in kind.suffixes}
+
+
+def _known_kind(kind: str) -> str:
+    if kind not in SOURCE_KINDS:
+        raise ValueError(f"expected one of {', '.join(SOURCE_KINDS)}")
+    return kind
+
+
+KindName = Annotated[str, AfterValidator(_known_kind), WithJsonSchema({"type": "string", "enum": list(SOURCE_KINDS)})]
+
+
 class Source(Section):
     """Where CT comes from."""
 
-    kind: Literal["package", "dicom_dir", "nifti_dir", "syndeeplesion", "idc"] = Field(
+    kind: KindName = Field(
         "package",
-        description="`package`: public CT inside pinned Python packages; `dicom_dir`, `nifti_dir`: your own folder; "
-        "`syndeeplesion`: a copy of that benchmark, its slices and metal masks read as they are; `idc`: series of the "
-        "Imaging Data Commons, downloaded by a manifest.",
+        description="; ".join(f"`{name}`: {kind.meaning}" for name, kind in SOURCE_KINDS.items())
+        + ". In a folder, files of the other formats are read too.",
     )
     folder: Path | None = Field(
         None,
-        description="Folder (or zip or tar archive) of `dicom_dir`, `nifti_dir` or `syndeeplesion`.",
+        description="Folder (or zip or tar archive) of "
+        + ", ".join(f"`{name}`" for name, kind in SOURCE_KINDS.items() if kind.needs == "folder")
+        + ".",
     )
     manifest: Path | None = Field(
         None, description="Manifest of `ctmar idc-manifest` that kind `idc` downloads; review it first."
@@ -31,11 +72,17 @@ class Source(Section):
 
     @model_validator(mode="after")
     def _folder_goes_with_kind(self) -> "Source":
-        if self.kind == "idc" and self.manifest is None:
-            raise ValueError("manifest is needed for kind 'idc': make one with `ctmar idc-manifest`")
-        if self.kind not in ("package", "idc") and self.folder is None:
+        needs = SOURCE_KINDS[self.kind].needs
+        if needs == "manifest" and self.manifest is None:
+            raise ValueError(f"manifest is needed for kind '{self.kind}': make one with `ctmar idc-manifest`")
+        if needs == "folder" and self.folder is None:
             raise ValueError(f"folder is needed for kind '{self.kind}': give the folder that holds your CT")
         return self
+
+    @property
+    def is_public(self) -> bool:
+        """Whether anybody can have the CT under its own licence."""
+        return SOURCE_KINDS[self.kind].public
 
 
 class Ingest(Section):

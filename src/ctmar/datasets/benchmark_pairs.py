@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctmar.config import Ingest, Source, Subset
+from ctmar.datasets.benchmark_slices import PIXEL_MM, part_of_benchmark, read_masks, read_slice
 from ctmar.datasets.parallel import Progress, progress_on_stderr
-from ctmar.datasets.reading import OUTSIDE
 from ctmar.datasets.sources import Stack, find_stacks
 from ctmar.datasets.split import read_split
-from ctmar.datasets.syndeeplesion import PIXEL_MM, StoredSeries, part_of_benchmark, read_masks, read_slice
 from ctmar.datasets.tree import Tree
+from ctmar.datasets.worker import OUTSIDE
 from ctmar.errors import InputError
 from ctmar.store.atomic import check_target
 from ctmar.store.pairs import PairRecord, PairWriter, SliceRecord, open_pair_writer
@@ -64,7 +64,7 @@ def import_pairs(
     """Copy the stored pairs of one subset into a pair file, one slice after the other.
 
     Args:
-        folder: copy of the benchmark (layout: :mod:`ctmar.datasets.syndeeplesion`).
+        folder: copy of the benchmark (layout: :mod:`ctmar.datasets.benchmark_slices`).
         output: pair file (layout: :mod:`ctmar.store.pairs`); all its images are the stored ones.
         quarantine: CSV of files that are left out, with reason and remedy.
         subset: without a split, the part of the benchmark of this name.
@@ -82,13 +82,13 @@ def import_pairs(
     findings = find_stacks(tree, settings, Source(kind="syndeeplesion", folder=folder), salt, 1, progress)
     stacks = choose_stacks(findings.stacks, subset, None if split is None else read_split(split))
     masks = read_masks(folder, settings.image_size)
-    jobs = [(stack, index, path) for stack in stacks for index, path in enumerate(_stored(stack).paths)]
+    jobs = [(stack, index, path) for stack in stacks for index, path in enumerate(stack.content.paths)]
     no_masks = np.zeros((0, settings.image_size, settings.image_size), np.uint8)
     n_slices = n_pairs = 0
     with open_pair_writer(output, subset, _provenance(settings, split, masks)) as writer:
         for n_done, (stack, index, path) in enumerate(jobs, start=1):
             place = Place(path, folder.resolve(), stack.patient, f"{stack.slice_prefix}/{index:04d}")
-            n_written, refused = copy_slice(writer, place, masks.get(part_of_benchmark(_stored(stack)), no_masks))
+            n_written, refused = copy_slice(writer, place, masks.get(part_of_benchmark(stack.content.paths), no_masks))
             n_slices, n_pairs = n_slices + (n_written > 0), n_pairs + n_written
             names = [(stack.origin.file_name(tree.name(file), salt), refusal) for file, refusal in refused]
             findings.quarantined += [Quarantined(name, refusal.reason, refusal.remedy) for name, refusal in names]
@@ -110,7 +110,7 @@ def choose_stacks(stacks: Sequence[Stack], subset: Subset, split: Mapping[str, S
     Raises:
         InputError: no series, or a patient of the part `test` would be trained on with other slices.
     """
-    published = {stack.slice_prefix: part_of_benchmark(_stored(stack)) for stack in stacks}
+    published = {stack.slice_prefix: part_of_benchmark(stack.content.paths) for stack in stacks}
     if split is None:
         chosen = [stack for stack in stacks if published[stack.slice_prefix] == subset]
     else:
@@ -181,11 +181,6 @@ def _read_images(path: Path, root: Path, number: int, masks: NDArray[np.uint8]) 
     if not all(np.isfinite(image).all() for image in images):
         raise Refused("values that are not finite", COPY_AGAIN)
     return images
-
-
-def _stored(stack: Stack) -> StoredSeries:
-    assert isinstance(stack.content, StoredSeries)  # find_stacks makes no others of this source
-    return stack.content
 
 
 def _provenance(settings: Ingest, split: Path | str | None, masks: Mapping[str, NDArray[np.uint8]]) -> dict:

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ctmar.datasets.quality import Tally
 from ctmar.datasets.sources import Stack
-from ctmar.datasets.syndeeplesion import PIXEL_MM, StoredSeries
-from ctmar.nifti.volumes import Volume
+from ctmar.store.ct_source import Geometry
 from ctmar.store.tables import write_rows
 
 COLUMNS = (
@@ -55,13 +55,13 @@ def _row(stack: Stack, tally: Tally) -> dict[str, Any]:
     return {
         "patient": stack.patient,
         "series": stack.series,
-        "n_slices_found": stack.n_slices,
+        "n_slices_found": stack.content.n_slices,
         "n_slices_read": tally.n_read,
         "n_slices_kept": tally.n_kept,
         "source": stack.origin.source,
         "licence": stack.origin.licence,
         **_quality(tally),
-        **_geometry(stack),
+        **_geometry(stack.content.geometry()),
     }
 
 
@@ -76,49 +76,13 @@ def _quality(tally: Tally) -> dict[str, Any]:
     }
 
 
-def _geometry(stack: Stack) -> dict[str, Any]:
-    content = stack.content
-    if isinstance(content, StoredSeries):
-        return {
-            "kind": "syndeeplesion",
-            "n_missing": 0,
-            "n_duplicates": 0,
-            "rows": content.image_size,
-            "columns": content.image_size,
-            "pixel_mm": _millimetres(PIXEL_MM),
-            "row_mm": _millimetres(PIXEL_MM),
-            "slice_spacing_mm": "",
-            "tilt_degrees": 0.0,
-            "lossy": "unknown",
-            "manufacturer": "unknown",
-        }
-    if isinstance(content, Volume):
-        return {
-            "kind": "nifti",
-            "n_missing": 0,
-            "n_duplicates": 0,
-            "rows": content.rows,
-            "columns": content.columns,
-            "pixel_mm": _millimetres(content.column_mm),
-            "row_mm": _millimetres(content.row_mm),
-            "slice_spacing_mm": _millimetres(content.spacing_mm),
-            "tilt_degrees": 0.0,
-            "lossy": "unknown",
-            "manufacturer": "unknown",
-        }
-    first = content.images[0]
+def _geometry(geometry: Geometry) -> dict[str, Any]:
     return {
-        "kind": "dicom",
-        "n_missing": content.n_missing,
-        "n_duplicates": len(content.duplicates),
-        "rows": first.rows,
-        "columns": first.columns,
-        "pixel_mm": _millimetres(first.column_mm),
-        "row_mm": _millimetres(first.row_mm),
-        "slice_spacing_mm": _millimetres(content.spacing_mm),
-        "tilt_degrees": round(content.tilt_degrees, 1),
-        "lossy": "yes" if any(image.lossy for image in content.images) else "no",
-        "manufacturer": first.manufacturer,
+        **asdict(geometry),
+        "pixel_mm": _millimetres(geometry.pixel_mm),
+        "row_mm": _millimetres(geometry.row_mm),
+        "slice_spacing_mm": _millimetres(geometry.slice_spacing_mm),
+        "tilt_degrees": round(geometry.tilt_degrees, 1),
     }
 
 

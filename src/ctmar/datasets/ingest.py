@@ -11,17 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from ctmar.config import Ingest, Source
+from ctmar.datasets.benchmark_slices import read_masks
 from ctmar.datasets.catalogue import write_catalogue
 from ctmar.datasets.parallel import Progress, ordered_map, progress_on_stderr
 from ctmar.datasets.quality import Limits, Tally
-from ctmar.datasets.reading import Finished, Recipe, Task, lost_task, read_task, split_task
 from ctmar.datasets.sources import Findings, Stack, find_stacks
-from ctmar.datasets.syndeeplesion import read_masks
 from ctmar.datasets.thumbnails import write_thumbnails
 from ctmar.datasets.tree import Tree, open_tree
-from ctmar.dicom.headers import Image
+from ctmar.datasets.worker import Finished, Recipe, Task, lost_task, read_task, split_task
 from ctmar.errors import InputError
-from ctmar.nifti.volumes import Volume
 from ctmar.store.atomic import check_target
 from ctmar.store.chunks import PackedImage
 from ctmar.store.provenance import PACKAGES, provenance_json
@@ -31,7 +29,7 @@ from ctmar.store.slices import SliceWriter, open_slice_writer
 from ctmar.units import WATER_PER_CM
 
 READERS = ("pydicom", "highdicom", "nibabel", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pyjpegls")
-SLICES_PER_TASK = 8  # few enough to bound memory, enough to hide the cost of passing them between processes
+PARTS_PER_TASK = 8  # few enough to bound memory, enough to hide the cost of passing them between processes
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ def _check_targets(targets: list[Path]) -> None:
 
 
 def _spare_sources(targets: list[Path], findings: Findings) -> None:
-    sources = {path.resolve() for stack in findings.stacks for path in stack.paths}
+    sources = {path.resolve() for stack in findings.stacks for path in stack.content.paths}
     for target in targets:
         if target.resolve() in sources:
             raise InputError(f"{target}: expected a file to write, found CT that is to be read")
@@ -162,13 +160,12 @@ def _write_all(
             if result.statistics is not None:
                 tallies[task.prefix].add(result.statistics)
             if isinstance(result.outcome, Refused):
-                findings.quarantined.append(
-                    _left_out(result, task, stack.origin.file_name(tree.name(result.path), salt))
-                )
+                name = _name_in_tables(result, stack.origin.file_name(tree.name(result.path), salt))
+                findings.quarantined.append(Quarantined(name, result.outcome.reason, result.outcome.remedy))
             else:
                 _append(writer, result.outcome, result, stack)
                 tallies[task.prefix].n_kept += 1
-        n_done += len(task.indices)
+        n_done += task.n_slices
         progress(n_done, n_total, "slices")
     return checksums.hexdigest()
 
@@ -186,7 +183,7 @@ def choose_slices(stacks: list[Stack], maximum: int) -> dict[str, list[int]]:
     chosen: dict[str, list[int]] = {stack.slice_prefix: [] for stack in stacks}
     for patient in {stack.patient for stack in stacks}:
         own = [stack for stack in stacks if stack.patient == patient]
-        slices = [(stack.slice_prefix, index) for stack in own for index in range(stack.n_slices)]
+        slices = [(stack.slice_prefix, index) for stack in own for index in range(stack.content.n_slices)]
         n_chosen = min(maximum, len(slices))
         # middles of n equal parts: the ends of a stack often lie outside the body
         for part in range(n_chosen):
@@ -196,13 +193,10 @@ def choose_slices(stacks: list[Stack], maximum: int) -> dict[str, list[int]]:
 
 
 def _make_tasks(stack: Stack, indices: list[int]) -> Iterator[Task]:
-    """Cut the chosen slices of a stack into tasks; a volume is one task, because it is read once."""
-    if isinstance(stack.content, Volume):
-        yield Task(stack.slice_prefix, tuple(indices), stack.content)
-        return
-    for start in range(0, len(indices), SLICES_PER_TASK):
-        chosen = tuple(indices[start : start + SLICES_PER_TASK])
-        yield Task(stack.slice_prefix, chosen, tuple(stack.parts[index] for index in chosen))
+    """Cut the chosen slices of a stack into tasks."""
+    parts = stack.content.parts(indices)
+    for start in range(0, len(parts), PARTS_PER_TASK):
+        yield Task(stack.slice_prefix, tuple(parts[start : start + PARTS_PER_TASK]))
 
 
 def _recipe(settings: Ingest) -> Recipe:
@@ -215,15 +209,9 @@ def _recipe(settings: Ingest) -> Recipe:
     return Recipe(settings.image_size, settings.pixel_mm, limits)
 
 
-def _left_out(result: Finished, task: Task, file_name: str) -> Quarantined:
-    refusal = result.outcome
-    assert isinstance(refusal, Refused)
-    # a file with a single image needs no slice number
-    several = not isinstance(task.content, tuple) or any(
-        isinstance(part, Image) and part.frame >= 0 for part in task.content
-    )
-    number = f"#{result.index:04d}" if several and result.index >= 0 else ""
-    return Quarantined(f"{file_name}{number}", refusal.reason, refusal.remedy)
+def _name_in_tables(result: Finished, file_name: str) -> str:
+    """The file's name, with the number of the slice where the file holds several."""
+    return f"{file_name}#{result.index:04d}" if result.shares_file and result.index is not None else file_name
 
 
 def _append(writer: SliceWriter, image: PackedImage, result: Finished, stack: Stack) -> None:

@@ -2,21 +2,21 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from ctmar.config import Ingest, Source
+from ctmar.config import Ingest, Source, readers_by_suffix
 from ctmar.datasets.acquire import SOURCES_FILE
+from ctmar.datasets.benchmark_slices import find_series
 from ctmar.datasets.parallel import Progress, ordered_map
-from ctmar.datasets.reading import Headers, lost_paths, read_headers, split_paths
-from ctmar.datasets.syndeeplesion import StoredSeries, find_series
 from ctmar.datasets.tree import Tree, open_tree
+from ctmar.datasets.worker import Headers, lost_paths, read_headers, split_paths
 from ctmar.dicom.headers import Image
-from ctmar.dicom.series import Series, group_series
+from ctmar.dicom.series import group_series
 from ctmar.errors import InputError
-from ctmar.nifti.volumes import Volume, patient_identity
+from ctmar.store.ct_source import CtSource
 from ctmar.store.pseudonyms import pseudonym, read_salt
 from ctmar.store.quarantine import Quarantined, Refused
 
@@ -40,31 +40,12 @@ class Origin:
 
 @dataclass(frozen=True)
 class Stack:
-    """Slices of one series in order from foot to head: DICOM images, a NIfTI volume, or files of the benchmark."""
+    """Slices of one series in order from foot to head, under names that tell nothing of a person."""
 
     patient: str
     series: str
     origin: Origin
-    content: Series | Volume | StoredSeries
-
-    @property
-    def n_slices(self) -> int:
-        """Slices of the stack."""
-        return self.content.n_slices if isinstance(self.content, Volume) else len(self.parts)
-
-    @property
-    def parts(self) -> tuple[Image | Path, ...]:
-        """What holds one slice each; nothing for a volume."""
-        if isinstance(self.content, Volume):
-            return ()
-        return self.content.paths if isinstance(self.content, StoredSeries) else self.content.images
-
-    @property
-    def paths(self) -> set[Path]:
-        """Files that hold the slices."""
-        if isinstance(self.content, Volume):
-            return {self.content.path}
-        return {part.path if isinstance(part, Image) else part for part in self.parts}
+    content: CtSource
 
     @property
     def slice_prefix(self) -> str:
@@ -87,7 +68,7 @@ def find_stacks(
     """Read the headers of all files of a tree and sort them into stacks.
 
     Args:
-        tree: of a folder made by ``ctmar acquire`` (holds ``sources.json``), or of any with DICOM and NIfTI files.
+        tree: of a folder made by ``ctmar acquire`` (holds ``sources.json``), or of any with DICOM files and volumes.
         settings: smallest image.
         source: licence of the user's own data.
         salt: key of the pseudonyms.
@@ -101,25 +82,28 @@ def find_stacks(
         return _find_stored(tree, settings, source, salt)
     files = [(origin, path) for origin in _origins(tree.folder, source) for path in tree.files(origin.path)]
     if not files and not tree.refused:
-        raise InputError(f"{tree.given}: no files found; give a folder that holds CT as DICOM or NIfTI")
+        formats = ", ".join(readers_by_suffix())
+        raise InputError(f"{tree.given}: no files found; give a folder that holds CT as DICOM or volumes ({formats})")
     findings = Findings(n_files=len(files) + len(tree.refused))
     for name, refusal in tree.refused:
         findings.quarantined.append(Quarantined(pseudonym("f", name, salt), refusal.reason, refusal.remedy))
-    images: dict[Origin, list[Image]] = {}
-    volumes: dict[Origin, list[Volume]] = {}
-    for (origin, path), result in zip(files, _read_all(tree, files, settings, n_workers, progress), strict=True):
-        if isinstance(result, Refused):
-            findings.quarantined.append(_row(tree, origin, path, salt, result))
-        elif isinstance(result, Volume):
-            volumes.setdefault(origin, []).append(result)
-        else:
-            images.setdefault(origin, []).extend(result)
-    for origin in dict(files):
-        all_series = group_series(images.get(origin, []))
-        for series in all_series:
-            for image in series.duplicates:
-                findings.quarantined.append(_row(tree, origin, image.path, salt, DUPLICATE))
-        findings.stacks.extend(_stacks(origin, tree, all_series, volumes.get(origin, []), salt))
+    refused: list[tuple[Origin, Path, Refused]] = []
+    contents: dict[Origin, list[CtSource]] = {origin: [] for origin in dict(files)}
+    images: dict[Origin, list[Image]] = {origin: [] for origin in contents}
+    for (origin, path), found in zip(files, _read_all(tree, files, settings, n_workers, progress), strict=True):
+        images[origin] += found.images
+        contents[origin] += found.sources
+        if found.refused is not None:
+            refused.append((origin, path, found.refused))
+    # a header may stand for a file of bare numbers beside it, which is no CT by itself
+    referred = {path for sources in contents.values() for source in sources for path in source.paths[1:]}
+    rows = [_row(tree, origin, path, salt, refusal) for origin, path, refusal in refused if path not in referred]
+    findings.quarantined.extend(rows)
+    for origin in contents:
+        all_series = group_series(images[origin])
+        for image in (image for series in all_series for image in series.duplicates):
+            findings.quarantined.append(_row(tree, origin, image.path, salt, DUPLICATE))
+        findings.stacks.extend(_named([*all_series, *contents[origin]], tree, origin, salt))
     return findings
 
 
@@ -128,8 +112,7 @@ def _find_stored(tree: Tree, settings: Ingest, source: Source, salt: bytes) -> F
     origin = Origin(tree.folder, None, source.kind, source.licence)
     findings = Findings(n_files=len(refused) + sum(len(series.paths) for series in all_series))
     findings.quarantined.extend(_row(tree, origin, path, salt, refusal) for path, refusal in refused)
-    contents = [(f"syndeeplesion {series.patient}", series) for series in all_series]
-    findings.stacks.extend(_named(contents, origin, salt))
+    findings.stacks.extend(_named(all_series, tree, origin, salt))
     return findings
 
 
@@ -178,7 +161,9 @@ def _read_all(
     tree: Tree, files: list[tuple[Origin, Path]], settings: Ingest, n_workers: int, progress: Progress
 ) -> Iterator[Headers]:
     chunks = [[path for _, path in files[start : start + 32]] for start in range(0, len(files), 32)]
-    read = partial(read_headers, root=tree.folder.resolve(), minimum_rows=settings.minimum_rows)
+    read = partial(
+        read_headers, root=tree.folder.resolve(), minimum_rows=settings.minimum_rows, readers=readers_by_suffix()
+    )
     # for a few hundred headers starting more processes takes longer than reading
     workers = n_workers if len(files) > 500 else 1
     n_done = 0
@@ -188,26 +173,10 @@ def _read_all(
         progress(n_done, len(files), "files read")
 
 
-def _stacks(
-    origin: Origin, tree: Tree, all_series: list[Series], volumes: list[Volume], salt: bytes
-) -> Iterator[Stack]:
-    contents: list[tuple[str, Series | Volume]] = [(_identity(series, tree), series) for series in all_series]
-    contents += [(f"nifti {patient_identity(Path(tree.name(volume.path)))}", volume) for volume in volumes]
-    return _named(contents, origin, salt)
-
-
-def _named(
-    contents: Iterable[tuple[str, Series | Volume | StoredSeries]], origin: Origin, salt: bytes
-) -> Iterator[Stack]:
+def _named(contents: Sequence[CtSource], tree: Tree, origin: Origin, salt: bytes) -> Iterator[Stack]:
     """Stacks with names: the series of a patient are numbered from 1."""
     n_of_patient: dict[str, int] = {}
-    for identity, content in contents:
-        patient = origin.patient or pseudonym("p", identity, salt)
+    for content in contents:
+        patient = origin.patient or pseudonym("p", content.identity(tree.name), salt)
         n_of_patient[patient] = n_of_patient.get(patient, 0) + 1
         yield Stack(patient, str(n_of_patient[patient]), origin, content)
-
-
-def _identity(series: Series, tree: Tree) -> str:
-    """Identity of a patient; where only the folder tells patients apart it is named from the root, wherever that is."""
-    folder = series.images[0].path.parent
-    return f"folder {tree.name(folder)}" if series.patient == f"folder {folder}" else series.patient

@@ -10,7 +10,7 @@ from pathlib import Path
 from ctmar.config import Ingest
 from ctmar.datasets.acquire import SOURCES_FILE
 from ctmar.datasets.archives import Budget, is_archive, unpack
-from ctmar.datasets.reading import NO_REGULAR_FILE, OUTSIDE
+from ctmar.datasets.worker import NO_REGULAR_FILE, OUTSIDE
 from ctmar.errors import InputError
 from ctmar.store.quarantine import Refused
 

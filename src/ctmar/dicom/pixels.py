@@ -9,9 +9,7 @@ from pydicom.pixels import apply_rescale, pixel_array
 
 from ctmar.dicom.headers import EXPORT_AGAIN, Image, silent, text
 from ctmar.store.quarantine import Refused
-from ctmar.units import AIR_HU
-
-LOWEST_HU = -1024.0  # what lies below is padding of one kind or another
+from ctmar.units import AIR_HU, padding_to_air
 
 
 def read_display(image: Image) -> tuple[NDArray[np.float32], float, float]:
@@ -32,8 +30,7 @@ def read_display(image: Image) -> tuple[NDArray[np.float32], float, float]:
         raise Refused(f"pixel data cannot be decoded ({type(error).__name__})", EXPORT_AGAIN) from None
     if image_hu.shape != (image.rows, image.columns):
         raise Refused("decoded pixel data has another shape than the header says", EXPORT_AGAIN)
-    image_hu[image_hu < LOWEST_HU] = AIR_HU
-    return to_display(image_hu, image)
+    return to_display(padding_to_air(image_hu), image)
 
 
 def _read_classic(image: Image) -> NDArray[np.float32]:

@@ -1,17 +1,52 @@
 """Images of one reconstruction, in order from foot to head."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from statistics import median_low
 
 import numpy as np
 
 from ctmar.dicom.headers import Image
+from ctmar.dicom.pixels import read_display
+from ctmar.store.ct_source import DisplayedSlice, Geometry, angle_degrees
 
 SAME_POSITION_MM = 0.01
 GAP = 1.5  # a step longer than this many median steps means missing slices
+
+
+@dataclass(frozen=True)
+class OneImage:
+    """One image of a series, to be read by itself."""
+
+    image: Image
+    index: int
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The image's file."""
+        return (self.image.path,)
+
+    @property
+    def indices(self) -> tuple[int, ...]:
+        """Its number in the series."""
+        return (self.index,)
+
+    @property
+    def shares_file(self) -> bool:
+        """Whether it is a frame of several."""
+        return self.image.frame >= 0
+
+    def read(self) -> Iterator[DisplayedSlice]:
+        """Decode the image.
+
+        Raises:
+            Refused: its pixel data cannot be decoded.
+        """
+        image_hu, row_mm, column_mm = read_display(self.image)
+        yield DisplayedSlice(image_hu, row_mm, column_mm, self.image.position_mm)
 
 
 @dataclass(frozen=True)
@@ -30,9 +65,40 @@ class Series:
         return self.images[0].patient
 
     @property
-    def identity(self) -> str:
-        """Identity of the series, in clear text (memory only)."""
-        return self.images[0].series
+    def n_slices(self) -> int:
+        """Slices of the series."""
+        return len(self.images)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The file of each slice."""
+        return tuple(image.path for image in self.images)
+
+    def identity(self, name_of: Callable[[Path], str]) -> str:
+        """Identity of the patient; where only the folder tells patients apart, named from the root wherever that is."""
+        folder = self.images[0].path.parent
+        return f"folder {name_of(folder)}" if self.patient == f"folder {folder}" else self.patient
+
+    def geometry(self) -> Geometry:
+        """Of the first image; the spacing is that of most slices."""
+        first = self.images[0]
+        return Geometry(
+            kind="dicom",
+            rows=first.rows,
+            columns=first.columns,
+            pixel_mm=first.column_mm,
+            row_mm=first.row_mm,
+            slice_spacing_mm=self.spacing_mm,
+            tilt_degrees=self.tilt_degrees,
+            n_missing=self.n_missing,
+            n_duplicates=len(self.duplicates),
+            lossy="yes" if any(image.lossy for image in self.images) else "no",
+            manufacturer=first.manufacturer,
+        )
+
+    def parts(self, indices: Sequence[int]) -> list[OneImage]:
+        """Each image by itself."""
+        return [OneImage(self.images[index], index) for index in indices]
 
 
 def group_series(images: Iterable[Image]) -> list[Series]:
@@ -65,7 +131,4 @@ def _order(images: list[Image]) -> Series:
 def _tilt_degrees(images: list[Image]) -> float:
     """Angle between the way from the first to the last image and the normal; the tilt tag is not to be trusted."""
     way = np.subtract(images[-1].position, images[0].position)
-    length = float(np.linalg.norm(way))
-    if length == 0:
-        return 0.0
-    return math.degrees(math.acos(min(1.0, abs(float(way @ images[0].normal)) / length)))
+    return angle_degrees(way, images[0].normal) if way.any() else 0.0

@@ -23,7 +23,7 @@ from ctmar.errors import InputError
 from ctmar.models.trained import load_network, read_run_file
 from ctmar.prediction.correction import change_of_slice
 from ctmar.prediction.network import WorkingGrid, correction_of, working_grid
-from ctmar.prediction.reading import Progress, dicom_stacks, find_metal, masks_of, open_input
+from ctmar.prediction.reading import Progress, dicom_stacks, find_metal, images_of, masks_of, open_input
 from ctmar.prediction.settings import Settings, Summary
 from ctmar.store.provenance import package_versions, sha256_of
 from ctmar.store.pseudonyms import read_salt
@@ -106,7 +106,7 @@ def predict(
         change = partial(change_of_slice, grid=grid, correct=correct)
         with ThreadPoolExecutor(settings.threads) as pool:
             jobs = _in_order(_jobs(stacks, masks, settings, change, pool), 2 * settings.threads)
-            n_images = sum(stack.n_slices for stack in stacks)
+            n_images = sum(stack.content.n_slices for stack in stacks)
             for n_done, job in enumerate(jobs, 1):
                 try:
                     _write(job, output, recipe, settings, summary)
@@ -137,8 +137,7 @@ def _jobs(
 ) -> Iterator[_Job]:
     """Read one image after the other and hand those with metal to the pool."""
     for stack in stacks:
-        for index, image in enumerate(stack.parts):
-            assert isinstance(image, Image)
+        for index, image in enumerate(images_of(stack)):
             future: Future[Change] = Future()
             try:
                 image_hu, row_mm, column_mm = read_display(image)

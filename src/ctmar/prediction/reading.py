@@ -13,6 +13,7 @@ from ctmar.config import Source
 from ctmar.datasets.archives import is_archive
 from ctmar.datasets.sources import Stack, find_stacks
 from ctmar.datasets.tree import Tree, open_tree
+from ctmar.dicom.headers import Image
 from ctmar.dicom.series import Series
 from ctmar.errors import InputError
 from ctmar.prediction.settings import Settings
@@ -50,17 +51,17 @@ def dicom_stacks(
     """
     source = Source(kind="dicom_dir", folder=tree.given)
     findings = find_stacks(tree, settings.reading, source, salt, settings.threads, progress)
-    stacks = [stack for stack in findings.stacks if isinstance(stack.content, Series)]
+    stacks = [stack for stack in findings.stacks if images_of(stack)]
     for stack in findings.stacks:
-        if not isinstance(stack.content, Series):
-            name = stack.origin.file_name(tree.name(_path(stack)), salt)
+        if not images_of(stack):
+            name = stack.origin.file_name(tree.name(stack.content.paths[0]), salt)
             findings.quarantined.append(Quarantined(name, NOT_DICOM.reason, NOT_DICOM.remedy))
     return stacks, findings.quarantined
 
 
-def _path(stack: Stack) -> Path:
-    content = stack.content
-    return content.paths[0] if hasattr(content, "paths") else content.path  # type: ignore[union-attr]
+def images_of(stack: Stack) -> tuple[Image, ...]:
+    """The DICOM images of a stack; none if it is of another format."""
+    return stack.content.images if isinstance(stack.content, Series) else ()
 
 
 def masks_of(path: Path, stacks: list[Stack]) -> NDArray[np.bool_]:
@@ -77,8 +78,8 @@ def masks_of(path: Path, stacks: list[Stack]) -> NDArray[np.bool_]:
         InputError: no mask in the file, or there are several series or another number of images.
     """
     masks = read_masks(path)
-    if len(stacks) != 1 or stacks[0].n_slices != len(masks):
-        images = " + ".join(str(stack.n_slices) for stack in stacks)
+    if len(stacks) != 1 or stacks[0].content.n_slices != len(masks):
+        images = " + ".join(str(stack.content.n_slices) for stack in stacks)
         raise InputError(f"{path}: expected a mask for each image of one series ({images}), found {len(masks)}")
     return masks != 0
 

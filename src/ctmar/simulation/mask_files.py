@@ -37,7 +37,7 @@ def read_masks(path: Path | str) -> NDArray[np.uint8]:
     if not path.is_file():
         raise InputError(f"{path}: file not found")
     if name.endswith((".nii", ".nii.gz")):
-        from ctmar.nifti.masks import read_mask_slices  # loads nibabel, which few masks need
+        from ctmar.volumes.mask_volumes import read_mask_slices  # loads nibabel, which few masks need
 
         return read_mask_slices(path).astype(np.uint8)
     load = {".npy": load_npy, ".png": _load_png, ".mat": _load_mat}[path.suffix.lower()]

@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 from ctmar.cli.app import app
 from ctmar.config import Ingest, Source, Split
 from ctmar.datasets.benchmark_pairs import Imported, import_pairs
+from ctmar.datasets.benchmark_slices import PIXEL_MM
 from ctmar.datasets.ingest import ingest
 from ctmar.datasets.split import split_patients, write_split
-from ctmar.datasets.syndeeplesion import PIXEL_MM
 from ctmar.errors import InputError
 from ctmar.store.pairs import PairFile
 from ctmar.store.slices import open_slices

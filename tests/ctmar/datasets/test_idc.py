@@ -323,7 +323,8 @@ def serve(bucket, tmp_path):
         (tmp_path / "site").mkdir()
         (tmp_path / "site" / "sitecustomize.py").write_text(REDIRECT.format(endpoint=ENDPOINT, local=local))
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        yield {**os.environ, "PYTHONPATH": str(tmp_path / "site"), "PATH": path, "no_proxy": "127.0.0.1"}
+        packages = os.pathsep.join(filter(None, [str(tmp_path / "site"), os.environ.get("PYTHONPATH")]))
+        yield {**os.environ, "PYTHONPATH": packages, "PATH": path, "no_proxy": "127.0.0.1"}
         server.shutdown()
 
 

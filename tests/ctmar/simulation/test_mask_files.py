@@ -148,7 +148,7 @@ def test_damaged_and_impossible_files_are_one_line(stack: np.ndarray, tmp_path: 
     header["qform_code"] = header["sform_code"] = 0
     with (tmp_path / "nowhere.nii").open("r+b") as file:
         header.write_to(file)
-    assert_refused(tmp_path / "nowhere.nii", "expected an orientation in the header")
+    assert_refused(tmp_path / "nowhere.nii", "no orientation: qform and sform codes are 0")
     nan = stack.astype(np.float32)
     nan[0, 0, 0] = np.nan
     write_nifti(tmp_path / "nan.nii", nan)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from ctmar.config import Ingest, Source
+from ctmar.datasets.benchmark_slices import PIXEL_MM, find_series
 from ctmar.datasets.ingest import ingest
-from ctmar.datasets.syndeeplesion import PIXEL_MM, find_series
 from ctmar.errors import InputError
 from ctmar.simulation.plain_files import fit_mask
 from ctmar.store.slices import open_slices, read_slices

@@ -4,7 +4,8 @@ The folder, or its subfolders `train` and `test`, hold `<name>_dir.txt`, a list 
 gt.h5` in the folder `<name>`, and `<subset>mask.npy` with the metal masks at 512 × 512 pixels.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from ctmar.errors import InputError
 from ctmar.simulation.plain_files import resize_mask
+from ctmar.store.ct_source import DisplayedSlice, Geometry
 from ctmar.store.quarantine import Refused
 from ctmar.store.syndeeplesion import read_stored_image, read_stored_masks
 
@@ -31,6 +33,42 @@ class StoredSeries:
     patient: str
     paths: tuple[Path, ...]
     image_size: int
+
+    @property
+    def n_slices(self) -> int:
+        """Slices of the series."""
+        return len(self.paths)
+
+    def identity(self, name_of: Callable[[Path], str]) -> str:
+        """The benchmark's own number of the patient."""
+        return f"syndeeplesion {self.patient}"
+
+    def geometry(self) -> Geometry:
+        """The geometry of the benchmark, which tells no distance of slices."""
+        return Geometry("syndeeplesion", self.image_size, self.image_size, PIXEL_MM, PIXEL_MM)
+
+    def parts(self, indices: Sequence[int]) -> list["StoredSlice"]:
+        """Each file by itself."""
+        return [StoredSlice((self.paths[index],), (index,), self.image_size) for index in indices]
+
+
+@dataclass(frozen=True)
+class StoredSlice:
+    """One file `gt.h5`."""
+
+    paths: tuple[Path, ...]
+    indices: tuple[int, ...]
+    image_size: int
+    shares_file: bool = False
+
+    def read(self) -> Iterator[DisplayedSlice]:
+        """The slice as it is stored, on the working grid already.
+
+        Raises:
+            Refused: damaged, of another size, or no attenuation of tissue.
+        """
+        image = read_slice(self.paths[0], self.image_size)
+        yield DisplayedSlice(image, PIXEL_MM, PIXEL_MM, position_mm=math.nan, final=True)
 
 
 def find_series(folder: Path, image_size: int) -> tuple[list[StoredSeries], list[tuple[Path, Refused]]]:
@@ -72,14 +110,14 @@ def _entries(listing: Path, folder: Path) -> Iterator[tuple[Path, Refused | None
             yield path, None if path.is_file() else MISSING
 
 
-def part_of_benchmark(series: StoredSeries) -> str:
+def part_of_benchmark(paths: Sequence[Path]) -> str:
     """The part of the benchmark that lists a series, named like its masks: `train` or `test`.
 
     Examples:
-        >>> part_of_benchmark(StoredSeries("1", (Path("a/train_640geo/1_1_1/2/gt.h5"),), 416))
+        >>> part_of_benchmark([Path("a/train_640geo/1_1_1/2/gt.h5")])
         'train'
     """
-    return series.paths[0].parents[2].name.partition("_")[0]
+    return paths[0].parents[2].name.partition("_")[0]
 
 
 def read_slice(path: Path, image_size: int) -> NDArray[np.float32]:

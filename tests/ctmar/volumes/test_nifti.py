@@ -10,8 +10,8 @@ from scipy import ndimage
 
 from ctmar.dicom import pixels as dicom
 from ctmar.dicom.scan import read_images
-from ctmar.nifti.volumes import open_volume, patient_identity, read_display
 from ctmar.store.quarantine import Refused
+from ctmar.volumes.displayed import open_volume, patient_identity
 
 
 @pytest.fixture
@@ -39,8 +39,9 @@ def save(path: Path, displayed: np.ndarray, codes: str = "LPS", **header) -> Pat
 
 
 def read(path: Path) -> np.ndarray:
-    volume = open_volume(path, 16)
-    return np.stack(list(read_display(volume, range(volume.n_slices))))
+    volume = open_volume(path, 16, "nifti")
+    (part,) = volume.parts(range(volume.n_slices))
+    return np.stack([displayed.image for displayed in part.read()])
 
 
 def reason(path: Path) -> str:
@@ -59,7 +60,7 @@ ALL_CODES = [
 def test_every_orientation_is_displayed_alike(tmp_path, displayed, codes):
     path = save(tmp_path / "ct.nii.gz", displayed, codes)
     np.testing.assert_array_equal(read(path), displayed)
-    volume = open_volume(path, 16)
+    volume = open_volume(path, 16, "nifti")
     assert (volume.rows, volume.columns, volume.n_slices) == (64, 64, 3)
     assert (volume.row_mm, volume.column_mm, volume.spacing_mm) == pytest.approx((3, 2, 5))
     assert volume.first_mm == pytest.approx(-20)
@@ -81,8 +82,8 @@ def liver_is_left_and_spine_below(image_hu: np.ndarray, pixel_mm: float) -> bool
 def test_public_volumes_of_two_orientations_are_displayed_alike(packages, patient, codes, index):
     path = packages / patient / "example_ct.nii.gz"
     assert "".join(nibabel.aff2axcodes(nibabel.load(path).affine)) == codes
-    volume = open_volume(path, 64)
-    (image_hu,) = read_display(volume, [index])
+    volume = open_volume(path, 64, "nifti")
+    (image_hu,) = (displayed.image for displayed in volume.parts([index])[0].read())
     assert liver_is_left_and_spine_below(image_hu, volume.row_mm)
     assert not liver_is_left_and_spine_below(image_hu[:, ::-1], volume.row_mm)
     assert not liver_is_left_and_spine_below(image_hu[::-1], volume.row_mm)
@@ -96,8 +97,8 @@ def test_the_public_dicom_series_is_displayed_like_the_volumes(packages, number)
 
 
 def test_chosen_slices_only(tmp_path, displayed):
-    volume = open_volume(save(tmp_path / "ct.nii", displayed), 16)
-    assert [image[0, 0] for image in read_display(volume, [0, 2])] == [100, 300]
+    (part,) = open_volume(save(tmp_path / "ct.nii", displayed), 16, "nifti").parts([0, 2])
+    assert [displayed.image[0, 0] for displayed in part.read()] == [100, 300]
 
 
 def test_slope_and_intercept_of_the_header(tmp_path, displayed):
@@ -145,7 +146,7 @@ def test_not_a_number_anywhere(tmp_path, displayed):
 def test_too_few_rows(tmp_path, displayed):
     path = save(tmp_path / "ct.nii.gz", displayed[:, :40])
     with pytest.raises(Refused, match="only 40 × 64 pixels, 41 are needed"):
-        open_volume(path, 41)
+        open_volume(path, 41, "nifti")
 
 
 @pytest.mark.parametrize("content", [b"", b"not NIfTI", b"\x1f\x8b broken gzip"])
@@ -172,3 +173,18 @@ def test_a_header_that_asks_for_terabytes_is_refused_before_reading(tmp_path, di
 def test_the_subject_of_a_file():
     paths = {"sub-07_ct.nii.gz": "sub-07", "a/sub-07/ct.nii": "sub-07", "case1/ct.nii.gz": "case1", "x.y.nii": "x.y"}
     assert {name: patient_identity(Path(name)) for name in paths} == paths
+
+
+@pytest.mark.parametrize("padding", [-1025, -2000, -2048, -3024, -32768])
+def test_padding_becomes_air_as_it_does_in_dicom(tmp_path, displayed, padding):
+    displayed[:, :4] = padding
+    found = read(save(tmp_path / "ct.nii.gz", displayed))
+    assert (found[:, :4] == -1000).all()
+    np.testing.assert_array_equal(found[:, 4:], displayed[:, 4:])
+
+
+def test_a_sheared_volume_tells_its_tilt(tmp_path, displayed):
+    affine = np.diag([-2.0, -3.0, 5.0, 1.0])
+    affine[1, 2] = 5 * np.tan(np.radians(8))  # as converters leave a tilted gantry
+    nibabel.save(nibabel.Nifti1Image(displayed.transpose(2, 1, 0), affine), tmp_path / "ct.nii")
+    assert open_volume(tmp_path / "ct.nii", 16, "nifti").geometry().tilt_degrees == pytest.approx(8)

@@ -1,0 +1,45 @@
+"""NIfTI, read with nibabel."""
+
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+
+from ctmar.store.quarantine import Refused
+from ctmar.volumes.stored import CONVERT_AGAIN, StoredVolume
+
+NO_NIFTI = Refused("not a NIfTI file", "none needed if it is no image; else convert the series again")
+
+
+def open_stored(path: Path) -> StoredVolume:
+    """Read the header of a NIfTI file.
+
+    Raises:
+        Refused: not NIfTI, without an orientation, or not in millimetres.
+    """
+    image = _load(path)
+    header = image.header
+    if int(header["qform_code"]) == 0 and int(header["sform_code"]) == 0:
+        raise Refused("no orientation: qform and sform codes are 0", CONVERT_AGAIN)
+    if header.get_xyzt_units()[0] not in ("mm", "unknown"):
+        raise Refused("the unit of length is not mm", CONVERT_AGAIN)
+    return StoredVolume(
+        paths=(path,),
+        shape=tuple(int(n) for n in image.shape),
+        dtype=header.get_data_dtype(),
+        affine=image.affine,
+        read_voxels=lambda: np.asanyarray(image.dataobj.get_unscaled()),
+        slope=float(image.dataobj.slope),
+        intercept=float(image.dataobj.inter),
+    )
+
+
+def _load(path: Path) -> Any:
+    try:
+        image = nibabel.load(path)
+    except Exception:
+        raise NO_NIFTI from None
+    if not isinstance(image, nibabel.Nifti1Pair):
+        raise NO_NIFTI
+    return image
