@@ -25,7 +25,7 @@ __all__ = [
     "measured_defect",
     "project_",
 ]
-_ROOMS = ("baselines", "groups", "norms", "projections", "regularisers", "representations", "testing")
+_ROOMS = ("baselines", "groups", "layers", "norms", "projections", "regularisers", "representations", "testing")
 
 
 def __getattr__(name: str) -> Any:

@@ -5,7 +5,7 @@ from equiproj.baselines.eqreg import EQReg, feature_mismatch
 from equiproj.baselines.function_level import function_mismatch
 from equiproj.baselines.residual_pathway import ResidualPathway
 from equiproj.baselines.softness import AnnealedRelaxation, Softness, triangle
-from equiproj.baselines.strict import StrictEquivariance, TrainThenProject, project_initial_
+from equiproj.baselines.strict import StrictEquivariance, TrainThenProject
 
 __all__ = [
     "AnnealedRelaxation",
@@ -17,7 +17,6 @@ __all__ = [
     "TrainThenProject",
     "feature_mismatch",
     "function_mismatch",
-    "project_initial_",
     "random_group_transform",
     "triangle",
 ]

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from equiproj.baselines.action import act
 from equiproj.groups import FiniteGroup
 from equiproj.representations import Representation
+from equiproj.representations.action import act
 
 
 def random_group_transform(*batches: Tensor, group: FiniteGroup, generator: torch.Generator) -> tuple[Tensor, ...]:
@@ -72,7 +72,8 @@ class GroupAveraged(nn.Module):
     Undo by using the wrapped ``module`` again, which is left as it is.
 
     Args:
-        module: the function to average; its inputs and output are moved as by :func:`~equiproj.baselines.action.act`.
+        module: the function to average; its inputs and output are moved as by
+            :func:`~equiproj.representations.action.act`.
         group: a finite group; with pixel axes it has to map pixels onto pixels.
         rho_in: representation on the channels of every input; None where channels stay as they are.
         rho_out: representation on the channels of the output; None where channels stay as they are.

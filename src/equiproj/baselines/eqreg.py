@@ -9,12 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from equiproj.baselines.action import act, apply_channel_move, apply_pixel_move, channel_move, pixel_move
 from equiproj.baselines.augmentation import check_image_batches
-from equiproj.baselines.layers import Layers, named_layer
 from equiproj.groups import FiniteGroup
 from equiproj.groups.group import Element
+from equiproj.layers import LayerTypes, named_layer
 from equiproj.representations import Representation
+from equiproj.representations.action import act, apply_channel_move, apply_pixel_move, channel_move, pixel_move
 
 
 def feature_mismatch(
@@ -92,7 +92,7 @@ class EQReg:
         >>> eqreg.remove()
     """
 
-    def __init__(self, module: nn.Module, group: FiniteGroup, layers: Layers) -> None:
+    def __init__(self, module: nn.Module, group: FiniteGroup, layers: LayerTypes) -> None:
         if not layers:
             raise ValueError("expected at least one layer to regularise, found none")
         for name, (_, rho_out) in layers.items():

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from equiproj.baselines.action import act
 from equiproj.groups import Group
 from equiproj.representations import Representation
+from equiproj.representations.action import act
 
 
 def function_mismatch(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from equiproj.baselines.layers import Layers, ProjectedTensor, projected_tensors
+from equiproj.layers import LayerTypes, TypedParameter, plain_parameters
 
 
 class Parametrised:
@@ -22,7 +22,7 @@ class Parametrised:
         build: the parametrisation for a given projection.
 
     Raises:
-        ValueError: as :func:`~equiproj.baselines.layers.projected_tensors`; the module is then unchanged.
+        ValueError: as :func:`~equiproj.layers.plain_parameters`; the module is then unchanged.
 
     Example:
         >>> from equiproj.baselines.strict import Projected
@@ -40,17 +40,17 @@ class Parametrised:
     def __init__(
         self,
         module: nn.Module,
-        layers: Layers,
+        layers: LayerTypes,
         build: Callable[[Callable[[Tensor], Tensor]], nn.Module],
     ) -> None:
         self.module = module
-        self.tensors: list[ProjectedTensor] = projected_tensors(module, layers)
-        self.parametrisations: list[nn.Module] = [build(project) for _, _, project in self.tensors]
-        for (layer, name, _), parametrisation in zip(self.tensors, self.parametrisations, strict=True):
-            device = layer.get_parameter(name).device
-            parametrize.register_parametrization(layer, name, parametrisation.to(device))
+        self.parameters: list[TypedParameter] = plain_parameters(module, layers)
+        self.parametrisations: list[nn.Module] = [build(entry.project) for entry in self.parameters]
+        for entry, parametrisation in zip(self.parameters, self.parametrisations, strict=True):
+            device = entry.layer.get_parameter(entry.attribute).device
+            parametrize.register_parametrization(entry.layer, entry.attribute, parametrisation.to(device))
 
     def remove(self) -> None:
         """Take the parametrisations off; every weight keeps the value it has now."""
-        for layer, name, _ in self.tensors:
-            parametrize.remove_parametrizations(layer, name, leave_parametrized=True)
+        for entry in self.parameters:
+            parametrize.remove_parametrizations(entry.layer, entry.attribute, leave_parametrized=True)

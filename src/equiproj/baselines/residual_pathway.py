@@ -7,16 +7,16 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from equiproj.baselines.layers import Layers
 from equiproj.baselines.parametrised import Parametrised
+from equiproj.layers import LayerTypes
 
 
-class TwoPathways(nn.Module):
+class _TwoPathways(nn.Module):
     """The parametrisation (A, B) ↦ P(A) + B; a weight W starts as A = P(W), B = W − P(W).
 
     Example:
         >>> import torch
-        >>> pathways = TwoPathways(lambda weight: weight.mean().expand_as(weight))
+        >>> pathways = _TwoPathways(lambda weight: weight.mean().expand_as(weight))
         >>> [part.tolist() for part in pathways.right_inverse(torch.tensor([1.0, 3.0]))]
         [[2.0, 2.0], [-1.0, 1.0]]
         >>> pathways(torch.tensor([1.0, 3.0]), torch.tensor([5.0, 0.0])).tolist()
@@ -68,8 +68,8 @@ class ResidualPathway(Parametrised):
         >>> optimiser = torch.optim.Adam(groups, lr=1e-3)
     """
 
-    def __init__(self, module: nn.Module, layers: Layers) -> None:
-        super().__init__(module, layers, TwoPathways)
+    def __init__(self, module: nn.Module, layers: LayerTypes) -> None:
+        super().__init__(module, layers, _TwoPathways)
 
     def parameter_groups(self, weight_decay_equivariant: float, weight_decay_free: float) -> list[dict[str, Any]]:
         """Parameters for a torch optimiser: equivariant pathways, free pathways, and the rest without decay.
@@ -86,7 +86,7 @@ class ResidualPathway(Parametrised):
                 f"expected weight decays of at least 0, found {weight_decay_equivariant} and {weight_decay_free}"
             )
         equivariant, free = (
-            [layer.get_parameter(f"parametrizations.{name}.{original}") for layer, name, _ in self.tensors]
+            [entry.layer.get_parameter(f"parametrizations.{entry.attribute}.{original}") for entry in self.parameters]
             for original in ("original0", "original1")
         )
         split = {id(parameter) for parameter in equivariant + free}

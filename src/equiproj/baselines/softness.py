@@ -7,15 +7,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from equiproj.baselines.layers import Layers
 from equiproj.baselines.parametrised import Parametrised
+from equiproj.layers import LayerTypes
 
 
-class SoftProjection(nn.Module):
+class _SoftProjection(nn.Module):
     """The parametrisation V ↦ P(V) + s (V − P(V)) with softness s in [0, 1].
 
     Example:
-        >>> soft = SoftProjection(lambda weight: weight.mean().expand_as(weight), 0.5)
+        >>> soft = _SoftProjection(lambda weight: weight.mean().expand_as(weight), 0.5)
         >>> soft(torch.tensor([1.0, 3.0])).tolist()
         [1.5, 2.5]
     """
@@ -71,9 +71,9 @@ class Softness(Parametrised):
         [[1.0, 2.0], [4.0, 5.0]]
     """
 
-    def __init__(self, module: nn.Module, layers: Layers, softness: float) -> None:
-        check_fraction("softness", softness)
-        super().__init__(module, layers, lambda project: SoftProjection(project, softness))
+    def __init__(self, module: nn.Module, layers: LayerTypes, softness: float) -> None:
+        _check_fraction("softness", softness)
+        super().__init__(module, layers, lambda project: _SoftProjection(project, softness))
 
     @property
     def softness(self) -> float:
@@ -82,7 +82,7 @@ class Softness(Parametrised):
 
     @softness.setter
     def softness(self, softness: float) -> None:
-        check_fraction("softness", softness)
+        _check_fraction("softness", softness)
         for parametrisation in self.parametrisations:
             parametrisation.get_buffer("softness").fill_(softness)
 
@@ -115,7 +115,7 @@ class AnnealedRelaxation(Softness):
         0.5
     """
 
-    def __init__(self, module: nn.Module, layers: Layers) -> None:
+    def __init__(self, module: nn.Module, layers: LayerTypes) -> None:
         super().__init__(module, layers, softness=0.0)
 
     def step(self, progress: float) -> None:
@@ -143,11 +143,11 @@ def triangle(progress: float) -> float:
         >>> [triangle(progress) for progress in (0.0, 0.25, 0.5, 0.75, 1.0)]
         [0.0, 0.5, 1.0, 0.5, 0.0]
     """
-    check_fraction("progress", progress)
+    _check_fraction("progress", progress)
     return 1.0 - abs(2.0 * progress - 1.0)
 
 
-def check_fraction(name: str, value: float) -> None:
+def _check_fraction(name: str, value: float) -> None:
     """Raise ValueError unless ``value`` is a number from 0 to 1."""
     if not 0.0 <= value <= 1.0:
         raise ValueError(f"expected {name} from 0 to 1, found {value}")

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from equiproj.baselines.layers import Layers, projected_tensors
 from equiproj.baselines.parametrised import Parametrised
+from equiproj.layers import LayerTypes, assign, plain_parameters
 
 
 class StrictEquivariance(Parametrised):
@@ -43,45 +43,8 @@ class StrictEquivariance(Parametrised):
         True
     """
 
-    def __init__(self, module: nn.Module, layers: Layers) -> None:
+    def __init__(self, module: nn.Module, layers: LayerTypes) -> None:
         super().__init__(module, layers, Projected)
-
-
-@torch.no_grad()
-def project_initial_(module: nn.Module, layers: Layers) -> None:
-    """Make freshly drawn weights equivariant at the scale they were drawn for: W ← P(W) ‖W‖_F / ‖P(W)‖_F, b ← P(b).
-
-    A projection shrinks a random weight, by √|G| between regular representations, and a deep network of shrunk weights
-    passes on neither signal nor gradient. Group convolutions draw their free parameters so that the whole kernel has
-    the wanted variance; this does the same for a kernel that was drawn without the constraint.
-
-    Args:
-        module: the network, changed in place; not parametrised yet.
-        layers: name of each layer and its ``(rho_in, rho_out)``.
-
-    Raises:
-        ValueError: as :class:`StrictEquivariance`.
-
-    Reference:
-        Weiler & Cesa, General E(2)-Equivariant Steerable CNNs, NeurIPS 2019, with He's initialisation carried over to
-        the coefficients of equivariant kernels.
-
-    Example:
-        >>> from equiproj.groups import CyclicGroup
-        >>> from equiproj.representations import regular
-        >>> rho, layer = regular(CyclicGroup(2)), nn.Linear(2, 2, bias=False)
-        >>> layer.weight.data = torch.tensor([[3.0, 0.0], [0.0, 4.0]])
-        >>> project_initial_(layer, {"": (rho, rho)})
-        >>> [[round(value, 4) for value in row] for row in layer.weight.tolist()]
-        [[3.5355, 0.0], [0.0, 3.5355]]
-    """
-    for layer, name, project in projected_tensors(module, layers):
-        parameter = layer.get_parameter(name)
-        projected = project(parameter)
-        size = torch.linalg.vector_norm(projected)
-        if name == "weight" and size > 0:  # a weight drawn as zero stays zero
-            projected = projected * (torch.linalg.vector_norm(parameter) / size)
-        parameter.copy_(projected)
 
 
 class Projected(nn.Module):
@@ -133,8 +96,8 @@ class TrainThenProject:
         [[1.0, 2.0], [4.0, 5.0]]
     """
 
-    def __init__(self, module: nn.Module, layers: Layers) -> None:
-        self._tensors = projected_tensors(module, layers)
+    def __init__(self, module: nn.Module, layers: LayerTypes) -> None:
+        self._parameters = plain_parameters(module, layers)
         self._trained: list[Tensor] = []
 
     @torch.no_grad()
@@ -146,10 +109,10 @@ class TrainThenProject:
         """
         if self._trained:
             raise ValueError("expected trained weights, found weights that are projected already; undo() first")
-        for layer, name, project in self._tensors:
-            parameter = layer.get_parameter(name)
-            self._trained.append(parameter.clone())
-            parameter.copy_(project(parameter))
+        for parameter in self._parameters:
+            trained = parameter.read().clone()
+            self._trained.append(trained)
+            assign(parameter, parameter.projector(trained))
 
     @torch.no_grad()
     def undo(self) -> None:
@@ -160,6 +123,6 @@ class TrainThenProject:
         """
         if not self._trained:
             raise ValueError("expected projected weights to undo, found none; project() first")
-        for (layer, name, _), trained in zip(self._tensors, self._trained, strict=True):
-            layer.get_parameter(name).copy_(trained)
+        for parameter, trained in zip(self._parameters, self._trained, strict=True):
+            assign(parameter, trained)
         self._trained = []

@@ -132,7 +132,7 @@ class SO3(Group):
     def sample(self, n_samples: int, generator: torch.Generator | None = None) -> list[np.ndarray]:
         """Draw independent rotations: unit quaternions of Gaussian numbers are uniform on the 3-sphere."""
         drawn = torch.randn(n_samples, 4, generator=generator, dtype=torch.float64).numpy()
-        return [rotation_of_quaternion(q / np.linalg.norm(q)) for q in drawn]
+        return [_rotation_of_quaternion(q / np.linalg.norm(q)) for q in drawn]
 
     def spatial_matrix(self, g: Element, n_axes: int) -> np.ndarray:
         """The element itself, on three axes."""
@@ -141,11 +141,11 @@ class SO3(Group):
         return np.asarray(g, dtype=np.float64)
 
 
-def rotation_of_quaternion(unit: np.ndarray) -> np.ndarray:
+def _rotation_of_quaternion(unit: np.ndarray) -> np.ndarray:
     """Rotation matrix of a unit quaternion (w, x, y, z).
 
     Example:
-        >>> rotation_of_quaternion(np.array([0.0, 0.0, 0.0, 1.0])).tolist()
+        >>> _rotation_of_quaternion(np.array([0.0, 0.0, 0.0, 1.0])).tolist()
         [[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 1.0]]
     """
     w, axis = unit[0], unit[1:]

@@ -6,7 +6,7 @@ import numpy as np
 
 # Distance from a pixel centre, in pixels, within which a moved pixel counts as landing on it: far above the
 # rounding of cos and sin, far below the smallest true miss on any grid that fits in memory.
-LANDING_TOLERANCE = 1e-6
+_LANDING_TOLERANCE = 1e-6
 
 
 def pixel_coordinates(shape: tuple[int, ...]) -> np.ndarray:
@@ -50,6 +50,6 @@ def moved_pixels(matrix: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | Non
     positions = moved[::-1] + (np.array(shape)[:, None] - 1) / 2
     nearest = np.rint(positions).astype(np.int64)
     inside = (nearest >= 0).all() and (nearest < np.array(shape)[:, None]).all()
-    if not inside or np.abs(positions - nearest).max() > LANDING_TOLERANCE:
+    if not inside or np.abs(positions - nearest).max() > _LANDING_TOLERANCE:
         return None
     return np.ravel_multi_index(tuple(nearest), shape)

@@ -12,7 +12,7 @@ import torch
 
 from equiproj.groups.group import Element, FiniteGroup
 
-LARGEST_LISTED_DEGREE = 6  # 720 elements; the next, 5,040, would need a table of 25 million entries
+_LARGEST_LISTED_DEGREE = 6  # 720 elements; the next, 5,040, would need a table of 25 million entries
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class SymmetricGroup(FiniteGroup):
     @cached_property
     def elements(self) -> tuple[tuple[int, ...], ...]:
         """All permutations in lexicographic order, for n ≤ 6."""
-        if self.degree > LARGEST_LISTED_DEGREE:
-            raise ValueError(f"expected n ≤ {LARGEST_LISTED_DEGREE} to list the elements of S_n, found {self}")
+        if self.degree > _LARGEST_LISTED_DEGREE:
+            raise ValueError(f"expected n ≤ {_LARGEST_LISTED_DEGREE} to list the elements of S_n, found {self}")
         return tuple(permutations(range(self.degree)))
 
     @property

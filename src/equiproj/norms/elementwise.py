@@ -7,7 +7,7 @@ from jaxtyping import Float, Inexact
 from torch import Tensor
 
 # Two magnitudes that differ by a few roundings are one tie: W − PW has mathematically equal entries all the time.
-TIE_ROUNDINGS = 16
+_TIE_ROUNDINGS = 16
 
 
 def vector_norm(
@@ -114,5 +114,5 @@ def induced_norm(
 
 
 def _tied(magnitude: Tensor, largest: Tensor) -> Tensor:
-    tied = magnitude >= largest * (1 - TIE_ROUNDINGS * torch.finfo(magnitude.dtype).eps)
+    tied = magnitude >= largest * (1 - _TIE_ROUNDINGS * torch.finfo(magnitude.dtype).eps)
     return tied.to(magnitude.dtype)

@@ -12,8 +12,8 @@ from equiproj.norms.names import Norm, parse_norm
 from equiproj.norms.singular import schatten_norm
 from equiproj.norms.subgradient import attach_subgradient, widen
 
-METHODS = ("exact", "gram")
-BY_ENTRIES: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
+_METHODS = ("exact", "gram")
+_BY_ENTRIES: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
     "entrywise": entrywise_norm,
     "induced": induced_norm,
     "mixed": mixed_norm,
@@ -69,13 +69,13 @@ def norm_and_subgradient(
         >>> norm_and_subgradient(torch.tensor([[3.0, 4.0]]), Norm("frobenius"), "exact")
         (tensor(5.), tensor([[0.6000, 0.8000]]))
     """
-    if method not in METHODS:
-        raise ValueError(f"expected method {' or '.join(map(repr, METHODS))}, found {method!r}")
+    if method not in _METHODS:
+        raise ValueError(f"expected method {' or '.join(map(repr, _METHODS))}, found {method!r}")
     p = norm.schatten_order
     if p == 2:
         return entrywise_norm(matrix, 2.0)
     if p is None:
-        return BY_ENTRIES[norm.kind](matrix, *norm.orders)
+        return _BY_ENTRIES[norm.kind](matrix, *norm.orders)
     if p == torch.inf and method == "gram":
         return gram_iteration(matrix)
     return schatten_norm(matrix, p, double_gram=method == "gram")

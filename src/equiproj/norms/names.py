@@ -15,7 +15,7 @@ KNOWN_NORMS = (
 )
 
 
-N_ORDERS = {"frobenius": 0, "spectral": 0, "nuclear": 0, "schatten": 1, "entrywise": 1, "induced": 1, "mixed": 2}
+_N_ORDERS = {"frobenius": 0, "spectral": 0, "nuclear": 0, "schatten": 1, "entrywise": 1, "induced": 1, "mixed": 2}
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Norm:
     orders: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.kind not in N_ORDERS:
+        if self.kind not in _N_ORDERS:
             raise ValueError(_unknown(str(self)))
-        if len(self.orders) != N_ORDERS[self.kind]:
+        if len(self.orders) != _N_ORDERS[self.kind]:
             expected = ", ".join(name for name in KNOWN_NORMS if name.split(":")[0] == self.kind)
             raise ValueError(f"norm {str(self)!r}: expected the form {expected}")
         # An order below one breaks the triangle inequality; the comparison also refuses NaN.

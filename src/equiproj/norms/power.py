@@ -11,9 +11,9 @@ from equiproj.norms.elementwise import vector_norm
 from equiproj.norms.gram import gram_iteration
 
 # Columns followed for the spectral norm; singular values that overtake each other inside the block cost nothing.
-BLOCK_SIZE = 8
+_BLOCK_SIZE = 8
 # Share of the previous block kept in each step (a spectral shift): a zero matrix leaves the block as it was.
-SHIFT = 1e-3
+_SHIFT = 1e-3
 
 
 class PowerIterate(NamedTuple):
@@ -40,7 +40,7 @@ def start_block(
         torch.Size([3, 3])
     """
     left = torch.linalg.svd(matrix, full_matrices=False)[0]
-    return left[..., :BLOCK_SIZE].contiguous() if p == math.inf else left
+    return left[..., :_BLOCK_SIZE].contiguous() if p == math.inf else left
 
 
 def power_iteration(
@@ -73,7 +73,7 @@ def power_iteration(
     """
     for _ in range(n_iterations):
         right = _unit_columns(matrix.mH @ left)
-        left = _orthonormalise(_unit_columns(matrix @ right) + SHIFT * left)
+        left = _orthonormalise(_unit_columns(matrix @ right) + _SHIFT * left)
     projected = matrix.mH @ left
     if p == math.inf:
         value, slope = gram_iteration(projected)
@@ -90,7 +90,7 @@ def _unit_columns(block: Tensor) -> Tensor:
 
 
 def _orthonormalise(block: Tensor) -> Tensor:
-    """Cholesky QR; double precision, because it squares a condition number of up to 1 / SHIFT."""
+    """Cholesky QR; double precision, because it squares a condition number of up to 1 / _SHIFT."""
     double = block.to(torch.complex128 if block.is_complex() else torch.float64)
     # The unchecked variant does not wait for the GPU; the shift keeps the matrix positive definite.
     factor = torch.linalg.cholesky_ex(double.mH @ double)[0]

@@ -52,7 +52,7 @@ class LinearProjector:
 
     def __call__(self, weight: Float[Tensor, "*batch c_out c_in"]) -> Float[Tensor, "*batch c_out c_in"]:
         """Project weights with any leading batch axes."""
-        check_weight(weight, self.weight_shape, *self.axes)
+        _check_weight(weight, self.weight_shape, *self.axes)
         return SelfAdjoint.apply(weight.flatten(-2), self._project).reshape(weight.shape)
 
 
@@ -113,12 +113,14 @@ class ConvProjector:
 
     def __call__(self, weight: Tensor) -> Tensor:
         """Project weights ``(*batch, c_out, c_in / n_blocks, *kernel)``."""
-        check_weight(weight, self.weight_shape, *self.axes)
+        _check_weight(weight, self.weight_shape, *self.axes)
         flat = weight.flatten(-len(self.weight_shape))
         return SelfAdjoint.apply(flat, self._project).reshape(weight.shape)
 
 
-def check_weight(weight: Tensor, shape: tuple[int, ...], rho_rows: Representation, rho_columns: Representation) -> None:
+def _check_weight(
+    weight: Tensor, shape: tuple[int, ...], rho_rows: Representation, rho_columns: Representation
+) -> None:
     """Raise ValueError unless the weight ends in ``shape``."""
     if weight.ndim < len(shape):
         raise ValueError(f"expected a weight with {len(shape)} axes, found shape {tuple(weight.shape)}")

@@ -90,7 +90,7 @@ def _orbit_average(
     return OrbitAverage(orbit_labels(row.size, edges), np.concatenate(leaving))
 
 
-class BlockDiagonal:
+class _BlockDiagonal:
     """Restricts a projection of full weights to block-diagonal ones, where the group keeps the blocks.
 
     Raises:
@@ -100,7 +100,7 @@ class BlockDiagonal:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular
         >>> rho = regular(CyclicGroup(2))
-        >>> project = BlockDiagonal(SpectralProjection(rho, rho, ()), rho, rho, 2)
+        >>> project = _BlockDiagonal(SpectralProjection(rho, rho, ()), rho, rho, 2)
         >>> project(torch.tensor([1.0, 3.0])).tolist()
         [2.0, 2.0]
     """
@@ -140,7 +140,7 @@ def _in_blocks(
     rho_columns: Representation,
     n_blocks: int,
 ) -> Callable[[Tensor], Tensor]:
-    return project if n_blocks == 1 else BlockDiagonal(project, rho_rows, rho_columns, n_blocks)
+    return project if n_blocks == 1 else _BlockDiagonal(project, rho_rows, rho_columns, n_blocks)
 
 
 def _block_pattern(matrix: Tensor, n_blocks: int) -> Tensor:

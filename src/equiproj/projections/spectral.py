@@ -16,7 +16,7 @@ from equiproj.representations import Representation, equivariant_maps, grid, iso
 
 
 @dataclass(frozen=True)
-class IrrepPair:
+class _IrrepPair:
     """One pair of irreps: isometries onto their copies, and the kernels that intertwine them.
 
     Shapes: rows ``(c_out, m_out, d_out)``, columns ``(c_in, m_in, d_in)``, kernels ``(n, d_out, d_in, pixels)``.
@@ -26,14 +26,14 @@ class IrrepPair:
     columns: Tensor
     kernels: Tensor
 
-    def to(self, device: torch.device) -> IrrepPair:
+    def to(self, device: torch.device) -> _IrrepPair:
         """The same pair on a device."""
-        return IrrepPair(self.rows.to(device), self.columns.to(device), self.kernels.to(device))
+        return _IrrepPair(self.rows.to(device), self.columns.to(device), self.kernels.to(device))
 
 
-def irrep_pairs(
+def _irrep_pairs(
     rho_rows: Representation, rho_columns: Representation, kernel_shape: tuple[int, ...]
-) -> Iterator[IrrepPair]:
+) -> Iterator[_IrrepPair]:
     """All pairs of irreps between which an equivariant map exists (equations 4.2 and 4.5).
 
     Args:
@@ -45,14 +45,14 @@ def irrep_pairs(
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular
         >>> rho = 5 * regular(CyclicGroup(4))
-        >>> [tuple(pair.kernels.shape) for pair in irrep_pairs(rho, rho, ())]
+        >>> [tuple(pair.kernels.shape) for pair in _irrep_pairs(rho, rho, ())]
         [(1, 1, 1, 1), (2, 2, 2, 1), (1, 1, 1, 1)]
     """
     for psi_rows, rows in isotypic_basis(rho_rows).items():
         for psi_columns, columns in isotypic_basis(rho_columns).items():
             kernels = _kernels(psi_columns, psi_rows, kernel_shape)
             if len(kernels):
-                yield IrrepPair(*(torch.from_numpy(np.array(a)) for a in (rows, columns, kernels)))
+                yield _IrrepPair(*(torch.from_numpy(np.array(a)) for a in (rows, columns, kernels)))
 
 
 def _kernels(psi_in: Representation, psi_out: Representation, kernel_shape: tuple[int, ...]) -> np.ndarray:
@@ -88,7 +88,7 @@ class SpectralProjection:
 
     def __init__(self, rho_rows: Representation, rho_columns: Representation, kernel_shape: tuple[int, ...]) -> None:
         self.shape = (rho_rows.dim, rho_columns.dim, int(np.prod(kernel_shape)))
-        self._pairs = {torch.device("cpu"): tuple(irrep_pairs(rho_rows, rho_columns, kernel_shape))}
+        self._pairs = {torch.device("cpu"): tuple(_irrep_pairs(rho_rows, rho_columns, kernel_shape))}
 
     def __call__(self, flat: Tensor) -> Tensor:
         """Project ``(..., rows * columns * pixels)``."""
@@ -101,7 +101,7 @@ class SpectralProjection:
             total = total + torch.einsum("...xaybp,rxa,cyb->...rcp", block, pair.rows, pair.columns)
         return total.flatten(-3).to(flat.dtype)
 
-    def _on(self, device: torch.device) -> tuple[IrrepPair, ...]:
+    def _on(self, device: torch.device) -> tuple[_IrrepPair, ...]:
         if device not in self._pairs:
             self._pairs[device] = tuple(pair.to(device) for pair in self._pairs[torch.device("cpu")])
         return self._pairs[device]
@@ -133,7 +133,7 @@ def steerable_basis(
         raise ValueError(f"expected representations of one group, found {rho_in.group} and {rho_out.group}")
     bases = [
         torch.einsum("rxa,cyb,nabp->xynrcp", pair.rows, pair.columns, pair.kernels).flatten(0, 2)
-        for pair in irrep_pairs(rho_out, rho_in, kernel_shape)
+        for pair in _irrep_pairs(rho_out, rho_in, kernel_shape)
     ]
     empty = torch.empty((0, rho_out.dim, rho_in.dim, int(np.prod(kernel_shape))), dtype=torch.float64)
     return torch.cat([empty, *bases]).unflatten(-1, kernel_shape)

@@ -18,8 +18,8 @@ from equiproj.representations import (
     tensor_product,
 )
 
-RING_WIDTH = 0.6  # standard deviation of a ring in pixels: neighbours one pixel apart overlap without gaps
-INDEPENDENT = 1e-6  # relative singular value below which sampling made a kernel a copy of others
+_RING_WIDTH = 0.6  # standard deviation of a ring in pixels: neighbours one pixel apart overlap without gaps
+_INDEPENDENT = 1e-6  # relative singular value below which sampling made a kernel a copy of others
 
 
 @lru_cache(maxsize=512)
@@ -53,7 +53,7 @@ def sampled_kernels(psi_in: Representation, psi_out: Representation, kernel_shap
     size = (psi_out.dim, psi_in.dim, radius.size)
     sampled = [np.zeros((0, *size))]
     for ring in np.arange(largest % 1, largest + 0.5):
-        profile = np.exp(-((radius - ring) ** 2) / (2 * RING_WIDTH**2))
+        profile = np.exp(-((radius - ring) ** 2) / (2 * _RING_WIDTH**2))
         for harmonic in irreps(group, int(2 * ring)):
             maps = equivariant_maps(tensor_product(psi_in, harmonic), psi_out)
             maps = maps.reshape(len(maps), psi_out.dim, psi_in.dim, harmonic.dim)
@@ -86,4 +86,4 @@ def _orthonormal(kernels: np.ndarray) -> np.ndarray:
     if not len(kernels):
         return kernels
     _, singular, right = np.linalg.svd(kernels.reshape(len(kernels), -1), full_matrices=False)
-    return right[singular > INDEPENDENT * max(singular[0], INDEPENDENT)]
+    return right[singular > _INDEPENDENT * max(singular[0], _INDEPENDENT)]

@@ -2,10 +2,9 @@
 
 from equiproj.regularisers.certificate import DefectBound, LayerConstants, certified_defect_bound
 from equiproj.regularisers.defect import MeasuredDefect, measured_defect
-from equiproj.regularisers.hard import project_
-from equiproj.regularisers.layers import TypedParameter, typed_parameters
+from equiproj.regularisers.hard import project_, project_initial_
 from equiproj.regularisers.penalty import ProjectionPenalty
-from equiproj.regularisers.proximal import ProximalPenalty
+from equiproj.regularisers.proximal_penalty import ProximalPenalty
 from equiproj.regularisers.report import EquivarianceReport, ReportRow, equivariance_report
 
 __all__ = [
@@ -16,10 +15,9 @@ __all__ = [
     "ProjectionPenalty",
     "ProximalPenalty",
     "ReportRow",
-    "TypedParameter",
     "certified_defect_bound",
     "equivariance_report",
     "measured_defect",
     "project_",
-    "typed_parameters",
+    "project_initial_",
 ]

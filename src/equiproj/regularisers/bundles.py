@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from equiproj.layers import TypedParameter
 from equiproj.norms import Norm, matrix_norm, operator_norm
 from equiproj.projections import ConvProjector, LinearProjector
-from equiproj.regularisers.layers import TypedParameter
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def bundle(parameters: Sequence[TypedParameter]) -> list[Bundle]:
     Example:
         >>> from torch import nn
         >>> from equiproj.groups import CyclicGroup
-        >>> from equiproj.regularisers.layers import typed_parameters
+        >>> from equiproj.layers import typed_parameters
         >>> network = nn.Sequential(nn.Linear(1, 4), nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 1))
         >>> [len(entry.parameters) for entry in bundle(typed_parameters(network, CyclicGroup(4)))]
         [1, 2, 1]

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, fx, nn
 
 from equiproj.groups import FiniteGroup, Group
+from equiproj.layers import Layer, TypedParameter, typed_parameters
 from equiproj.norms import matrix_norm, operator_norm_bound
 from equiproj.projections import ConvProjector, LinearProjector
 from equiproj.regularisers.bundles import rows_out
-from equiproj.regularisers.layers import Layer, TypedParameter, typed_parameters
 from equiproj.representations import Representation
 
 # Suprema of the derivative, rounded up; every function maps 0 to 0 and acts on each entry alone.
@@ -30,8 +30,8 @@ ACTIVATION_CONSTANTS: dict[type[nn.Module], float | Callable[[Any], float]] = {
     nn.GELU: 1.1290,
     nn.SiLU: 1.0999,
 }
-FUNCTION_CONSTANTS: dict[Any, float] = {torch.relu: 1.0, nn.functional.relu: 1.0, torch.tanh: 1.0}
-ADDITIONS = (operator.add, operator.sub, operator.iadd, operator.isub, torch.add, torch.sub)
+_FUNCTION_CONSTANTS: dict[Any, float] = {torch.relu: 1.0, nn.functional.relu: 1.0, torch.tanh: 1.0}
+_ADDITIONS = (operator.add, operator.sub, operator.iadd, operator.isub, torch.add, torch.sub)
 
 
 class LayerConstants(NamedTuple):
@@ -162,10 +162,10 @@ class _Interpreter:
         plain = len(inputs) == len(node.args) and not node.kwargs
         if node.op == "call_module":
             return self._through_module(str(node.target), self.traced.get_submodule(str(node.target)), inputs[0])
-        if node.op == "call_function" and node.target in ADDITIONS and plain and len(inputs) == 2:
+        if node.op == "call_function" and node.target in _ADDITIONS and plain and len(inputs) == 2:
             return _sum(node.name, *inputs)
-        if node.op == "call_function" and node.target in FUNCTION_CONSTANTS and inputs:
-            return self._through_activation(node.name, FUNCTION_CONSTANTS[node.target], inputs[0])
+        if node.op == "call_function" and node.target in _FUNCTION_CONSTANTS and inputs:
+            return self._through_activation(node.name, _FUNCTION_CONSTANTS[node.target], inputs[0])
         raise ValueError(
             f"no rule for {node.op} {node.target!r} (node {node.name!r}): expected layers, activations, sums"
         )

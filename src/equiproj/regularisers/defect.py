@@ -3,7 +3,6 @@
 import math
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from equiproj.groups import FiniteGroup, Group
 from equiproj.groups.group import Element
 from equiproj.representations import Representation
+from equiproj.representations.action import act
 
 
 class MeasuredDefect(NamedTuple):
@@ -35,13 +35,13 @@ def measured_defect(
 ) -> MeasuredDefect:
     """‖f(g·x) − g·f(x)‖ / ‖f(x)‖ in evaluation mode, norms over the whole batch; maximum and mean over g ≠ e.
 
-    g acts on images by quarter turns (`torch.rot90`) and mirror images of the last axis (`torch.flip`). An output of
-    two axes (n, features) is compared under ρ_out alone. Training mode is restored for every submodule.
+    g acts on images as by :func:`~equiproj.representations.action.act`. An output of two axes (n, features) is compared
+    under ρ_out alone. Training mode is restored for every submodule.
 
     Args:
         module: maps images (n, c, h, w) to images (n, c', h', w') or features (n, c').
         batch: images.
-        group: finite group of quarter turns and mirror images: C_1, C_2, C_4, D_1, D_2, D_4.
+        group: finite group that moves pixels onto pixels, such as C_2, C_4, D_1, D_2 and D_4.
         rho_in: representation on the input channels; None: trivial.
         rho_out: representation on the output channels; None: trivial.
 
@@ -84,19 +84,4 @@ def _act(g: Element, group: FiniteGroup, features: Any, rho: Representation | No
     if not isinstance(features, Tensor) or features.ndim not in (2, 4):
         found = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
         raise ValueError(f"expected images (n, c, h, w) or features (n, c), found {found}")
-    if rho is not None:
-        features = torch.einsum("ij,nj...->ni...", rho(g).to(features), features)
-    if features.ndim == 2:
-        return features
-    turns, mirrored = _quarter_turns(g, group)
-    return torch.rot90(features.flip(-1) if mirrored else features, turns, (-2, -1))
-
-
-def _quarter_turns(g: Element, group: FiniteGroup) -> tuple[int, bool]:
-    matrix = group.spatial_matrix(g, 2)
-    mirrored = bool(np.linalg.det(matrix) < 0)
-    turn = matrix @ np.diag([-1.0, 1.0]) if mirrored else matrix
-    turns = math.atan2(turn[1, 0], turn[0, 0]) / (math.pi / 2)
-    if abs(turns - round(turns)) > 1e-6:
-        raise ValueError(f"expected quarter turns and mirror images, found element {g!r} of {group}")
-    return round(turns) % 4, mirrored
+    return act(features, g, group, rho)

@@ -1,4 +1,4 @@
-"""Hard projection: make the weights of a module equivariant in place."""
+"""Weights made equivariant in place: trained ones by projection, freshly drawn ones at the scale of their draw."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from equiproj.groups import Group
-from equiproj.regularisers.layers import TypedParameter, is_sharded, typed_parameters
+from equiproj.layers import assign, typed_parameters
 
 
 @torch.no_grad()
@@ -37,32 +37,40 @@ def project_(module: nn.Module, group: Group | None = None, **declaration: Any) 
     return module
 
 
-def assign(parameter: TypedParameter, value: torch.Tensor) -> None:
-    """Give a weight or bias another value of the shape that `TypedParameter.read` returns; call it without gradients.
+@torch.no_grad()
+def project_initial_(module: nn.Module, group: Group | None = None, **declaration: Any) -> nn.Module:
+    """Make freshly drawn weights equivariant at the scale they were drawn for: W ← P(W) ‖W‖_F / ‖P(W)‖_F, b ← P(b).
+
+    A projection shrinks a random weight, by √|G| between regular representations, and a deep network of shrunk weights
+    passes on neither signal nor gradient. Group convolutions draw their free parameters so that the whole kernel has
+    the wanted variance; this does the same for a kernel that was drawn without the constraint.
+
+    Args:
+        module: any module with linear or convolution layers, changed in place and returned.
+        group: the group, where `layers=` does not give representations.
+        declaration: `layers`, `input_type`, `hidden_type`, `output_type` as for `typed_parameters`.
 
     Raises:
-        ValueError: the weight is sharded, or its parametrisation cannot hold the value.
+        ValueError: as `project_`.
+
+    References:
+        Weiler & Cesa, General E(2)-Equivariant Steerable CNNs, NeurIPS 2019, with He's initialisation carried over to
+        the coefficients of equivariant kernels.
 
     Example:
         >>> from equiproj.groups import CyclicGroup
-        >>> layer = nn.Linear(4, 4)
-        >>> parameter = typed_parameters(layer, CyclicGroup(4))[0]
-        >>> with torch.no_grad():
-        ...     assign(parameter, torch.zeros(4, 4))
-        >>> layer.weight.abs().max().item()
-        0.0
+        >>> from equiproj.representations import regular
+        >>> rho, layer = regular(CyclicGroup(2)), nn.Linear(2, 2, bias=False)
+        >>> layer.weight.data = torch.tensor([[3.0, 0.0], [0.0, 4.0]])
+        >>> layer = project_initial_(layer, layers={"": (rho, rho)})
+        >>> [[round(value, 4) for value in row] for row in layer.weight.tolist()]
+        [[3.5355, 0.0], [0.0, 3.5355]]
     """
-    layer, attribute = parameter.layer, parameter.attribute
-    if is_sharded(getattr(layer, attribute)):
-        raise ValueError(f"{parameter.name}: expected a whole weight, found a sharded one; change it before sharding")
-    value = value.squeeze(-1) if attribute == "bias" else value
-    if attribute in layer._parameters:
-        getattr(layer, attribute).copy_(value)
-        return
-    steps = layer.get_submodule(f"parametrizations.{attribute}").children()
-    if not all(hasattr(step, "right_inverse") for step in steps):
-        raise ValueError(f"{parameter.name}: its parametrisation has no right_inverse to take the projection")
-    setattr(layer, attribute, value)
-    tolerance = 1e3 * torch.finfo(value.dtype).eps * value.abs().max()
-    if not torch.allclose(getattr(layer, attribute), value, rtol=0, atol=float(tolerance)):
-        raise ValueError(f"{parameter.name}: its parametrisation cannot represent the projected value")
+    for parameter in typed_parameters(module, group, include_bias=True, **declaration):
+        drawn = parameter.read()
+        projected = parameter.projector(drawn)
+        size = torch.linalg.vector_norm(projected)
+        if parameter.attribute == "weight" and size > 0:  # a weight drawn as zero stays zero
+            projected = projected * (torch.linalg.vector_norm(drawn) / size)
+        assign(parameter, projected)
+    return module

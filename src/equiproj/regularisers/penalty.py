@@ -8,17 +8,17 @@ import torch
 from torch import Tensor, nn
 
 from equiproj.groups import Group
+from equiproj.layers import FeatureType, LayerTypes, typed_parameters
 from equiproj.norms import Norm, parse_norm, power_iteration, start_block
 from equiproj.norms.subgradient import attach_subgradient
 from equiproj.regularisers.bundles import Bundle, as_matrices, bundle, stack_norms
-from equiproj.regularisers.layers import FeatureType, LayerTypes, typed_parameters
 from equiproj.regularisers.report import EquivarianceReport, measure
 from equiproj.regularisers.squared import squared_frobenius
 
-METHODS = ("exact", "gram", "power")
+_METHODS = ("exact", "gram", "power")
 
 # Entries of PW or W − PW below this many roundings of the layer's largest weight count as zero.
-N_ROUNDINGS = 16
+_N_ROUNDINGS = 16
 
 
 class ProjectionPenalty(nn.Module):
@@ -188,7 +188,7 @@ def without_rounding(part: Tensor, weights: Tensor) -> Tensor:
     """
     with torch.no_grad():
         largest = weights.abs().amax(tuple(range(1, weights.ndim)), keepdim=True)
-        kept = part.abs() > N_ROUNDINGS * torch.finfo(weights.dtype).eps * largest
+        kept = part.abs() > _N_ROUNDINGS * torch.finfo(weights.dtype).eps * largest
     return part * kept
 
 
@@ -201,8 +201,8 @@ def _method(norm: Norm, method: str | None, image_shape: tuple[int, ...] | None)
         return "exact"
     if method is None:
         return "gram"
-    if method not in METHODS:
-        raise ValueError(f"expected method {', '.join(map(repr, METHODS))} or None, found {method!r}")
+    if method not in _METHODS:
+        raise ValueError(f"expected method {', '.join(map(repr, _METHODS))} or None, found {method!r}")
     if method == "power" and image_shape is not None:
         raise ValueError("method 'power' measures kernels; with image_shape= use 'gram' or 'exact'")
     return method

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from equiproj.groups import Group
+from equiproj.layers import typed_parameters
 from equiproj.norms import Norm, parse_norm
 from equiproj.regularisers.bundles import Bundle, bundle, stack_norms
-from equiproj.regularisers.layers import typed_parameters
 
 
 class ReportRow(NamedTuple):

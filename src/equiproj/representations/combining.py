@@ -16,7 +16,7 @@ from equiproj.groups import FiniteGroup, Group, SymmetricGroup
 from equiproj.groups.group import Element
 from equiproj.representations.representation import PermutationSummand, Representation, Summand
 
-ROUNDING = 1e-6  # lets float32 matrices pass as orthogonal and as a homomorphism
+_ROUNDING = 1e-6  # lets float32 matrices pass as orthogonal and as a homomorphism
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class StandardSummand(Summand):
 
 
 @dataclass(frozen=True)
-class PointsSummand(PermutationSummand):
+class _PointsSummand(PermutationSummand):
     """The n points that S_n permutes."""
 
     group: SymmetricGroup
@@ -90,7 +90,7 @@ class TensorSummand(Summand):
 
 
 @dataclass(frozen=True)
-class MatrixSummand(Summand):
+class _MatrixSummand(Summand):
     """Matrices given one by one, kept as bytes so that equal ones compare equal."""
 
     group: FiniteGroup
@@ -125,7 +125,7 @@ def standard(group: Group) -> Representation:
         [1, 2, 0]
     """
     if isinstance(group, SymmetricGroup):
-        return Representation(((1, PointsSummand(group)),))
+        return Representation(((1, _PointsSummand(group)),))
     if group.standard_axes is None:
         raise ValueError(f"expected a group of turns or of permutations, found {group}")
     return Representation(((1, StandardSummand(group)),))
@@ -192,10 +192,10 @@ def from_matrices(group: FiniteGroup, matrices: Mapping[Element, Float[Tensor, "
         raise ValueError(f"expected matrices of one size, found {sorted(sizes)}")
     stack = torch.stack([matrices[g].detach().double().cpu() for g in group.elements]).numpy()
     excess = np.abs(stack @ stack.transpose(0, 2, 1) - np.eye(stack.shape[1])).max()
-    if excess > ROUNDING:
+    if excess > _ROUNDING:
         raise ValueError(f"expected orthogonal matrices, found ρ(g)ρ(g)ᵀ away from the unit by {excess:.2g}")
     for position in range(group.order):
         mismatch = np.abs(stack[position] @ stack - stack[group.table[position]]).max()
-        if mismatch > ROUNDING:
+        if mismatch > _ROUNDING:
             raise ValueError(f"expected ρ(g)ρ(h) = ρ(gh), found a deviation of {mismatch:.2g}")
-    return Representation(((1, MatrixSummand(group, stack.shape[1], stack.tobytes())),))
+    return Representation(((1, _MatrixSummand(group, stack.shape[1], stack.tobytes())),))

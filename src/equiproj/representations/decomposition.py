@@ -15,7 +15,7 @@ from equiproj.representations.irreps import IrrepSummand, irreps
 from equiproj.representations.permuting import TrivialSummand
 from equiproj.representations.representation import Representation, Summand
 
-NULL_SPACE = 1e-9  # relative size of a singular value that counts as zero
+_NULL_SPACE = 1e-9  # relative size of a singular value that counts as zero
 
 
 def act(rho: Representation, g: Element, vectors: np.ndarray) -> np.ndarray:
@@ -94,7 +94,7 @@ def _null_space(rho_in: Representation, rho_out: Representation) -> np.ndarray:
         for g in rho_in.group.generators
     ]
     _, singular, right = np.linalg.svd(np.concatenate(rows))
-    n_maps = int((singular < NULL_SPACE * max(singular[0], 1.0)).sum())
+    n_maps = int((singular < _NULL_SPACE * max(singular[0], 1.0)).sum())
     return right[len(right) - n_maps :].reshape(n_maps, *size)
 
 

@@ -8,7 +8,7 @@ from math import factorial, pi, sqrt
 import numpy as np
 from jaxtyping import Float64
 
-GOLDEN_RATIO = (1 + sqrt(5)) / 2
+_GOLDEN_RATIO = (1 + sqrt(5)) / 2
 
 
 def circular_harmonics(points: Float64[np.ndarray, "2 n"], frequency: int) -> Float64[np.ndarray, "d n"]:
@@ -65,7 +65,7 @@ def _sphere(degree: int) -> tuple[np.ndarray, np.ndarray]:
     """Well-spread directions, four for each harmonic, and the pseudo-inverse of the harmonics there."""
     n_points = 4 * (2 * degree + 1)
     z = 1 - (2 * np.arange(n_points) + 1) / n_points
-    angle = 2 * pi * np.arange(n_points) / GOLDEN_RATIO
+    angle = 2 * pi * np.arange(n_points) / _GOLDEN_RATIO
     points = np.stack([np.sqrt(1 - z * z) * np.cos(angle), np.sqrt(1 - z * z) * np.sin(angle), z])
     return points, np.linalg.pinv(spherical_harmonics(points, degree))
 

@@ -27,7 +27,7 @@ class TrivialSummand(PermutationSummand):
 
 
 @dataclass(frozen=True)
-class RegularSummand(PermutationSummand):
+class _RegularSummand(PermutationSummand):
     """Functions on the group: g sends e_h to e_{gh}."""
 
     group: FiniteGroup
@@ -46,7 +46,7 @@ class RegularSummand(PermutationSummand):
 
 
 @dataclass(frozen=True)
-class GridSummand(PermutationSummand):
+class _GridSummand(PermutationSummand):
     """Images on a grid of pixels in row-major order."""
 
     group: FiniteGroup
@@ -66,7 +66,7 @@ class GridSummand(PermutationSummand):
 
 
 @dataclass(frozen=True)
-class QuotientSummand(PermutationSummand):
+class _QuotientSummand(PermutationSummand):
     """Functions on the cosets hH of a subgroup H: g sends hH to ghH."""
 
     group: FiniteGroup
@@ -109,7 +109,7 @@ def regular(group: Group) -> Representation:
         >>> regular(CyclicGroup(3))(1).argmax(dim=0).tolist()
         [1, 2, 0]
     """
-    return Representation(((1, RegularSummand(_finite(group, "regular"))),))
+    return Representation(((1, _RegularSummand(_finite(group, "regular"))),))
 
 
 def quotient(group: Group, *generators: Element) -> Representation:
@@ -129,7 +129,7 @@ def quotient(group: Group, *generators: Element) -> Representation:
     for g in generators:
         finite.index(g)
     subgroup = sorted(generated_elements(finite, generators), key=finite.index)
-    return Representation(((1, QuotientSummand(finite, tuple(subgroup))),))
+    return Representation(((1, _QuotientSummand(finite, tuple(subgroup))),))
 
 
 def grid(group: Group, shape: tuple[int, ...]) -> Representation:
@@ -153,7 +153,7 @@ def grid(group: Group, shape: tuple[int, ...]) -> Representation:
     finite = _finite(group, "grid")
     for g in finite.generators:
         finite.grid_permutation(g, tuple(shape))
-    return Representation(((1, GridSummand(finite, tuple(shape))),))
+    return Representation(((1, _GridSummand(finite, tuple(shape))),))
 
 
 def _finite(group: Group, kind: str) -> FiniteGroup:

@@ -14,7 +14,7 @@ from equiproj.representations import Representation, band_limit
 from equiproj.testing.moves import full_weight, grid_elements, move_field, move_weight
 from equiproj.testing.quadrature import haar_quadrature
 
-N_SAMPLES = 24  # elements drawn from groups that are continuous or have more elements than this
+_N_SAMPLES = 24  # elements drawn from groups that are continuous or have more elements than this
 Projector = LinearProjector | ConvProjector
 
 
@@ -26,9 +26,9 @@ def some_elements(group: Group, seed: int = 0) -> list[Element]:
         >>> some_elements(CyclicGroup(3)), len(some_elements(SO2()))
         ([0, 1, 2], 25)
     """
-    if isinstance(group, FiniteGroup) and group.order <= N_SAMPLES:
+    if isinstance(group, FiniteGroup) and group.order <= _N_SAMPLES:
         return list(group.elements)
-    return [*group.generators, *group.sample(N_SAMPLES, torch.Generator().manual_seed(seed))]
+    return [*group.generators, *group.sample(_N_SAMPLES, torch.Generator().manual_seed(seed))]
 
 
 def assert_orthogonal(rho: Representation, tolerance: float = 1e-10) -> None:

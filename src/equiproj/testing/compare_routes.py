@@ -44,7 +44,7 @@ from equiproj.representations import (
 from equiproj.testing.moves import move_weight
 from equiproj.testing.quadrature import haar_quadrature
 
-TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-12}
+_TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-12}
 
 
 @dataclass(frozen=True)
@@ -147,12 +147,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("{:44} {:>16} {:>9} {:>9} {:>11} {:>12}".format(*header))
     passed = True
     for case in cases():
-        single, double = (compare(case, dtype, seed) for dtype in TOLERANCE)
-        passed &= all(d[0] <= limit for d, limit in zip((single, double), TOLERANCE.values(), strict=True))
+        single, double = (compare(case, dtype, seed) for dtype in _TOLERANCE)
+        passed &= all(d[0] <= limit for d, limit in zip((single, double), _TOLERANCE.values(), strict=True))
         size = "x".join(map(str, (case.rho_out.dim, case.rho_in.dim, *case.kernel_shape)))
         differences = f"{single[0]:9.1e} {double[0]:9.1e}"
         print(f"{case.rho_in.group!s:44} {size:>16} {differences} {single[1]:11.2f} {single[2]:12.2f}")
-    limits = ", ".join(f"{str(dtype)[6:]} {limit:g}" for dtype, limit in TOLERANCE.items())
+    limits = ", ".join(f"{str(dtype)[6:]} {limit:g}" for dtype, limit in _TOLERANCE.items())
     print(f"largest |difference| allowed: {limits}: {'passed' if passed else 'FAILED'}")
     return 0 if passed else 1
 

@@ -14,10 +14,10 @@ from ctmar.models import layer_types
 from ctmar.training.methods import attach_method
 from ctmar.training.patches import Batch, PatchSampler
 from ctmar.training.step import start, training_step
-from equiproj.baselines import project_initial_
 from equiproj.groups import CyclicGroup
 from equiproj.norms import matrix_norm
 from equiproj.projections import project_bias, project_conv
+from equiproj.regularisers import project_initial_
 
 GROUP = CyclicGroup(4)
 
@@ -164,7 +164,7 @@ def test_every_method_starts_from_the_same_weights_and_sees_the_same_patches(tra
         starts[name] = [*two.values(), *one]
         train_run(name, run)
     equivariant = start(EVERY_METHOD[0], NETWORK, TRAINING, 4, 1).network
-    project_initial_(equivariant, layer_types(equivariant, GROUP))
+    project_initial_(equivariant, layers=layer_types(equivariant, GROUP))
     starts["equivariant"] = list(equivariant.state_dict().values())
     for name in drawn:
         assert len(drawn[name]) == TRAINING.epochs * TRAINING.steps_per_epoch

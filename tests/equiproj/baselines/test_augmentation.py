@@ -3,10 +3,10 @@ import torch
 from torch import nn
 
 from equiproj.baselines import GroupAveraged, random_group_transform
-from equiproj.baselines.action import act
 from equiproj.groups import CyclicGroup, DihedralGroup
 from equiproj.projections import project_conv
 from equiproj.representations import regular, trivial
+from equiproj.representations.action import act
 
 GROUPS = pytest.mark.parametrize("group", [CyclicGroup(4), DihedralGroup(4)], ids=repr)
 

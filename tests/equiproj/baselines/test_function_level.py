@@ -3,10 +3,10 @@ import torch
 from torch import nn
 
 from equiproj.baselines import function_mismatch
-from equiproj.baselines.action import act
 from equiproj.groups import CyclicGroup, DihedralGroup
 from equiproj.projections import project_linear
 from equiproj.representations import regular, trivial
+from equiproj.representations.action import act
 
 C4 = CyclicGroup(4)
 

@@ -12,13 +12,12 @@ from equiproj.baselines import (
     Softness,
     StrictEquivariance,
     TrainThenProject,
-    project_initial_,
     triangle,
 )
-from equiproj.baselines.action import act
 from equiproj.groups import CyclicGroup, DihedralGroup
 from equiproj.projections import project_bias, project_conv
 from equiproj.representations import regular, trivial
+from equiproj.representations.action import act
 
 C2, C4 = CyclicGroup(2), CyclicGroup(4)
 
@@ -104,7 +103,7 @@ def test_checkpoints_load_into_the_same_attachment_and_copies_are_independent(na
 def test_a_refused_layer_leaves_the_module_unchanged(name):
     network, layers = network_and_layers()
     names = set(network.state_dict())
-    with pytest.raises(ValueError, match="layer '1': expected a Linear or convolution layer, found ReLU"):
+    with pytest.raises(ValueError, match="layer '1': expected a linear or convolution layer, found ReLU"):
         ATTACH[name](network, {**layers, "1": layers["0"]})
     assert set(network.state_dict()) == names
 
@@ -261,27 +260,3 @@ def test_layer_by_layer_gradient_of_a_strict_weight_is_projected():
         each(images).square().sum().backward()
     expected = project_conv(plain[0].weight.grad, *layers["0"])
     torch.testing.assert_close(network[0].parametrizations.weight.original.grad, expected)
-
-
-def test_projected_initial_weights_keep_their_scale_and_pass_a_signal_on():
-    group = CyclicGroup(4)
-    rho = 2 * regular(group)
-    torch.manual_seed(0)
-    network = nn.Sequential(*[layer for _ in range(6) for layer in (nn.Conv2d(8, 8, 3, padding=1), nn.ReLU())])
-    drawn = [network[2 * i].weight.detach().clone() for i in range(6)]
-    project_initial_(network, {str(2 * i): (rho, rho) for i in range(6)})
-    for i, weight in enumerate(drawn):
-        found = network[2 * i].weight
-        torch.testing.assert_close(found.norm(), weight.norm())  # closed form
-        torch.testing.assert_close(found, project_conv(found, rho, rho))  # a fixed point of the projection
-        # the same direction as the plain projection
-        plain = project_conv(weight, rho, rho)
-        torch.testing.assert_close(found / found.norm(), plain / plain.norm())
-
-
-def test_a_weight_drawn_as_zero_stays_zero():
-    rho = regular(CyclicGroup(4))
-    layer = nn.Conv2d(4, 4, 3)
-    nn.init.zeros_(layer.weight)
-    project_initial_(layer, {"": (rho, rho)})
-    assert not layer.weight.any()

@@ -107,7 +107,11 @@ def test_an_output_of_zeros() -> None:
 @pytest.mark.parametrize(
     ("function", "group", "message"),
     [
-        (lambda x: x, CyclicGroup(3), r"quarter turns and mirror images, found element 1 of CyclicGroup\(3\)"),
+        (
+            lambda x: x,
+            CyclicGroup(3),
+            r"a group that moves pixels onto pixels, found CyclicGroup\(3\), whose element 1 does not",
+        ),
         (lambda x: x, CyclicGroup(1), "more elements than the identity, found CyclicGroup"),
         (lambda x: x, SO2(), "expected a finite group .* found SO2"),
         (lambda x: x[:, 0], CyclicGroup(4), r"images \(n, c, h, w\) or features \(n, c\), found \(2, 6, 8\)"),

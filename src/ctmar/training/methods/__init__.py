@@ -23,9 +23,9 @@ from ctmar.config.methods import METHODS
 from ctmar.errors import InputError
 from ctmar.models import layer_types
 from ctmar.training.method import Method
-from equiproj.baselines import project_initial_
 from equiproj.baselines.augmentation import check_image_batches
 from equiproj.groups import CyclicGroup
+from equiproj.regularisers import project_initial_
 
 
 def attach_method(network: nn.Module, run: Run, group_order: int, power: Literal[1, 2]) -> Method:
@@ -40,7 +40,7 @@ def attach_method(network: nn.Module, run: Run, group_order: int, power: Literal
         check_image_batches((torch.empty(1, 1, 2, 2, device="meta"),), group)
         types = layer_types(network, group)
         if METHODS[run.method].starts_equivariant:
-            project_initial_(network, types)  # P(W) alone would have lost the scale of what was drawn
+            project_initial_(network, layers=types)  # P(W) alone would have lost the scale of what was drawn
         module = importlib.import_module(f"ctmar.training.methods.{run.method}")
         return cast(Method, module.attach(network, run, group, power))
     except ValueError as error:

@@ -14,7 +14,7 @@ from equiproj.groups.group import Element
 from equiproj.representations import Representation
 
 # Rounding of cos and sin in a quarter turn is 1e-16; the smallest other turn of a finite group misses by far more.
-WHOLE_PIXEL_TOLERANCE = 1e-9
+_WHOLE_PIXEL_TOLERANCE = 1e-9
 
 
 def act(
@@ -75,7 +75,7 @@ def channel_move(element: Element, rho: Representation, device: torch.device) ->
         [2, 0, 1]
     """
     position = rho.group.index(element) if isinstance(rho.group, FiniteGroup) else None
-    sources = None if position is None else source_channels(rho, position, device)
+    sources = None if position is None else _source_channels(rho, position, device)
     return rho(element).to(device) if sources is None else sources
 
 
@@ -97,7 +97,7 @@ def apply_channel_move(features: Tensor, move: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=4096)
-def source_channels(rho: Representation, position: int, device: torch.device) -> Tensor | None:
+def _source_channels(rho: Representation, position: int, device: torch.device) -> Tensor | None:
     """Channel from which each channel is filled, or None where ρ does more than permute them.
 
     Kept per device, so that a training step on an accelerator does not wait for a copy in every layer.
@@ -105,7 +105,7 @@ def source_channels(rho: Representation, position: int, device: torch.device) ->
     Example:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular
-        >>> source_channels(regular(CyclicGroup(3)), 1, torch.device("cpu")).tolist()
+        >>> _source_channels(regular(CyclicGroup(3)), 1, torch.device("cpu")).tolist()
         [2, 0, 1]
     """
     destination = rho.permutation(rho.group.elements[position])  # type: ignore[attr-defined]  # finite groups only
@@ -148,7 +148,7 @@ def pixel_move(element: Element, group: Group, n_axes: int) -> tuple[list[int], 
         coordinates[1] *= -1  # y grows upwards, rows downwards
     on_axes = coordinates.T @ group.spatial_matrix(element, n_axes) @ coordinates
     signs = np.rint(on_axes)
-    if np.abs(on_axes - signs).max() > WHOLE_PIXEL_TOLERANCE:
+    if np.abs(on_axes - signs).max() > _WHOLE_PIXEL_TOLERANCE:
         raise ValueError(
             f"expected a group that moves pixels onto pixels, found {group}, whose element {element!r} does not"
         )

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from equiproj.groups import CyclicGroup, DihedralGroup
-from equiproj.regularisers import typed_parameters
+from equiproj.layers import typed_parameters
 from equiproj.representations import regular, trivial
 
 GROUP = CyclicGroup(4)
@@ -81,8 +81,8 @@ def test_what_does_not_fit_is_refused_by_name(network: nn.Module, message: str) 
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        ({"missing": (RHO, RHO)}, "'missing': expected a linear or convolution layer, found no such submodule"),
-        ({"1": (RHO, RHO)}, "'1': .* found ReLU"),
+        ({"missing": (RHO, RHO)}, "expected the name of a layer of Sequential, found 'missing'"),
+        ({"1": (RHO, RHO)}, "layer '1': expected a linear or convolution layer, found ReLU"),
         ({"0": (RHO, ONE)}, r"layer '0' has 4 output channels; they do not fit trivial .*\(1\)"),
         ({"0": (regular(DihedralGroup(2)), RHO)}, "layer '0': expected representations of CyclicGroup"),
         ({}, "at least one layer"),

@@ -1,22 +1,18 @@
-"""Which weights of a module are measured, and which representations act on their channels."""
+"""The weights and biases of a module, each with its projection: read, projected and set."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils import parametrize
 
 from equiproj.groups import Group
+from equiproj.layers.declaration import FeatureType, Layer, LayerTypes, declared_layers, inferred_layers
 from equiproj.projections import ConvProjector, LinearProjector
-from equiproj.representations import Representation, regular, trivial
-
-FeatureType = str | Representation  # "trivial", "regular", or what is repeated
-LayerTypes = Mapping[str, tuple[Representation, Representation]]
-
-# Every torch.nn convolution, transposed or not, with one to three axes.
-Layer = nn.Linear | _ConvNd
+from equiproj.representations import Representation, trivial
 
 
 @dataclass(frozen=True)
@@ -40,17 +36,21 @@ class TypedParameter:
     def read(self) -> Tensor:
         """The current value, whole, with its autograd history; a parametrisation is evaluated."""
         value = getattr(self.layer, self.attribute)
-        if is_sharded(value):
+        if _is_sharded(value):
             value = value.full_tensor()
         return value[:, None] if self.attribute == "bias" else value
 
+    @property
+    def project(self) -> Callable[[Tensor], Tensor]:
+        """P on a value of the shape that the layer holds, (c_out,) for a bias; without a reference to the layer."""
+        return self.projector if self.attribute == "weight" else partial(_project_column, self.projector)
 
-def is_sharded(value: Tensor) -> bool:
+
+def _is_sharded(value: Tensor) -> bool:
     """Whether a weight is a `DTensor`; asked of its method, because importing the class takes half a second.
 
     Example:
-        >>> import torch
-        >>> is_sharded(torch.zeros(2))
+        >>> _is_sharded(torch.zeros(2))
         False
     """
     return hasattr(value, "full_tensor")
@@ -92,57 +92,65 @@ def typed_parameters(
     if layers is None:
         if group is None:
             raise ValueError("expected a group, or representations for each layer in layers=; found neither")
-        typed = _infer(module, group, input_type, hidden_type, output_type)
+        typed = inferred_layers(module, group, input_type, hidden_type, output_type)
     else:
-        typed = _declared(module, group, layers)
+        typed = declared_layers(module, group, layers)
     return [parameter for entry in typed for parameter in _parameters_of_layer(*entry, include_bias)]
 
 
-def _infer(
-    module: nn.Module, group: Group, input_type: FeatureType, hidden_type: FeatureType, output_type: FeatureType
-) -> Iterator[tuple[str, Layer, Representation, Representation]]:
-    found = [(name, layer) for name, layer in module.named_modules() if isinstance(layer, Layer)]
-    if not found:
-        raise ValueError(f"expected a module with linear or convolution layers, found none in {type(module).__name__}")
-    for position, (name, layer) in enumerate(found):
-        n_in, n_out = _channels(layer)
-        side_in = input_type if position == 0 else hidden_type
-        side_out = output_type if position == len(found) - 1 else hidden_type
-        rho_in = _fit(name, "input", n_in, side_in, group)
-        yield name, layer, rho_in, _fit(name, "output", n_out, side_out, group)
+def plain_parameters(module: nn.Module, layers: LayerTypes) -> list[TypedParameter]:
+    """Weights and biases of the named layers, which have to be parameters and not parametrisations of some.
+
+    Args:
+        module: the network.
+        layers: submodule name → (rho_in, rho_out).
+
+    Raises:
+        ValueError: as `typed_parameters`, or a layer is parametrised already.
+
+    Example:
+        >>> from equiproj.groups import CyclicGroup
+        >>> from equiproj.representations import regular
+        >>> rho_in, rho_out = trivial(CyclicGroup(2)), regular(CyclicGroup(2))
+        >>> [entry.name for entry in plain_parameters(nn.Sequential(nn.Linear(1, 2)), {"0": (rho_in, rho_out)})]
+        ['0.weight', '0.bias']
+    """
+    found = typed_parameters(module, layers=layers, include_bias=True)
+    for entry in found:
+        if parametrize.is_parametrized(entry.layer):
+            raise ValueError(f"{entry.name}: expected a layer with plain parameters, found a parametrised one")
+    return found
 
 
-def _declared(
-    module: nn.Module, group: Group | None, layers: LayerTypes
-) -> Iterator[tuple[str, Layer, Representation, Representation]]:
-    named = dict(module.named_modules(remove_duplicate=False))
-    if not layers:
-        raise ValueError("expected at least one layer in layers=, found none")
-    for name, (rho_in, rho_out) in layers.items():
-        layer = named.get(name)
-        if not isinstance(layer, Layer):
-            found = "no such submodule" if layer is None else type(layer).__name__
-            raise ValueError(f"layers= names {name!r}: expected a linear or convolution layer, found {found}")
-        for side, n_channels, rho in zip(("input", "output"), _channels(layer), (rho_in, rho_out), strict=True):
-            if rho.dim != n_channels:
-                raise ValueError(f"layer {name!r} has {n_channels} {side} channels; they do not fit {rho} ({rho.dim})")
-            if group is not None and rho.group != group:
-                raise ValueError(f"layer {name!r}: expected representations of {group}, found {rho}")
-        yield name, layer, rho_in, rho_out
+def assign(parameter: TypedParameter, value: Tensor) -> None:
+    """Give a weight or bias another value of the shape that `TypedParameter.read` returns; call it without gradients.
 
+    Raises:
+        ValueError: the weight is sharded, or its parametrisation cannot hold the value.
 
-def _fit(name: str, side: str, n_channels: int, feature_type: FeatureType, group: Group) -> Representation:
-    if isinstance(feature_type, Representation):
-        rho = feature_type
-    elif feature_type in ("trivial", "regular"):
-        rho = trivial(group) if feature_type == "trivial" else regular(group)
-    else:
-        raise ValueError(f"expected type 'trivial', 'regular' or a representation, found {feature_type!r}")
-    if n_channels % rho.dim:
-        raise ValueError(
-            f"layer {name!r} has {n_channels} {side} channels; they do not fit {rho}, expected a multiple of {rho.dim}"
-        )
-    return n_channels // rho.dim * rho
+    Example:
+        >>> from equiproj.groups import CyclicGroup
+        >>> layer = nn.Linear(4, 4)
+        >>> parameter = typed_parameters(layer, CyclicGroup(4))[0]
+        >>> with torch.no_grad():
+        ...     assign(parameter, torch.zeros(4, 4))
+        >>> layer.weight.abs().max().item()
+        0.0
+    """
+    layer, attribute = parameter.layer, parameter.attribute
+    if _is_sharded(getattr(layer, attribute)):
+        raise ValueError(f"{parameter.name}: expected a whole weight, found a sharded one; change it before sharding")
+    value = value.squeeze(-1) if attribute == "bias" else value
+    if attribute in layer._parameters:
+        getattr(layer, attribute).copy_(value)
+        return
+    steps = layer.get_submodule(f"parametrizations.{attribute}").children()
+    if not all(hasattr(step, "right_inverse") for step in steps):
+        raise ValueError(f"{parameter.name}: its parametrisation has no right_inverse to take the projection")
+    setattr(layer, attribute, value)
+    tolerance = 1e3 * torch.finfo(value.dtype).eps * value.abs().max()
+    if not torch.allclose(getattr(layer, attribute), value, rtol=0, atol=float(tolerance)):
+        raise ValueError(f"{parameter.name}: its parametrisation cannot represent the projected value")
 
 
 def _parameters_of_layer(
@@ -169,7 +177,5 @@ def _projector(layer: Layer, rho_in: Representation, rho_out: Representation) ->
     return ConvProjector(rho_in, rho_out, tuple(layer.kernel_size), layer.transposed, layer.groups)
 
 
-def _channels(layer: Layer) -> tuple[int, int]:
-    if isinstance(layer, nn.Linear):
-        return layer.in_features, layer.out_features
-    return layer.in_channels, layer.out_channels
+def _project_column(projector: LinearProjector | ConvProjector, bias: Tensor) -> Tensor:
+    return projector(bias.unsqueeze(-1)).squeeze(-1)

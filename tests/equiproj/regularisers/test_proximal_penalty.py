@@ -9,8 +9,8 @@ from torch import nn
 
 from equiproj import ProjectionPenalty, ProximalPenalty, equivariance_report, project_
 from equiproj.groups import CyclicGroup
+from equiproj.layers import typed_parameters
 from equiproj.projections import project_conv
-from equiproj.regularisers import typed_parameters
 from equiproj.representations import regular
 
 GROUP = CyclicGroup(4)
@@ -177,7 +177,7 @@ def test_a_weight_normed_layer_is_shrunk_through_its_parametrisation() -> None:
 def test_a_sharded_weight_is_refused_and_stays(network: Residual, monkeypatch: pytest.MonkeyPatch) -> None:
     before = weights_of(network)
     penalty = ProximalPenalty(network, GROUP)
-    monkeypatch.setattr("equiproj.regularisers.hard.is_sharded", lambda value: True)
+    monkeypatch.setattr(nn.Parameter, "full_tensor", lambda weight: weight.data, raising=False)  # what tells a DTensor
     with pytest.raises(ValueError, match=r"head\.weight: expected a whole weight, found a sharded one"):
         penalty.step(0.1)
     assert all(torch.equal(value, before[name]) for name, value in weights_of(network).items())

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from equiproj.baselines.action import act, move_channels, move_pixels
 from equiproj.groups import SO2, SO3, CubeGroup, CyclicGroup, DihedralGroup
 from equiproj.representations import grid, irrep, regular, trivial
+from equiproj.representations.action import act, move_channels, move_pixels
 
 
 @pytest.mark.parametrize("group", [CyclicGroup(1), CyclicGroup(2), CyclicGroup(4), DihedralGroup(4)], ids=repr)

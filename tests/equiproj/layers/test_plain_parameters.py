@@ -3,8 +3,8 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from equiproj.baselines.layers import projected_tensors
 from equiproj.groups import CyclicGroup
+from equiproj.layers import plain_parameters
 from equiproj.projections import project_bias, project_conv, project_linear
 from equiproj.representations import regular, trivial
 
@@ -21,19 +21,19 @@ C2, C4 = CyclicGroup(2), CyclicGroup(4)
     ],
 )
 def test_weights_are_projected_as_by_the_functions(layer, rho_in, rho_out, expected):
-    weight, bias = projected_tensors(layer, {"": (rho_in, rho_out)})
-    assert (weight.name, bias.name) == ("weight", "bias")
+    weight, bias = plain_parameters(layer, {"": (rho_in, rho_out)})
+    assert (weight.attribute, bias.attribute) == ("weight", "bias")
     assert torch.equal(weight.project(layer.weight), expected(layer.weight, rho_in, rho_out))
     assert torch.equal(bias.project(layer.bias), project_bias(layer.bias, rho_out))
 
 
 def test_transposed_and_grouped_layers():
     transposed = nn.ConvTranspose2d(4, 1, 3, bias=False)
-    (weight,) = projected_tensors(transposed, {"": (regular(C4), trivial(C4))})
+    (weight,) = plain_parameters(transposed, {"": (regular(C4), trivial(C4))})
     expected = project_conv(transposed.weight, regular(C4), trivial(C4), transposed=True)
     assert torch.equal(weight.project(transposed.weight), expected)
     grouped = nn.Conv2d(8, 8, 3, groups=2, bias=False)
-    (weight,) = projected_tensors(grouped, {"": (2 * regular(C4), 2 * regular(C4))})
+    (weight,) = plain_parameters(grouped, {"": (2 * regular(C4), 2 * regular(C4))})
     assert torch.equal(
         weight.project(grouped.weight),
         project_conv(grouped.weight, 2 * regular(C4), 2 * regular(C4), groups=2),
@@ -46,25 +46,25 @@ def test_transposed_and_grouped_layers():
         (
             nn.Conv2d(1, 6, 3),
             (trivial(C4), regular(C4)),
-            r"layer '0': expected a weight of shape \(4, 1, 3, 3\).*found \(6, 1, 3, 3\)",
+            r"layer '0' has 6 output channels; they do not fit regular of CyclicGroup\(4\)",
         ),
         (nn.Conv2d(1, 4, (3, 5)), (trivial(C4), regular(C4)), "layer '0': expected a grid that"),
         (nn.Linear(4, 4), (regular(C4), 2 * regular(C2)), "layer '0': expected representations of one group"),
         (
             nn.BatchNorm2d(4),
             (regular(C4), regular(C4)),
-            "layer '0': expected a Linear or convolution layer, found BatchNorm2d",
+            "layer '0': expected a linear or convolution layer, found BatchNorm2d",
         ),
-        (weight_norm(nn.Linear(4, 4)), (regular(C4), regular(C4)), "layer '0': expected a layer with plain parameters"),
+        (weight_norm(nn.Linear(4, 4)), (regular(C4), regular(C4)), "0.weight: expected a layer with plain parameters"),
     ],
 )
 def test_layers_that_do_not_fit_are_named(layer, types, message):
     with pytest.raises(ValueError, match=message):
-        projected_tensors(nn.Sequential(layer), {"0": types})
+        plain_parameters(nn.Sequential(layer), {"0": types})
 
 
 def test_unknown_names_and_empty_mappings():
     with pytest.raises(ValueError, match="expected the name of a layer of Linear, found 'conv'"):
-        projected_tensors(nn.Linear(4, 4), {"conv": (regular(C4), regular(C4))})
+        plain_parameters(nn.Linear(4, 4), {"conv": (regular(C4), regular(C4))})
     with pytest.raises(ValueError, match="at least one layer"):
-        projected_tensors(nn.Linear(4, 4), {})
+        plain_parameters(nn.Linear(4, 4), {})

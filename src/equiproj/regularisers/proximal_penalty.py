@@ -6,9 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from equiproj.groups import Group
+from equiproj.layers import assign, typed_parameters
 from equiproj.regularisers.bundles import bundle
-from equiproj.regularisers.hard import assign
-from equiproj.regularisers.layers import typed_parameters
 from equiproj.regularisers.penalty import non_negative, one_or_two, without_rounding
 
 
@@ -23,7 +22,7 @@ class ProximalPenalty:
     λ_⊥ counts per unit of learning rate and not per unit of loss: without a task, and with learning rates η_t, a weight
     is equivariant once λ_⊥ Σ η_t reaches its ‖W − P(W)‖_F. Adam moves every entry by about η a step, so that λ_⊥ above
     the square root of the number of entries keeps a weight there. A network of drawn weights loses half or more of its
-    scale on that way; `equiproj.baselines.project_initial_` starts it at P(W) without.
+    scale on that way; `equiproj.regularisers.project_initial_` starts it at P(W) without.
 
     Args:
         module: any module with linear or convolution layers, not sharded.
