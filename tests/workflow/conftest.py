@@ -29,15 +29,17 @@ class Snakemake:
 
     config: Path = SMALL
     where: tuple[str, ...] = ("--cores", "2")
+    checkout: Path = REPOSITORY
 
     def command(self, folder: Path, *arguments: str) -> list[str]:
         """The command line that works in ``folder``."""
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "workflow" / "Snakefile")]
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(self.checkout / "workflow" / "Snakefile")]
         return [*command, "--directory", str(folder), *self.where, "--configfile", str(self.config), *arguments]
 
     def environment(self) -> dict[str, str]:
         """The environment of the process."""
-        return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return {**os.environ, "PATH": path, "PYTHONPATH": str(self.checkout / "src")}
 
     def __call__(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run to the end and return what was printed."""
@@ -64,6 +66,12 @@ def snakemake_on_slurm() -> Snakemake:
 def snakemake_on() -> Callable[[Path], Snakemake]:
     """Snakemake on another configuration."""
     return Snakemake
+
+
+@pytest.fixture(scope="session")
+def snakemake_of() -> Callable[[Path], Snakemake]:
+    """Snakemake on the small study, with the workflow and the code of another checkout."""
+    return lambda checkout: Snakemake(checkout=checkout)
 
 
 @pytest.fixture(scope="session")

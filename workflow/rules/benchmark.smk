@@ -32,7 +32,7 @@ rule benchmark_penalty:
     params:
         script=workflow.source_path("../../benchmarks/penalty_cost.py"),
         stem=lambda wildcards, output: output.table.removesuffix(".csv"),
-        code=code_digest("equiproj"),
+        code=script_digest("../../benchmarks/penalty_cost.py"),
     shell:
         "python {params.script} --output {params.stem} &> {log}"
 
@@ -58,7 +58,7 @@ rule benchmark_training:
         script=workflow.source_path("../../benchmarks/training_cost.py"),
         stem=lambda wildcards, output: output.table.removesuffix(".csv"),
         device=CONFIG.training.device,
-        code=code_digest("equiproj", "ctmar.models", "ctmar.training"),
+        code=script_digest("../../benchmarks/training_cost.py"),
     shell:
         "python {params.script} --device {params.device} --output {params.stem} &> {log}"
 
@@ -79,7 +79,7 @@ rule benchmark_simulation:
         runtime=60,
     params:
         script=workflow.source_path("../../benchmarks/simulation_speed.py"),
-        code=code_digest("ctmar.simulation"),
+        code=script_digest("../../benchmarks/simulation_speed.py"),
     shell:
         "python {params.script} --threads {threads} > {output} 2> {log}"
 
@@ -102,7 +102,7 @@ rule benchmark_projector:
     params:
         script=workflow.source_path("../../benchmarks/projector_speed.py"),
         device=CONFIG.training.device,
-        code=code_digest("ctmar.simulation"),
+        code=script_digest("../../benchmarks/projector_speed.py"),
     shell:
         "python {params.script} --device {params.device} --threads {threads} > {output} 2> {log}"
 
@@ -125,7 +125,7 @@ rule benchmark_ingest:
         runtime=60,
     params:
         script=workflow.source_path("../../benchmarks/ingest_speed.py"),
-        code=code_digest("ctmar.datasets", "ctmar.dicom"),
+        code=script_digest("../../benchmarks/ingest_speed.py"),
     shell:
         "python {params.script} {input}/abdomen-petct --threads {threads} > {output} 2> {log}"
 
@@ -146,6 +146,6 @@ rule benchmark_reading:
         runtime=60,
     params:
         script=workflow.source_path("../../benchmarks/reading_speed.py"),
-        code=code_digest("ctmar.training", "ctmar.models", "ctmar.store"),
+        code=script_digest("../../benchmarks/reading_speed.py"),
     shell:
         "python {params.script} > {output} 2> {log}"

@@ -1,13 +1,14 @@
 # Shared by all files here: the validated configuration, the table of runs, and the two things that must
-# trigger a re-run but that Snakemake cannot see: settings and the source of our packages.
+# trigger a re-run but that Snakemake cannot see: settings and the code that a command runs.
 import json
 import os
 import sys
+from pathlib import Path
 
 import pandas as pd
 from ctmar.config import Config, Run, validate_section
 from ctmar.errors import InputError
-from ctmar.store.provenance import code_digest
+from ctmar.store.code_digest import CodeDigests
 from snakemake.utils import Paramspace
 
 try:
@@ -32,6 +33,15 @@ NORM_OF_SLUG = {slug(run.norm): run.norm for run in RUNS}
 RUN_SPACE = Paramspace(pd.DataFrame([{**run.model_dump(), "norm": slug(run.norm)} for run in RUNS]))
 RUN_FOLDER = f"results/runs/{RUN_SPACE.wildcard_pattern}"
 RUN_FOLDERS = [f"results/runs/{instance}" for instance in RUN_SPACE.instance_patterns]
+
+
+CODE = CodeDigests(memory=Path(".snakemake", "code_digests.json"))
+command_digest = CODE.command
+
+
+def script_digest(name):
+    """Digest of what a script beside the rules runs."""
+    return CODE.script(Path(workflow.source_path(name)))
 
 
 def settings(section):

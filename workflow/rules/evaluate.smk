@@ -27,7 +27,7 @@ rule evaluate:
     params:
         device=CONFIG.training.device,
         settings=settings("evaluation"),
-        code=code_digest("equiproj", "ctmar.evaluation", "ctmar.models", "ctmar.store"),
+        code=command_digest("evaluate"),
     shell:
         "ctmar evaluate {input.test} --weights {input.weights} --run-file {input.run}"
         " --slices {output.slices} --model {output.model} --examples {output.examples}"
@@ -53,7 +53,7 @@ rule evaluate_references:
         runtime=30,
     params:
         settings=settings("evaluation"),
-        code=code_digest("ctmar.evaluation", "ctmar.store"),
+        code=command_digest("evaluate-references"),
     shell:
         "ctmar evaluate-references {input} --slices {output.slices}"
         " --examples {output.examples} --settings {params.settings:q} &> {log}"
@@ -80,7 +80,7 @@ rule cost:
         study=settings("study"),
         training=settings("training"),
         settings=settings("evaluation"),
-        code=code_digest("equiproj", "ctmar.evaluation", "ctmar.models", "ctmar.training"),
+        code=command_digest("cost"),
     shell:
         "ctmar cost {input} --output {output} --study {params.study:q}"
         " --training {params.training:q} --settings {params.settings:q} &> {log}"
@@ -119,7 +119,7 @@ rule summarise:
     params:
         folders=RUN_FOLDERS,
         settings=settings("evaluation"),
-        code=code_digest("ctmar.evaluation"),
+        code=command_digest("summarise"),
     shell:
         "ctmar summarise {params.folders} --references {input.references} --cost {input.cost}"
         " --output results/summary --settings {params.settings:q} &> {log}"

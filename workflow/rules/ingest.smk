@@ -19,7 +19,7 @@ rule acquire:
         mem_mb=1000,
         runtime=30,
     params:
-        code=code_digest("ctmar.datasets.acquire", "ctmar.datasets.packages"),
+        code=command_digest("acquire"),
     shell:
         "ctmar acquire {output} &> {log}"
 
@@ -44,7 +44,7 @@ rule idc_download:
         runtime=720,
     params:
         folder=subpath(output[0], parent=True),
-        code=code_digest("ctmar.datasets.idc", "ctmar.datasets.idc_download"),
+        code=command_digest("idc-download"),
     shell:
         "ctmar idc-download {input.manifest} {params.folder} 2>&1 | tee {log}"
 
@@ -75,7 +75,7 @@ rule ingest:
         source=settings("source"),
         # a declared output is deleted when the job fails, which is when the reasons are wanted most
         quarantine="logs/quarantine.csv",
-        code=code_digest("ctmar.datasets", "ctmar.dicom", "ctmar.volumes", "ctmar.store"),
+        code=command_digest("ingest"),
     shell:
         "(ctmar ingest {params.folder} --output {output.slices} --catalogue {output.catalogue}"
         " --thumbnails {output.thumbnails} --quarantine {params.quarantine} --settings {params.settings:q}"
@@ -101,6 +101,6 @@ rule split:
         runtime=10,
     params:
         settings=settings("split"),
-        code=code_digest("ctmar.datasets.split"),
+        code=command_digest("split"),
     shell:
         "ctmar split {input} --output {output} --settings {params.settings:q} 2>&1 | tee {log}"

@@ -63,7 +63,7 @@ rule report:
         runtime=15,
     params:
         sources=SOURCES_OPTION,
-        code=code_digest("ctmar.reporting"),
+        code=command_digest("report"),
     shell:
         "ctmar report results --config {input.config} {params.sources} --output {output.page}"
         " --model-card {output.model_card} --dataset-card {output.dataset_card} 2>&1 | tee {log}"

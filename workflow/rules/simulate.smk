@@ -32,7 +32,7 @@ rule simulate:
     params:
         settings=settings("simulation"),
         n_shards=CONFIG.simulation.shards,
-        code=code_digest("ctmar.simulation", "ctmar.store"),
+        code=command_digest("simulate-subset"),
     shell:
         "ctmar simulate-subset {input.slices} --split {input.split} --subset {wildcards.subset}"
         " --shard {wildcards.shard} --n-shards {params.n_shards}"
@@ -57,7 +57,7 @@ rule join_pairs:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code_digest("ctmar.store"),
+        code=command_digest("join-pairs"),
     shell:
         "ctmar join-pairs {input} --output {output} 2>&1 | tee {log}"
 
@@ -83,7 +83,7 @@ rule import_pairs:
         runtime=720,
     params:
         settings=settings("ingest"),
-        code=code_digest("ctmar.datasets", "ctmar.store"),
+        code=command_digest("import-pairs"),
     shell:
         "ctmar import-pairs {input.folder} --subset {wildcards.subset} --split {input.split}"
         " --output {output.pairs} --quarantine {output.quarantine} --settings {params.settings:q} 2>&1 | tee {log}"

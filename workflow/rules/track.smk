@@ -21,6 +21,7 @@ rule track_initialise:
     params:
         settings=settings("tracking"),
         study=settings("study"),
+        code=command_digest("track-initialise"),
     shell:
         "ctmar track-initialise --output {output} --settings {params.settings:q}"
         " --study {params.study:q} 2>&1 | tee {log}"
@@ -51,5 +52,6 @@ rule track_synchronise:
         runtime=30,
     params:
         folders=RUN_FOLDERS,
+        code=command_digest("track-synchronise"),
     shell:
         "ctmar track-synchronise {params.folders} --parent {input.parent} --output {output} 2>&1 | tee {log}"

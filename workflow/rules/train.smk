@@ -31,7 +31,7 @@ rule train:
         group_order=CONFIG.study.group_order,
         power=CONFIG.study.power,
         checkpoint=f"results/checkpoints/{RUN_SPACE.wildcard_pattern}.pt",
-        code=code_digest("equiproj", "ctmar.training", "ctmar.models", "ctmar.store"),
+        code=command_digest("train"),
     shell:
         "ctmar train {input.train} {input.validation} --weights {output.weights}"
         " --metrics {output.metrics} --run-file {output.run} --checkpoint {params.checkpoint}"

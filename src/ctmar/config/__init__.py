@@ -1,11 +1,12 @@
 """The configuration of a study: typed sections, and errors that name the key."""
 
 from ctmar.config.data import SOURCE_KINDS, Ingest, Metal, Simulation, Source, Split, readers_by_suffix
-from ctmar.config.reading import load_config, parse_settings, validate_section
+from ctmar.config.reading import parse_settings, validate_section
 from ctmar.config.reference import markdown_reference
 from ctmar.config.schema import Config, Evaluation, Report, Tracking
 from ctmar.config.section import SUBSETS, Subset
 from ctmar.config.study import MethodName, Network, Run, RunGroup, Study, Training
+from ctmar.config.study_file import load_config
 
 __all__ = [
     "SOURCE_KINDS",

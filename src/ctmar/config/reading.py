@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from ctmar.config.schema import Config
 from ctmar.errors import InputError
 
 SectionT = TypeVar("SectionT", bound=BaseModel)
@@ -61,12 +60,3 @@ def _text_of(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: expected readable UTF-8 text, found {type(error).__name__}") from None
-
-
-def load_config(path: Path | str) -> Config:
-    """Read a whole study from a YAML file.
-
-    Raises:
-        InputError: the file is missing, is not YAML, or has wrong keys or values.
-    """
-    return parse_settings(Config, f"@{path}")

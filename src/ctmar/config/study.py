@@ -1,6 +1,7 @@
 """Sections about models: networks, optimisation, and which runs are compared."""
 
 import itertools
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -161,7 +162,7 @@ class Study(Section):
                 group.seeds or self.seeds,
             )
         ]
-        twice = {run for run in runs if runs.count(run) > 1}
+        twice = [run for run, n_times in Counter(runs).items() if n_times > 1]
         if twice:
             raise InputError(f"study.runs: the same run is written twice: {sorted(map(str, twice))[0]}")
         return runs

@@ -8,7 +8,8 @@ import yaml
 
 from ctmar.config import Config
 from ctmar.reporting.results import StudyResults
-from ctmar.store.provenance import SECRET_SETTINGS, code_digest, package_versions
+from ctmar.store.code_digest import CodeDigests
+from ctmar.store.provenance import SECRET_SETTINGS, package_versions
 
 PACKAGES = ("equiproj", "torch", "numpy", "pandas", "altair", "vl-convert-python", "jinja2")
 
@@ -22,7 +23,7 @@ def provenance(results: StudyResults) -> dict[str, str]:
     devices = sorted({str(record.run["device"]) for record in results.records})
     return {
         "git commit": git_commit(),
-        "source of both packages, SHA-256": code_digest("equiproj", "ctmar"),
+        "source of both packages, SHA-256": CodeDigests().of_source,
         "software of this report": _listing(package_versions(PACKAGES)),
         "devices of training": ", ".join(devices),
         "seeds": ", ".join(str(seed) for seed in sorted(set(results.runs["seed"]))),

@@ -6,7 +6,7 @@ No time, user or host is recorded, so that the same input gives the same bytes.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from importlib import metadata, util
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -51,30 +51,3 @@ def provenance_json(settings: Mapping[str, Any], packages: Iterable[str] = PACKA
         **facts,
     }
     return json.dumps(record, sort_keys=True, default=str)
-
-
-def code_digest(*packages: str) -> str:
-    """SHA-256 over the source of packages and of their subpackages: it changes when, and only when, their code does.
-
-    The workflow passes it to every rule, because an edit of an imported package is otherwise no reason to run again.
-
-    Args:
-        packages: dotted names, such as ``"equiproj"`` or ``"ctmar.training"``.
-
-    Raises:
-        ModuleNotFoundError: a package does not exist.
-
-    Examples:
-        >>> code_digest("ctmar.store") == code_digest("ctmar.store")
-        True
-    """
-    digest = hashlib.sha256()
-    for package in sorted(packages):
-        spec = util.find_spec(package)
-        if spec is None or spec.origin is None:
-            raise ModuleNotFoundError(f"no package {package!r} to digest", name=package)
-        origin = Path(spec.origin)
-        files = origin.parent.rglob("*") if origin.name == "__init__.py" else [origin]
-        for path in sorted(file for file in files if file.is_file() and "__pycache__" not in file.parts):
-            digest.update(f"{package}/{path.relative_to(origin.parent)}\0".encode() + path.read_bytes() + b"\0")
-    return digest.hexdigest()

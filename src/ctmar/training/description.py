@@ -8,12 +8,11 @@ from torch import nn
 
 from ctmar.config import Network, Run, Training
 from ctmar.models import layer_types
+from ctmar.store.code_digest import CodeDigests
 from ctmar.store.pairs import PairFile
-from ctmar.store.provenance import code_digest, package_versions, sha256_of
+from ctmar.store.provenance import package_versions, sha256_of
 from equiproj import equivariance_report
 from equiproj.groups import CyclicGroup
-
-CODE = ("equiproj", "ctmar.models", "ctmar.training", "ctmar.store")
 
 
 def describe_run(
@@ -39,7 +38,7 @@ def describe_run(
         "power": power,
         "grid": describe_grid(pairs_train),
         "provenance": {
-            "code_sha256": code_digest(*CODE),
+            "code_sha256": CodeDigests().command("train"),
             "pairs_train_sha256": sha256_of(pairs_train),
             "pairs_validation_sha256": sha256_of(pairs_validation) if pairs_validation is not None else None,
             "initial_weights_sha256": sha256_of(weights) if weights is not None else None,
