@@ -1,14 +1,11 @@
-"""Group augmentation and group averaging (Elesedy & Zaidi 2021, "Provably strict generalisation benefit")."""
+"""Group augmentation: the same random element for all that belongs to a sample."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from equiproj.groups import FiniteGroup
-from equiproj.representations import Representation
 from equiproj.representations.action import act
 
 
@@ -63,45 +60,3 @@ def check_image_batches(batches: tuple[Tensor, ...], group: FiniteGroup) -> int:
         if any(act(empty, g, group).shape != empty.shape for g in group.generators):
             raise ValueError(f"expected images that {group} maps onto themselves, found shape {shape}")
     return shapes[0][0]
-
-
-class GroupAveraged(nn.Module):
-    """Reynolds average of a module over a finite group, x ↦ 1/|G| Σ_g ρ_out(g)⁻¹ f(g·x).
-
-    The result is exactly equivariant whatever ``module`` is, at |G| times its cost: test-time augmentation.
-    Undo by using the wrapped ``module`` again, which is left as it is.
-
-    Args:
-        module: the function to average; its inputs and output are moved as by
-            :func:`~equiproj.representations.action.act`.
-        group: a finite group; with pixel axes it has to map pixels onto pixels.
-        rho_in: representation on the channels of every input; None where channels stay as they are.
-        rho_out: representation on the channels of the output; None where channels stay as they are.
-
-    Example:
-        >>> from equiproj.groups import CyclicGroup
-        >>> averaged = GroupAveraged(nn.Conv2d(1, 1, 3, padding=1), CyclicGroup(4))
-        >>> image = torch.randn(1, 1, 8, 8)
-        >>> difference = averaged(torch.rot90(image, dims=(2, 3))) - torch.rot90(averaged(image), dims=(2, 3))
-        >>> bool(difference.abs().max() < 1e-5)
-        True
-    """
-
-    def __init__(
-        self,
-        module: Callable[..., Tensor],
-        group: FiniteGroup,
-        rho_in: Representation | None = None,
-        rho_out: Representation | None = None,
-    ) -> None:
-        super().__init__()
-        self.module = module
-        self.group, self.rho_in, self.rho_out = group, rho_in, rho_out
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """Average ρ_out(g)⁻¹ f(g·inputs) over the group."""
-        outputs = []
-        for g in self.group.elements:
-            turned = [act(batch, g, self.group, self.rho_in) for batch in inputs]
-            outputs.append(act(self.module(*turned), self.group.inverse(g), self.group, self.rho_out))
-        return torch.stack(outputs).mean(dim=0)

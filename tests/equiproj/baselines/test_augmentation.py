@@ -1,11 +1,8 @@
 import pytest
 import torch
-from torch import nn
 
-from equiproj.baselines import GroupAveraged, random_group_transform
+from equiproj.baselines import random_group_transform
 from equiproj.groups import CyclicGroup, DihedralGroup
-from equiproj.projections import project_conv
-from equiproj.representations import regular, trivial
 from equiproj.representations.action import act
 
 GROUPS = pytest.mark.parametrize("group", [CyclicGroup(4), DihedralGroup(4)], ids=repr)
@@ -67,44 +64,3 @@ def test_integer_masks_keep_their_type():
 def test_batches_that_do_not_fit(shapes, message):
     with pytest.raises(ValueError, match=message):
         random_group_transform(*map(torch.zeros, shapes), group=CyclicGroup(4), generator=seeded())
-
-
-@GROUPS
-def test_theorem_the_average_is_equivariant(group):
-    torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.Tanh(), nn.Conv2d(3, group.order, 2)).double()
-    averaged = GroupAveraged(network, group, rho_out=regular(group))
-    images = torch.randn(2, 2, 6, 6, dtype=torch.float64)
-    for g in group.elements:
-        expected = act(averaged(images), g, group, regular(group))
-        torch.testing.assert_close(averaged(act(images, g, group)), expected, atol=1e-14, rtol=0)
-    assert (network(act(images, 1, group)) - act(network(images), 1, group)).abs().max() > 1e-2
-
-
-def test_averaging_a_linear_layer_is_projecting_its_weight():
-    group = DihedralGroup(4)
-    rho_in, rho_out = trivial(group) + regular(group), 2 * regular(group)
-    layer = nn.Conv2d(rho_in.dim, rho_out.dim, 3, padding=1, bias=False).double()
-    images = torch.randn(1, rho_in.dim, 5, 5, dtype=torch.float64)
-    projected = torch.conv2d(images, project_conv(layer.weight, rho_in, rho_out), padding=1)
-    torch.testing.assert_close(GroupAveraged(layer, group, rho_in, rho_out)(images), projected, atol=1e-12, rtol=0)
-
-
-def test_averaging_changes_nothing_that_is_equivariant_and_is_idempotent():
-    group = CyclicGroup(4)
-    images = torch.randn(1, 1, 4, 4, dtype=torch.float64)
-    torch.testing.assert_close(GroupAveraged(torch.exp, group)(images), images.exp())
-    once = GroupAveraged(lambda x: x.cumsum(-1), group)
-    torch.testing.assert_close(GroupAveraged(once, group)(images), once(images))
-
-
-def test_average_closed_form_of_a_row_sum():
-    # The mean over quarter turns of "first pixel" is the mean of the corners.
-    averaged = GroupAveraged(lambda x: x[:, :, 0, 0], CyclicGroup(4))
-    assert averaged(torch.arange(9.0).reshape(1, 1, 3, 3)).item() == (0 + 2 + 6 + 8) / 4
-
-
-def test_several_inputs_turn_together():
-    averaged = GroupAveraged(lambda a, b: a * b, CyclicGroup(4))
-    a, b = torch.randn(2, 1, 1, 3, 3).unbind()
-    torch.testing.assert_close(averaged(a, b), a * b)
