@@ -18,8 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
+from ctmar.estimate.simulation_cost import synthetic_slice
 from ctmar.simulation import projector, projector_torch, reconstruction, reconstruction_torch
-from ctmar.simulation.estimate import synthetic_slice
 from ctmar.simulation.geometry import FanBeam, benchmark_geometry
 
 Operator = Callable[[np.ndarray], np.ndarray]

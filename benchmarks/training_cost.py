@@ -23,10 +23,10 @@ import torch
 
 from ctmar.config import Network, Run, Study, Training
 from ctmar.config.methods import METHODS
+from ctmar.estimate.step_cost import COLUMNS, cost_of_network, methods_of, seconds_of
+from ctmar.estimate.training_cost import synthetic_batch
 from ctmar.models import build_network
 from ctmar.store.atomic import atomic_path
-from ctmar.training.cost import COLUMNS, cost_of_network, methods_of, seconds_of
-from ctmar.training.estimate import synthetic_batch
 from ctmar.training.losses import masked_mean_square, stage_loss
 from ctmar.training.patches import Batch
 from ctmar.training.step import start, training_step

@@ -17,7 +17,7 @@ def cost(
 ) -> None:
     """Time a training step with every method and norm, side by side in one process."""
     from ctmar.config import Evaluation, Study, Training, parse_settings
-    from ctmar.training.cost import measure_cost
+    from ctmar.estimate.step_cost import measure_cost
 
     measure_cost(
         pairs,

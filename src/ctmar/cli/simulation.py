@@ -63,9 +63,17 @@ def simulate_subset(
     At 416² it takes 0.35 GB of memory and 0.03 GB for each further thread, whatever the number of slices.
     """
     from ctmar.config import Simulation, parse_settings
+    from ctmar.estimate.simulation_cost import check_disk, estimate_work
+    from ctmar.simulation.subset import Work
     from ctmar.simulation.subset import simulate_subset as simulate_all
 
     name = f"simulate {subset}" + (f" {shard} of {n_shards}" if n_shards > 1 else "")
+
+    def announce(work: Work) -> None:
+        expected = estimate_work(work)
+        print(f"{name}: {expected}", file=sys.stderr, flush=True)
+        check_disk(expected, output)
+
     with progress(name) as show:
         simulate_all(
             slices,
@@ -73,12 +81,12 @@ def simulate_subset(
             subset,
             output,
             parse_settings(Simulation, settings),
-            threads,
-            show,
-            shard,
-            n_shards,
-            device,
-            announce=lambda expected: print(f"{name}: {expected}", file=sys.stderr, flush=True),
+            threads=threads,
+            progress=show,
+            shard=shard,
+            n_shards=n_shards,
+            device=device,
+            announce=announce,
         )
 
 
@@ -103,7 +111,7 @@ def estimate_simulation(
 ) -> None:
     """Tell pairs, time and disk of a simulation, measured on one pair of a synthetic slice; no data needed."""
     from ctmar.config import Simulation, parse_settings
-    from ctmar.simulation.estimate import estimate, measure_cost, synthetic_slice
+    from ctmar.estimate.simulation_cost import estimate, measure_cost, synthetic_slice
     from ctmar.simulation.operators import operators_on
 
     chosen = parse_settings(Simulation, settings)

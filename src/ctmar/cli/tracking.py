@@ -15,7 +15,7 @@ def track_initialise(
 ) -> None:
     """Create the MLflow database, the experiment and the study's parent run."""
     from ctmar.config import Study, Tracking, parse_settings
-    from ctmar.training.tracking import initialise
+    from ctmar.tracking.mirror import initialise
 
     initialise(output, parse_settings(Tracking, settings), parse_settings(Study, study))
 
@@ -26,7 +26,7 @@ def track_synchronise(
     output: Output,
 ) -> None:
     """Mirror finished runs to MLflow; a run that is there already is not written again."""
-    from ctmar.training.tracking import synchronise
+    from ctmar.tracking.mirror import synchronise
 
     synchronise(parent, runs, output)
 

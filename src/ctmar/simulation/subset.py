@@ -8,14 +8,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ctmar.config import Simulation, Subset
 from ctmar.errors import InputError
-from ctmar.simulation.estimate import Estimate, check_disk, estimate, measure_cost
 from ctmar.simulation.given_masks import GivenMasks, masks_for
 from ctmar.simulation.operators import Device, Operators, operators_on
 from ctmar.simulation.pair import Prepared, prepare_slice, simulate_pair
@@ -24,11 +23,24 @@ from ctmar.simulation.scanner import build_scanner
 from ctmar.store.atomic import check_target
 from ctmar.store.pairs import PairRecord, SliceRecord, open_pair_writer
 from ctmar.store.provenance import sha256_of
-from ctmar.store.slices import SliceFile, open_slices
+from ctmar.store.slices import Slice, SliceFile, open_slices
 from ctmar.store.tables import read_rows
 
 Progress = Callable[[int, int, str], None]
 T = TypeVar("T")
+
+
+class Work(NamedTuple):
+    """A shard that is about to be simulated: how much it is, and the first pair of it, from which its cost is told."""
+
+    settings: Simulation
+    operators: Operators
+    source: Slice
+    mask: NDArray[np.uint8] | None
+    nmar: bool
+    n_slices: int
+    n_masks: int
+    threads: int
 
 
 def simulate_subset(
@@ -37,12 +49,13 @@ def simulate_subset(
     subset: Subset,
     output: Path | str,
     settings: Simulation,
+    *,
     threads: int = 1,
     progress: Progress | None = None,
     shard: int = 0,
     n_shards: int = 1,
     device: Device = "cpu",
-    announce: Callable[[Estimate], None] | None = None,
+    announce: Callable[[Work], None] | None = None,
 ) -> None:
     """Write the pair file of a subset, or one shard of it for :func:`ctmar.store.join.join_pair_files`.
 
@@ -60,11 +73,10 @@ def simulate_subset(
         shard: which shard, from 0 to n_shards - 1; shards are runs of successive slices.
         n_shards: number of shards that the subset is cut into.
         device: `cpu` or `cuda`.
-        announce: called with the estimate of time and disk before the work starts.
+        announce: called with the work before it starts, unless there is none; what it raises stops the simulation.
 
     Raises:
-        InputError: a file is missing or malformed, the subset has no slice, a setting does not fit, or the disk is
-            too small.
+        InputError: a file is missing or malformed, the subset has no slice, or a setting does not fit.
     """
     if not 0 <= shard < n_shards:
         raise InputError(f"shard: expected 0 to {n_shards - 1} of {n_shards} shards, found {shard}")
@@ -76,7 +88,11 @@ def simulate_subset(
         scanner = build_scanner(settings, file.image_size, file.pixel_mm[indices[0]], operators)
         checksums = {"slices_sha256": sha256_of(slices), "split_sha256": sha256_of(split), **masks.checksums()}
         chosen = indices[len(indices) * shard // n_shards : len(indices) * (shard + 1) // n_shards]
-        _plan(file, chosen, masks, settings, operators, subset, threads, output, announce)
+        if announce is not None and chosen and masks.n_per_slice:
+            source = file.read_slice(chosen[0])
+            (_, mask), *_ = masks.of_slice(source.slice_id)
+            nmar, sizes = subset in settings.nmar, (len(chosen), masks.n_per_slice, threads)
+            announce(Work(settings, operators, source, mask, nmar, *sizes))
         provenance = describe(settings, scanner, checksums)
         with open_pair_writer(output, subset, provenance, shard, n_shards) as writer:
             n_pairs, n_done = len(chosen) * masks.n_per_slice, 0
@@ -97,29 +113,6 @@ def _slices_of_subset(file: SliceFile, split: Path, subset: Subset) -> list[int]
     if not indices:
         raise InputError(f"{split}: subset '{subset}' has no slice: expected at least one patient with slices in it")
     return indices
-
-
-def _plan(
-    file: SliceFile,
-    indices: list[int],
-    masks: GivenMasks,
-    settings: Simulation,
-    operators: Operators,
-    subset: Subset,
-    threads: int,
-    output: Path | str,
-    announce: Callable[[Estimate], None] | None,
-) -> None:
-    """Tell what the work will take, from its first pair, and stop where the disk is too small for it."""
-    if not indices or not masks.n_per_slice:
-        return
-    source = file.read_slice(indices[0])
-    (_, first_mask), *_ = masks.of_slice(source.slice_id)
-    cost = measure_cost(settings, operators, source, first_mask, subset in settings.nmar)
-    expected = estimate(cost, len(indices), masks.n_per_slice, threads, settings.store_sinograms)
-    if announce is not None:
-        announce(expected)
-    check_disk(expected, output)
 
 
 def _jobs(

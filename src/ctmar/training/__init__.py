@@ -1,1 +1,1 @@
-"""Training runs, what a step costs, and their mirror in MLflow."""
+"""Training runs."""

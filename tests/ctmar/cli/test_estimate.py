@@ -8,9 +8,9 @@ import torch
 from typer.testing import CliRunner
 
 from ctmar.cli import app
-from ctmar.cli.estimate import training_text
 from ctmar.config import Config
-from ctmar.training.estimate import Estimate, StepCost
+from ctmar.estimate.training_cost import Estimate, StepCost
+from ctmar.estimate.wording import training_text
 
 STUDY = """
 ingest: {image_size: 48, minimum_rows: 32}

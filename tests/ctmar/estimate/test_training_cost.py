@@ -4,8 +4,8 @@ import pytest
 from tests.ctmar.training.conftest import NETWORK, TRAINING
 
 from ctmar.config import Config, Network
-from ctmar.training import estimate
-from ctmar.training.estimate import Estimate, StepCost, estimate_training
+from ctmar.estimate import training_cost as estimate
+from ctmar.estimate.training_cost import Estimate, StepCost, estimate_training
 
 RUNS = [
     {"method": "eqreg", "lam_perp": [1e-3, 1e-2]},

@@ -16,8 +16,8 @@ from pydantic import BaseModel, ValidationError
 from ctmar.config import Study, Tracking
 from ctmar.errors import InputError
 from ctmar.store.atomic import atomic_path
-from ctmar.training.bounded import attempt, time_limit
-from ctmar.training.mirrored import MirroredRun, example_images, read_run, study_parameters
+from ctmar.tracking.bounded import attempt, time_limit
+from ctmar.tracking.mirrored_run import MirroredRun, example_images, read_run, study_parameters
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -15,6 +15,7 @@ from ctmar.errors import InputError
 from ctmar.simulation.noise import random_stream
 from ctmar.simulation.operators import Operators
 from ctmar.simulation.pair import prepare_slice, simulate_pair
+from ctmar.simulation.subset import Work
 from ctmar.store.pairs import bytes_per_entry, write_pairs
 from ctmar.store.slices import Slice
 from ctmar.units import WATER_PER_CM
@@ -102,6 +103,12 @@ def estimate(cost: Cost, n_slices: int, n_masks: int, threads: int, store_sinogr
         sinogram_bytes=totals[True],
         store_sinograms=store_sinograms,
     )
+
+
+def estimate_work(work: Work) -> Estimate:
+    """Measure the first pair of a shard, and multiply."""
+    cost = measure_cost(work.settings, work.operators, work.source, work.mask, work.nmar)
+    return estimate(cost, work.n_slices, work.n_masks, work.threads, work.settings.store_sinograms)
 
 
 def check_disk(expected: Estimate, output: Path | str) -> None:

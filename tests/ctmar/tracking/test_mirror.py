@@ -17,9 +17,9 @@ from ctmar.errors import InputError
 from ctmar.evaluation.references import evaluate_references
 from ctmar.evaluation.trained import evaluate_run
 from ctmar.store.pairs import PairRecord, SliceRecord, write_pairs
-from ctmar.training import tracking
+from ctmar.tracking import mirror as tracking
+from ctmar.tracking.mirror import initialise, synchronise
 from ctmar.training.loop import TrainingFiles, train
-from ctmar.training.tracking import initialise, synchronise
 
 PATIENT, USER, HOST = "canary-patient", "canary-user", "canary-host"
 SETTINGS = Tracking()

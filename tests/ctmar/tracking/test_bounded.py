@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from ctmar.training.bounded import OutOfTimeError, attempt, time_limit
+from ctmar.tracking.bounded import OutOfTimeError, attempt, time_limit
 
 
 def retry_for_ever() -> None:

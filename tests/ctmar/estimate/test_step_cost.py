@@ -7,7 +7,7 @@ import torch
 from tests.ctmar.training.conftest import NETWORK, TRAINING
 
 from ctmar.config import Evaluation, Run, Study
-from ctmar.training.cost import (
+from ctmar.estimate.step_cost import (
     COLUMNS,
     compare,
     kept_bytes,

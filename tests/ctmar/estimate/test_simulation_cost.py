@@ -9,9 +9,17 @@ from typer.testing import CliRunner
 from ctmar.cli import app
 from ctmar.config import Simulation
 from ctmar.errors import InputError
-from ctmar.simulation.estimate import Cost, Estimate, check_disk, estimate, measure_cost, synthetic_slice
+from ctmar.estimate.simulation_cost import (
+    Cost,
+    Estimate,
+    check_disk,
+    estimate,
+    estimate_work,
+    measure_cost,
+    synthetic_slice,
+)
 from ctmar.simulation.operators import NUMBA
-from ctmar.simulation.subset import simulate_subset
+from ctmar.simulation.subset import Work, simulate_subset
 from ctmar.store.slices import Slice, write_slices
 
 COST = Cost(416, 2.0, 0.5, {"image": 100, "poly_CT": 200, "poly_sinogram": 1000}, {"ma_CT": 300, "metal_trace": 50})
@@ -29,8 +37,13 @@ def study(tmp_path: Path) -> Path:
 
 def simulate(folder: Path, settings: Simulation, **more) -> list[Estimate]:
     said: list[Estimate] = []
-    paths = (folder / "slices.h5", folder / "split.csv", "test", folder / "pairs.h5")
-    simulate_subset(*paths, settings, announce=said.append, **more)
+    output = folder / "pairs.h5"
+
+    def announce(work: Work) -> None:
+        said.append(estimate_work(work))
+        check_disk(said[-1], output)
+
+    simulate_subset(folder / "slices.h5", folder / "split.csv", "test", output, settings, announce=announce, **more)
     return said
 
 

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ctmar.config import Config, Network, Study, Training
 from ctmar.config.methods import METHODS
-from ctmar.training.cost import methods_of, representative_run, seconds_of
+from ctmar.estimate.step_cost import methods_of, representative_run, seconds_of
 from ctmar.training.patches import Batch
 from ctmar.training.step import TrainingState, start, training_step
 

@@ -1,0 +1,1 @@
+"""The mirror of a study in MLflow: the only room that knows mlflow."""
