@@ -24,8 +24,8 @@ import torch
 
 from ctmar.config import Network, Run, Training
 from ctmar.store.pairs import PairRecord, SliceRecord, write_pairs
+from ctmar.training.batch_readers import read_batches
 from ctmar.training.patches import CACHE_BYTES, Batch, PatchSampler
-from ctmar.training.reading import read_batches
 from ctmar.training.step import TrainingState, start, training_step
 
 READERS = (0, 1, 2)

@@ -2,7 +2,18 @@
 
 import typer
 
-from ctmar.cli import configuration, data, estimate, evaluation, models, prediction, results, runs, simulation, tracking
+from ctmar.cli import (
+    configuration,
+    estimate,
+    evaluation,
+    models,
+    prediction,
+    preparation,
+    report,
+    runs,
+    simulation,
+    tracking,
+)
 from ctmar.cli.explain import ExplainingCommand
 
 app = typer.Typer(
@@ -12,6 +23,17 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="CT with metal: data, simulation, training, evaluation and report of the equiproj study.",
 )
-for room in (data, simulation, models, runs, evaluation, prediction, results, tracking, configuration, estimate):
+for room in (
+    preparation,
+    simulation,
+    models,
+    runs,
+    evaluation,
+    prediction,
+    report,
+    tracking,
+    configuration,
+    estimate,
+):
     for command in room.COMMANDS:
         app.command(cls=ExplainingCommand)(command)

@@ -1,10 +1,11 @@
-"""The command that says what a study will cost, before it is started."""
+"""Commands that say what a study will cost, before it is started, and what its training steps cost."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ctmar.cli.options import Output, Pairs, Settings
 from ctmar.cli.progress import progress
 
 
@@ -39,4 +40,24 @@ def estimate(
     typer.echo(simulation_text(study, slices))
 
 
-COMMANDS = (estimate,)
+def cost(
+    pairs: Pairs,
+    output: Output,
+    study: Annotated[str, typer.Option(help="The `study` section: networks and methods to time.")],
+    training: Annotated[str, typer.Option(help="The `training` section: batch and patch size.")] = "{}",
+    settings: Settings = "{}",
+) -> None:
+    """Time a training step with every method and norm, side by side in one process."""
+    from ctmar.config import Evaluation, Study, Training, parse_settings
+    from ctmar.estimate.step_cost import measure_cost
+
+    measure_cost(
+        pairs,
+        parse_settings(Study, study),
+        parse_settings(Training, training),
+        parse_settings(Evaluation, settings),
+        output,
+    )
+
+
+COMMANDS = (estimate, cost)

@@ -1,11 +1,11 @@
-"""Commands that measure trained models and images."""
+"""Commands that measure trained models and images, and compare them."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from ctmar.cli.options import Pairs, Settings
+from ctmar.cli.options import Pairs, RunFolders, Settings
 
 Weights = Annotated[Path, typer.Option(help="State dictionary of the trained network.")]
 RunFile = Annotated[Path, typer.Option(help="Description of the run (JSON), written by `ctmar train`.")]
@@ -25,7 +25,7 @@ def evaluate(
 ) -> None:
     """Measure one trained model on every pair: PSNR and SSIM of both protocols, errors in HU, equivariance defect."""
     from ctmar.config import Evaluation, parse_settings
-    from ctmar.evaluation.trained import evaluate_run
+    from ctmar.evaluation.measured_run import evaluate_run
 
     evaluate_run(weights, run_file, pairs, parse_settings(Evaluation, settings), slices, model, examples, device)
 
@@ -47,12 +47,33 @@ def evaluate_images(
     """Print PSNR and SSIM of plain arrays under both metric protocols, fixed and official, and errors in HU."""
     import json
 
-    from ctmar.evaluation import images
+    from ctmar.evaluation import plain_arrays
 
-    measured = images.measure_images(prediction, truth, metal)
+    measured = plain_arrays.measure_images(prediction, truth, metal)
     typer.echo(
-        json.dumps(images.as_json(measured), indent=2, ensure_ascii=False) if as_json else images.as_table(measured)
+        json.dumps(plain_arrays.as_json(measured), indent=2, ensure_ascii=False)
+        if as_json
+        else plain_arrays.as_table(measured)
     )
 
 
-COMMANDS = (evaluate, evaluate_references, evaluate_images)
+def summarise(
+    runs: RunFolders,
+    references: Annotated[Path, typer.Option(help="Table made by `ctmar evaluate-references`.")],
+    cost: Annotated[Path, typer.Option(help="Table made by `ctmar cost`.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for the tables: models, sizes, materials, runs, references, curves (.csv), slices (.parquet)."
+        ),
+    ],
+    settings: Settings = "{}",
+) -> None:
+    """Join all runs into tables with intervals and paired tests against plain, and judge the paper's claims."""
+    from ctmar.config import Evaluation, parse_settings
+    from ctmar.evaluation.collect import collect
+
+    collect(runs, references, cost, parse_settings(Evaluation, settings), output)
+
+
+COMMANDS = (evaluate, evaluate_references, evaluate_images, summarise)

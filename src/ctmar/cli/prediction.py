@@ -10,14 +10,14 @@ from ctmar.cli.options import Threads
 from ctmar.cli.progress import progress
 
 
-class Preset(StrEnum):
+class ScanPreset(StrEnum):
     """Names of the simulated scans."""
 
     benchmark = "benchmark"
     physical = "physical"
 
 
-class Device(StrEnum):
+class PredictionDevice(StrEnum):
     """Where the network runs."""
 
     cpu = "cpu"
@@ -52,7 +52,7 @@ def predict(
         typer.Option(help="Pixel of that grid in mm; default: run.json's, else the longer side of a slice is fitted."),
     ] = None,
     preset: Annotated[
-        Preset | None, typer.Option(help="Simulated scan of the training data; default: run.json's, else benchmark.")
+        ScanPreset | None, typer.Option(help="Simulated scan of the training data; default: run.json's or benchmark.")
     ] = None,
     keep_identity: Annotated[
         bool,
@@ -67,7 +67,7 @@ def predict(
         Path | None,
         typer.Option(help="File with the secret salt of pseudonyms and identifiers; default: a public salt."),
     ] = None,
-    device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.cpu,
+    device: Annotated[PredictionDevice, typer.Option(help="Where the network runs.")] = PredictionDevice.cpu,
     threads: Threads = 1,
 ) -> None:
     """Reduce metal artefacts in CT: DICOM in, derived DICOM out. Research software, not a medical device.
@@ -76,10 +76,10 @@ def predict(
     identifies the patient; a head scan can still show a face. Only pixels outside metal change.
     """
     from ctmar.config import Ingest
+    from ctmar.prediction.choices import PredictionChoices
     from ctmar.prediction.predict import predict as predict_folder
-    from ctmar.prediction.settings import Settings
 
-    settings = Settings(
+    settings = PredictionChoices(
         metal_hu=Ingest().metal_hu if metal_hu is None else metal_hu,
         mask=mask,
         image_size=image_size,

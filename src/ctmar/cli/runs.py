@@ -16,7 +16,7 @@ from ctmar.errors import InputError
 
 if TYPE_CHECKING:
     from ctmar.config import Network, Run
-    from ctmar.training.results import TrainingFiles
+    from ctmar.training.outcome import TrainingFiles
 
 FILES = {"weights": "weights.pt", "metrics": "metrics.jsonl", "run_file": "run.json", "checkpoint": "checkpoint.pt"}
 
@@ -125,7 +125,7 @@ def _run(text: str | None, options: dict[str, Any], network: str) -> "Run":
 
 
 def _files(output: Path | None, named: dict[str, Path | None]) -> "TrainingFiles":
-    from ctmar.training.results import TrainingFiles
+    from ctmar.training.outcome import TrainingFiles
 
     missing = [name for name, path in named.items() if path is None]
     if output is None and missing:

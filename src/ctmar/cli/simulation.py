@@ -111,11 +111,11 @@ def estimate_simulation(
 ) -> None:
     """Tell pairs, time and disk of a simulation, measured on one pair of a synthetic slice; no data needed."""
     from ctmar.config import Simulation, parse_settings
-    from ctmar.estimate.simulation_cost import estimate, measure_cost, synthetic_slice
+    from ctmar.estimate.simulation_cost import estimate, measure_pair, synthetic_slice
     from ctmar.simulation.operators import operators_on
 
     chosen = parse_settings(Simulation, settings)
-    cost = measure_cost(chosen, operators_on(device), synthetic_slice(image_size), None, nmar)
+    cost = measure_pair(chosen, operators_on(device), synthetic_slice(image_size), None, nmar)
     print(estimate(cost, slices, masks, threads, chosen.store_sinograms))
 
 

@@ -1,7 +1,7 @@
 """The configuration of a study: typed sections, and errors that name the key."""
 
 from ctmar.config.data import SOURCE_KINDS, Ingest, Metal, Simulation, Source, Split, readers_by_suffix
-from ctmar.config.reading import parse_settings, validate_section
+from ctmar.config.parsing import parse_settings, validate_section
 from ctmar.config.reference import markdown_reference
 from ctmar.config.schema import Config, Evaluation, Report, Tracking
 from ctmar.config.section import SUBSETS, Subset

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ctmar.config.reading import parse_settings
+from ctmar.config.parsing import parse_settings
 from ctmar.config.schema import Config
 
 

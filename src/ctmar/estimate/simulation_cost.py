@@ -24,7 +24,7 @@ BODY_MM = 360.0
 
 
 @dataclass(frozen=True)
-class Cost:
+class PairCost:
     """What one slice and one pair of it take: seconds of one thread, and bytes by dataset of the file."""
 
     image_size: int
@@ -35,7 +35,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class SimulationEstimate:
     """What a simulation takes: wall-clock seconds on ``threads`` threads, bytes without and with sinograms."""
 
     n_slices: int
@@ -62,14 +62,14 @@ class Estimate:
         )
 
 
-def measure_cost(
+def measure_pair(
     settings: Simulation, operators: Operators, source: Slice, given: NDArray[np.uint8] | None, nmar: bool
-) -> Cost:
+) -> PairCost:
     """Simulate one pair of a slice, with a drawn mask or the ``given`` one, and write it to a temporary file."""
     _simulate(settings.model_copy(update={"masks": "drawn"}), operators, synthetic_slice(48), None, nmar)  # compiles
     settings = settings.model_copy(update={"store_sinograms": True, "masks": "drawn" if given is None else "folder"})
     slice_seconds, pair_seconds, slice_bytes, pair_bytes = _simulate(settings, operators, source, given, nmar)
-    return Cost(len(source.image), slice_seconds, pair_seconds, slice_bytes, pair_bytes)
+    return PairCost(len(source.image), slice_seconds, pair_seconds, slice_bytes, pair_bytes)
 
 
 def _simulate(
@@ -86,14 +86,14 @@ def _simulate(
         return ready - start, done - ready, *bytes_per_entry(path)
 
 
-def estimate(cost: Cost, n_slices: int, n_masks: int, threads: int, store_sinograms: bool) -> Estimate:
+def estimate(cost: PairCost, n_slices: int, n_masks: int, threads: int, store_sinograms: bool) -> SimulationEstimate:
     """Multiply the cost of one pair; threads beyond the processors of this machine add nothing."""
     busy = min(threads, os.cpu_count() or 1)
     totals = {False: 0, True: 0}
     for sizes, n_entries in ((cost.slice_bytes, n_slices), (cost.pair_bytes, n_slices * n_masks)):
         for name, size in sizes.items():
             totals[name.endswith(("_sinogram", "_trace"))] += size * n_entries
-    return Estimate(
+    return SimulationEstimate(
         n_slices=n_slices,
         n_masks=n_masks,
         image_size=cost.image_size,
@@ -105,13 +105,13 @@ def estimate(cost: Cost, n_slices: int, n_masks: int, threads: int, store_sinogr
     )
 
 
-def estimate_work(work: Work) -> Estimate:
+def estimate_work(work: Work) -> SimulationEstimate:
     """Measure the first pair of a shard, and multiply."""
-    cost = measure_cost(work.settings, work.operators, work.source, work.mask, work.nmar)
+    cost = measure_pair(work.settings, work.operators, work.source, work.mask, work.nmar)
     return estimate(cost, work.n_slices, work.n_masks, work.threads, work.settings.store_sinograms)
 
 
-def check_disk(expected: Estimate, output: Path | str) -> None:
+def check_disk(expected: SimulationEstimate, output: Path | str) -> None:
     """Raise an InputError when what is to be written has no room beside ``output``."""
     folder = next(parent for parent in Path(output).resolve().parents if parent.is_dir())
     free = shutil.disk_usage(folder).free

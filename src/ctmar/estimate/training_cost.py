@@ -37,7 +37,7 @@ class StepCost(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Estimate:
+class TrainingEstimate:
     """The runs of one network, method and norm: their number, their length, and the cost of one step."""
 
     network: str
@@ -61,7 +61,7 @@ class Estimate:
 
 def estimate_training(
     config: Config, device: str, progress: Progress = lambda done, total, text: None
-) -> list[Estimate]:
+) -> list[TrainingEstimate]:
     """Cost of every network, method and norm of a study.
 
     Steps are timed at the size of the configuration, without `torch.compile`. Where that is slow on a CPU, the plain
@@ -82,14 +82,14 @@ def estimate_training(
     n_runs = Counter((run.network, str(run.method), run.norm) for run in config.study.expand())
     n_steps = training.epochs * training.steps_per_epoch
     methods = {name: methods_of(config.study, name) for name in config.study.networks}
-    rows: list[Estimate] = []
+    rows: list[TrainingEstimate] = []
     for name, network in config.study.networks.items():
         for (method, norm), step in zip(
             methods[name], _steps(network, methods[name], config.study, training), strict=True
         ):
             if method == "plain":
                 validation = _validation(step, config)
-            rows.append(Estimate(name, method, norm, n_runs[name, method, norm], n_steps, step, validation))
+            rows.append(TrainingEstimate(name, method, norm, n_runs[name, method, norm], n_steps, step, validation))
             progress(len(rows), sum(map(len, methods.values())), f"{name} {method} {norm}")
     return [row for row in rows if row.n_runs]
 

@@ -1,14 +1,14 @@
 """The estimate of a study in words: a table of its trainings, their sums, and its simulation."""
 
 from ctmar.config import Config
-from ctmar.estimate.simulation_cost import estimate, measure_cost, synthetic_slice
-from ctmar.estimate.training_cost import Estimate
+from ctmar.estimate.simulation_cost import estimate, measure_pair, synthetic_slice
+from ctmar.estimate.training_cost import TrainingEstimate
 from ctmar.simulation.operators import operators_on
 
 ALIGNMENT = "<<<>>>>>"  # of the columns: text to the left, numbers to the right
 
 
-def table(rows: list[Estimate], device: str) -> str:
+def table(rows: list[TrainingEstimate], device: str) -> str:
     """One line for each network, method and norm."""
     unit = "GPU" if device == "cuda" else "core"
     columns = (
@@ -43,7 +43,7 @@ def _padded(cell: str, width: int, alignment: str) -> str:
     return f"{cell:{alignment}{width}}"
 
 
-def training_text(rows: list[Estimate], config: Config, device: str, teraflops: float) -> str:
+def training_text(rows: list[TrainingEstimate], config: Config, device: str, teraflops: float) -> str:
     """The sums, where they were measured, and what they assume."""
     threads = config.training.threads
     hours, n_runs = sum(row.seconds for row in rows) / 3600, sum(row.n_runs for row in rows)
@@ -68,7 +68,7 @@ def simulation_text(config: Config, n_slices: int) -> str:
     settings, source = config.simulation, synthetic_slice(config.ingest.image_size)
     subsets = [subset for subset, n_masks in settings.masks_per_slice.items() if n_masks]
     costs = {
-        nmar: measure_cost(settings, operators_on("cpu"), source, None, nmar)
+        nmar: measure_pair(settings, operators_on("cpu"), source, None, nmar)
         for nmar in {subset in settings.nmar for subset in subsets}
     }
     lines = [f"simulation of {n_slices:,} slices (--slices) on one thread of this machine:"]

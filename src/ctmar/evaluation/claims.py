@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from ctmar.config.methods import METHODS
-from ctmar.evaluation.results import Model, StudyResults
+from ctmar.evaluation.measured_study import MeasuredStudy, Model
 from ctmar.evaluation.statistics import Interval
 from ctmar.evaluation.verdicts import (
     CLOSE_DB,
@@ -33,7 +33,7 @@ COST_OF_SPECTRAL = (0.10, 0.15)  # share of the step time that the paper reports
 AS_CHEAP = 1.1  # step times within this factor are equal
 
 
-def judge_claims(study: StudyResults, cost_rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+def judge_claims(study: MeasuredStudy, cost_rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
     """Test every claim of the paper; one that the study lacks the models for is not decided.
 
     Args:
@@ -46,14 +46,14 @@ def judge_claims(study: StudyResults, cost_rows: Sequence[Mapping[str, str]]) ->
     return judge(CLAIMS, study, cost_rows)
 
 
-def chosen_of_norms(study: StudyResults) -> dict[str, Model]:
+def chosen_of_norms(study: MeasuredStudy) -> dict[str, Model]:
     """For each norm of the projection penalty its chosen model at λ_G = 0."""
     norms = dict.fromkeys(model.norm for model in candidates(study, "projection", lam_equi=0.0))
     found = {norm: chosen(study, "projection", norm, 0.0) for norm in norms}
     return {norm: model for norm, model in found.items() if model is not None}
 
 
-def frobenius_is_the_best_balance(study: StudyResults, cost: Cost) -> Finding:
+def frobenius_is_the_best_balance(study: MeasuredStudy, cost: Cost) -> Finding:
     """Frobenius against every other norm: quality, and time that the penalty takes."""
     norms = chosen_of_norms(study)
     frobenius = norms.pop("frobenius", None)
@@ -73,7 +73,7 @@ def frobenius_is_the_best_balance(study: StudyResults, cost: Cost) -> Finding:
     return measured, verdict(not_worse(found)[0] and own <= AS_CHEAP * time[cheapest], beaten)
 
 
-def spectral_costs_a_tenth_of_the_step(study: StudyResults, cost: Cost) -> Finding:
+def spectral_costs_a_tenth_of_the_step(study: MeasuredStudy, cost: Cost) -> Finding:
     """Step time with the spectral penalty relative to the plain step."""
     row = cost.get(("projection", "spectral"))
     if row is None:
@@ -84,7 +84,7 @@ def spectral_costs_a_tenth_of_the_step(study: StudyResults, cost: Cost) -> Findi
     return measured, verdict(low <= extra <= high, extra < low)
 
 
-def entrywise_infinity_degrades(study: StudyResults, cost: Cost) -> Finding:
+def entrywise_infinity_degrades(study: MeasuredStudy, cost: Cost) -> Finding:
     """Entry-wise ∞ against Frobenius."""
     found = _against_frobenius(study, "entrywise:inf")
     if not found:
@@ -93,7 +93,7 @@ def entrywise_infinity_degrades(study: StudyResults, cost: Cost) -> Finding:
     return f"entrywise:inf − Frobenius: {decibel_text(gap)}", verdict(gap.high < 0, gap.low >= 0)
 
 
-def mixed_norms_are_close(study: StudyResults, cost: Cost) -> Finding:
+def mixed_norms_are_close(study: MeasuredStudy, cost: Cost) -> Finding:
     """Every mixed norm against Frobenius."""
     found = _against_frobenius(study, "mixed:")
     if not found:
@@ -102,7 +102,7 @@ def mixed_norms_are_close(study: StudyResults, cost: Cost) -> Finding:
     return measured, all_close(found)
 
 
-def non_equivariance_falls(study: StudyResults, cost: Cost) -> Finding:
+def non_equivariance_falls(study: MeasuredStudy, cost: Cost) -> Finding:
     """Weights and measured defect along the λ⊥ of every norm, from the plain model on."""
     sweeps = {norm: _sweep(study, norm) for norm in chosen_of_norms(study)}
     sweeps = {norm: sweep for norm, sweep in sweeps.items() if len(sweep) >= 3}
@@ -120,7 +120,7 @@ def non_equivariance_falls(study: StudyResults, cost: Cost) -> Finding:
     return measured, verdict(not failing, any(rises for _, rises in found.values()))
 
 
-def competitive_with_sampling(study: StudyResults, cost: Cost) -> Finding:
+def competitive_with_sampling(study: MeasuredStudy, cost: Cost) -> Finding:
     """The chosen projection penalty against each chosen regulariser that samples the group."""
     projection = chosen(study, "projection")
     regularisers = {name: facts for name, facts in METHODS.items() if facts.turns_samples and facts.reads_lam_perp}
@@ -139,7 +139,7 @@ def competitive_with_sampling(study: StudyResults, cost: Cost) -> Finding:
     return measured, verdict(as_good and fraction, worse or any(own >= ratio for ratio in theirs.values()))
 
 
-def _against_frobenius(study: StudyResults, norm: str) -> dict[str, Interval]:
+def _against_frobenius(study: MeasuredStudy, norm: str) -> dict[str, Interval]:
     """Paired PSNR difference to Frobenius of the norms whose name begins with ``norm``."""
     norms = chosen_of_norms(study)
     frobenius = norms.get("frobenius")
@@ -149,18 +149,18 @@ def _against_frobenius(study: StudyResults, norm: str) -> dict[str, Interval]:
     return {name: Interval(-gap.mean, -gap.high, -gap.low) for name, gap in gaps(study, frobenius, rivals).items()}
 
 
-def _sweep(study: StudyResults, norm: str) -> list[Model]:
+def _sweep(study: MeasuredStudy, norm: str) -> list[Model]:
     plain = [model for model in study.models if model.method == "plain"]
     own = candidates(study, "projection", norm, 0.0)
     return plain + sorted((model for model in own if model.lam_perp > 0), key=lambda model: model.lam_perp)
 
 
-def _along(study: StudyResults, sweep: list[Model]) -> tuple[list[Interval], list[Interval]]:
+def _along(study: MeasuredStudy, sweep: list[Model]) -> tuple[list[Interval], list[Interval]]:
     weights = [study.interval_over_seeds(model.per_seed("relative_non_equivariance")) for model in sweep]
     return weights, [study.interval_over_seeds(model.per_seed("defect_mean")) for model in sweep]
 
 
-def _falls(study: StudyResults, sweep: list[Model]) -> tuple[bool, bool]:
+def _falls(study: MeasuredStudy, sweep: list[Model]) -> tuple[bool, bool]:
     """Whether both measures fall at every step with disjoint ends, and whether one has risen at the end."""
     both = _along(study, sweep)
     falls = all(later.mean < earlier.mean for series in both for earlier, later in pairwise(series))

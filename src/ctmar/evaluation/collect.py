@@ -22,10 +22,10 @@ from ctmar.evaluation.columns import (
     run_columns,
     slice_columns,
 )
-from ctmar.evaluation.groups import Measured, everything_measured, group_rows, interval_fields, slice_rows
+from ctmar.evaluation.groups import MeasuredImages, everything_measured, group_rows, interval_fields, slice_rows
+from ctmar.evaluation.measured_study import MeasuredStudy, Model, number, read_study
 from ctmar.evaluation.model_table import model_row, tests_against_plain
 from ctmar.evaluation.questions import ask_questions
-from ctmar.evaluation.results import Model, StudyResults, number, read_study
 from ctmar.store.atomic import atomic_path
 from ctmar.store.parquet import write_parquet
 from ctmar.store.tables import read_rows, write_rows
@@ -71,7 +71,7 @@ def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings:
             temporary.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def read_references(study: StudyResults, path: Path) -> list[dict[str, str]]:
+def read_references(study: MeasuredStudy, path: Path) -> list[dict[str, str]]:
     """The table of `evaluate_references`.
 
     Raises:
@@ -113,7 +113,7 @@ def run_rows(model: Model) -> list[Row]:
     ]
 
 
-def reference_row(study: StudyResults, reference: Measured) -> Row:
+def reference_row(study: MeasuredStudy, reference: MeasuredImages) -> Row:
     """Input, linear interpolation or NMAR on the same pairs as the models."""
     row: Row = {"reference": reference.identity[1]}
     for metric in METRICS:

@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctmar.evaluation.columns import GROUPED_METRICS, IDENTITY, METRICS, PAIR_COLUMNS, REFERENCE_NETWORK
-from ctmar.evaluation.results import Identity, StudyResults, number
+from ctmar.evaluation.measured_study import Identity, MeasuredStudy, number
 from ctmar.evaluation.statistics import Interval
 
 Row = dict[str, Any]
 
 
-class Measured(NamedTuple):
+class MeasuredImages(NamedTuple):
     """A model or a reference on every pair; metrics have the shape (n_seeds, n_pairs)."""
 
     identity: Identity
@@ -21,7 +21,7 @@ class Measured(NamedTuple):
     metrics: dict[str, NDArray[np.float64]]
 
 
-def everything_measured(study: StudyResults, references: Sequence[dict[str, str]]) -> list[Measured]:
+def everything_measured(study: MeasuredStudy, references: Sequence[dict[str, str]]) -> list[MeasuredImages]:
     """All models and references; a reference has network "reference", its name for a method, and no seed.
 
     Args:
@@ -32,14 +32,14 @@ def everything_measured(study: StudyResults, references: Sequence[dict[str, str]
     for name in dict.fromkeys(row["reference"] for row in references):
         own = [row for row in references if row["reference"] == name]
         metrics = {metric: np.array([[number(row[metric]) for row in own]]) for metric in METRICS}
-        found.append(Measured((REFERENCE_NETWORK, name, "none", 0.0, 0.0, 0.0), [None], metrics))
+        found.append(MeasuredImages((REFERENCE_NETWORK, name, "none", 0.0, 0.0, 0.0), [None], metrics))
     for model in study.models:
         metrics = {metric: model.metric(metric) for metric in METRICS}
-        found.append(Measured(model.identity, list(model.seeds()), metrics))
+        found.append(MeasuredImages(model.identity, list(model.seeds()), metrics))
     return found
 
 
-def group_rows(study: StudyResults, measured: Sequence[Measured], column: str) -> Iterator[Row]:
+def group_rows(study: MeasuredStudy, measured: Sequence[MeasuredImages], column: str) -> Iterator[Row]:
     """One row for each model or reference and each value of a column of `PAIR_COLUMNS`."""
     values = study.column(column)
     for identity, seeds, metrics in measured:
@@ -52,7 +52,7 @@ def group_rows(study: StudyResults, measured: Sequence[Measured], column: str) -
             yield row | {"n_seeds": len(seeds)} | counts
 
 
-def slice_rows(study: StudyResults, measured: Sequence[Measured]) -> Iterator[Row]:
+def slice_rows(study: MeasuredStudy, measured: Sequence[MeasuredImages]) -> Iterator[Row]:
     """One row for each model (or reference), seed and pair; NaN becomes None, a missing value of Parquet."""
     pairs = [dict(zip(PAIR_COLUMNS, pair, strict=True)) for pair in study.models[0].runs[0].pairs]
     names = [

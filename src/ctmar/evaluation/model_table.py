@@ -16,14 +16,14 @@ from ctmar.evaluation.columns import (
     psnr_turned,
 )
 from ctmar.evaluation.groups import interval_fields
-from ctmar.evaluation.results import Identity, Model, StudyResults
+from ctmar.evaluation.measured_study import Identity, MeasuredStudy, Model
 from ctmar.evaluation.significance import holm, sign_flip_p_value
 from ctmar.evaluation.statistics import NO_INTERVAL
 
 Row = dict[str, Any]
 
 
-def model_row(study: StudyResults, model: Model) -> Row:
+def model_row(study: MeasuredStudy, model: Model) -> Row:
     """One model over its seeds: intervals of every measure and the paired differences to the plain model."""
     plain = study.plain_of(model)
     row = dict(zip(IDENTITY, model.identity, strict=True))
@@ -58,7 +58,7 @@ def measures_per_seed(angles_deg: Sequence[float]) -> dict[str, tuple[str, str |
     return found | {psnr_turned(angle): ("psnr_turned_db", str(angle)) for angle in QUARTER_TURNS_DEG}
 
 
-def tests_against_plain(study: StudyResults) -> dict[Identity, Row]:
+def tests_against_plain(study: MeasuredStudy) -> dict[Identity, Row]:
     """P-values of the PSNR difference to the plain model, over patients and over slices, raw and after Holm.
 
     Holm's family are all models of one network but the plain one. Over patients the test speaks about new patients;

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from ctmar.config.methods import METHODS, Kind
-from ctmar.evaluation.results import Model, StudyResults
+from ctmar.evaluation.measured_study import MeasuredStudy, Model
 from ctmar.evaluation.verdicts import (
     CLOSE_DB,
     COMPETITIVE_DB,
@@ -34,7 +34,7 @@ NEARLY_EQUIVARIANT = 0.01  # ‖W − P(W)‖ / ‖W‖ below this
 OTHER_WAYS = tuple(kind for kind in Kind if kind not in (Kind.PLAIN, Kind.SAMPLE, Kind.PENALTY))
 
 
-def ask_questions(study: StudyResults, cost_rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+def ask_questions(study: MeasuredStudy, cost_rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
     """Test what the study can decide beyond the paper's claims.
 
     Args:
@@ -47,7 +47,7 @@ def ask_questions(study: StudyResults, cost_rows: Sequence[Mapping[str, str]]) -
     return judge(QUESTIONS, study, cost_rows)
 
 
-def not_worse_than_other_ways(study: StudyResults, cost: Cost) -> Finding | None:
+def not_worse_than_other_ways(study: MeasuredStudy, cost: Cost) -> Finding | None:
     """The chosen penalty against every other way to an equivariant or nearly equivariant network."""
     projection = chosen(study, "projection")
     ways = {name: facts.in_a_sentence for name, facts in METHODS.items() if facts.kind in OTHER_WAYS}
@@ -59,7 +59,7 @@ def not_worse_than_other_ways(study: StudyResults, cost: Cost) -> Finding | None
     return measured, verdict(*not_worse(found))
 
 
-def equivariant_weight_matters_little(study: StudyResults, cost: Cost) -> Finding | None:
+def equivariant_weight_matters_little(study: MeasuredStudy, cost: Cost) -> Finding | None:
     """Every λ_G against λ_G = 0 of the same norm and λ⊥."""
     pairs = {
         f"{model.norm} λ⊥ {model.lam_perp:g}, λ_G {model.lam_equi:g}": (model, base)
@@ -74,7 +74,7 @@ def equivariant_weight_matters_little(study: StudyResults, cost: Cost) -> Findin
     return "; ".join(f"{name}: {decibel_text(gap)}" for name, gap in found.items()), all_close(found)
 
 
-def depends_less_on_the_turn(study: StudyResults, cost: Cost) -> Finding | None:
+def depends_less_on_the_turn(study: MeasuredStudy, cost: Cost) -> Finding | None:
     """Range of PSNR over inputs turned by 0, 90, 180 and 270°, penalty against plain."""
     projection, plain = chosen(study, "projection"), chosen(study, "plain")
     if projection is None or plain is None:
@@ -91,7 +91,7 @@ def depends_less_on_the_turn(study: StudyResults, cost: Cost) -> Finding | None:
     return measured, verdict(gap.high < 0, gap.low > 0)
 
 
-def better_beside_the_optimiser(study: StudyResults, cost: Cost) -> Finding | None:
+def better_beside_the_optimiser(study: MeasuredStudy, cost: Cost) -> Finding | None:
     """Nearly equivariant ends: the proximal step of the Frobenius penalty against the same penalty in the loss."""
     beside, inside = _nearly_equivariant(study, "proximal"), _nearly_equivariant(study, "projection", "frobenius")
     if beside is None or inside is None:
@@ -104,7 +104,7 @@ def better_beside_the_optimiser(study: StudyResults, cost: Cost) -> Finding | No
     return measured, verdict(gap.low > 0, gap.high < 0)
 
 
-def _nearly_equivariant(study: StudyResults, method: str, norm: str | None = None) -> Model | None:
+def _nearly_equivariant(study: MeasuredStudy, method: str, norm: str | None = None) -> Model | None:
     """Of the settings that end nearly equivariant, the one that validation prefers."""
     own = [
         model
@@ -114,7 +114,7 @@ def _nearly_equivariant(study: StudyResults, method: str, norm: str | None = Non
     return preferred(own)
 
 
-def _better_than(study: StudyResults, cost: Cost, method: str) -> Finding | None:
+def _better_than(study: MeasuredStudy, cost: Cost, method: str) -> Finding | None:
     """The chosen penalty against one other method."""
     projection, rival = chosen(study, "projection"), chosen(study, method)
     if projection is None or rival is None:

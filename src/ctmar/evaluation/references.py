@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ctmar.config import Evaluation
-from ctmar.evaluation.slices import Images, measure_pairs, write_examples, write_slices
+from ctmar.evaluation.pair_metrics import Images, measure_pairs, write_examples, write_slices
 from ctmar.store.pairs import Pair
 
 

@@ -7,7 +7,7 @@ interval is widened to the level 1 − (1 − confidence) / n (Bonferroni), so t
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ctmar.evaluation.results import Model, StudyResults
+from ctmar.evaluation.measured_study import MeasuredStudy, Model
 from ctmar.evaluation.statistics import Interval
 
 CLOSE_DB = 0.5  # "close": mean PSNR within this
@@ -24,10 +24,12 @@ class Claim:
     claim: str
     source: str
     test: str
-    find: Callable[[StudyResults, Cost], Finding | None]
+    find: Callable[[MeasuredStudy, Cost], Finding | None]
 
 
-def judge(claims: Iterable[Claim], study: StudyResults, cost_rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+def judge(
+    claims: Iterable[Claim], study: MeasuredStudy, cost_rows: Sequence[Mapping[str, str]]
+) -> list[dict[str, str]]:
     """Test every claim on the first network of the study; where there are more, the finding names it.
 
     Args:
@@ -39,7 +41,7 @@ def judge(claims: Iterable[Claim], study: StudyResults, cost_rows: Sequence[Mapp
         For each claim that can be asked: claim, source, test, measured, verdict.
     """
     network = study.models[0].network
-    own = StudyResults([model for model in study.models if model.network == network], study.settings)
+    own = MeasuredStudy([model for model in study.models if model.network == network], study.settings)
     prefix = "" if len(own.models) == len(study.models) else f"{network}: "
     cost = {(row["method"], row["norm"]): row for row in cost_rows if row.get("network", network) == network}
     return [
@@ -49,7 +51,7 @@ def judge(claims: Iterable[Claim], study: StudyResults, cost_rows: Sequence[Mapp
     ]
 
 
-def chosen(study: StudyResults, method: str, norm: str | None = None, lam_equi: float | None = None) -> Model | None:
+def chosen(study: MeasuredStudy, method: str, norm: str | None = None, lam_equi: float | None = None) -> Model | None:
     """The model of a method (and norm, and λ_G) that validation prefers."""
     return preferred(candidates(study, method, norm, lam_equi))
 
@@ -60,7 +62,9 @@ def preferred(models: Sequence[Model]) -> Model | None:
     return max((model for model in models if len(model.runs) == most), key=Model.validation_psnr, default=None)
 
 
-def candidates(study: StudyResults, method: str, norm: str | None = None, lam_equi: float | None = None) -> list[Model]:
+def candidates(
+    study: MeasuredStudy, method: str, norm: str | None = None, lam_equi: float | None = None
+) -> list[Model]:
     """The models of a method (and norm, and λ_G), from which `chosen` chooses."""
     return [
         model
@@ -69,13 +73,13 @@ def candidates(study: StudyResults, method: str, norm: str | None = None, lam_eq
     ]
 
 
-def widened(study: StudyResults, n_comparisons: int) -> StudyResults:
+def widened(study: MeasuredStudy, n_comparisons: int) -> MeasuredStudy:
     """The same study with intervals at the level 1 − (1 − confidence) / n_comparisons."""
     confidence = 1 - (1 - study.settings.confidence) / max(1, n_comparisons)
-    return StudyResults(study.models, study.settings.model_copy(update={"confidence": confidence}))
+    return MeasuredStudy(study.models, study.settings.model_copy(update={"confidence": confidence}))
 
 
-def gaps(study: StudyResults, model: Model, rivals: Mapping[str, Model]) -> dict[str, Interval]:
+def gaps(study: MeasuredStudy, model: Model, rivals: Mapping[str, Model]) -> dict[str, Interval]:
     """Paired PSNR difference ``model`` − rival for each rival, intervals widened for their number."""
     wide = widened(study, len(rivals))
     return {name: wide.difference(model, rival, "psnr_db") for name, rival in rivals.items()}

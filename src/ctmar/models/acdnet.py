@@ -7,19 +7,19 @@ from torch import Tensor, nn
 
 from ctmar.models import dictionaries
 from ctmar.models.channels import channel_type, regular_type
+from ctmar.models.learnt_proximal import ProximalNet, ProximalSettings, convolution_types, proximal_keys, proximal_nets
 from ctmar.models.normalisation import Normalisation
-from ctmar.models.proximal import ProximalNet, ProximalSettings, convolution_types, proximal_keys, proximal_nets
-from ctmar.models.settings import Declaration, check_field_size, check_unrolled, step_sizes
 from ctmar.models.stages import (
     LAST_WEIGHT,
     STAGE_WEIGHT,
-    Measured,
+    ScannedImages,
     StageOutputs,
     Weighted,
     collect,
     image_step,
     on_published_scale,
 )
+from ctmar.models.unrolled_checks import Declaration, check_field_size, check_unrolled, step_sizes
 from equiproj.groups import FiniteGroup
 from equiproj.representations import Representation, tensor_product, trivial
 
@@ -178,7 +178,7 @@ class ACDNet(nn.Module):
             artefacts.append((STAGE_WEIGHT, state.artefact))
         return collect(self.image_net_last(state.features)[:, :1], seen, artefacts)
 
-    def _fixed_stages(self, features: Tensor, measured: Measured, seen: Weighted, artefacts: Weighted) -> State:
+    def _fixed_stages(self, features: Tensor, measured: ScannedImages, seen: Weighted, artefacts: Weighted) -> State:
         """Two stages with the dictionary D₀; each appends its image and artefact."""
         filters = self.fixed_filters.weight / 10
         residual = measured.outside_metal * (measured.corrupted - features[:, :1])
@@ -194,7 +194,7 @@ class ACDNet(nn.Module):
             artefacts.append((weight, artefact))
         return State(features, self.map_conversions[1](self.map_conversions[0](torch.relu(maps))), artefact)
 
-    def _stage(self, stage: int, weights: Tensor | None, state: State, measured: Measured) -> tuple[Tensor, State]:
+    def _stage(self, stage: int, weights: Tensor | None, state: State, measured: ScannedImages) -> tuple[Tensor, State]:
         """One stage: K, then M, then X; ``weights`` K are None in the first, whose artefact is not yet known."""
         atoms, outside = self.atoms.weight / 10, measured.outside_metal
         error = measured.corrupted - state.features[:, :1]
@@ -219,7 +219,7 @@ class ACDNet(nn.Module):
 
     @staticmethod
     def _image_step(
-        net: nn.Module, features: Tensor, artefact: Tensor, measured: Measured, step_size: Tensor
+        net: nn.Module, features: Tensor, artefact: Tensor, measured: ScannedImages, step_size: Tensor
     ) -> Tensor:
         image = image_step(features[:, :1], artefact, measured, step_size)
         return net(torch.cat((image, features[:, 1:]), dim=1))

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from ctmar.models import dictionaries
 from ctmar.models.channels import orientation_type
 from ctmar.models.fourier_filters import turned_fourier_basis
+from ctmar.models.learnt_proximal import ProximalSettings
 from ctmar.models.normalisation import Normalisation
-from ctmar.models.proximal import ProximalSettings
-from ctmar.models.settings import Declaration
 from ctmar.models.unrolled import UnrolledDictionary
+from ctmar.models.unrolled_checks import Declaration
 from equiproj.groups import FiniteGroup
 from equiproj.representations import Representation
 

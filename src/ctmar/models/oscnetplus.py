@@ -9,10 +9,10 @@ from ctmar.errors import InputError
 from ctmar.models import dictionaries
 from ctmar.models.channels import orientation_type
 from ctmar.models.fourier_filters import turned_fourier_basis
+from ctmar.models.learnt_proximal import ProximalSettings
 from ctmar.models.normalisation import Normalisation
-from ctmar.models.proximal import ProximalSettings
-from ctmar.models.settings import Declaration
 from ctmar.models.unrolled import Types, UnrolledDictionary
+from ctmar.models.unrolled_checks import Declaration
 from equiproj.groups import FiniteGroup
 from equiproj.representations import Representation, trivial
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ctmar.errors import InputError
 from ctmar.models.build import build_network
-from ctmar.models.proximal import KeyMap
+from ctmar.models.learnt_proximal import KeyMap
 
 # what torch.load raises for damaged and foreign files: a text ends in KeyError or IndexError
 UNREADABLE = (pickle.UnpicklingError, RuntimeError, EOFError, TypeError, ValueError, LookupError, AttributeError)

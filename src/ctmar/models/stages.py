@@ -26,7 +26,7 @@ class StageOutputs(NamedTuple):
     artefacts: Weighted
 
 
-class Measured(NamedTuple):
+class ScannedImages(NamedTuple):
     """What a network is given, on the published scale, each (n, 1, h, w)."""
 
     corrupted: Tensor
@@ -34,9 +34,9 @@ class Measured(NamedTuple):
     outside_metal: Tensor
 
 
-def on_published_scale(images: Tensor) -> Measured:
+def on_published_scale(images: Tensor) -> ScannedImages:
     """Take (ma, LI, mask) of shape (n, 3, h, w) on the network scale apart; the mask turns to 1 outside metal."""
-    return Measured(images[:, :1] * PUBLISHED_SCALE, images[:, 1:2] * PUBLISHED_SCALE, 1 - images[:, 2:3])
+    return ScannedImages(images[:, :1] * PUBLISHED_SCALE, images[:, 1:2] * PUBLISHED_SCALE, 1 - images[:, 2:3])
 
 
 def collect(image: Tensor, images: Weighted, artefacts: Weighted) -> StageOutputs:
@@ -48,6 +48,6 @@ def collect(image: Tensor, images: Weighted, artefacts: Weighted) -> StageOutput
     return StageOutputs(scaled[0][-1][1], *scaled)
 
 
-def image_step(image: Tensor, artefact: Tensor, measured: Measured, step_size: Tensor) -> Tensor:
+def image_step(image: Tensor, artefact: Tensor, measured: ScannedImages, step_size: Tensor) -> Tensor:
     r"""Gradient step of the image towards :math:`Y - A` outside metal, X + (η/10) I ⊙ (Y − A − X)."""
     return image + step_size / 10 * measured.outside_metal * (measured.corrupted - artefact - image)

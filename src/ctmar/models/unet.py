@@ -9,7 +9,7 @@ from torch.nn.functional import avg_pool2d, interpolate, pad
 from ctmar.errors import InputError
 from ctmar.models.channels import regular_type
 from ctmar.models.normalisation import Normalisation, make_normalisation
-from ctmar.models.settings import check_field_size
+from ctmar.models.unrolled_checks import check_field_size
 from equiproj.groups import FiniteGroup
 from equiproj.representations import Representation, trivial
 

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from ctmar.models import dictionaries
 from ctmar.models.channels import channel_type, regular_type
-from ctmar.models.proximal import ProximalNet, ProximalSettings, convolution_types, proximal_keys, proximal_nets
-from ctmar.models.settings import Declaration, check_field_size, check_unrolled, step_sizes
+from ctmar.models.learnt_proximal import ProximalNet, ProximalSettings, convolution_types, proximal_keys, proximal_nets
 from ctmar.models.stages import STAGE_WEIGHT, StageOutputs, collect, image_step, on_published_scale
+from ctmar.models.unrolled_checks import Declaration, check_field_size, check_unrolled, step_sizes
 from equiproj.groups import FiniteGroup
 from equiproj.representations import Representation, trivial
 

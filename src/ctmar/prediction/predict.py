@@ -20,11 +20,11 @@ from ctmar.dicom.derived import Derivation, write_derived
 from ctmar.dicom.headers import Image, silent
 from ctmar.dicom.pixels import read_display
 from ctmar.errors import InputError
-from ctmar.models.trained import load_network, read_run_file
+from ctmar.models.trained_network import load_network, read_run_file
+from ctmar.prediction.choices import PredictionChoices, PredictionSummary
 from ctmar.prediction.correction import change_of_slice
+from ctmar.prediction.inputs import Progress, dicom_stacks, find_metal, images_of, masks_of, open_input
 from ctmar.prediction.network import WorkingGrid, correction_of, working_grid
-from ctmar.prediction.reading import Progress, dicom_stacks, find_metal, images_of, masks_of, open_input
-from ctmar.prediction.settings import Settings, Summary
 from ctmar.store.provenance import package_versions, sha256_of
 from ctmar.store.pseudonyms import read_salt
 from ctmar.store.quarantine import Quarantined, Refused, summarise, write_quarantine
@@ -70,10 +70,10 @@ def predict(
     weights: Path,
     run_file: Path,
     output: Path,
-    settings: Settings,
+    settings: PredictionChoices,
     quarantine: Path | None = None,
     progress: Progress = lambda done, total, text: None,
-) -> Summary:
+) -> PredictionSummary:
     """Correct every CT image of a file, folder or archive and write derived images.
 
     ``output`` gets one folder for each patient, in it one for each series, in it the images from foot to head; all are
@@ -101,7 +101,7 @@ def predict(
     # pydicom's warnings quote values of the header; silence is not made for threads, so it is set once around all
     with silent(), _one_torch_thread(), open_input(given, settings) as tree:
         stacks, quarantined = dicom_stacks(tree, settings, recipe.salt, progress)
-        summary = Summary(quarantined=quarantined)
+        summary = PredictionSummary(quarantined=quarantined)
         masks = None if settings.mask is None else masks_of(settings.mask, stacks)
         change = partial(change_of_slice, grid=grid, correct=correct)
         with ThreadPoolExecutor(settings.threads) as pool:
@@ -120,7 +120,7 @@ def predict(
     return summary
 
 
-def _recipe(run: dict[str, Any], weights: Path, grid: WorkingGrid, settings: Settings) -> _Recipe:
+def _recipe(run: dict[str, Any], weights: Path, grid: WorkingGrid, settings: PredictionChoices) -> _Recipe:
     architecture, weights_digest = run["network"]["architecture"], sha256_of(weights)
     mask_digest = "" if settings.mask is None else sha256_of(settings.mask)
     return _Recipe(
@@ -133,7 +133,11 @@ def _recipe(run: dict[str, Any], weights: Path, grid: WorkingGrid, settings: Set
 
 
 def _jobs(
-    stacks: list[Stack], masks: NDArray[np.bool_] | None, settings: Settings, change: Any, pool: ThreadPoolExecutor
+    stacks: list[Stack],
+    masks: NDArray[np.bool_] | None,
+    settings: PredictionChoices,
+    change: Any,
+    pool: ThreadPoolExecutor,
 ) -> Iterator[_Job]:
     """Read one image after the other and hand those with metal to the pool."""
     for stack in stacks:
@@ -161,7 +165,7 @@ def _in_order(jobs: Iterator[_Job], n_ahead: int) -> Iterator[_Job]:
     yield from waiting
 
 
-def _write(job: _Job, output: Path, recipe: _Recipe, settings: Settings, summary: Summary) -> None:
+def _write(job: _Job, output: Path, recipe: _Recipe, settings: PredictionChoices, summary: PredictionSummary) -> None:
     change_hu = job.change.result()
     if change_hu is None and settings.metal_only:
         summary.n_left_out += 1

@@ -7,15 +7,15 @@ from typing import Any
 from ctmar.config import Config
 from ctmar.config.methods import METHODS
 from ctmar.reporting.choice import choose_settings
-from ctmar.reporting.columns import IDENTITY, measured
 from ctmar.reporting.data_section import QUALITY_COLUMNS, quarantine_summary, readable
 from ctmar.reporting.environment import environment
 from ctmar.reporting.literature import ARCHITECTURES, REFERENCES
 from ctmar.reporting.model_tables import MAIN
-from ctmar.reporting.provenance import provenance
-from ctmar.reporting.results import ReportInputs, StudyResults, read_results, rows_of
+from ctmar.reporting.report_origin import provenance
+from ctmar.reporting.required_columns import IDENTITY, measured
+from ctmar.reporting.shown_tables import Measure, measure_cell
+from ctmar.reporting.study_files import ReportInputs, StudyTables, read_results, rows_of
 from ctmar.reporting.summary import counts, model_name
-from ctmar.reporting.tables import Measure, measure_cell
 from ctmar.store.atomic import atomic_path
 
 CARD = [measure for measure in MAIN if measure.name != "ratio_to_plain"]
@@ -79,7 +79,7 @@ def write_dataset_card(inputs: ReportInputs, config: Config, output: Path) -> Pa
     )
 
 
-def _chosen_rows(results: StudyResults, network: str, measures: Sequence[Measure]) -> list[dict[str, Any]]:
+def _chosen_rows(results: StudyTables, network: str, measures: Sequence[Measure]) -> list[dict[str, Any]]:
     """One row for each method and norm: the setting that validation prefers."""
     by_identity = {tuple(row[key] for key in IDENTITY): row for row in rows_of(results.models)}
     rows = []

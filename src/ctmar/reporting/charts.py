@@ -12,10 +12,10 @@ import altair as alt
 import pandas as pd
 
 from ctmar.config.methods import METHODS
-from ctmar.reporting.columns import IDENTITY, interval_columns
 from ctmar.reporting.labels import MISSING, model_label, number, scientific, series_label
 from ctmar.reporting.marks import Mark, SeriesKey
-from ctmar.reporting.results import rows_of
+from ctmar.reporting.required_columns import IDENTITY, interval_columns
+from ctmar.reporting.study_files import rows_of
 
 Spec = dict[str, Any]
 CHART_HEIGHT = 210

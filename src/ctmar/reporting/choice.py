@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from ctmar.config.methods import METHODS, Kind
-from ctmar.reporting.columns import IDENTITY
+from ctmar.reporting.required_columns import IDENTITY
 
 Identity = tuple[Any, ...]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ctmar.reporting.images import data_address
 from ctmar.reporting.labels import MINUS, number
-from ctmar.reporting.results import StudyResults, Thumbnails, text_rows
+from ctmar.reporting.study_files import StudyTables, Thumbnails, text_rows
 
 MOST_ROWS = 200  # of a table of the page; a large study has thousands
 THUMBNAIL_QUALITY = 70
@@ -50,7 +50,7 @@ class DataSection:
     n_quarantined: int
 
 
-def data_section(results: StudyResults, max_bytes: int) -> DataSection:
+def data_section(results: StudyTables, max_bytes: int) -> DataSection:
     """Tables and pictures of the data; pictures of as many series as fit into ``max_bytes``.
 
     Args:

@@ -14,7 +14,7 @@ from ctmar.errors import InputError
 from ctmar.reporting.choice import Identity, choose_shown
 from ctmar.reporting.images import data_address, error_image, outline_path, window_image
 from ctmar.reporting.labels import model_label, number
-from ctmar.reporting.results import RunRecord, StudyResults, read_table
+from ctmar.reporting.study_files import RunRecord, StudyTables, read_table
 from ctmar.units import attenuation_to_hu
 
 PAIR = ("slice_id", "mask_index")  # names a pair; the same in every file of examples and every table of slices
@@ -25,7 +25,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Panel:
+class Picture:
     """One picture of an example: its addresses, its metrics, and a text for those who cannot see it."""
 
     name: str
@@ -47,7 +47,7 @@ class Example:
     metal_mm2: float
     size: int
     outline: str
-    panels: list[Panel]
+    panels: list[Picture]
 
     @property
     def n_bytes(self) -> int:
@@ -72,7 +72,7 @@ class ImageSource:
     metrics: pd.DataFrame
 
 
-def build_examples(results: StudyResults, network: str, settings: Report, max_bytes: int) -> Examples:
+def build_examples(results: StudyTables, network: str, settings: Report, max_bytes: int) -> Examples:
     """Panels of the example pairs for one network, as many pairs as fit into ``max_bytes``.
 
     Where not even `FEWEST_EXAMPLES` fit, pictures have half the resolution, down to a quarter.
@@ -135,7 +135,7 @@ def _build_example(
     pair = tuple(references[name][index].item() for name in PAIR)
     title = f"slice {pair[0]}, mask {pair[1]}"
     truth = data_address(window_image(truth_hu, settings.window_hu), shrink=shrink)
-    panels = [Panel("Ground truth", truth, f"Ground truth: CT image without metal, {title}")]
+    panels = [Picture("Ground truth", truth, f"Ground truth: CT image without metal, {title}")]
     for source in sources:
         image_hu = attenuation_to_hu(source.images[index])
         panels.append(_panel(source.name, image_hu, truth_hu, mask, source.metrics.loc[pair], settings, shrink))
@@ -152,12 +152,12 @@ def _panel(
     metrics: pd.Series,
     settings: Report,
     shrink: int = 1,
-) -> Panel:
+) -> Picture:
     psnr, ssim, rmse = number(metrics["psnr_db"]), number(metrics["ssim"], 3), number(metrics["rmse_hu"], 0)
     # metal does not count in any metric, so its error is not shown either
     error_hu = np.where(mask != 0, 0.0, image_hu - truth_hu)
     quality = f"PSNR {psnr} dB, SSIM {ssim}, RMSE {rmse} HU"
-    return Panel(
+    return Picture(
         name=name,
         picture=data_address(window_image(image_hu, settings.window_hu), shrink=shrink),
         alt=f"{name}: CT image, {quality}",

@@ -21,7 +21,7 @@ from ctmar.reporting.charts import (
     with_plain_at_zero,
     write_value,
 )
-from ctmar.reporting.columns import interval_columns
+from ctmar.reporting.required_columns import interval_columns
 
 ROW_HEIGHT = 21
 NAME_WIDTH = 176

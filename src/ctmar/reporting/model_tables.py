@@ -9,9 +9,18 @@ import pandas as pd
 
 from ctmar.evaluation.columns import QUARTER_TURNS_DEG, REFERENCE_NETWORK, defect_at, defect_floor_at, psnr_turned
 from ctmar.reporting.choice import Identity
-from ctmar.reporting.columns import IDENTITY, interval_columns, measured
 from ctmar.reporting.labels import MISSING, scientific
-from ctmar.reporting.tables import Context, Measure, Table, decimals, download_address, model_table, p_value, times
+from ctmar.reporting.required_columns import IDENTITY, interval_columns, measured
+from ctmar.reporting.shown_tables import (
+    Context,
+    Measure,
+    Table,
+    decimals,
+    download_address,
+    model_table,
+    p_value,
+    times,
+)
 
 FIXED, OFFICIAL = "Protocol fixed", "Protocol official"
 PROTOCOLS = (("psnr_db", FIXED), ("psnr_official_db", OFFICIAL))

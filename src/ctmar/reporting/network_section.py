@@ -10,13 +10,13 @@ from ctmar.config import Config
 from ctmar.evaluation.columns import defect_at
 from ctmar.reporting import charts, forest, model_tables, small_multiples, sweeps
 from ctmar.reporting.choice import choose_settings, choose_shown
-from ctmar.reporting.columns import IDENTITY, measured
 from ctmar.reporting.examples import Example, build_examples
 from ctmar.reporting.marks import Mark, SeriesKey
 from ctmar.reporting.panels import Panels
-from ctmar.reporting.results import StudyResults, rows_of
+from ctmar.reporting.required_columns import IDENTITY, measured
+from ctmar.reporting.shown_tables import Context, Table, p_value
+from ctmar.reporting.study_files import StudyTables, rows_of
 from ctmar.reporting.summary import listing, longest_sweep, sentences
-from ctmar.reporting.tables import Context, Table, p_value
 
 Shown = tuple[str, str, str, bool]  # measure, title of its axis, caption, logarithmic
 FIXED: tuple[Shown, Shown] = (  # the second where a study has no plain model to differ from
@@ -67,7 +67,7 @@ class NetworkSection:
 
 
 def network_section(
-    results: StudyResults, config: Config, network: str, marks: dict[SeriesKey, Mark], image_bytes: int
+    results: StudyTables, config: Config, network: str, marks: dict[SeriesKey, Mark], image_bytes: int
 ) -> NetworkSection:
     """Tables, charts and images of one network.
 

@@ -11,8 +11,8 @@ from ctmar.reporting.environment import asset, environment, vega_bundle
 from ctmar.reporting.literature import ARCHITECTURES, REFERENCES
 from ctmar.reporting.marks import Mark, SeriesKey, assign_marks
 from ctmar.reporting.network_section import network_section
-from ctmar.reporting.provenance import provenance, public_config
-from ctmar.reporting.results import ReportInputs, StudyResults, read_results
+from ctmar.reporting.report_origin import provenance, public_config
+from ctmar.reporting.study_files import ReportInputs, StudyTables, read_results
 from ctmar.reporting.summary import claims_sentence, counts, facts
 from ctmar.store.atomic import atomic_path
 
@@ -64,7 +64,7 @@ def build_report(inputs: ReportInputs, config: Config, output: Path) -> Path:
     return output
 
 
-def render_page(results: StudyResults, config: Config, image_share: float = 1.0) -> str:
+def render_page(results: StudyTables, config: Config, image_share: float = 1.0) -> str:
     """The whole page as text.
 
     Args:
@@ -103,7 +103,7 @@ def render_page(results: StudyResults, config: Config, image_share: float = 1.0)
     )
 
 
-def series_marks(results: StudyResults) -> dict[SeriesKey, Mark]:
+def series_marks(results: StudyTables) -> dict[SeriesKey, Mark]:
     """One mark for each method and norm of the study, the same in every chart and table."""
     tables = (results.models, results.cost)
     return assign_marks(key for table in tables for key in zip(table["method"], table["norm"], strict=True))

@@ -37,7 +37,7 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Stroke:
+class Line:
     """A line of a panel as SVG path data; ``role`` names its style: mean, seed, plain or interval."""
 
     path: str
@@ -59,7 +59,7 @@ class Panel:
 
     title: str
     colour: str
-    strokes: list[Stroke]
+    strokes: list[Line]
     dots: list[Dot]
     note: str = ""
 

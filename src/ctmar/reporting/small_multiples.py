@@ -8,9 +8,9 @@ import pandas as pd
 
 from ctmar.evaluation.columns import defect_at, defect_floor_at
 from ctmar.reporting.charts import SMALLEST_SHOWN, interval_text, with_plain_at_zero
-from ctmar.reporting.columns import IDENTITY, interval_columns
 from ctmar.reporting.labels import number, scientific, weight
-from ctmar.reporting.panels import Axis, Dot, Panel, Panels, Stroke, horizontal, line, vertical
+from ctmar.reporting.panels import Axis, Dot, Line, Panel, Panels, horizontal, line, vertical
+from ctmar.reporting.required_columns import IDENTITY, interval_columns
 
 MAXIMUM_EPOCHS = 24  # drawn of each curve; a long training would fill the page with points
 FIRST_EPOCHS = 0.15  # share of the epochs that may run out of the picture: they would flatten all that follows
@@ -31,7 +31,7 @@ def norm_panels(models: pd.DataFrame, measure: str, y_title: str, logarithmic: b
     ticks = [(value, weight(value)) for value in _few(sorted(set(swept["lam_perp"])))]
     x = horizontal(swept["lam_perp"].tolist(), ticks, logarithmic=True)
     y = vertical(pd.concat([swept, plain])[columns].to_numpy(float).ravel().tolist(), logarithmic)
-    dashed = [Stroke(line(x, y, [x.low, x.high], [value] * 2), "plain") for value in plain[columns[0]]]
+    dashed = [Line(line(x, y, [x.low, x.high], [value] * 2), "plain") for value in plain[columns[0]]]
     panels = []
     for series, own in swept.groupby("series", sort=False):
         own = own.sort_values("lam_perp")
@@ -45,7 +45,7 @@ def norm_panels(models: pd.DataFrame, measure: str, y_title: str, logarithmic: b
             Dot(x.at(one), y.at(other), f"λ⊥ = {weight(one)}: {text}")
             for one, other, text in zip(xs, means, texts, strict=True)
         ]
-        strokes = [*dashed, Stroke(bars, "interval"), Stroke(line(x, y, xs, means), "mean")]
+        strokes = [*dashed, Line(bars, "interval"), Line(line(x, y, xs, means), "mean")]
         title = str(series).partition(", ")[2]
         panels.append(Panel(title[:1].upper() + title[1:], own["colour"].iloc[0], strokes, dots))
     return Panels(x, y, "λ⊥", y_title, panels)
@@ -78,7 +78,7 @@ def curve_panels(
     y = vertical(settled[column].tolist(), logarithmic)
     plain = thin[thin["method"] == "plain"].groupby("epoch")[column].mean()
     by_setting = dict(tuple(thin.groupby(IDENTITY, sort=False)))
-    dashed = Stroke(line(x, y, plain.index.tolist(), plain.tolist()), "plain")
+    dashed = Line(line(x, y, plain.index.tolist(), plain.tolist()), "plain")
     return Panels(
         x, y, "epoch", y_title, [_curve_panel(by_setting[setting], column, x, y, dashed) for setting in settings]
     )
@@ -107,24 +107,24 @@ def angle_panels(models: pd.DataFrame, angles_deg: Sequence[float]) -> Panels:
         ]
         dots.append(Dot(x.at(90), y.at(row["defect_mean"]), f"quarter turns: {scientific(row['defect_mean'])}"))
         strokes = [
-            Stroke(line(x, y, list(angles_deg), floor), "plain"),
-            Stroke(line(x, y, [*angles_deg, 90.0], [*means, row["defect_mean"]]), "mean"),
+            Line(line(x, y, list(angles_deg), floor), "plain"),
+            Line(line(x, y, [*angles_deg, 90.0], [*means, row["defect_mean"]]), "mean"),
         ]
         panels.append(Panel(row["label"], row["colour"], strokes, dots))
     return Panels(x, y, "angle of the turn", "measured defect", panels)
 
 
-def _curve_panel(own: pd.DataFrame, column: str, x: Axis, y: Axis, dashed: Stroke) -> Panel:
+def _curve_panel(own: pd.DataFrame, column: str, x: Axis, y: Axis, dashed: Line) -> Panel:
     mean = own.groupby("epoch")[column].mean()
     seeds = [
-        Stroke(line(x, y, seed["epoch"].tolist(), seed[column].tolist()), "seed")
+        Line(line(x, y, seed["epoch"].tolist(), seed[column].tolist()), "seed")
         for _, seed in own.groupby("seed", sort=True)
     ]
     value = float(mean.iloc[-1])
     last = number(value) if column == "validation_psnr" else scientific(value)
     epoch = int(mean.index[-1])
     dots = [Dot(x.at(epoch), y.at(value), f"epoch {epoch}: {last}, mean of {len(seeds)}")]
-    own_mean = Stroke(line(x, y, mean.index.tolist(), mean.tolist()), "mean")
+    own_mean = Line(line(x, y, mean.index.tolist(), mean.tolist()), "mean")
     return Panel(str(own["label"].iloc[0]), own["colour"].iloc[0], [dashed, *seeds, own_mean], dots, last)
 
 

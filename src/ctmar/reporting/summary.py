@@ -10,10 +10,10 @@ import pandas as pd
 
 from ctmar.config.methods import METHODS, Kind
 from ctmar.reporting.choice import Identity, choose_shown
-from ctmar.reporting.columns import IDENTITY
 from ctmar.reporting.labels import model_label, number, scientific, series_label, weight
-from ctmar.reporting.results import StudyResults, rows_of
-from ctmar.reporting.tables import judge_difference
+from ctmar.reporting.required_columns import IDENTITY
+from ctmar.reporting.shown_tables import judge_difference
+from ctmar.reporting.study_files import StudyTables, rows_of
 
 VERDICTS = {
     "above": "better than plain training beyond the interval",
@@ -36,7 +36,7 @@ class Fact:
     name: str
 
 
-def counts(results: StudyResults) -> dict[str, int]:
+def counts(results: StudyTables) -> dict[str, int]:
     """Numbers of patients, slices, test pairs, models and seeds."""
     split = results.split
     per_subset = split.groupby("subset")["n_slices"].sum()
@@ -55,7 +55,7 @@ def counts(results: StudyResults) -> dict[str, int]:
     }
 
 
-def facts(results: StudyResults) -> list[Fact]:
+def facts(results: StudyTables) -> list[Fact]:
     """The counts that head the page."""
     n = counts(results)
     return [
@@ -68,7 +68,7 @@ def facts(results: StudyResults) -> list[Fact]:
     ]
 
 
-def sentences(results: StudyResults, network: str) -> list[str]:
+def sentences(results: StudyTables, network: str) -> list[str]:
     """What was run on which data, what came out, against what, and at which cost, for one network."""
     models = results.models[results.models["network"] == network]
     rows = {tuple(row[key] for key in IDENTITY): row for row in rows_of(models)}
@@ -118,7 +118,7 @@ def method_names(models: pd.DataFrame) -> list[str]:
     return names
 
 
-def _what_was_run(results: StudyResults, models: pd.DataFrame, network: str) -> str:
+def _what_was_run(results: StudyTables, models: pd.DataFrame, network: str) -> str:
     n = counts(results)
     methods = method_names(models)
     n_runs = int(models["n_seeds"].sum())
@@ -132,7 +132,7 @@ def _what_was_run(results: StudyResults, models: pd.DataFrame, network: str) -> 
     )
 
 
-def _quality(best: dict[str, Any] | None, plain: dict[str, Any] | None, results: StudyResults) -> str:
+def _quality(best: dict[str, Any] | None, plain: dict[str, Any] | None, results: StudyTables) -> str:
     references = {row["reference"]: row for row in rows_of(results.references)}
     around = ", ".join(f"{name} {number(row['psnr_db_mean'])} dB" for name, row in references.items())
     if best is None:
@@ -162,7 +162,7 @@ def _other_measures(best: dict[str, Any] | None, plain: dict[str, Any] | None) -
 
 
 def _against_others(
-    results: StudyResults, network: str, rows: dict[Identity, dict[str, Any]], best: dict[str, Any] | None
+    results: StudyTables, network: str, rows: dict[Identity, dict[str, Any]], best: dict[str, Any] | None
 ) -> str:
     """The best sample-based and weight-based settings beside the projection penalty: quality, defect, step time."""
     shown = [rows[identity] for identity in choose_shown(results.runs, network)]
@@ -181,7 +181,7 @@ def step_time(cost: pd.DataFrame, row: dict[str, Any]) -> str:
     return f"{number(float(own['ratio_to_plain'].iloc[0]))} × the plain step" if len(own) else ""
 
 
-def _in_short(results: StudyResults, row: dict[str, Any]) -> str:
+def _in_short(results: StudyTables, row: dict[str, Any]) -> str:
     difference = row["psnr_diff_db_mean"]
     facts = [f"{number(difference, 2, signed=True)} dB to plain"] if math.isfinite(difference) else []
     facts += [f"defect {scientific(row['defect_mean'])}", step_time(results.cost, row)]

@@ -14,8 +14,8 @@ from ctmar.reporting.charts import (
     with_plain_at_zero,
     write_value,
 )
-from ctmar.reporting.columns import interval_columns
 from ctmar.reporting.labels import weight
+from ctmar.reporting.required_columns import interval_columns
 
 CELL_HEIGHT = 34
 

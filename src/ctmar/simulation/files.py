@@ -8,8 +8,8 @@ from ctmar.errors import InputError
 from ctmar.simulation.materials import draw_metal
 from ctmar.simulation.noise import random_stream
 from ctmar.simulation.operators import Device, operators_on
+from ctmar.simulation.pair_origin import describe
 from ctmar.simulation.plain_files import fit_mask, read_image, read_mask
-from ctmar.simulation.provenance import describe
 from ctmar.simulation.scanner import build_scanner, scan_metal, scan_slice, trace_slice
 from ctmar.store.atomic import check_target
 from ctmar.store.benchmark import write_fields

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from ctmar.errors import InputError
 from ctmar.simulation.geometry import BENCHMARK_SIZE
-from ctmar.simulation.shapes import KINDS, Part, paint, scale_to_area
+from ctmar.simulation.shapes import KINDS, ImplantPart, paint, scale_to_area
 from ctmar.units import WATER_PER_CM
 
 SMALLEST_AREA, LARGEST_AREA = 30.0, 2200.0
@@ -111,7 +111,7 @@ def _smallest_component(coverage: NDArray[np.float32]) -> float:
 
 
 def _place(
-    parts: list[Part], anchors: NDArray[np.int64], allowed: NDArray[np.bool_], random: np.random.Generator
+    parts: list[ImplantPart], anchors: NDArray[np.int64], allowed: NDArray[np.bool_], random: np.random.Generator
 ) -> NDArray[np.float32] | None:
     """Paint the parts around drawn anchors; None when a part would leave the tissue."""
     if len(anchors) == 0:

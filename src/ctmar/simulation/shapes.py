@@ -33,7 +33,7 @@ class Stroke:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class ImplantPart:
     """Strokes that keep together, at ``offset`` (row, column; pixels of the 416 × 416 grid) from the mask's anchor.
 
     Without an offset the part gets an anchor of its own.
@@ -60,74 +60,76 @@ def arc(radius: float, half_width: float, start: float, extent: float) -> Stroke
     return Stroke(radius * np.stack([np.sin(turn), np.cos(turn)], axis=1), half_width)
 
 
-def _hip(random: np.random.Generator) -> list[Part]:
+def _hip(random: np.random.Generator) -> list[ImplantPart]:
     """Head of a hip prosthesis inside the arc of its cup."""
     radius = random.uniform(1.4, 1.9)
     cup = arc(radius, random.uniform(0.1, 0.2), random.uniform(0, 2 * math.pi), random.uniform(2.0, 3.4))
-    return [Part((disc(1.0), cup))]
+    return [ImplantPart((disc(1.0), cup))]
 
 
-def _spine(random: np.random.Generator) -> list[Part]:
+def _spine(random: np.random.Generator) -> list[ImplantPart]:
     """Pair of pedicle screws that point to the mid-line, or of rods seen end-on, left and right of it."""
     apart, lean = random.uniform(14, 26), random.uniform(0.15, 0.6)
     length = random.uniform(5, 9) if random.random() < 0.7 else 0.0
-    return [Part((rod(length, 1.0, side * (math.pi / 2 - lean)),), (0.0, side * apart)) for side in (-1, 1)]
+    return [ImplantPart((rod(length, 1.0, side * (math.pi / 2 - lean)),), (0.0, side * apart)) for side in (-1, 1)]
 
 
-def _pins(random: np.random.Generator) -> list[Part]:
+def _pins(random: np.random.Generator) -> list[ImplantPart]:
     """One to three pins, screws seen end-on or at a slant, or markers."""
     return [
-        Part((rod(random.choice([0.0, random.uniform(1, 6)]), 1.0, random.uniform(0, math.pi)),))
+        ImplantPart((rod(random.choice([0.0, random.uniform(1, 6)]), 1.0, random.uniform(0, math.pi)),))
         for _ in range(random.integers(1, 4))
     ]
 
 
-def _plates(random: np.random.Generator) -> list[Part]:
+def _plates(random: np.random.Generator) -> list[ImplantPart]:
     """An oblong plate, or a group of two or three fillings."""
     if random.random() < 0.5:
-        return [Part((rod(random.uniform(3, 7), 1.0, random.uniform(0, math.pi)),))]
+        return [ImplantPart((rod(random.uniform(3, 7), 1.0, random.uniform(0, math.pi)),))]
     return [
-        Part((rod(random.uniform(0.5, 1.5), random.uniform(0.8, 1.2), random.uniform(0, math.pi)),))
+        ImplantPart((rod(random.uniform(0.5, 1.5), random.uniform(0.8, 1.2), random.uniform(0, math.pi)),))
         for _ in range(random.integers(2, 4))
     ]
 
 
-def _wires(random: np.random.Generator) -> list[Part]:
+def _wires(random: np.random.Generator) -> list[ImplantPart]:
     """A thin arc, a coil seen as a row of dots, or an arc with a disc."""
     start, extent = random.uniform(0, 2 * math.pi), random.uniform(1.2, 4.5)
     thin = arc(5.0, random.uniform(0.4, 0.8), start, extent)
     kind = random.integers(3)
     if kind == 0:
-        return [Part((thin,))]
+        return [ImplantPart((thin,))]
     if kind == 1:
         dots = tuple(disc(0.7, *point) for point in thin.points[:: random.integers(6, 9)])
-        return [Part(dots)]
-    return [Part((thin,)), Part((disc(random.uniform(1, 2)),))]
+        return [ImplantPart(dots)]
+    return [ImplantPart((thin,)), ImplantPart((disc(random.uniform(1, 2)),))]
 
 
 @dataclass(frozen=True)
-class Kind:
+class ImplantKind:
     """A kind of metal: how often it is drawn, where its anchors lie ("bone", "middle" or "tissue"), and its parts."""
 
     probability: float
     place: str
-    draw_parts: Callable[[np.random.Generator], list[Part]]
+    draw_parts: Callable[[np.random.Generator], list[ImplantPart]]
 
 
-KINDS: Mapping[str, Kind] = {
-    "hip": Kind(0.20, "bone", _hip),
-    "spine": Kind(0.20, "middle", _spine),
-    "pins": Kind(0.30, "bone", _pins),
-    "plates": Kind(0.15, "bone", _plates),
-    "wires": Kind(0.15, "tissue", _wires),
+KINDS: Mapping[str, ImplantKind] = {
+    "hip": ImplantKind(0.20, "bone", _hip),
+    "spine": ImplantKind(0.20, "middle", _spine),
+    "pins": ImplantKind(0.30, "bone", _pins),
+    "plates": ImplantKind(0.15, "bone", _plates),
+    "wires": ImplantKind(0.15, "tissue", _wires),
 }
 
 
-def scale_to_area(parts: list[Part], area: float, least_half_width: float) -> list[Part]:
+def scale_to_area(parts: list[ImplantPart], area: float, least_half_width: float) -> list[ImplantPart]:
     """Scale all strokes by one factor so that their areas sum to ``area`` [square pixels], or come nearest to it."""
 
-    def at(factor: float) -> list[Part]:
-        return [Part(tuple(s.scaled(factor, least_half_width) for s in part.strokes), part.offset) for part in parts]
+    def at(factor: float) -> list[ImplantPart]:
+        return [
+            ImplantPart(tuple(s.scaled(factor, least_half_width) for s in part.strokes), part.offset) for part in parts
+        ]
 
     low, high = 0.0, 1000.0
     for _ in range(50):
@@ -137,7 +139,7 @@ def scale_to_area(parts: list[Part], area: float, least_half_width: float) -> li
     return at(high)
 
 
-def paint(coverage: NDArray[np.float32], part: Part, row: float, column: float) -> bool:
+def paint(coverage: NDArray[np.float32], part: ImplantPart, row: float, column: float) -> bool:
     """Add ``part`` anchored at (row, column) to the fractional coverage of each pixel, in place.
 
     Drawn at four times the resolution and averaged. Returns False, leaving ``coverage`` as it is, when the part

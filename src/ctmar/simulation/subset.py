@@ -18,7 +18,7 @@ from ctmar.errors import InputError
 from ctmar.simulation.given_masks import GivenMasks, masks_for
 from ctmar.simulation.operators import Device, Operators, operators_on
 from ctmar.simulation.pair import Prepared, prepare_slice, simulate_pair
-from ctmar.simulation.provenance import describe
+from ctmar.simulation.pair_origin import describe
 from ctmar.simulation.scanner import build_scanner
 from ctmar.store.atomic import check_target
 from ctmar.store.pairs import PairRecord, SliceRecord, open_pair_writer

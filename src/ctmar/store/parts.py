@@ -20,7 +20,7 @@ OTHER_FILES = 128  # that a process has open beside the parts: libraries, logs, 
 
 
 @dataclass(frozen=True)
-class Part:
+class FilePart:
     """A file that holds some of the entries: its name relative to the whole's folder, its size and checksum."""
 
     file: str
@@ -28,7 +28,7 @@ class Part:
     sha256: str
 
 
-def describe_part(path: Path, folder: Path) -> Part:
+def describe_part(path: Path, folder: Path) -> FilePart:
     """Describe a part of a file that is to lie in ``folder``.
 
     Raises:
@@ -37,15 +37,15 @@ def describe_part(path: Path, folder: Path) -> Part:
     path, folder = path.resolve(), folder.resolve()
     if not path.is_relative_to(folder):
         raise InputError(f"{path}: expected a part in the folder of the joined file {folder}, or below it")
-    return Part(path.relative_to(folder).as_posix(), path.stat().st_size, sha256_of(path))
+    return FilePart(path.relative_to(folder).as_posix(), path.stat().st_size, sha256_of(path))
 
 
-def write_parts(file: h5py.File, parts: list[Part]) -> None:
+def write_parts(file: h5py.File, parts: list[FilePart]) -> None:
     """List the parts of an open file; their checksums make that of the file stand for its whole content."""
     file.attrs["parts"] = json.dumps([asdict(part) for part in parts], sort_keys=True)
 
 
-def read_parts(file: h5py.File, path: Path) -> list[Part]:
+def read_parts(file: h5py.File, path: Path) -> list[FilePart]:
     """The parts that a file lists, each there and of the size it had; none in a file that holds its numbers itself.
 
     Sizes stand for contents here: a compressed file with other numbers hardly has the same size, and a checksum would
@@ -56,7 +56,7 @@ def read_parts(file: h5py.File, path: Path) -> list[Part]:
     """
     text = attribute(file, "parts")
     try:
-        parts = [Part(**part) for part in json.loads(text if isinstance(text, str) else "[]")]
+        parts = [FilePart(**part) for part in json.loads(text if isinstance(text, str) else "[]")]
     except (ValueError, TypeError):
         raise InputError(f"{path}: attribute 'parts': expected a list of file, bytes and sha256") from None
     for part in parts:
@@ -64,7 +64,7 @@ def read_parts(file: h5py.File, path: Path) -> list[Part]:
     return parts
 
 
-def whole_datasets(file: h5py.File, path: Path, parts: list[Part]) -> dict[str, h5py.Dataset]:
+def whole_datasets(file: h5py.File, path: Path, parts: list[FilePart]) -> dict[str, h5py.Dataset]:
     """The datasets of a file, whose numbers lie in the file itself or in its parts.
 
     Raises:
@@ -95,7 +95,7 @@ def allow_open_parts(n_parts: int, path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
-def _check_part(part: Part, path: Path, names: list[str]) -> None:
+def _check_part(part: FilePart, path: Path, names: list[str]) -> None:
     # HDF5 looks for `./0.h5` and for an absolute name in other folders than for `0.h5`
     if part.file != PurePosixPath(part.file).as_posix() or not _is_below(part.file, path.parent):
         raise InputError(f"{path}: expected parts in its own folder, found '{part.file}'")

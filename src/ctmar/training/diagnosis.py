@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from ctmar.store.atomic import atomic_path
-from ctmar.training.patches import Batch, Origin
+from ctmar.training.patches import Batch, PatchOrigin
 from ctmar.training.state import TrainingState, stage_outputs
 from ctmar.training.step import backward
 
 
-def write_diagnosis(path: Path, state: TrainingState, batch: Batch, origins: list[Origin], step: int) -> str:
+def write_diagnosis(path: Path, state: TrainingState, batch: Batch, origins: list[PatchOrigin], step: int) -> str:
     """Write what is known about a step whose loss or gradient is not finite; returns where it began, in words.
 
     Args:

@@ -13,13 +13,13 @@ import torch
 
 from ctmar.config import Network, Run, Training
 from ctmar.errors import InputError
+from ctmar.training.batch_readers import ReaderDiedError, read_batches
 from ctmar.training.checkpoint import load_checkpoint, resume, save_checkpoint, snapshot
 from ctmar.training.description import describe_run
 from ctmar.training.diagnosis import write_diagnosis
 from ctmar.training.holdout import hold_out
+from ctmar.training.outcome import TrainingFiles, write_results
 from ctmar.training.patches import CACHE_BYTES, Batch, PatchSampler, validation_batches
-from ctmar.training.reading import ReaderDiedError, read_batches
-from ctmar.training.results import TrainingFiles, write_results
 from ctmar.training.schedule import learning_rate, set_learning_rate
 from ctmar.training.state import EpochSoFar, TrainingState, detached, kept_weights, start
 from ctmar.training.step import NotFiniteError, training_step

@@ -46,7 +46,7 @@ class Batch:
         return [Batch(*piece) for piece in pieces]
 
 
-class Origin(NamedTuple):
+class PatchOrigin(NamedTuple):
     """Where a patch comes from: pair of the file, its pseudonymous slice, mask, and first row and column [pixels]."""
 
     pair: int
@@ -111,11 +111,11 @@ class PatchSampler:
         """
         return collate([self._patch(*place) for place in self._places(step)])
 
-    def origins(self, step: int) -> list[Origin]:
+    def origins(self, step: int) -> list[PatchOrigin]:
         """Which patches the batch of a step holds, in its order."""
         file = self._file
         return [
-            Origin(k, file.slice_id[int(file.slice_index[k])], int(file.mask_index[k]), row, column)
+            PatchOrigin(k, file.slice_id[int(file.slice_index[k])], int(file.mask_index[k]), row, column)
             for k, row, column in self._places(step)
         ]
 

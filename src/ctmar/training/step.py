@@ -23,7 +23,7 @@ class NotFiniteError(InputError):
     """A loss or a gradient is not finite."""
 
 
-class Part(NamedTuple):
+class BatchPart(NamedTuple):
     """A part of a batch, and its fraction of the batch's images and of its pixels outside metal."""
 
     batch: Batch
@@ -79,7 +79,7 @@ def seed_layers(state: TrainingState, step: int) -> None:
         torch.cuda.manual_seed(seed)
 
 
-def cut(state: TrainingState, batch: Batch, step: int) -> Iterator[Part]:
+def cut(state: TrainingState, batch: Batch, step: int) -> Iterator[BatchPart]:
     """The parts of a batch as the network sees them: turned or doubled by the method, before or after the cut."""
     method, n_parts = state.method, state.training.accumulation
     whole = batch if method.penalty_per_part else method.batch(batch, step)
@@ -88,11 +88,11 @@ def cut(state: TrainingState, batch: Batch, step: int) -> Iterator[Part]:
         share_of_pixels = float(part.outside_metal.sum()) / max(1.0, n_pixels) if n_parts > 1 else 1.0
         seen = method.batch(part, step) if method.penalty_per_part else part
         # turned copies are laid out row by row: bring them back to the layout of the network
-        yield Part(seen.to(state.device, state.training.channels_last), len(part) / len(whole), share_of_pixels)
+        yield BatchPart(seen.to(state.device, state.training.channels_last), len(part) / len(whole), share_of_pixels)
 
 
 def part_loss(
-    state: TrainingState, part: Part, step: int, forward: Callable[[Tensor], Any], is_first: bool
+    state: TrainingState, part: BatchPart, step: int, forward: Callable[[Tensor], Any], is_first: bool
 ) -> tuple[Tensor, Tensor]:
     """Task loss and penalty of a part, as they are added up over parts.
 

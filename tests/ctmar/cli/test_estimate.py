@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from ctmar.cli import app
 from ctmar.config import Config
-from ctmar.estimate.training_cost import Estimate, StepCost
+from ctmar.estimate.training_cost import StepCost, TrainingEstimate
 from ctmar.estimate.wording import training_text
 
 STUDY = """
@@ -59,7 +59,7 @@ def test_hours_are_those_of_all_steps_and_operations_over_their_rate():
     config = Config.model_validate(
         {"training": {"device": "cuda", "threads": 4}, "study": {"runs": [{"method": "plain"}]}}
     )
-    rows = [Estimate("n", "plain", "none", 2, 100, StepCost(18.0, 1.8e14), StepCost(0.0, 0.0))]
+    rows = [TrainingEstimate("n", "plain", "none", 2, 100, StepCost(18.0, 1.8e14), StepCost(0.0, 0.0))]
     text = training_text(rows, config, "cpu", teraflops=10.0)
     assert "1.0 core-hours" in text  # 200 steps of 18 s, whatever the number of threads that share them
     assert "1.0 GPU-hours" in text  # 3.6e16 operations at 1e13 a second

@@ -10,19 +10,19 @@ from ctmar.cli import app
 from ctmar.config import Simulation
 from ctmar.errors import InputError
 from ctmar.estimate.simulation_cost import (
-    Cost,
-    Estimate,
+    PairCost,
+    SimulationEstimate,
     check_disk,
     estimate,
     estimate_work,
-    measure_cost,
+    measure_pair,
     synthetic_slice,
 )
 from ctmar.simulation.operators import NUMBA
 from ctmar.simulation.subset import Work, simulate_subset
 from ctmar.store.slices import Slice, write_slices
 
-COST = Cost(416, 2.0, 0.5, {"image": 100, "poly_CT": 200, "poly_sinogram": 1000}, {"ma_CT": 300, "metal_trace": 50})
+COST = PairCost(416, 2.0, 0.5, {"image": 100, "poly_CT": 200, "poly_sinogram": 1000}, {"ma_CT": 300, "metal_trace": 50})
 FREE = namedtuple("FREE", "total used free")
 
 
@@ -35,8 +35,8 @@ def study(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def simulate(folder: Path, settings: Simulation, **more) -> list[Estimate]:
-    said: list[Estimate] = []
+def simulate(folder: Path, settings: Simulation, **more) -> list[SimulationEstimate]:
+    said: list[SimulationEstimate] = []
     output = folder / "pairs.h5"
 
     def announce(work: Work) -> None:
@@ -58,7 +58,7 @@ def test_slices_and_pairs_are_multiplied(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_it_is_one_line_that_a_person_reads():
-    cost = Cost(416, 0.6, 0.4, {"image": 400_000}, {"ma_CT": 2_000_000, "ma_sinogram": 4_000_000})
+    cost = PairCost(416, 0.6, 0.4, {"image": 400_000}, {"ma_CT": 2_000_000, "ma_sinogram": 4_000_000})
     assert str(estimate(cost, 1000, 90, 1, False)) == (
         "1,000 slices × 90 masks = 90,000 pairs of 416 × 416 pixels; 10 h on 1 thread;"
         " 180 GB without sinograms, 540 GB with (180 GB as set)"
@@ -95,7 +95,7 @@ def test_room_is_looked_for_where_the_file_will_be(tmp_path: Path, monkeypatch: 
 
 
 def test_the_synthetic_slice_costs_like_a_real_one():
-    cost = measure_cost(Simulation(), NUMBA, synthetic_slice(96), None, nmar=True)
+    cost = measure_pair(Simulation(), NUMBA, synthetic_slice(96), None, nmar=True)
     assert set(cost.slice_bytes) == {"image", "poly_CT", "poly_sinogram"}
     assert {"ma_CT", "LI_CT", "NMAR_CT", "mask", "ma_sinogram", "LI_sinogram", "metal_trace"} == set(cost.pair_bytes)
     # noise does not compress: an image takes most of its 4 bytes a pixel
@@ -116,4 +116,4 @@ def test_the_command_needs_no_data(preset: str):
     ("seconds", "shown"), [(7199.0, "120 min"), (170_000.0, "47 h"), (119.0, "120 s"), (9e6, "100 days")]
 )
 def test_times_are_never_powers_of_ten(seconds, shown):
-    assert f"; {shown} on 1 thread" in str(Estimate(10, 1, 64, 1, seconds, 1, 1, False))
+    assert f"; {shown} on 1 thread" in str(SimulationEstimate(10, 1, 64, 1, seconds, 1, 1, False))

@@ -5,7 +5,7 @@ from tests.ctmar.training.conftest import NETWORK, TRAINING
 
 from ctmar.config import Config, Network
 from ctmar.estimate import training_cost as estimate
-from ctmar.estimate.training_cost import Estimate, StepCost, estimate_training
+from ctmar.estimate.training_cost import StepCost, TrainingEstimate, estimate_training
 
 RUNS = [
     {"method": "eqreg", "lam_perp": [1e-3, 1e-2]},
@@ -28,7 +28,7 @@ def config() -> Config:
 
 
 @pytest.fixture(scope="module")
-def rows(config) -> dict[tuple[str, str], Estimate]:
+def rows(config) -> dict[tuple[str, str], TrainingEstimate]:
     return {(row.method, row.norm): row for row in estimate_training(config, "cpu")}
 
 
@@ -72,7 +72,7 @@ def test_a_slow_network_is_measured_on_one_patch_and_scaled(config, rows, monkey
 
 
 def test_sums_are_over_runs_steps_and_validations():
-    row = Estimate("n", "plain", "none", 3, 10, StepCost(2.0, 20.0), StepCost(5.0, 50.0))
+    row = TrainingEstimate("n", "plain", "none", 3, 10, StepCost(2.0, 20.0), StepCost(5.0, 50.0))
     assert (row.seconds, row.flops) == (75.0, 750.0)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ctmar.evaluation.columns import METRICS
-from ctmar.evaluation.slices import write_slices
+from ctmar.evaluation.pair_metrics import write_slices
 
 PAIRS = [
     {"patient": patient, "slice_id": f"{patient}/1/{k:04d}", "mask_index": mask, "metal_pixels": 10 + 90 * mask}

@@ -6,8 +6,8 @@ import pytest
 
 from ctmar.config import Evaluation
 from ctmar.evaluation.claims import judge_claims
+from ctmar.evaluation.measured_study import read_study
 from ctmar.evaluation.questions import ask_questions
-from ctmar.evaluation.results import read_study
 from ctmar.evaluation.verdicts import chosen, gaps
 
 SETTINGS = Evaluation(bootstrap_samples=200)

@@ -9,8 +9,8 @@ from ctmar.config import Evaluation
 from ctmar.errors import InputError
 from ctmar.evaluation.collect import collect
 from ctmar.evaluation.columns import METRICS, model_columns, slice_columns
-from ctmar.evaluation.results import read_study
-from ctmar.evaluation.slices import write_slices
+from ctmar.evaluation.measured_study import read_study
+from ctmar.evaluation.pair_metrics import write_slices
 from ctmar.store.tables import write_rows
 
 from .conftest import PAIRS

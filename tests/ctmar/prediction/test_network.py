@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from ctmar.errors import InputError
-from ctmar.models.trained import load_network, read_run_file
+from ctmar.models.trained_network import load_network, read_run_file
+from ctmar.prediction.choices import PredictionChoices
 from ctmar.prediction.network import WorkingGrid, correction_of, working_grid
-from ctmar.prediction.settings import Settings
 
 GRID = {"image_size": 128, "pixel_mm": 3.0, "preset": "physical"}
 
@@ -97,4 +97,4 @@ def test_a_device_that_is_not_there(make_network):
 @pytest.mark.parametrize("metal_hu", [float("nan"), float("inf")])
 def test_a_threshold_that_no_pixel_can_reach_is_refused(metal_hu):
     with pytest.raises(InputError, match="--metal-hu: expected a finite number"):
-        Settings(metal_hu=metal_hu)
+        PredictionChoices(metal_hu=metal_hu)

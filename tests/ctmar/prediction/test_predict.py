@@ -19,17 +19,17 @@ from ctmar.datasets.ingest import ingest
 from ctmar.dicom.pixels import read_display
 from ctmar.dicom.scan import read_images
 from ctmar.errors import InputError
+from ctmar.prediction.choices import PredictionChoices
 from ctmar.prediction.predict import predict
-from ctmar.prediction.settings import Settings
 from ctmar.simulation.scanner import build_scanner, scan_metal, scan_slice, trace_slice
 from ctmar.store.tables import read_rows
 from ctmar.units import hu_to_attenuation
 
-SMALL = Settings(image_size=64, pixel_mm=2.0)
+SMALL = PredictionChoices(image_size=64, pixel_mm=2.0)
 
 
-def changed(settings: Settings, **values: object) -> Settings:
-    return Settings(**{**vars(settings), **values})
+def changed(settings: PredictionChoices, **values: object) -> PredictionChoices:
+    return PredictionChoices(**{**vars(settings), **values})
 
 
 def written(out: Path) -> list[Path]:
@@ -115,7 +115,7 @@ def test_bytes_do_not_depend_on_threads_or_on_how_the_input_is_given(series, mak
 
 def test_the_grid_of_the_run_file_is_used(series, make_network, tmp_path, capfd):
     network = make_network("LI", grid={"image_size": 32, "pixel_mm": 4.0, "preset": "benchmark"})
-    predict(series, *network, tmp_path / "out", Settings())
+    predict(series, *network, tmp_path / "out", PredictionChoices())
     assert "working grid 32 x 32 pixels, 4 mm, scan of preset benchmark" in capfd.readouterr().err
 
 
@@ -268,7 +268,7 @@ def test_metal_simulated_into_a_real_image(shared, make_network, tmp_path):
     stored = np.where(raw == dataset.PixelPaddingValue, raw, with_metal - float(dataset.RescaleIntercept))
     dataset.PixelData = np.rint(stored).astype("<i2").tobytes()
     dataset.save_as(given)
-    summary = predict(given, *make_network("LI"), tmp_path / "out", Settings(image_size=256, pixel_mm=1.6))
+    summary = predict(given, *make_network("LI"), tmp_path / "out", PredictionChoices(image_size=256, pixel_mm=1.6))
     assert summary.n_corrected == 1
     (path,) = written(tmp_path / "out")
     distance = ndimage.distance_transform_edt(mask == 0)

@@ -13,11 +13,11 @@ import pytest
 from ctmar.config import Config, Evaluation, validate_section
 from ctmar.evaluation.collect import collect
 from ctmar.evaluation.columns import IDENTITY
+from ctmar.evaluation.pair_metrics import image_metrics
 from ctmar.evaluation.regions import metal_size
-from ctmar.evaluation.slices import image_metrics
 from ctmar.reporting.images import window_image
 from ctmar.reporting.page import render_page
-from ctmar.reporting.results import ReportInputs, StudyResults, read_results
+from ctmar.reporting.study_files import ReportInputs, StudyTables, read_results
 from ctmar.units import hu_to_attenuation
 
 SIZE = 96
@@ -315,12 +315,12 @@ def make_study(tmp_path: Path) -> Callable[..., ReportInputs]:
 
 
 @pytest.fixture(scope="session")
-def results(study: ReportInputs) -> StudyResults:
+def results(study: ReportInputs) -> StudyTables:
     return read_results(study)
 
 
 @pytest.fixture(scope="session")
-def page(results: StudyResults, config: Config) -> str:
+def page(results: StudyTables, config: Config) -> str:
     """The text of the report."""
     return render_page(results, config)
 

@@ -8,7 +8,7 @@ import vl_convert
 
 from ctmar.reporting import axes, charts, forest, page, sweeps
 from ctmar.reporting.choice import choose_settings
-from ctmar.reporting.columns import IDENTITY
+from ctmar.reporting.required_columns import IDENTITY
 
 
 @pytest.fixture(scope="module")

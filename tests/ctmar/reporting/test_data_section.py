@@ -6,7 +6,7 @@ import pytest
 
 from ctmar.errors import InputError
 from ctmar.reporting.data_section import data_section, quarantine_summary, series_pictures
-from ctmar.reporting.results import read_thumbnails
+from ctmar.reporting.study_files import read_thumbnails
 
 
 def test_every_series_with_pictures_is_shown_in_the_order_of_the_catalogue(results):

@@ -7,7 +7,7 @@ import pytest
 from ctmar.config import Report
 from ctmar.errors import InputError
 from ctmar.reporting import examples
-from ctmar.reporting.results import read_results
+from ctmar.reporting.study_files import read_results
 
 ROOMY = 10_000_000
 

@@ -3,7 +3,7 @@ import pytest
 
 from ctmar.reporting import model_tables, network_section, page
 from ctmar.reporting.choice import choose_settings, choose_shown
-from ctmar.reporting.tables import Context
+from ctmar.reporting.shown_tables import Context
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ import pytest
 from ctmar.config.methods import METHODS
 from ctmar.errors import InputError
 from ctmar.reporting import page as page_module
-from ctmar.reporting.columns import IDENTITY
 from ctmar.reporting.labels import series_label
 from ctmar.reporting.page import build_report, render_page
-from ctmar.reporting.provenance import public_config
-from ctmar.reporting.results import read_results
+from ctmar.reporting.report_origin import public_config
+from ctmar.reporting.required_columns import IDENTITY
+from ctmar.reporting.study_files import read_results
 
 
 class Outline(HTMLParser):

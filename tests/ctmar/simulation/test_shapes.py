@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ctmar.simulation.shapes import KINDS, Part, arc, disc, paint, rod, scale_to_area
+from ctmar.simulation.shapes import KINDS, ImplantPart, arc, disc, paint, rod, scale_to_area
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from ctmar.simulation.shapes import KINDS, Part, arc, disc, paint, rod, scale_to
 )
 def test_painted_area_is_the_closed_form(stroke, area: float):
     coverage = np.zeros((128, 128), np.float32)
-    assert paint(coverage, Part((stroke,)), 63.7, 64.2)
+    assert paint(coverage, ImplantPart((stroke,)), 63.7, 64.2)
     assert stroke.area == pytest.approx(area, rel=2e-3)
     assert coverage.sum() == pytest.approx(area, rel=0.01)
     assert set(np.unique(coverage * 16)) <= set(range(17))
@@ -26,7 +26,7 @@ def test_painted_area_is_the_closed_form(stroke, area: float):
 
 def test_painting_is_centred():
     coverage = np.zeros((64, 64), np.float32)
-    paint(coverage, Part((disc(6),)), 30.25, 21.5)
+    paint(coverage, ImplantPart((disc(6),)), 30.25, 21.5)
     rows, columns = np.indices(coverage.shape)
     assert (rows * coverage).sum() / coverage.sum() == pytest.approx(30.25, abs=0.05)
     assert (columns * coverage).sum() / coverage.sum() == pytest.approx(21.5, abs=0.05)
@@ -34,7 +34,7 @@ def test_painting_is_centred():
 
 def test_a_part_that_leaves_the_image_is_not_painted():
     coverage = np.zeros((64, 64), np.float32)
-    assert not paint(coverage, Part((disc(6),)), 3, 30)
+    assert not paint(coverage, ImplantPart((disc(6),)), 3, 30)
     assert not coverage.any()
 
 

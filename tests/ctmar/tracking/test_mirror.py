@@ -14,8 +14,8 @@ from mlflow.entities import Run as StoredRun
 
 from ctmar.config import Evaluation, Network, Run, Study, Tracking, Training
 from ctmar.errors import InputError
+from ctmar.evaluation.measured_run import evaluate_run
 from ctmar.evaluation.references import evaluate_references
-from ctmar.evaluation.trained import evaluate_run
 from ctmar.store.pairs import PairRecord, SliceRecord, write_pairs
 from ctmar.tracking import mirror as tracking
 from ctmar.tracking.mirror import initialise, synchronise

@@ -16,7 +16,7 @@ from tests.ctmar.training.conftest import NETWORK, TRAINING
 
 import ctmar.training.loop as loop
 from ctmar.config import Run, Training
-from ctmar.training.results import TrainingFiles
+from ctmar.training.outcome import TrainingFiles
 
 N_KILLS = 20
 RUN = Run(network="n", method="projection", norm="spectral", lam_perp=1e-3)

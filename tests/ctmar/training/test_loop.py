@@ -16,8 +16,8 @@ from ctmar.store.pairs import PairFile
 from ctmar.store.provenance import sha256_of
 from ctmar.training.checkpoint import load_checkpoint, save_checkpoint
 from ctmar.training.method import Method
+from ctmar.training.outcome import TrainingFiles
 from ctmar.training.patches import collate, validation_batches
-from ctmar.training.results import TrainingFiles
 from ctmar.training.step import start
 from equiproj import project_
 from equiproj.groups import CyclicGroup

@@ -7,14 +7,14 @@ from typing import Any
 import yaml
 
 from ctmar.config import Config
-from ctmar.reporting.results import StudyResults
+from ctmar.reporting.study_files import StudyTables
 from ctmar.store.code_digest import CodeDigests
 from ctmar.store.provenance import SECRET_SETTINGS, package_versions
 
 PACKAGES = ("equiproj", "torch", "numpy", "pandas", "altair", "vl-convert-python", "jinja2")
 
 
-def provenance(results: StudyResults) -> dict[str, str]:
+def provenance(results: StudyTables) -> dict[str, str]:
     """What made the results, as pairs of a name and a text."""
     recorded: dict[str, list[str]] = {}
     for record in results.records:

@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from ctmar.errors import InputError
 from ctmar.evaluation.metrics import SSIM_RADIUS
+from ctmar.evaluation.pair_metrics import image_metrics
 from ctmar.evaluation.regions import REGION_TEXT
-from ctmar.evaluation.slices import image_metrics
 
 ATTENUATION_RANGE_PER_CM = (-5.0, 50.0)  # beyond: HU or grey levels; gold, the densest implant, has 40 /cm in CT
 LOWEST_TISSUE_PER_CM = 0.1  # a true image that stays below holds nothing denser than lung: 1/mm, say
 SMALLEST_SIDE = 2 * SSIM_RADIUS + 1
-Measured = dict[str, dict[str, float]]
+ImageQuality = dict[str, dict[str, float]]
 
 
-def measure_images(prediction: Path, truth: Path, metal: Path) -> list[Measured]:
+def measure_images(prediction: Path, truth: Path, metal: Path) -> list[ImageQuality]:
     """Measure images that lie in .npy files.
 
     Args:
@@ -93,21 +93,21 @@ def check_attenuation(path: Path, images: NDArray[Any]) -> None:
         )
 
 
-def by_protocol(metrics: dict[str, float]) -> Measured:
+def by_protocol(metrics: dict[str, float]) -> ImageQuality:
     """The columns of a table, each under the name of its protocol.
 
     Examples:
         >>> by_protocol({"psnr_db": 30.0, "ssim_official": 0.9, "mae_soft_hu": 5.0})
         {'fixed': {'psnr_db': 30.0}, 'official': {'ssim': 0.9}, 'errors_hu': {'mae_soft': 5.0}}
     """
-    found: Measured = {"fixed": {}, "official": {}, "errors_hu": {}}
+    found: ImageQuality = {"fixed": {}, "official": {}, "errors_hu": {}}
     for column, value in metrics.items():
         protocol = "errors_hu" if column.endswith("_hu") else "official" if "_official" in column else "fixed"
         found[protocol][column.replace("_official", "").removesuffix("_hu")] = value
     return found
 
 
-def mean_of(images: Sequence[Measured]) -> Measured:
+def mean_of(images: Sequence[ImageQuality]) -> ImageQuality:
     """Mean over images; a region is averaged over the images that have pixels of it."""
     return {
         protocol: {name: _mean([image[protocol][name] for image in images]) for name in metrics}
@@ -115,7 +115,7 @@ def mean_of(images: Sequence[Measured]) -> Measured:
     }
 
 
-def as_json(images: Sequence[Measured]) -> dict[str, Any]:
+def as_json(images: Sequence[ImageQuality]) -> dict[str, Any]:
     """Means, and the metrics of every image; null is the PSNR of equal images, or the error of an absent region."""
     means, *each = (
         {
@@ -127,7 +127,7 @@ def as_json(images: Sequence[Measured]) -> dict[str, Any]:
     return {"n_images": len(images), **means, "regions": REGION_TEXT, "images": each}
 
 
-def as_table(images: Sequence[Measured]) -> str:
+def as_table(images: Sequence[ImageQuality]) -> str:
     """A table for reading, one line for each image and one for their mean."""
     columns = [("fixed", "psnr_db"), ("fixed", "ssim"), ("official", "psnr_db"), ("official", "ssim")]
     errors = list(images[0]["errors_hu"])

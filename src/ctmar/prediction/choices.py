@@ -12,7 +12,7 @@ SMALLEST_ROWS = 16  # a small image may be corrected, though it would not be tra
 
 
 @dataclass(frozen=True)
-class Settings:
+class PredictionChoices:
     """What a user chooses; None takes what the run's description or the configuration says.
 
     Attributes:
@@ -58,7 +58,7 @@ class Settings:
 
 
 @dataclass
-class Summary:
+class PredictionSummary:
     """What prediction did."""
 
     n_corrected: int = 0

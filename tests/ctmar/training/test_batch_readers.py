@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from ctmar.errors import InputError
+from ctmar.training.batch_readers import ReaderDiedError, read_batches
 from ctmar.training.patches import PatchSampler
-from ctmar.training.reading import ReaderDiedError, read_batches
 
 
 def sampler_of(path: Path) -> PatchSampler:
@@ -93,7 +93,7 @@ def test_readers_end_with_a_killed_training_process(pair_files):
         "import multiprocessing, sys, time\n"
         "from pathlib import Path\n"
         "from ctmar.training.patches import PatchSampler\n"
-        "from ctmar.training.reading import read_batches\n"
+        "from ctmar.training.batch_readers import read_batches\n"
         "with read_batches(PatchSampler(Path(sys.argv[1]), 2, 16, seed=0), range(10_000), 2, 'fork') as batches:\n"
         "    next(batches)\n"
         "    print(*(child.pid for child in multiprocessing.active_children()), flush=True)\n"

@@ -90,7 +90,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class StudyResults:
+class MeasuredStudy:
     """All models of a study on the same test pairs, with the settings of its intervals."""
 
     models: list[Model]
@@ -153,7 +153,7 @@ class StudyResults:
         return next(plain, None)
 
 
-def read_study(run_folders: Iterable[Path], settings: Evaluation) -> StudyResults:
+def read_study(run_folders: Iterable[Path], settings: Evaluation) -> MeasuredStudy:
     """Read every run folder and check that all runs were measured on the same pairs.
 
     Raises:
@@ -172,7 +172,7 @@ def read_study(run_folders: Iterable[Path], settings: Evaluation) -> StudyResult
     identities = dict.fromkeys(run.identity for run in runs)
     grouped = {identity: [run for run in runs if run.identity == identity] for identity in identities}
     models = [Model(identity, sorted(group, key=lambda run: run.seed)) for identity, group in grouped.items()]
-    return StudyResults(models, settings)
+    return MeasuredStudy(models, settings)
 
 
 def read_run(folder: Path) -> RunResult:

@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 
 from ctmar.cli import app
 from ctmar.errors import InputError
-from ctmar.evaluation.images import as_json, as_table, mean_of, measure_images
 from ctmar.evaluation.metrics import psnr_fixed, ssim_fixed
 from ctmar.evaluation.official import psnr_official, ssim_official
+from ctmar.evaluation.plain_arrays import as_json, as_table, mean_of, measure_images
 from ctmar.evaluation.regions import errors_hu
 
 NAMES = ("prediction", "truth", "metal")

@@ -16,7 +16,7 @@ from ctmar.datasets.tree import Tree, open_tree
 from ctmar.dicom.headers import Image
 from ctmar.dicom.series import Series
 from ctmar.errors import InputError
-from ctmar.prediction.settings import Settings
+from ctmar.prediction.choices import PredictionChoices
 from ctmar.simulation.mask_files import read_masks
 from ctmar.store.quarantine import Quarantined, Refused
 
@@ -25,7 +25,7 @@ Progress = Callable[[int, int, str], None]
 
 
 @contextmanager
-def open_input(given: Path, settings: Settings) -> Iterator[Tree]:
+def open_input(given: Path, settings: PredictionChoices) -> Iterator[Tree]:
     """The tree of a folder, of an archive, or of a single DICOM file.
 
     Raises:
@@ -42,7 +42,7 @@ def open_input(given: Path, settings: Settings) -> Iterator[Tree]:
 
 
 def dicom_stacks(
-    tree: Tree, settings: Settings, salt: bytes, progress: Progress
+    tree: Tree, settings: PredictionChoices, salt: bytes, progress: Progress
 ) -> tuple[list[Stack], list[Quarantined]]:
     """All series of axial CT in a tree, and what else is there.
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from ctmar.errors import InputError
-from ctmar.reporting.results import ReportInputs, read_results, read_table
+from ctmar.reporting.study_files import ReportInputs, read_results, read_table
 
 SMALL = [("plain", "none", 0.0, 0.0, 0.0, 0.3, 0.9), ("projection", "frobenius", 1e-2, 0.0, 0.0, 0.26, 0.05)]
 

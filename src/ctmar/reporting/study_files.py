@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ctmar.errors import InputError
-from ctmar.reporting.columns import COLUMNS, DEFAULTS, IDENTITY
+from ctmar.reporting.required_columns import COLUMNS, DEFAULTS, IDENTITY
 
 CLAIM_KEYS = ("claim", "source", "test", "measured", "verdict")
 VERDICTS = ("agrees", "disagrees", "not decided")
@@ -80,7 +80,7 @@ class Thumbnails:
 
 
 @dataclass(frozen=True)
-class StudyResults:
+class StudyTables:
     """Every table of a finished study; a table that an older study lacks is empty."""
 
     models: pd.DataFrame
@@ -205,14 +205,14 @@ def read_questions(path: Path) -> list[dict[str, str]]:
     return read_claims(path) if path.exists() else []
 
 
-def read_results(inputs: ReportInputs) -> StudyResults:
+def read_results(inputs: ReportInputs) -> StudyTables:
     """Read every file of a finished study.
 
     Raises:
         InputError: a file is missing or malformed; the message names it.
     """
     runs = read_table(inputs.summary / "runs.csv", "runs")
-    return StudyResults(
+    return StudyTables(
         models=read_table(inputs.summary / "models.csv", "models"),
         runs=runs,
         references=read_table(inputs.summary / "references.csv", "references"),

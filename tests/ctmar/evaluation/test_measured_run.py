@@ -11,11 +11,11 @@ import torch
 from ctmar.config import Evaluation
 from ctmar.errors import InputError
 from ctmar.evaluation.columns import METRICS, PAIR_COLUMNS
+from ctmar.evaluation.measured_run import evaluate_run
 from ctmar.evaluation.metrics import psnr_fixed
+from ctmar.evaluation.pair_metrics import example_pairs, image_metrics
 from ctmar.evaluation.references import evaluate_references
 from ctmar.evaluation.regions import metal_size
-from ctmar.evaluation.slices import example_pairs, image_metrics
-from ctmar.evaluation.trained import evaluate_run
 from ctmar.models import build_network, layer_types
 from ctmar.store.pairs import PairFile, PairRecord, SliceRecord, write_pairs
 from equiproj import project_

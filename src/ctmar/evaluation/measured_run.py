@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 from ctmar.config import Evaluation
-from ctmar.evaluation.slices import Images, measure_pairs, write_examples, write_slices
+from ctmar.evaluation.pair_metrics import Images, measure_pairs, write_examples, write_slices
 from ctmar.evaluation.turned import defects_at_angles, pair_input, psnr_of_turned
 from ctmar.models import layer_types
 from ctmar.models.scaling import to_per_cm
-from ctmar.models.trained import load_network, read_run_file
+from ctmar.models.trained_network import load_network, read_run_file
 from ctmar.store.atomic import atomic_path
 from ctmar.store.pairs import Pair, PairFile
 from equiproj import equivariance_report, measured_defect

@@ -9,10 +9,10 @@ from urllib.parse import quote
 import pandas as pd
 
 from ctmar.config.methods import METHODS, Kind
-from ctmar.reporting.columns import IDENTITY, interval_columns, measured
 from ctmar.reporting.labels import MISSING, number, series_label, weight
 from ctmar.reporting.marks import Mark, SeriesKey
-from ctmar.reporting.results import rows_of
+from ctmar.reporting.required_columns import IDENTITY, interval_columns, measured
+from ctmar.reporting.study_files import rows_of
 
 
 @dataclass(frozen=True)
