@@ -34,6 +34,7 @@ def shown(tmp_path: Path, device: str, *options: str) -> str:
     return result.stdout
 
 
+@pytest.mark.slow
 def test_runs_steps_and_pairs_of_the_configuration(tmp_path):
     text = shown(tmp_path, "cpu", "--slices", "40")
     rows = [line.split()[:5] for line in text.splitlines() if line.startswith("small")]

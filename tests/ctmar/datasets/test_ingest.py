@@ -287,6 +287,7 @@ def test_tilted_real_slices_are_used_singly(shared, tmp_path):
     assert (row["n_slices_kept"], row["tilt_degrees"], row["n_missing"]) == ("3", "18.5", "8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 def test_no_identifier_leaves_the_folder(write_ct, write_enhanced_ct, phantom, tmp_path, capfd, caplog, threads):
     folder = tmp_path / "in"

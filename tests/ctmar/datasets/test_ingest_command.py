@@ -81,6 +81,7 @@ def peak_megabytes(folder: Path, out: Path) -> float:
     return int(done.stdout.split()[-1]) / 1024
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel of Linux for the memory of a process")
 def test_memory_does_not_grow_with_the_number_of_slices(write_ct, tmp_path):
     """From 40 to 120 slices the images grow by 55 MB, the largest process by what waits to be written at most."""

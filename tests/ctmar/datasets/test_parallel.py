@@ -66,6 +66,7 @@ pydicom.pixels.pixel_array = pixel_array
 """
 
 
+@pytest.mark.slow
 def test_a_file_that_crashes_the_decoder_is_quarantined(write_ct, tmp_path, monkeypatch):
     for number in range(5):
         write_ct(tmp_path / "in" / f"{number}.dcm", number)

@@ -73,6 +73,7 @@ def result(folder) -> tuple[Summary, dict[str, str]]:
     return summary, {row["file"]: row["reason"] for row in rows}
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # pydicom warns of nearly each of these files
 def test_every_file_is_kept_or_left_out_for_its_true_reason(folder, result):
     summary, reasons = result

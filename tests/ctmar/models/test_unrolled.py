@@ -144,6 +144,7 @@ def test_trains_in_bfloat16_and_channels_last(name):
     assert all(p.grad.isfinite().all() for p in made.parameters() if p.grad is not None)
 
 
+@pytest.mark.slow
 def test_compiles_whole():
     made, images = network("acdnet", normalisation="field", n_stages=1), make_images(10, 10)
     compiled = torch.compile(made, backend="eager", fullgraph=True)

@@ -189,6 +189,7 @@ def test_a_folder_that_holds_files_is_left_alone(series, make_network):
         predict(series, *make_network(), series, SMALL)
 
 
+@pytest.mark.slow
 def test_no_identifier_leaves_the_folder(
     write_ct, write_enhanced_ct, metal_hu, phantom, make_network, tmp_path, capfd, caplog, monkeypatch
 ):
@@ -252,6 +253,7 @@ def test_a_nifti_mask_lies_where_the_image_lies(series, make_network, tmp_path):
     assert (image_hu(written(tmp_path / "npy")[0]) != image_hu(series / "0.dcm")).any()
 
 
+@pytest.mark.slow
 def test_metal_simulated_into_a_real_image(shared, make_network, tmp_path):
     """What a user has: 512 × 512 pixels of a scanner; the artefacts of a simulated scan are added to them."""
     source, given = shared / "nysbu_patients" / "003.dcm", tmp_path / "in.dcm"

@@ -38,6 +38,7 @@ def outline(page):
     return Outline(page)
 
 
+@pytest.mark.slow
 def test_nothing_leads_into_a_network(page):
     assert not re.findall(r"""(?:src|href|action|srcset)\s*=\s*["']?\s*(?:https?:)?//""", page)
     assert not re.findall(r"url\(\s*[\"']?\s*(?:https?:)?//", page)
@@ -272,6 +273,7 @@ def test_a_study_of_the_first_format_has_a_page_without_holes(results, config):
         assert absent not in re.sub(r"<style>.*?</style>", "", text, flags=re.S)
 
 
+@pytest.mark.slow
 def test_pictures_give_way_before_a_page_is_too_large(study, config, tmp_path, monkeypatch):
     whole = build_report(study, config, tmp_path / "whole.html").read_text(encoding="utf-8")
     bare = render_page(read_results(study), config, 0.0)
@@ -283,6 +285,7 @@ def test_pictures_give_way_before_a_page_is_too_large(study, config, tmp_path, m
     check_without_holes(text)
 
 
+@pytest.mark.slow
 def test_a_page_that_is_too_large_is_refused_and_not_written(study, config, tmp_path, monkeypatch):
     monkeypatch.setattr(page_module, "MAXIMUM_BYTES", 1000)
     with pytest.raises(InputError, match="expected a page below 1,000 bytes"):

@@ -88,6 +88,7 @@ def recovered(shared: Path, tmp_path_factory: pytest.TempPathFactory):
     return {name: read_field(folder / "pair.h5", name) for name in stored}, stored, ~mask
 
 
+@pytest.mark.slow
 def test_a_second_slice_agrees_as_far_as_its_trace_tells(recovered):
     simulated, stored, outside = recovered
     traces = [fields["metal_trace"] > 0 for fields in (simulated, stored)]

@@ -180,6 +180,7 @@ def _shard(folder: Path, k: int) -> None:
     simulate(folder, f"shards/2-{k}.h5", shard=k, n_shards=2, threads=1 + k)
 
 
+@pytest.mark.slow
 def test_several_jobs_at_once_write_the_same_data(study):
     folder, _ = study
     jobs = [multiprocessing.get_context("spawn").Process(target=_shard, args=(folder, k)) for k in range(2)]
@@ -270,6 +271,7 @@ def test_slices_without_stored_masks_are_said(study):
         simulate(study[0], settings=Simulation(masks="stored"))
 
 
+@pytest.mark.slow
 def test_the_commands_make_shards_and_join_them(study):
     folder, _ = study
     (folder / "settings.yaml").write_text("{seed: 3, masks_per_slice: {train: 3, validation: 1, test: 2}}")

@@ -26,6 +26,7 @@ def same(one, other) -> bool:
     return all(torch.equal(*pair) for pair in zip(one.tensors, other.tensors, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start_method", ["fork", "spawn"])
 def test_batches_do_not_depend_on_the_readers(pair_files, start_method):
     sampler = sampler_of(pair_files[0])
@@ -88,6 +89,7 @@ def test_a_damaged_file_is_one_line(write_pair_file, tmp_path, n_processes):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_readers_end_with_a_killed_training_process(pair_files):
     code = (
         "import multiprocessing, sys, time\n"

@@ -54,6 +54,7 @@ def own_pace(monkeypatch):
     monkeypatch.setattr(loop, "SECONDS_BETWEEN_CHECKPOINTS", loop.SECONDS_BETWEEN_CHECKPOINTS)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_pace")
 def test_killed_twenty_times_ends_with_the_same_bits(pair_files, tmp_path):
     # imports once (the last one is torch's own, at the first step), so that twenty restarts take seconds
@@ -101,6 +102,7 @@ def start_command(pair_files: tuple[Path, Path], folder: Path, training: Trainin
     return process
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "reader_processes"), [(signal.SIGTERM, 0), (signal.SIGUSR1, 0), (signal.SIGTERM, 1)]
 )
@@ -121,6 +123,7 @@ def test_a_signal_saves_within_an_epoch_and_ends_resumable(pair_files, tmp_path,
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_pace")
 def test_saved_by_a_signal_goes_on_to_the_same_bits(pair_files, tmp_path):
     training = LONG.model_copy(update={"epochs": 6})

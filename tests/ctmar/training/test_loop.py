@@ -69,6 +69,7 @@ def test_learns(train_run, pair_files):
     assert after > before + 3
 
 
+@pytest.mark.slow
 def test_the_weight_of_the_penalty_makes_the_weights_equivariant(train_run):
     long = TRAINING.model_copy(update={"epochs": 2, "steps_per_epoch": 60, "learning_rate": 5e-3})
     ratios = []
@@ -188,6 +189,7 @@ def test_methods_of_a_seed_are_paired(run, pair_files):
     assert all(one.origins(step) == two.origins(step) for step in range(8))
 
 
+@pytest.mark.slow
 def test_reader_processes_change_nothing(train_run):
     read_ahead = TRAINING.model_copy(update={"reader_processes": 2})
     assert same(train_run("ahead", RUNS[1], read_ahead), train_run("here", RUNS[1]))

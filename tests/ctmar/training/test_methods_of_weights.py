@@ -145,6 +145,7 @@ def test_residual_pathway_decays_each_pathway_by_its_weight(batch):
     }
 
 
+@pytest.mark.slow
 def test_residual_pathway_with_a_strong_decay_of_the_free_pathway_becomes_equivariant(batch):
     free, bound = (
         trained(Run(network="n", method="residual_pathway", lam_perp=decay), batch, 300) for decay in (0.0, 100.0)

@@ -121,6 +121,7 @@ def test_layout_of_memory_changes_only_rounding(sampler):
     assert largest_difference(last, first) < 1e-4
 
 
+@pytest.mark.slow
 def test_compiled_is_the_same_network(sampler):
     compiled, eager = (steps(sampler, RUNS[2], n_steps=2, compile=value) for value in (True, False))
     assert largest_difference(compiled, eager) < 1e-4

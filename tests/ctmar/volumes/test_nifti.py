@@ -78,6 +78,7 @@ def liver_is_left_and_spine_below(image_hu: np.ndarray, pixel_mm: float) -> bool
     return solid[:, :half].sum() > 1.5 * solid[:, half:].sum() and np.median(bone) > np.median(body)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("patient", "codes", "index"), [("aorta-ct", "LPS", 35), ("torso-ct", "RAS", 105)])
 def test_public_volumes_of_two_orientations_are_displayed_alike(packages, patient, codes, index):
     path = packages / patient / "example_ct.nii.gz"

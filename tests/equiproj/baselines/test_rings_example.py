@@ -85,6 +85,7 @@ def test_both_penalties_shrink_what_they_weigh(rings):
     assert perpendicular[2] < 0.9 * perpendicular[0]
 
 
+@pytest.mark.slow
 def test_tiny_study_from_the_command_line(rings, tmp_path, capsys):
     figure, table = tmp_path / "rings.svg", tmp_path / "rings.csv"
     rings.main(["--epochs", "2", "--seeds", "1", "--sigmas", "0", "1", "--figure", str(figure), "--table", str(table)])

@@ -99,6 +99,7 @@ def test_the_iteration_is_a_pure_function() -> None:
     assert torch.equal(first.value, second.value)
 
 
+@pytest.mark.slow
 def test_all_methods_follow_the_svd_along_a_training_run() -> None:
     """Within 1e-3 at each of 150 Adam steps of a small denoiser, warm-started from the step before."""
     torch.manual_seed(0)

@@ -122,6 +122,7 @@ for projector in (
 """
 
 
+@pytest.mark.slow
 def test_compiles_without_graph_break():
     # in a process of its own: the type checks of the test run are not traceable
     result = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True, check=False)

@@ -103,10 +103,12 @@ def assert_script_passes(folder: Path, source: str, *arguments: str) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+@pytest.mark.slow
 def test_the_compiled_penalty_is_one_graph_with_the_same_numbers(tmp_path: Path) -> None:
     assert_script_passes(tmp_path, COMPILED)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="torch was built without gloo")
 def test_ddp_and_fsdp_train_like_one_process(tmp_path: Path) -> None:
     assert_script_passes(tmp_path, DISTRIBUTED, str(tmp_path / "rendezvous"))

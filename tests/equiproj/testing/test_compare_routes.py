@@ -7,6 +7,7 @@ import torch
 from equiproj.testing import compare_routes
 
 
+@pytest.mark.slow
 def test_every_group_agrees():
     command = [sys.executable, "-m", "equiproj.testing.compare_routes", "--seed", "1"]
     table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
