@@ -5,7 +5,7 @@ CONFIG ?= config/config.yaml
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: report test test-fast style locks clean help
+.PHONY: report test test-fast docs style locks clean help
 
 report: .venv/installed ## environment, then the whole study of CONFIG; the page is reports/index.html
 	snakemake --workflow-profile workflow/profiles/default --cores $(CORES) --configfile $(CONFIG)
@@ -16,6 +16,10 @@ test: .venv/installed-test style ## environment, style and types, then every tes
 
 test-fast: .venv/installed-test ## the tests of daily work: no Snakemake, no browser, nothing slow
 	OMP_NUM_THREADS=1 pytest --numprocesses 2 --dist loadfile -m "not workflow and not browser and not slow"
+
+docs: .venv/installed-test ## the documentation site, built offline: open site/index.html
+	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet
+	@echo "Open site/index.html in a browser."
 
 style: .venv/installed-test ## formatting, lint, types, import directions, workflow lint
 	ruff format --check src tests benchmarks docs
@@ -29,7 +33,7 @@ locks: .venv/installed-test ## resolve the pinned versions again (envs/README.md
 	bash envs/lock.sh
 
 clean: ## remove what the workflow made, keep the environment
-	rm -rf results logs resources benchmarks/results .snakemake reports/index.html reports/*_card.md
+	rm -rf results logs resources benchmarks/results .snakemake reports/index.html reports/*_card.md site
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12

@@ -8,5 +8,5 @@ compile() {
     sed --in-place --regexp-extended 's/^(torch==[0-9.]+)\+cpu$/\1/; /^#/d; /^$/d' "${@: -1}"
 }
 compile --constraint envs/pins.txt --output-file envs/cpu.txt
-compile --constraint envs/cpu.txt --extra test --extra dev --output-file envs/cpu-test.txt
+compile --constraint envs/cpu.txt --extra test --extra docs --extra dev --output-file envs/cpu-test.txt
 python envs/lock_gpu.py envs/cpu.txt envs/gpu.txt

@@ -25,7 +25,7 @@ def project() -> dict:
 def test_every_requirement_is_pinned_within_its_bounds(lock):
     wanted = [*project()["dependencies"], *project()["optional-dependencies"]["workflow"]]
     if lock == "cpu-test.txt":
-        wanted += [*project()["optional-dependencies"]["test"], *project()["optional-dependencies"]["dev"]]
+        wanted += [text for extra in ("test", "docs", "dev") for text in project()["optional-dependencies"][extra]]
     found = pins(lock)
     for requirement in map(Requirement, wanted):
         version = found[canonicalize_name(requirement.name)]

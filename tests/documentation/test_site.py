@@ -1,0 +1,125 @@
+"""Every page of the documentation site: whole, offline, and every link leads somewhere."""
+
+import re
+import tomllib
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.slow
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+LOADS = {("script", "src"), ("img", "src"), ("link", "href"), ("iframe", "src"), ("source", "src"), ("use", "href")}
+SECTIONS = ("Home", "Tutorials", "How it works", "Use", "Reference", "Project")
+
+
+class Page(HTMLParser):
+    """Anchors of a page, what it links to, what it loads, and its text."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.anchors: set[str] = set()
+        self.links: list[str] = []
+        self.loaded: list[str] = []
+        self.text = ""
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in ("id", "name") and value:
+                self.anchors.add(value)
+            if (tag, name) in LOADS and value:
+                self.loaded.append(value)
+            if tag == "a" and name == "href" and value:
+                self.links.append(value)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def pages(site: Path) -> dict[Path, Page]:
+    return {path.resolve(): Page(path) for path in site.rglob("*.html") if path.name != "404.html"}
+
+
+def test_every_section_has_its_pages(site: Path, pages: dict[Path, Page]):
+    names = {str(path.relative_to(site.resolve())) for path in pages}
+    configured = yaml.safe_load((REPOSITORY / "mkdocs.yml").read_text(encoding="utf-8"))
+    assert tuple(title for entry in configured["nav"] for title in entry) == SECTIONS
+    for package in ("equiproj", "ctmar"):
+        folder = REPOSITORY / "src" / package
+        rooms = {p.stem for p in folder.iterdir() if (p / "__init__.py").is_file() or p.suffix == ".py"}
+        assert {f"reference/{package}/{room}.html" for room in rooms if not room.startswith("_")} <= names
+    assert {"index.html", "architecture.html", "derivation.html", "configuration.html"} <= names
+
+
+def test_nothing_is_loaded_from_elsewhere(site: Path, pages: dict[Path, Page]):
+    for path, page in pages.items():
+        assert [address for address in page.loaded if urlsplit(address).scheme not in ("", "data")] == [], path
+        assert [address for address in page.loaded if address.startswith("//")] == [], path
+    for sheet in site.rglob("*.css"):
+        addresses = re.findall(r"url\(\s*[\"']?([^)\"']+)", sheet.read_text(encoding="utf-8"))
+        assert [a for a in addresses if urlsplit(a).scheme not in ("", "data") or a.startswith("//")] == [], sheet
+
+
+def test_every_link_and_everything_loaded_is_there(site: Path, pages: dict[Path, Page]):
+    missing = []
+    for path, page in pages.items():
+        for address in {*page.links, *page.loaded}:
+            parts = urlsplit(address)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            target = target / "index.html" if target.is_dir() else target
+            if not target.is_file():
+                missing.append(f"{path.relative_to(site.resolve())}: {address}")
+            elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].anchors:
+                missing.append(f"{path.relative_to(site.resolve())}: {address} (no such anchor)")
+    assert missing == []
+
+
+def test_every_formula_was_rendered_and_every_equation_has_an_anchor(site: Path, pages: dict[Path, Page]):
+    numbers = re.findall(r"\\tag\{([\d.]+)\}", (REPOSITORY / "docs" / "derivation.md").read_text(encoding="utf-8"))
+    derivation = pages[(site / "derivation.html").resolve()]
+    assert {f"eq-{number}" for number in numbers} <= derivation.anchors
+    for path, page in pages.items():
+        assert "arithmatex" not in page.source, path
+        if "reference" not in path.parts:  # there, code may hold such signs
+            assert not re.search(r"\$\$|\\\[|\\\(", page.text), path
+    assert derivation.source.count("<math") > 200
+
+
+def test_the_picture_shows_every_room_of_the_contracts(site: Path):
+    picture = re.search(r"<svg class=\"rooms\".*?</svg>", (site / "architecture.html").read_text("utf-8"), re.DOTALL)
+    assert picture is not None
+    drawn = re.findall(r'<text class="name"[^>]*>(\w+)</text>', picture.group())
+    contracts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    layers = [row for contract in contracts if contract["type"] == "layers" for row in contract["layers"]]
+    assert sorted(drawn) == sorted(room for row in layers for room in re.split(r"\s*[|:]\s*", row))
+
+
+def test_the_table_shows_every_rule_that_calls_a_command(site: Path):
+    page = (site / "architecture.html").read_text("utf-8")
+    rules = (REPOSITORY / "workflow" / "rules").glob("*.smk")
+    source = "\n".join(path.read_text("utf-8") for path in rules)
+    for block in re.split(r"^(?=rule |checkpoint )", source, flags=re.MULTILINE)[1:]:
+        name = re.match(r"\w+ (\w+):", block)
+        assert name is not None
+        if re.search(r"\bctmar [a-z]", block):
+            assert f"<code>{name.group(1)}</code>" in page, name.group(1)
+
+
+def test_the_reference_holds_what_is_documented(site: Path):
+    for address, words in {
+        "reference/equiproj/regularisers.html": ("ProjectionPenalty", "certified_defect_bound", "Raises"),
+        "reference/equiproj/norms.html": ("matrix_norm", "parse_norm"),
+        "reference/ctmar/simulation.html": ("simulate_files", "filtered_back_projection"),
+        "reference/ctmar/units.html": ("hu_to_attenuation",),
+    }.items():
+        text = (site / address).read_text(encoding="utf-8")
+        assert [word for word in words if word not in text] == [], address
+        assert not re.search(r":(func|class|mod|meth):", text), address
