@@ -59,19 +59,20 @@ def check_matrix(header: Dataset, minimum_rows: int) -> tuple[int, int]:
     return rows, columns
 
 
-def check_rescale(transformation: Dataset) -> None:
-    """Refuse an image without a linear rescale to Hounsfield numbers: a missing slope is never taken as 1.
+def check_rescale(transformation: Dataset) -> tuple[float, float]:
+    """Slope and intercept of a linear rescale to Hounsfield numbers: a missing slope is never taken as 1.
 
     Raises:
         Refused: with the reason.
     """
     if "ModalityLUTSequence" in transformation:
         raise Refused("a modality look-up table instead of a linear rescale to HU", EXPORT_AGAIN)
-    (slope,), _ = numbers(transformation, "RescaleSlope", 1), numbers(transformation, "RescaleIntercept", 1)
+    (slope,), (intercept,) = numbers(transformation, "RescaleSlope", 1), numbers(transformation, "RescaleIntercept", 1)
     if slope <= 0:
         raise Refused("RescaleSlope is not positive", EXPORT_AGAIN)
     if text(transformation, "RescaleType").upper() not in ("", "HU", "HU_MOD"):
         raise Refused("RescaleType is not HU", "use the reconstruction in Hounsfield numbers")
+    return slope, intercept
 
 
 def check_image_type(image_type: str, enhanced: bool = False) -> tuple[str, ...]:

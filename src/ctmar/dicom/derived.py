@@ -5,18 +5,16 @@ import hmac
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.pixels import pixel_array
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from ctmar.dicom.carried import MAY_BE_EMPTY, carry_identity, carry_numbers
 from ctmar.dicom.headers import Image, manufacturer, silent, text
 from ctmar.dicom.pixels import to_display
+from ctmar.dicom.stored import StoredPixels, read_stored
 from ctmar.store.atomic import atomic_path
 from ctmar.store.quarantine import Refused
 from ctmar.units import AIR_HU
@@ -93,8 +91,8 @@ def write_derived(
     """
     try:
         with silent():
-            sources, raw = _read_stored(image)
-            return _write(image, sources, raw, change_hu, path, number, description, derivation)
+            header, pixels = read_stored(image, whole_header=True)
+            return _write(image, header, pixels, change_hu, path, number, description, derivation)
     except (Refused, OSError):
         raise
     except Exception as error:
@@ -103,42 +101,39 @@ def write_derived(
         raise Refused(f"cannot be written as a derived image ({type(error).__name__})", remedy) from None
 
 
-def _read_stored(image: Image) -> tuple[list[Dataset], NDArray[Any]]:
-    """Where attributes are looked up, the most specific last, and the stored values."""
+def _specific_last(header: Dataset, image: Image) -> list[Dataset]:
+    """Where attributes are looked up, the most specific last: the groups of a frame come before the top level."""
     if image.frame < 0:
-        dataset = pydicom.dcmread(image.path)
-        # pydicom corrects the sign of JPEG 2000 samples that contradict PixelRepresentation
-        return [dataset], pixel_array(dataset)
-    # imported here: it takes long, and few series are enhanced CT
-    import highdicom
-
-    enhanced = highdicom.imread(image.path, lazy_frame_retrieval=True)
-    groups = [*(enhanced.get("SharedFunctionalGroupsSequence") or [])[:1]]
-    groups.append(enhanced.PerFrameFunctionalGroupsSequence[image.frame])
-    items = [element.value[0] for group in groups for element in group if element.VR == "SQ" and element.value]
-    return [enhanced, *items], np.asarray(enhanced.get_stored_frame(image.frame + 1))
+        return [header]
+    groups = [*(header.get("SharedFunctionalGroupsSequence") or [])[:1]]
+    groups.append(header.PerFrameFunctionalGroupsSequence[image.frame])
+    return [
+        header,
+        *(element.value[0] for group in groups for element in group if element.VR == "SQ" and element.value),
+    ]
 
 
 def _write(
     image: Image,
-    sources: list[Dataset],
-    raw: NDArray[Any],
+    source: Dataset,
+    pixels: StoredPixels,
     change_hu: NDArray[np.floating] | None,
     path: Path,
     number: int,
     description: str,
     derivation: Derivation,
 ) -> int:
+    raw = pixels.values
     if raw.dtype.kind not in "iu" or raw.dtype.itemsize != 2:
         raise Refused("stored values do not have 16 bits", "convert it to 16 bits with a DICOM toolkit")
     derived = Dataset()
     derived.file_meta = FileMetaDataset()
     for keyword in MAY_BE_EMPTY:
         setattr(derived, keyword, None)
-    carry_numbers(sources, derived)
-    _identify(derived, sources[0], image, number, derivation)
-    _explain(derived, sources[0], image, description, derivation, change_hu is not None)
-    n_clipped = _set_pixels(derived, sources[0], raw, _to_stored(change_hu, image))
+    carry_numbers(_specific_last(source, image), derived)
+    _identify(derived, source, image, number, derivation)
+    _explain(derived, source, image, description, derivation, change_hu is not None)
+    n_clipped = _set_pixels(derived, source, pixels, _to_stored(change_hu, image))
     with atomic_path(path) as temporary:
         derived.save_as(temporary, enforce_file_format=True)
     return n_clipped
@@ -219,28 +214,27 @@ def _to_stored(change_hu: NDArray[np.floating] | None, image: Image) -> NDArray[
     return stored.reshape(image.rows, image.columns)
 
 
-def _set_pixels(derived: Dataset, source: Dataset, raw: NDArray[Any], change_hu: NDArray[np.float64]) -> int:
+def _set_pixels(derived: Dataset, source: Dataset, pixels: StoredPixels, change_hu: NDArray[np.float64]) -> int:
     """Set the image pixel module; how many pixels were clipped to the stored range."""
-    slope = float(derived.RescaleSlope)
+    raw, slope = pixels.values, float(derived.RescaleSlope)
     signed = raw.dtype.kind == "i"
-    bits = int(text(source, "BitsStored") or 16)
+    bits = int(source.BitsStored)
     low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
-    if raw.min() < low or raw.max() > high:  # padding beyond the bits that the header counts
-        bits, (low, high) = 16, (np.iinfo(raw.dtype).min, np.iinfo(raw.dtype).max)
-    padding = _padding_range(source, signed)
-    is_padding = _within(raw, padding)
-    wanted = raw + np.where(is_padding, 0, np.rint(change_hu / slope)).astype(np.int64)
-    stored = np.clip(wanted, low, high)
+    change = np.where(pixels.is_padding, 0, np.rint(change_hu / slope)).astype(np.int64)
+    wanted = raw + change
+    # padding may need more bits than the header counts, and stays as it is
+    stored = np.where(pixels.is_padding, raw, np.clip(wanted, low, high))
     # where the range begins at air or below, nothing is lost there
     to_air = slope * low + float(derived.RescaleIntercept) <= AIR_HU
-    n_clipped = int(np.count_nonzero(wanted > high) + (0 if to_air else np.count_nonzero(wanted < low)))
-    if padding is not None:
+    beyond = (wanted > high) | (wanted < low if not to_air else False)
+    n_clipped = int(np.count_nonzero(beyond & ~pixels.is_padding))
+    if pixels.padding is not None:
         # a corrected pixel must not turn into padding
-        beside = padding[1] + 1 if padding[1] < high else padding[0] - 1
-        stored[_within(stored, padding) & ~is_padding] = beside
-        derived.PixelPaddingValue = padding[0]
-        if padding[1] > padding[0]:
-            derived.PixelPaddingRangeLimit = padding[1]
+        beside = pixels.padding.last + 1 if pixels.padding.last < high else pixels.padding.first - 1
+        stored[pixels.padding.holds(stored) & (change != 0)] = beside
+        derived.PixelPaddingValue = pixels.padding.first
+        if pixels.padding.last != pixels.padding.first:
+            derived.PixelPaddingRangeLimit = pixels.padding.last
     derived.Rows, derived.Columns = raw.shape
     derived.SamplesPerPixel, derived.PhotometricInterpretation = 1, _photometric(source)
     derived.BitsAllocated, derived.BitsStored, derived.HighBit = 16, bits, bits - 1
@@ -251,19 +245,3 @@ def _set_pixels(derived: Dataset, source: Dataset, raw: NDArray[Any], change_hu:
 
 def _photometric(source: Dataset) -> str:
     return "MONOCHROME1" if text(source, "PhotometricInterpretation") == "MONOCHROME1" else "MONOCHROME2"
-
-
-def _padding_range(source: Dataset, signed: bool) -> tuple[int, int] | None:
-    """First and last stored value that is padding, in the signedness of the decoded samples; None without padding."""
-    if text(source, "PixelPaddingValue") == "":
-        return None
-    values = [int(source.PixelPaddingValue), int(source.get("PixelPaddingRangeLimit", source.PixelPaddingValue))]
-    offset = 1 << 15 if signed else 0
-    first, last = ((value + offset) % (1 << 16) - offset for value in values)
-    return min(first, last), max(first, last)
-
-
-def _within(values: NDArray[Any], limits: tuple[int, int] | None) -> NDArray[np.bool_]:
-    if limits is None:
-        return np.zeros(values.shape, dtype=bool)
-    return (values >= limits[0]) & (values <= limits[1])

@@ -81,6 +81,7 @@ class Image:
     orientation: tuple[float, ...]
     lossy: bool
     manufacturer: str
+    rescale: tuple[float, float] | None = None  # slope and intercept of a frame; of a single image its file tells
 
     @property
     def normal(self) -> np.ndarray:

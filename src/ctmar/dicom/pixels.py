@@ -1,13 +1,11 @@
 """Hounsfield numbers of a DICOM image, as a radiologist sees them."""
 
-from typing import Any
-
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
-from pydicom.pixels import apply_rescale, pixel_array
 
-from ctmar.dicom.headers import EXPORT_AGAIN, Image, silent, text
+from ctmar.dicom.headers import EXPORT_AGAIN, Image, silent
+from ctmar.dicom.padding import HIGHEST_HU
+from ctmar.dicom.stored import read_stored, rescale_of
 from ctmar.store.quarantine import Refused
 from ctmar.units import AIR_HU, padding_to_air
 
@@ -23,51 +21,18 @@ def read_display(image: Image) -> tuple[NDArray[np.float32], float, float]:
     """
     try:
         with silent():
-            image_hu = _read_classic(image) if image.frame < 0 else _read_frame(image)
+            header, stored = read_stored(image)
+            slope, intercept = rescale_of(header, image)
+            image_hu = (stored.values * slope + intercept).astype(np.float32)
     except Refused:
         raise
     except Exception as error:
         raise Refused(f"pixel data cannot be decoded ({type(error).__name__})", EXPORT_AGAIN) from None
-    if image_hu.shape != (image.rows, image.columns):
-        raise Refused("decoded pixel data has another shape than the header says", EXPORT_AGAIN)
+    image_hu[stored.is_padding] = AIR_HU
+    if image_hu.max() > HIGHEST_HU:
+        reason = f"values above {HIGHEST_HU:g} HU: padding without its tag, or a wrong sign of the pixels"
+        raise Refused(reason, EXPORT_AGAIN)
     return to_display(padding_to_air(image_hu), image)
-
-
-def _read_classic(image: Image) -> NDArray[np.float32]:
-    dataset = pydicom.dcmread(image.path)
-    # pydicom corrects the sign of JPEG 2000 samples that contradict PixelRepresentation
-    raw = pixel_array(dataset)
-    image_hu = apply_rescale(raw, dataset).astype(np.float32)
-    image_hu[_padding(raw, dataset)] = AIR_HU
-    return image_hu
-
-
-def _read_frame(image: Image) -> NDArray[np.float32]:
-    # imported here: it takes long, in every worker process, and few series are enhanced CT
-    import highdicom
-
-    # apply_rescale of pydicom returns raw values for enhanced CT, whose rescale stands in the frame's groups
-    dataset = highdicom.imread(image.path, lazy_frame_retrieval=True)
-    raw = dataset.get_stored_frame(image.frame + 1)
-    image_hu = dataset.get_frame(
-        image.frame + 1,
-        apply_real_world_transform=False,
-        apply_modality_transform=True,
-        apply_voi_transform=False,
-        dtype=np.float32,
-    )
-    image_hu = np.array(image_hu)
-    image_hu[_padding(raw, dataset)] = AIR_HU
-    return image_hu
-
-
-def _padding(raw: NDArray[np.integer], dataset: Any) -> NDArray[np.bool_]:
-    """Where the stored value is padding: one value, or a range with PixelPaddingRangeLimit, before any rescale."""
-    if text(dataset, "PixelPaddingValue") == "":
-        return np.zeros(raw.shape, dtype=bool)
-    first = int(dataset.PixelPaddingValue)
-    last = int(dataset.get("PixelPaddingRangeLimit", first))
-    return (raw >= min(first, last)) & (raw <= max(first, last))
 
 
 def to_display(image_hu: NDArray[np.float32], image: Image) -> tuple[NDArray[np.float32], float, float]:

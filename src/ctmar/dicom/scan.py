@@ -1,6 +1,7 @@
 """From a folder to the axial CT images in it, file by file."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from pydicom.dataset import Dataset
@@ -89,11 +90,13 @@ def _group(groups: Dataset, shared: Dataset, keyword: str) -> Dataset:
 def _frame(header: Dataset, path: Path, shape: tuple[int, int], frame: int, groups: Dataset, shared: Dataset) -> Image:
     frame_type = _group(groups, shared, "CTImageFrameTypeSequence")
     kinds = check_image_type(text(frame_type, "FrameType"), enhanced=True)
-    check_rescale(_group(groups, shared, "PixelValueTransformationSequence"))
+    # a frame's own rescale counts, whatever the top level of the file says besides
+    rescale = check_rescale(_group(groups, shared, "PixelValueTransformationSequence"))
     spacing = check_spacing(_group(groups, shared, "PixelMeasuresSequence"))
     position = _group(groups, shared, "PlanePositionSequence")
     orientation = _group(groups, shared, "PlaneOrientationSequence")
-    return _image(header, path, frame, shape, spacing, position, orientation, kinds)
+    image = _image(header, path, frame, shape, spacing, position, orientation, kinds)
+    return replace(image, rescale=rescale)
 
 
 def _image(

@@ -3,6 +3,7 @@
 import pickle
 import re
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,18 +40,23 @@ def load_weights(module: nn.Module, path: Path | str) -> nn.Module:
             an entry that follows from others does not.
     """
     found, surplus = _read(Path(path)), {}
-    expected = module.state_dict()
+    expected, names = module.state_dict(), {key: key for key in found}
     if set(found) != set(expected):
         derived = _derived(module)
         surplus = {key: found.pop(key) for key in derived if key in found}
-        found = {_rename(key, getattr(module, "PUBLISHED_KEYS", ())): value for key, value in found.items()}
+        names = {_rename(key, getattr(module, "PUBLISHED_KEYS", ())): key for key in found}
+        found = {name: found[key] for name, key in names.items()}
     _check(Path(path), expected, found)
+    # shapes before values: a file of a few kilobytes can hold one number, expanded to terabytes
+    for key, value in found.items():
+        _check_finite(Path(path), names[key], value)
     module.load_state_dict(found)
     _check_derived(Path(path), module, surplus)
     return module
 
 
 def _read(path: Path) -> dict[str, Tensor]:
+    _check_size(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about files that are refused below, in one line
@@ -71,12 +77,26 @@ def _read(path: Path) -> dict[str, Tensor]:
     return {str(key).removeprefix("module."): value for key, value in content.items()}
 
 
+def _check_size(path: Path) -> None:
+    """A file of torch.save is a zip archive that compresses nothing; another could unpack to any size."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+    unpacked = sum(entry.file_size for entry in entries)
+    if unpacked > path.stat().st_size or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise InputError(f"{path}: expected an archive of torch.save, found one that unpacks to {unpacked} bytes")
+
+
 def _check_entry(path: Path, key: Any, value: Any) -> None:
     if not isinstance(value, Tensor):
         raise InputError(f"{path}: expected a dictionary of tensors, found {type(value).__name__} under '{key}'")
     if value.layout != torch.strided or value.is_meta or value.is_complex() or value.is_quantized:
         kind = "meta" if value.is_meta else f"{value.layout}, {value.dtype}".replace("torch.", "")
         raise InputError(f"{path}: expected plain real numbers under '{key}', found a tensor of kind {kind}")
+
+
+def _check_finite(path: Path, key: str, value: Tensor) -> None:
     if not torch.isfinite(value).all():
         raise InputError(f"{path}: expected finite numbers under '{key}', found NaN or infinity")
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from ctmar.errors import InputError
 
 PUBLIC_SALT = b"equiproj"
-DIGITS = {"p": 8, "s": 16, "f": 12}
+# hexadecimal: 64 bits, so that among a million patients two share a name once in 37 million studies
+DIGITS = {"p": 16, "s": 16, "f": 16}
 
 
 def read_salt(path: Path | None) -> bytes:
@@ -41,7 +42,33 @@ def pseudonym(prefix: str, identity: str, salt: bytes) -> str:
         >>> pseudonym("p", "Jan Citizen", b"salt") == pseudonym("p", "Jan Citizen", b"salt")
         True
         >>> len(pseudonym("p", "Jan Citizen", b"salt"))
-        10
+        18
     """
-    digest = hmac.new(salt, f"{prefix}\0{identity}".encode(), hashlib.sha256).hexdigest()
-    return f"{prefix}-{digest[: DIGITS[prefix]]}"
+    # a file's name that is no UTF-8 reaches Python with lone surrogates in it
+    message = f"{prefix}\0{identity}".encode("utf-8", "surrogatepass")
+    return f"{prefix}-{hmac.new(salt, message, hashlib.sha256).hexdigest()[: DIGITS[prefix]]}"
+
+
+class Pseudonyms:
+    """Pseudonyms under one salt that are handed out to one identity each.
+
+    Examples:
+        >>> names = Pseudonyms(b"salt")
+        >>> names.give("p", "Jan Citizen") == pseudonym("p", "Jan Citizen", b"salt")
+        True
+    """
+
+    def __init__(self, salt: bytes) -> None:
+        self._salt = salt
+        self._identities: dict[str, str] = {}
+
+    def give(self, prefix: str, identity: str) -> str:
+        """The pseudonym of an identity.
+
+        Raises:
+            InputError: another identity was given the same: two patients would count as one.
+        """
+        name = pseudonym(prefix, identity, self._salt)
+        if self._identities.setdefault(name, identity) != identity:
+            raise InputError(f"two identities share the pseudonym '{name}'; write another salt into ingest.salt_file")
+        return name

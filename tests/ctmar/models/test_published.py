@@ -3,6 +3,7 @@
 import math
 import pickle
 import re
+import zipfile
 
 import pytest
 import torch
@@ -85,6 +86,36 @@ def test_files_that_do_not_fit_are_one_line_and_change_nothing(tmp_path, changes
     assert "\n" not in str(raised.value)
     assert str(file) in str(raised.value)
     assert torch.equal(network.extra_filters.weight, before)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        torch.zeros(1).expand(200_000, 200_000),
+        torch.zeros(400_000).as_strided((200_000, 200_000), (1, 1)),
+        torch.full((1,), math.nan).expand(200_000, 200_000),
+    ],
+)
+@pytest.mark.parametrize("key", ["tau", "other", "fcnn.filter"])
+def test_shapes_are_checked_before_values(tmp_path, key, value):
+    """160 GB from a file of some kilobytes."""
+    file = saved(tmp_path / "weights.pt", "oscnet", **{key: value})
+    assert file.stat().st_size < 3_000_000
+    with pytest.raises(InputError, match=r"weights\.pt: expected (shape|\d+ keys|key|'fcnn\.filter')"):
+        load_published_weights("oscnet", file, **SETTINGS["oscnet"])
+
+
+def test_an_archive_that_unpacks_to_more_than_itself_is_refused_unopened(tmp_path):
+    torch.save({"a": torch.zeros(50_000_000)}, tmp_path / "large.pt")
+    with (
+        zipfile.ZipFile(tmp_path / "large.pt") as plain,
+        zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as bomb,
+    ):
+        for entry in plain.infolist():
+            bomb.writestr(entry.filename, plain.read(entry))
+    assert (tmp_path / "bomb.pt").stat().st_size < 300_000
+    with pytest.raises(InputError, match=r"bomb\.pt: expected an archive of torch.save, found one that unpacks to 2"):
+        load_weights(build_network("dncnn"), tmp_path / "bomb.pt")
 
 
 class NotATensor:
