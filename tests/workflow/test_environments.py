@@ -23,11 +23,16 @@ def project() -> dict:
 
 @pytest.mark.parametrize("lock", ["cpu.txt", "cpu-test.txt", "gpu.txt"])
 def test_every_requirement_is_pinned_within_its_bounds(lock):
-    wanted = [*project()["dependencies"], *project()["optional-dependencies"]["workflow"]]
-    if lock == "cpu-test.txt":
-        wanted += [text for extra in ("test", "docs", "dev") for text in project()["optional-dependencies"][extra]]
+    extras = ("ctmar", "workflow", "test", "docs", "dev") if lock == "cpu-test.txt" else ("ctmar", "workflow")
+    wanted = [
+        *project()["dependencies"],
+        *(text for extra in extras for text in project()["optional-dependencies"][extra]),
+    ]
     found = pins(lock)
+    assert "equiproj" not in found  # the repository is installed beside its lock
     for requirement in map(Requirement, wanted):
+        if requirement.name == "equiproj":
+            continue
         version = found[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(version), f"{lock}: {requirement} but {version}"
 
@@ -46,5 +51,6 @@ def test_the_conda_specification_has_the_locked_versions():
     found = {canonicalize_name(CONDA_NAMES.get(name, name)): version for name, version in found.items()}
     cpu = pins("cpu.txt")
     assert found == {name: cpu[name] for name in found}
-    wanted = {canonicalize_name(Requirement(text).name) for text in project()["dependencies"]}
+    needed = [*project()["dependencies"], *project()["optional-dependencies"]["ctmar"]]
+    wanted = {canonicalize_name(Requirement(text).name) for text in needed}
     assert wanted == set(found)
