@@ -5,7 +5,7 @@ CONFIG ?= config/config.yaml
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: report test test-fast docs style locks clean help
+.PHONY: report test test-fast docs style locks gpu-bundle gpu-check gpu-docs clean help
 
 report: .venv/installed ## environment, then the whole study of CONFIG; the page is reports/index.html
 	snakemake --workflow-profile workflow/profiles/default --cores $(CORES) --configfile $(CONFIG)
@@ -31,6 +31,15 @@ style: .venv/installed-test ## formatting, lint, types, import directions, workf
 
 locks: .venv/installed-test ## resolve the pinned versions again (envs/README.md)
 	bash envs/lock.sh
+
+gpu-bundle: .venv/installed ## what gpu-check needs on a machine without a network, in .gpu-bundle
+	PYTHONPATH=src python -m benchmarks.gpu_check.bundle
+
+gpu-check: ## everything written for CUDA, in eight minutes, with the machine's own PYTHON
+	$(PYTHON) -m benchmarks.gpu_check
+
+gpu-docs: ## docs/gpu.md from the last gpu-check
+	$(PYTHON) -m benchmarks.gpu_check.report
 
 clean: ## remove what the workflow made, keep the environment
 	rm -rf results logs resources benchmarks/results .snakemake reports/index.html reports/*_card.md site

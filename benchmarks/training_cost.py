@@ -26,6 +26,7 @@ from ctmar.config.methods import METHODS
 from ctmar.estimate.step_cost import COLUMNS, cost_of_network, methods_of, seconds_of
 from ctmar.estimate.training_cost import synthetic_batch
 from ctmar.models import build_network
+from ctmar.models.device import convolutions_in
 from ctmar.store.atomic import atomic_path
 from ctmar.training.losses import masked_mean_square, stage_loss
 from ctmar.training.patches import Batch
@@ -76,13 +77,14 @@ def steps_to_compare(network: Network, training: Training, compiled: bool) -> di
     plain_batch = batch.to(device, channels_last=False)
 
     def straightforward() -> None:
-        # `start` asks cuDNN for deterministic kernels; a first script would not
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=False, allow_tf32=True):
+        # `start` asks cuDNN for deterministic kernels and plain float32; a first script would not
+        torch.backends.cudnn.deterministic = False
+        with convolutions_in("tf32"):
             straightforward_step(module, optimiser, plain_batch, training)
 
     steps: dict[str, Callable[[], object]] = {"straightforward: float32, eager, NCHW": straightforward}
     for compile_it in (False, True) if compiled else (False,):
-        for precision in ("float32", "bfloat16"):
+        for precision in ("float32", "tf32", "bfloat16"):
             for channels_last in (False, True):
                 options = {"precision": precision, "channels_last": channels_last, "compile": compile_it}
                 settings = training.model_copy(update=options)

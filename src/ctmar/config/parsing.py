@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from ctmar.errors import InputError
@@ -42,6 +41,8 @@ def parse_settings(model: type[SectionT], text: str) -> SectionT:
         >>> parse_settings(Split, "{seed: 3}").seed
         3
     """
+    import yaml  # imported here: training, given its settings as objects, does without
+
     where = f"settings of {model.__name__.lower()}"
     if text.startswith("@"):
         path = Path(text[1:])

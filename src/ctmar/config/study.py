@@ -56,8 +56,10 @@ class Training(Section):
         description="Threads of one training run; part of the result, so it does not follow `--cores`.",
     )
     device: Literal["cpu", "cuda"] = Field("cpu", description="`cuda` also asks the scheduler for one GPU per run.")
-    precision: Literal["float32", "bfloat16", "float16"] = Field(
-        "float32", description="Forward and backward pass; weights stay float32, float16 scales the loss."
+    precision: Literal["float32", "tf32", "bfloat16", "float16"] = Field(
+        "float32",
+        description="Forward and backward pass; weights stay float32, float16 scales the loss, tf32 rounds the operands"
+        " of convolutions on a GPU (and nothing on a CPU).",
     )
     channels_last: bool = Field(True, description="Memory layout in which convolutions are fastest.")
     compile: bool = Field(False, description="Compile the network with `torch.compile` (slow first step).")

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from ctmar.config import Network
 from ctmar.errors import InputError
 from ctmar.models.build import build_network
+from ctmar.models.device import choose_device
 from ctmar.models.published import load_weights
 
 
@@ -36,8 +36,7 @@ def load_network(weights: Path, description: dict[str, Any], device: str = "cpu"
     Raises:
         InputError: the weights are missing, unreadable, or of another network; or there is no such device.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("device 'cuda': expected a GPU, torch finds none; use 'cpu'")
+    chosen = choose_device(device)
     network = Network.model_validate(description["network"])
     module = build_network(network.architecture, **{"group_order": description["group_order"], **network.settings})
-    return load_weights(module, weights).eval().to(device)
+    return load_weights(module, weights).eval().to(chosen)

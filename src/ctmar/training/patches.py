@@ -13,6 +13,7 @@ from ctmar.errors import InputError
 from ctmar.models.scaling import network_input, network_target
 from ctmar.store.pairs import Pair, PairFile
 from ctmar.training.random_streams import numpy_generator
+from equiproj.representations.action import send
 
 IMAGES = ("image", "ma_CT", "LI_CT", "mask")
 BYTES_PER_PIXEL = 13  # of one pair: three float32 images and the mask
@@ -38,7 +39,7 @@ class Batch:
     def to(self, device: torch.device, channels_last: bool = True) -> "Batch":
         """The same batch on ``device``, by default channels last, the layout in which convolutions are fastest."""
         layout = torch.channels_last if channels_last else torch.contiguous_format
-        return Batch(*(tensor.to(device, memory_format=layout) for tensor in self.tensors))
+        return Batch(*(send(tensor, device).contiguous(memory_format=layout) for tensor in self.tensors))
 
     def split(self, n_parts: int) -> list["Batch"]:
         """At most ``n_parts`` batches of as nearly equal size as can be."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ctmar.config import Network, Run, Training
 from ctmar.errors import InputError
 from ctmar.models import build_network, load_weights
+from ctmar.models.device import choose_device
 from ctmar.training.method import Method
 from ctmar.training.methods import attach_method
 from ctmar.training.random_streams import torch_seed
@@ -58,18 +59,6 @@ class TrainingState:
         return next(self.network.parameters()).device
 
 
-def choose_device(name: str) -> torch.device:
-    """The device of that name.
-
-    Raises:
-        InputError: ``cuda`` is asked for where torch finds no GPU.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("training.device: expected a GPU for 'cuda', torch finds none; use 'cpu'")
-    torch.backends.cudnn.deterministic = True
-    return torch.device(name)
-
-
 def device_name(device: torch.device) -> str:
     """The name of a GPU, or cpu."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
@@ -81,7 +70,7 @@ def start(run: Run, network: Network, training: Training, group_order: int, powe
     Raises:
         InputError: a setting does not fit the network, its weights cannot be loaded, or there is no such device.
     """
-    device = choose_device(training.device)
+    device = choose_device(training.device, "training.device")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(run.seed, "initialisation"))
         module = build_network(network.architecture, **{"group_order": group_order, **network.settings})

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ctmar.errors import InputError
+from ctmar.models.device import convolutions_in
 from ctmar.training.losses import masked_mean_square, stage_loss
 from ctmar.training.patches import Batch
 from ctmar.training.random_streams import torch_seed
@@ -28,7 +29,7 @@ class BatchPart(NamedTuple):
 
     batch: Batch
     share_of_images: float
-    share_of_pixels: float
+    share_of_pixels: float | Tensor
 
 
 def training_step(state: TrainingState, batch: Batch, step: int) -> tuple[float, float]:
@@ -58,11 +59,12 @@ def backward(
     seed_layers(state, step)
     state.optimiser.zero_grad()
     losses, penalties = [], []
-    for number, part in enumerate(cut(state, batch, step)):
-        task, penalty = part_loss(state, part, step, forward, is_first=number == 0)
-        state.scaler.scale(task + penalty).backward()
-        losses.append((task + penalty).detach())
-        penalties.append(penalty.detach())
+    with convolutions_in("tf32" if state.training.precision == "tf32" else "ieee"):
+        for number, part in enumerate(cut(state, batch, step)):
+            task, penalty = part_loss(state, part, step, forward, is_first=number == 0)
+            state.scaler.scale(task + penalty).backward()
+            losses.append((task + penalty).detach())
+            penalties.append(penalty.detach())
     state.scaler.unscale_(state.optimiser)
     gradients = [parameter.grad for parameter in state.network.parameters() if parameter.grad is not None]
     largest = torch.nn.utils.get_total_norm(gradients, norm_type=math.inf)
@@ -83,9 +85,10 @@ def cut(state: TrainingState, batch: Batch, step: int) -> Iterator[BatchPart]:
     """The parts of a batch as the network sees them: turned or doubled by the method, before or after the cut."""
     method, n_parts = state.method, state.training.accumulation
     whole = batch if method.penalty_per_part else method.batch(batch, step)
-    n_pixels = float(whole.outside_metal.sum()) if n_parts > 1 else 1.0
     for part in whole.split(n_parts):
-        share_of_pixels = float(part.outside_metal.sum()) / max(1.0, n_pixels) if n_parts > 1 else 1.0
+        # a tensor, because a number would wait for the device
+        n_pixels = whole.outside_metal.sum().clamp(min=1)
+        share_of_pixels = part.outside_metal.sum() / n_pixels if n_parts > 1 else 1.0
         seen = method.batch(part, step) if method.penalty_per_part else part
         # turned copies are laid out row by row: bring them back to the layout of the network
         yield BatchPart(seen.to(state.device, state.training.channels_last), len(part) / len(whole), share_of_pixels)

@@ -29,14 +29,15 @@ def validate(
     """
     network.eval()
     device = next(network.parameters()).device
-    losses, psnrs = [], []
+    scores = []
     for batch in batches:
         between()
         batch = batch.to(device, channels_last)
         output = network(batch.inputs)
-        losses.append(masked_mean_square(output, batch).item())
         error = (output.clamp(0, 1) - batch.target.clamp(0, 1)) * batch.outside_metal
-        psnrs.append(-10 * error.square().mean().log10().item())
+        scores.append(torch.stack([masked_mean_square(output, batch), -10 * error.square().mean().log10()]))
+    # one wait for the device, at the end
+    losses, psnrs = torch.stack(scores, dim=1).tolist()
     if not math.isfinite(sum(losses)):
         raise InputError("training stopped at a validation: expected finite images, found NaN or infinity")
     return {"validation_loss": statistics.fmean(losses), "validation_psnr": statistics.fmean(psnrs)}

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from equiproj.groups import FiniteGroup
-from equiproj.representations.action import act
+from equiproj.representations.action import act, send
 
 
 def random_group_transform(*batches: Tensor, group: FiniteGroup, generator: torch.Generator) -> tuple[Tensor, ...]:
@@ -32,12 +32,15 @@ def random_group_transform(*batches: Tensor, group: FiniteGroup, generator: torc
     """
     n_samples = check_image_batches(batches, group)
     drawn = torch.tensor([group.index(g) for g in group.sample(n_samples, generator)])
-    moved = [torch.empty_like(batch) for batch in batches]
-    for position in drawn.unique().tolist():
-        chosen = torch.nonzero(drawn == position).flatten()
-        for source, destination in zip(batches, moved, strict=True):
-            rows = chosen.to(source.device)
-            destination[rows] = act(source[rows], group.elements[position], group)
+    # samples of one element side by side, so that the device needs two lists of places and no answer
+    order = drawn.argsort(stable=True)
+    places, counts = torch.stack([order, order.argsort()]), drawn.bincount(minlength=group.order).tolist()
+    moved = []
+    for batch in batches:
+        there, back = send(places, batch.device)
+        pieces = batch[there].split(counts)
+        turned = [act(piece, g, group) for piece, g in zip(pieces, group.elements, strict=True) if len(piece)]
+        moved.append(torch.cat(turned)[back])
     return tuple(moved)
 
 

@@ -90,7 +90,7 @@ def test_weights_of_another_network_or_with_code(make_network, tmp_path):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is there")
 def test_a_device_that_is_not_there(make_network):
     weights, run_file = make_network()
-    with pytest.raises(InputError, match="device 'cuda'"):
+    with pytest.raises(InputError, match="device: expected a GPU for 'cuda'"):
         load_network(weights, json.loads(run_file.read_text()), "cuda")
 
 

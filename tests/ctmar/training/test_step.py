@@ -12,7 +12,6 @@ from ctmar.errors import InputError
 from ctmar.training.losses import masked_mean_square
 from ctmar.training.patches import PatchSampler
 from ctmar.training.schedule import learning_rate
-from ctmar.training.state import choose_device
 from ctmar.training.step import start, training_step
 
 PLAIN = Run(network="n", method="plain")
@@ -81,5 +80,5 @@ def test_warm_up_rises_linearly():
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is there")
 def test_a_gpu_that_is_not_there_is_one_line():
-    with pytest.raises(InputError, match=r"training\.device"):
-        choose_device("cuda")
+    with pytest.raises(InputError, match=r"training\.device: expected a GPU for 'cuda', torch finds none"):
+        start(PLAIN, NETWORK, TRAINING.model_copy(update={"device": "cuda"}), 4, 1)

@@ -84,16 +84,12 @@ def test_copies_and_pickles(projector):
 
 
 @every_projector
-@pytest.mark.parametrize("device", ["meta", "cuda"])
-def test_weights_on_another_device(projector, device):
-    if device == "cuda" and not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
+def test_weights_on_another_device(projector):
+    """Without numbers here; tests/gpu compares those of a GPU."""
     weight = draw(*projector.weight_shape)
-    found = projector(weight.to(device))
-    assert found.device.type == device
+    found = projector(weight.to("meta"))
+    assert found.device.type == "meta"
     assert found.shape == weight.shape
-    if device == "cuda":
-        torch.testing.assert_close(found.cpu(), projector(weight))
 
 
 def test_autocast_changes_nothing():

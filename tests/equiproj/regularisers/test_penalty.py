@@ -342,18 +342,6 @@ def test_moving_the_network_to_another_precision_takes_the_state_along(network: 
     assert value.item() == pytest.approx(before, rel=1e-4)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-def test_cuda_gives_the_same_numbers(network: nn.Module, norm: str) -> None:
-    penalty = ProjectionPenalty(network, GROUP, norm=norm)
-    expected = penalty()
-    wanted = gradients(network, expected)
-    network.cuda()
-    value = penalty()
-    torch.testing.assert_close(value.cpu(), expected, rtol=1e-4, atol=0)
-    for found, gradient in zip(gradients(network, value), wanted, strict=True):
-        torch.testing.assert_close(found.cpu(), gradient, rtol=0, atol=1e-2)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -1,0 +1,53 @@
+"""Where networks run, and how exactly their convolutions compute there."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+
+from ctmar.errors import InputError
+
+Convolutions = Literal["ieee", "tf32"]
+
+
+def choose_device(name: str, key: str = "device") -> torch.device:
+    """The device of that name, set up so that runs can be compared.
+
+    Kernels of cuDNN are deterministic, and float32 means float32: torch would let convolutions round their operands to
+    the ten bits of TF32, which alone makes an equivariant network differ from itself by 1e-3 on turned images.
+
+    Args:
+        name: ``cpu`` or ``cuda``.
+        key: what the message names.
+
+    Raises:
+        InputError: ``cuda`` is asked for where torch finds no GPU.
+
+    Examples:
+        >>> choose_device("cpu")
+        device(type='cpu')
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"{key}: expected a GPU for 'cuda', torch finds none; use 'cpu'")
+    torch.backends.cudnn.deterministic = True
+    set_convolutions("ieee")
+    return torch.device(name)
+
+
+def set_convolutions(precision: Convolutions) -> None:
+    """Products of float32 convolutions on a GPU in this precision; matrix products stay float32."""
+    # both, because torch refuses to answer its older flag where they differ
+    torch.backends.cudnn.conv.fp32_precision = precision
+    torch.backends.cudnn.rnn.fp32_precision = precision
+
+
+@contextmanager
+def convolutions_in(precision: Convolutions) -> Iterator[None]:
+    """The same within a block."""
+    before = torch.backends.cudnn.conv.fp32_precision
+    set_convolutions(precision)
+    try:
+        yield
+    finally:
+        set_convolutions(before)

@@ -1,0 +1,139 @@
+"""Training on a GPU: every method beside the CPU, the waits of a step, a restart, and reading ahead."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ctmar.config import Network, Run, Training
+from ctmar.store.pairs import PairRecord, SliceRecord, write_pairs
+from ctmar.training.loop import InterruptedTrainingError, TrainingFiles, train
+from ctmar.training.patches import Batch, PatchSampler
+from ctmar.training.step import start, training_step
+
+pytestmark = pytest.mark.gpu
+NETWORK = Network(settings={"fields": 2, "depth": 4})
+METHODS = {
+    "plain": {},
+    "augmentation": {},
+    "eqreg": {"lam_perp": 1e-4},
+    "function_level": {"lam_perp": 1e-4},
+    "projection": {"norm": "spectral", "lam_perp": 1e-3},
+    "proximal": {"lam_perp": 1.0},
+    "residual_pathway": {"lam_perp": 1e-3},
+    "strict": {},
+    "train_then_project": {},
+    "annealed": {},
+    "softness": {"softness": 0.5},
+}
+SIZE = 48
+
+
+def training(device: torch.device, **changes: object) -> Training:
+    usual = {"epochs": 2, "steps_per_epoch": 4, "batch_size": 4, "patch_size": 16, "validation_pairs": 2}
+    return Training(**(usual | {"warmup_steps": 2, "device": device.type} | changes))
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four slices of noise and smooth streaks."""
+    random = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("pairs") / "pairs.h5"
+    y, x = np.mgrid[:SIZE, :SIZE]
+    slices, records = [], []
+    for k in range(4):
+        image = (0.2 + 0.05 * np.sin(x / (3 + k)) + 0.01 * random.random((SIZE, SIZE))).astype(np.float32)
+        slices.append(SliceRecord(image, image, f"patient-{k}", f"patient-{k}/1/{k:04d}", 3.0))
+        streaks = (0.05 * np.cos(y - 4 * k)).astype(np.float32)
+        mask = ((y - 20) ** 2 + (x - 24) ** 2 < 9).astype(np.uint8)
+        records.append(PairRecord(image + 2 * streaks, image + streaks, mask, k, 0))
+    write_pairs(path, slices, records, "train", {"seed": 0})
+    return path
+
+
+def batch_of(pairs: Path, step: int = 0) -> Batch:
+    return PatchSampler(pairs, 4, 16, seed=0).batch(step)
+
+
+def run_of(method: str) -> Run:
+    return Run(network="n", method=method, **METHODS[method])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_steps_of_every_method_are_those_of_the_cpu(method, pairs, device):
+    losses = []
+    for where in (torch.device("cpu"), device):
+        state = start(run_of(method), NETWORK, training(where), 4, 1)
+        losses.append([training_step(state, batch_of(pairs, k).to(where), k) for k in range(3)])
+        state.method.finish()
+        assert all(tensor.device.type == where.type for tensor in state.network.state_dict().values())
+    assert losses[1] == [pytest.approx(pair, rel=2e-3, abs=1e-7) for pair in losses[0]]
+
+
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16", "float16"])
+def test_every_precision_trains(precision, pairs, device):
+    state = start(run_of("projection"), NETWORK, training(device, precision=precision, accumulation=2), 4, 1)
+    losses = [training_step(state, batch_of(pairs).to(device), 0)[0] for _ in range(8)]
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_step_waits_for_the_device_once(method, accumulation, pairs, device):
+    if device.type == "cpu":
+        pytest.skip("a CPU has no queue to wait for; the calls are counted in tests/ctmar/training")
+    state = start(run_of(method), NETWORK, training(device, accumulation=accumulation), 4, 1)
+    batch = batch_of(pairs)
+    for k in range(3):
+        training_step(state, batch.to(device), k)  # tables reach the device once
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("warn")
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            training_step(state, batch.to(device), 3)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    waits = [f"{warning.filename}:{warning.lineno}" for warning in caught if "synchroniz" in str(warning.message)]
+    assert len(waits) == 1, waits
+
+
+def test_a_batch_reaches_the_device_in_the_layout_of_the_network(pairs, device):
+    batch = batch_of(pairs)
+    moved = batch.to(device)
+    assert moved.inputs.device.type == device.type
+    assert moved.inputs.is_contiguous(memory_format=torch.channels_last)
+    for one, other in zip(moved.tensors, batch.tensors, strict=True):
+        assert torch.equal(one.cpu(), other)
+
+
+@pytest.mark.parametrize("method", ["projection", "residual_pathway"])
+def test_a_killed_run_goes_on_where_it_was(method, pairs, tmp_path, device):
+    settings = training(device, reader_processes=0, ema_decay=0.9, early_stopping_epochs=5)
+
+    def files(name: str) -> TrainingFiles:
+        return TrainingFiles(*(tmp_path / name / part for part in ("w.pt", "m.jsonl", "run.json", "c.pt")))
+
+    def run(name: str, **options: object) -> dict[str, torch.Tensor]:
+        train(pairs, None, run_of(method), NETWORK, settings, 4, 1, files(name), **options)
+        return torch.load(files(name).weights, weights_only=True)
+
+    whole = run("whole")
+    calls = iter(range(100))
+    with pytest.raises(InterruptedTrainingError):
+        run("killed", interrupted=lambda: next(calls) == 4)
+    assert files("killed").checkpoint.is_file()
+    resumed = run("killed")
+    for name, expected in whole.items():
+        assert expected.device.type == "cpu"
+        torch.testing.assert_close(
+            resumed[name], expected, rtol=1e-4, atol=1e-6, msg=lambda text, n=name: f"{n}: {text}"
+        )
+
+
+def test_processes_that_read_ahead_feed_the_device(pairs, tmp_path, device):
+    files = TrainingFiles(*(tmp_path / part for part in ("w.pt", "m.jsonl", "run.json", "c.pt")))
+    train(pairs, None, run_of("plain"), NETWORK, training(device, epochs=1, reader_processes=2), 4, 1, files)
+    assert files.weights.is_file()
