@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ctmar.config import Network, Run, Training
+from ctmar.training.cost import representative_run
 from ctmar.training.patches import Batch, PatchSampler
 
 GROUP_ORDER = 4
@@ -18,7 +19,6 @@ SMALL_ACDNET = {
     "normalisation": "field",
 }
 DNCNN = {"fields": 4, "depth": 6}  # of the default study
-WEIGHT = 1e-6  # of every penalty: its cost does not depend on it
 
 
 def acdnet(quick: bool) -> Network:
@@ -45,6 +45,4 @@ def real_batch(bundle: Path, chosen: Training, seed: int = 0) -> Batch:
 
 def representative(method: str, norm: str = "none") -> Run:
     """A run of that method with weights that do not disturb the training."""
-    weighed = method in ("eqreg", "function_level", "projection", "proximal", "residual_pathway")
-    softness = 0.5 if method == "softness" else 0.0
-    return Run(network="n", method=method, norm=norm, lam_perp=WEIGHT if weighed else 0.0, softness=softness)
+    return representative_run("n", method, norm)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from ctmar.config import Network, Run, Training
+from ctmar.config.methods import METHODS
 from ctmar.store.pairs import PairRecord, SliceRecord, write_pairs
 from ctmar.training.loop import InterruptedTrainingError, TrainingFiles, train
 from ctmar.training.patches import Batch, PatchSampler
@@ -15,19 +16,6 @@ from ctmar.training.step import start, training_step
 
 pytestmark = pytest.mark.gpu
 NETWORK = Network(settings={"fields": 2, "depth": 4})
-METHODS = {
-    "plain": {},
-    "augmentation": {},
-    "eqreg": {"lam_perp": 1e-4},
-    "function_level": {"lam_perp": 1e-4},
-    "projection": {"norm": "spectral", "lam_perp": 1e-3},
-    "proximal": {"lam_perp": 1.0},
-    "residual_pathway": {"lam_perp": 1e-3},
-    "strict": {},
-    "train_then_project": {},
-    "annealed": {},
-    "softness": {"softness": 0.5},
-}
 SIZE = 48
 
 
@@ -58,7 +46,9 @@ def batch_of(pairs: Path, step: int = 0) -> Batch:
 
 
 def run_of(method: str) -> Run:
-    return Run(network="n", method=method, **METHODS[method])
+    facts = METHODS[method]
+    weights = {"norm": "spectral" if facts.reads_norm else "none", "softness": 0.5 if facts.reads_softness else 0.0}
+    return Run(network="n", method=method, lam_perp=1e-3 if facts.reads_lam_perp else 0.0, **weights)
 
 
 @pytest.mark.parametrize("method", METHODS)
