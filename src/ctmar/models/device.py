@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
 from ctmar.errors import InputError
 
 Convolutions = Literal["ieee", "tf32"]
+CUDNN: Any = torch.backends.cudnn  # a module that torch puts together at run time, unknown to a type checker
 
 
 def choose_device(name: str, key: str = "device") -> torch.device:
@@ -38,14 +39,14 @@ def choose_device(name: str, key: str = "device") -> torch.device:
 def set_convolutions(precision: Convolutions) -> None:
     """Products of float32 convolutions on a GPU in this precision; matrix products stay float32."""
     # both, because torch refuses to answer its older flag where they differ
-    torch.backends.cudnn.conv.fp32_precision = precision
-    torch.backends.cudnn.rnn.fp32_precision = precision
+    CUDNN.conv.fp32_precision = precision
+    CUDNN.rnn.fp32_precision = precision
 
 
 @contextmanager
 def convolutions_in(precision: Convolutions) -> Iterator[None]:
     """The same within a block."""
-    before = torch.backends.cudnn.conv.fp32_precision
+    before = CUDNN.conv.fp32_precision
     set_convolutions(precision)
     try:
         yield
