@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from ctmar.config import Network, Run, Training
 from ctmar.training.cost import representative_run
+
+from ctmar.config import Network, Run, Training
 from ctmar.training.patches import Batch, PatchSampler
 
 GROUP_ORDER = 4
