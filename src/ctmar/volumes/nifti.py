@@ -1,13 +1,17 @@
 """NIfTI, read with nibabel."""
 
+import gzip
 from pathlib import Path
 from typing import Any
 
 import nibabel
 import numpy as np
+from numpy.typing import NDArray
 
 from ctmar.store.quarantine import Refused
-from ctmar.volumes.stored import CONVERT_AGAIN, StoredVolume
+from ctmar.volumes.stored import CONVERT_AGAIN, StoredVolume, read_exactly
+
+GZIP_SIGNATURE = b"\x1f\x8b"
 
 NO_NIFTI = Refused("not a NIfTI file", "none needed if it is no image; else convert the series again")
 
@@ -29,10 +33,22 @@ def open_stored(path: Path) -> StoredVolume:
         shape=tuple(int(n) for n in image.shape),
         dtype=header.get_data_dtype(),
         affine=image.affine,
-        read_voxels=lambda: np.asanyarray(image.dataobj.get_unscaled()),
+        read_voxels=lambda: _read_voxels(path, image.dataobj),
         slope=float(image.dataobj.slope),
         intercept=float(image.dataobj.inter),
     )
+
+
+def _read_voxels(path: Path, stored: Any) -> NDArray:
+    with path.open("rb") as file:
+        compressed = file.read(2) == GZIP_SIGNATURE
+    if not compressed:
+        return np.asanyarray(stored.get_unscaled())  # mapped into memory
+    # nibabel stops at the last voxel, before the checksum that follows it
+    n_bytes = int(np.prod(stored.shape, dtype=object)) * stored.dtype.itemsize
+    with gzip.open(path) as file:
+        voxels = read_exactly(file.read, stored.offset, n_bytes, to_the_end=True)
+    return np.frombuffer(voxels, stored.dtype).reshape(stored.shape, order="F")
 
 
 def _load(path: Path) -> Any:

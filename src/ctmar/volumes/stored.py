@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from ctmar.store.quarantine import Refused
 
 LARGEST_VOXELS = 2**30  # a small file can declare any shape
+CHUNK_BYTES = 2**24
 CONVERT_AGAIN = "convert the series again with a DICOM converter"
+TOO_SHORT = Refused("fewer voxels than the header says", "copy or convert the file again")
+TOO_LONG = Refused("more voxels than the header says", "copy or convert the file again")
 
 
 @dataclass(frozen=True)
@@ -70,3 +73,31 @@ def open_stored(path: Path, reader: str) -> StoredVolume:
     if not np.isfinite(stored.affine[:3, :3]).all() or min(np.linalg.norm(stored.affine[:3, :3], axis=0)) <= 0:
         raise Refused("the affine is not a transformation", CONVERT_AGAIN)
     return stored
+
+
+def read_exactly(read: Callable[[int], bytes], n_skipped: int, n_bytes: int, *, to_the_end: bool) -> bytearray:
+    """Bytes after those to skip; memory grows with what is there, not with what a header claims.
+
+    Args:
+        read: a file's method that gives the next bytes, as many as it is asked for or all that are left.
+        n_skipped: bytes that come before.
+        n_bytes: bytes wanted.
+        to_the_end: whether to read on, for 16 MiB at most: a compressed stream is checked only where it ends.
+
+    Raises:
+        Refused: there are fewer, or many more.
+    """
+    while n_skipped > 0:
+        skipped = len(read(min(n_skipped, CHUNK_BYTES)))
+        if not skipped:
+            raise TOO_SHORT
+        n_skipped -= skipped
+    found = bytearray()
+    while len(found) < n_bytes:
+        chunk = read(min(n_bytes - len(found), CHUNK_BYTES))
+        if not chunk:
+            raise TOO_SHORT
+        found += chunk
+    if to_the_end and len(read(CHUNK_BYTES)) == CHUNK_BYTES:
+        raise TOO_LONG
+    return found

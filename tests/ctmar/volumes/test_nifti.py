@@ -1,5 +1,6 @@
 """Orientation by the affine, and untrusted files."""
 
+import gzip
 import itertools
 from pathlib import Path
 
@@ -189,3 +190,21 @@ def test_a_sheared_volume_tells_its_tilt(tmp_path, displayed):
     affine[1, 2] = 5 * np.tan(np.radians(8))  # as converters leave a tilted gantry
     nibabel.save(nibabel.Nifti1Image(displayed.transpose(2, 1, 0), affine), tmp_path / "ct.nii")
     assert open_volume(tmp_path / "ct.nii", 16, "nifti").geometry().tilt_degrees == pytest.approx(8)
+
+
+def test_a_garbled_stream_fails_its_checksum(tmp_path, displayed):
+    path = save(tmp_path / "ct.nii.gz", displayed)
+    content = gzip.decompress(path.read_bytes())
+    stored = bytearray(gzip.compress(content, compresslevel=0))  # blocks as they are: no code to trip over
+    stored[-1000:-900] = bytes(100)
+    path.write_bytes(stored)
+    assert reason(path) == "voxels cannot be read (BadGzipFile)"
+
+
+def test_a_stream_that_goes_on_and_on(tmp_path, displayed):
+    path = save(tmp_path / "ct.nii.gz", displayed)
+    content = gzip.decompress(path.read_bytes())
+    path.write_bytes(gzip.compress(content + bytes(1000)))
+    np.testing.assert_array_equal(read(path), displayed)
+    path.write_bytes(gzip.compress(content + bytes(2**25)))
+    assert reason(path) == "more voxels than the header says"
