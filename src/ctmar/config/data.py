@@ -26,6 +26,7 @@ SOURCE_KINDS = {
     "package": SourceKind("public CT inside pinned Python packages", needs="nothing", public=True),
     "dicom_dir": SourceKind("your own folder of DICOM"),
     "nifti_dir": SourceKind("your own folder of NIfTI", reader="nifti", suffixes=(".nii", ".nii.gz")),
+    "nrrd_dir": SourceKind("your own folder of NRRD", reader="nrrd", suffixes=(".nrrd", ".nhdr")),
     "syndeeplesion": SourceKind("a copy of that benchmark, its slices and metal masks read as they are", public=True),
     "idc": SourceKind("series of the Imaging Data Commons, downloaded by a manifest", needs="manifest", public=True),
 }
