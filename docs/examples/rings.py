@@ -1,4 +1,4 @@
-"""Two noisy rings that break SO(2): the worked example of the paper (section 4.1, method.md §6).
+"""Two noisy rings that break SO(2): the worked example of the paper (arXiv 2601.05028, section 4.1).
 
 Points lie on two rings whose radius is perturbed by σ sin 5θ. A classifier of linear layers between band-limited
 SO(2) irreps is trained with L + λ_G Σ‖P(W)‖ + λ_⊥ Σ‖W − P(W)‖ on the whole grid of weights. All runs of one σ

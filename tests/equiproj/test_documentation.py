@@ -28,6 +28,20 @@ def test_sections_exist():
     assert not missing
 
 
+def test_documents_that_are_cited_exist():
+    """A document that only its authors have is no source for a reader."""
+    sources = [
+        path for folder in ("src", "benchmarks", "docs/examples") for path in (REPOSITORY / folder).rglob("*.py")
+    ]
+    tracked = {
+        p.name for folder in ("docs", "config", "envs", "reports/example") for p in (REPOSITORY / folder).rglob("*.md")
+    }
+    tracked |= {path.name for path in REPOSITORY.glob("*.md")}
+    cited = {(p.name, name) for p in sources for name in re.findall(r"\b[a-z_]+\.md\b", p.read_text(encoding="utf-8"))}
+    assert {(path, name) for path, name in cited if name not in tracked} == set()
+    assert len(cited) > 3
+
+
 def test_equation_numbers_are_unique():
     numbers = re.findall(r"\\tag\{(\d+\.\d+)\}", DERIVATION)
     assert len(numbers) == len(set(numbers))

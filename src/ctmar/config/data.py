@@ -188,5 +188,7 @@ class Simulation(Section):
     @model_validator(mode="after")
     def _mask_folder_goes_with_masks(self) -> "Simulation":
         if (self.masks == "folder") != (self.mask_folder is not None):
-            raise ValueError(f"mask_folder goes with masks 'folder', found masks '{self.masks}', {self.mask_folder}")
+            raise ValueError(
+                f"mask_folder is for masks 'folder' and for no other, found masks '{self.masks}', {self.mask_folder}"
+            )
         return self

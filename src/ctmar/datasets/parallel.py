@@ -126,7 +126,9 @@ def _check_that_it_lives(pool: ProcessPoolExecutor) -> None:
     try:
         pool.submit(os.getpid).result()
     except BrokenProcessPool:
-        raise InputError("worker processes die when they start: too little memory? try --threads 1") from None
+        raise InputError(
+            "the worker processes die when they start, perhaps for lack of memory; try --threads 1"
+        ) from None
 
 
 def progress_on_stderr(interval_seconds: float = 10.0) -> Progress:

@@ -69,7 +69,7 @@ def open_tree(given: Path, settings: Ingest) -> Iterator[Tree]:
         problem = "expected a folder or archive, found another file" if given.exists() else "folder not found"
         raise InputError(f"{given}: {problem}; give a folder or archive (zip, tar) that holds CT")
     if given.is_dir() and not os.access(given, os.R_OK | os.X_OK):
-        raise InputError(f"{given}: expected a folder that can be read, found one without the permission")
+        raise InputError(f"{given}: the folder cannot be read; check its permissions")
     archives = [path for path in walk(given) if is_archive(path)]
     if not archives or (given / SOURCES_FILE).is_file():
         yield Tree(given, given)

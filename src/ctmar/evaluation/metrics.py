@@ -1,4 +1,4 @@
-"""Image quality under the metric protocol *fixed* (method.md §7): pure functions of plain arrays.
+"""Image quality under the metric protocol *fixed*: pure functions of plain arrays.
 
 Protocol *fixed*: both images are clamped to [0, 0.5] 1/cm and divided by 0.5 1/cm, metal pixels are set to zero in
 both, PSNR is taken over all pixels with peak 1, SSIM with an 11 × 11 Gaussian window of σ = 1.5 pixels.

@@ -1,4 +1,4 @@
-"""Image quality under the metric protocol *official* of SynDeepLesion (method.md §7): what published tables state.
+"""Image quality under the metric protocol *official* of SynDeepLesion: what its published tables state.
 
 The authors save each image as an 8-bit PNG and evaluate the PNGs. So an image is clamped to [0, 0.5] 1/cm, stretched
 *by its own smallest and largest value* to 256 grey levels and rounded down; both PNGs are divided by 255 and zeroed

@@ -68,7 +68,7 @@ def read_images(path: Path) -> NDArray[Any]:
         raise InputError(f"{path}: file not found") from None
     except (OSError, ValueError, EOFError, MemoryError):
         raise InputError(
-            f"{path}: expected an array of numbers in NumPy's .npy format, found another or a damaged file"
+            f"{path}: expected an array of numbers in NumPy's .npy format, found a damaged or another file"
         ) from None
     if array.dtype.kind not in "buif":
         raise InputError(f"{path}: expected an array of numbers, found one of type {array.dtype}")

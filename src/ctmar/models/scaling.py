@@ -1,7 +1,7 @@
 """The scale on which networks see attenuation, shared by training and evaluation.
 
 Networks work on ``x = clamp(μ, 0, 1 cm⁻¹) / 0.5 cm⁻¹``, from 0 to 2. The published networks are trained on images up to
-1 cm⁻¹, which keeps dense bone; the benchmark's metric protocol *fixed* (method.md §7) goes on to clamp at 0.5 cm⁻¹,
+1 cm⁻¹, which keeps dense bone. The metric protocol *fixed* (ctmar.evaluation.metrics) goes on to clamp at 0.5 cm⁻¹,
 where x is 1, so that a squared error of the network is the squared error of that protocol wherever both images stay
 below.
 """

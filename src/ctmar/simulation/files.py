@@ -49,7 +49,9 @@ def simulate_files(
     chosen = validate_section(Simulation, {**base, "preset": preset, "seed": seed}, "simulation")
     check_target(output, image, mask)
     if preset == "benchmark" and pixel_mm is not None:
-        raise InputError(f"pixel_mm: preset 'benchmark' has a pixel of its own: expected none, found {pixel_mm:g}")
+        raise InputError(
+            f"pixel_mm: expected none with preset 'benchmark', which has its own pixel, found {pixel_mm:g}"
+        )
     attenuation = read_image(image)
     given = read_mask(mask, mask_index)
     try:

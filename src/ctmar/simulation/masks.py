@@ -99,7 +99,9 @@ def draw_mask(anatomy: Anatomy, random: np.random.Generator) -> Mask:
         coverage = _place(parts, anatomy.anchors[KINDS[kind].place], anatomy.allowed, random)
         if coverage is not None and _smallest_component(coverage) >= least:
             return Mask(kind, coverage, (coverage >= 0.5).astype(np.uint8))
-    raise InputError(f"no place for metal in a body of {int(anatomy.allowed.sum())} pixels: leave the slice out")
+    raise InputError(
+        f"there is no place for metal in a body of {int(anatomy.allowed.sum())} pixels; leave the slice out"
+    )
 
 
 def _smallest_component(coverage: NDArray[np.float32]) -> float:

@@ -89,7 +89,7 @@ def allow_open_parts(n_parts: int, path: Path) -> None:
     if n_parts and soft != resource.RLIM_INFINITY and soft < needed:
         if hard != resource.RLIM_INFINITY and hard < needed:
             raise InputError(
-                f"{path}: has {n_parts} parts, and a process may open {hard} files: expected at least {needed}"
+                f"{path} has {n_parts} parts, but a process may open {hard} files here: expected at least {needed}"
                 " (`ulimit -n`, or fewer simulation.shards)"
             )
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

@@ -42,9 +42,9 @@ def training_step(state: TrainingState, batch: Batch, step: int) -> tuple[float,
     loss, penalty, largest = backward(state, batch, step, state.forward)
     # with float16 a gradient that is not finite is no fault before the scale has come down to 1: the step is left out
     if not math.isfinite(loss) or (not math.isfinite(largest) and state.scaler.get_scale() <= 1):
-        found = f"{loss} (task {loss - penalty}, penalty {penalty})" if not math.isfinite(loss) else "its gradient"
-        expected = "a finite loss, found" if not math.isfinite(loss) else "a finite gradient, not finite is"
-        raise NotFiniteError(f"training stopped at step {step + 1}: expected {expected} {found}")
+        parts = f" (task {loss - penalty}, penalty {penalty})"
+        what = "the gradient is not finite" if math.isfinite(loss) else f"the loss is {loss}{parts}, not finite"
+        raise NotFiniteError(f"training stopped at step {step + 1}: {what}")
     state.scaler.step(state.optimiser)
     state.method.end_step(state.optimiser.param_groups[0]["lr"])
     state.scaler.update()

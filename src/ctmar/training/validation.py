@@ -39,5 +39,5 @@ def validate(
     # one wait for the device, at the end
     losses, psnrs = torch.stack(scores, dim=1).tolist()
     if not math.isfinite(sum(losses)):
-        raise InputError("training stopped at a validation: expected finite images, found NaN or infinity")
+        raise InputError("training stopped at a validation: the network's images hold NaN or infinity")
     return {"validation_loss": statistics.fmean(losses), "validation_psnr": statistics.fmean(psnrs)}

@@ -52,7 +52,9 @@ def weight_map(
     if route not in (None, "spatial", "spectral"):
         raise ValueError(f"expected route 'spatial' or 'spectral', found {route!r}")
     if kernel_shape and isinstance(group, TranslationGroup):
-        raise ValueError(f"expected a group of turns or mirrors for a kernel, found {group}: shifts need none")
+        raise ValueError(
+            f"expected a group of turns or mirrors for a kernel, found {group}: every convolution commutes with shifts"
+        )
     if not isinstance(group, FiniteGroup) and route == "spatial":
         raise ValueError(f"expected a finite group on the spatial route, found {group}: take 'spectral'")
     if not isinstance(group, FiniteGroup) or route == "spectral":

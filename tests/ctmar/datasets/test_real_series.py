@@ -1,4 +1,4 @@
-"""A real series, spoilt in every way that ct.md names, in one folder: what is usable comes out, and only that."""
+"""A real series, spoilt in every way that exports are known to spoil one: what is usable comes out, and only that."""
 
 import copy
 import zipfile

@@ -141,7 +141,7 @@ def test_unreadable_files_are_one_line(files: Path):
         ({"preset": "physical"}, "expected the pixel size from 0.05 to 50 mm, found None"),
         ({"preset": "physical", "pixel_mm": 0.0}, "found 0.0"),
         ({"preset": "physical", "pixel_mm": 1e9}, "from 0.05 to 50 mm, found 1000000000.0"),
-        ({"preset": "benchmark", "pixel_mm": 0.8}, "pixel_mm: preset 'benchmark' .* expected none, found 0.8"),
+        ({"preset": "benchmark", "pixel_mm": 0.8}, "pixel_mm: expected none with preset 'benchmark', .* found 0.8"),
     ],
 )
 def test_bad_settings_are_one_line(files: Path, arguments, message: str):

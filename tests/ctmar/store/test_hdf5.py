@@ -287,7 +287,7 @@ def test_more_parts_than_files_may_be_open(monkeypatch: pytest.MonkeyPatch):
     parts.allow_open_parts(600, Path("a.h5"))
     assert limits == [(600 + parts.OTHER_FILES, 4096)]
     monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 256))
-    with pytest.raises(InputError, match=r"a\.h5: has 600 parts, and a process may open 256 files"):
+    with pytest.raises(InputError, match=r"a\.h5 has 600 parts, but a process may open 256 files here"):
         parts.allow_open_parts(600, Path("a.h5"))
 
 

@@ -62,7 +62,7 @@ def test_a_projected_network_has_bound_zero(network: nn.Module) -> None:
 
 
 def test_one_linear_layer_is_sharp_up_to_the_two_of_the_triangle_inequality() -> None:
-    """E(T) ≤ 2 ‖T − PT‖ and E(T) ≥ ‖T − PT‖ (method.md §1): the slope is twice the latter, exactly."""
+    """E(T) ≤ 2 ‖T − PT‖ and E(T) ≥ ‖T − PT‖ (equation 6.1): the slope is twice the latter, exactly."""
     torch.manual_seed(0)
     layer = nn.Linear(8, 8, bias=False).double()
     rho = 2 * regular(GROUP)

@@ -20,7 +20,7 @@ TYPES = {"head": (ONE, RHO), "body.0": (RHO, RHO), "body.1": (RHO, RHO), "body.2
 
 
 def by_hand(network: nn.Module, norm: str, power: int, perpendicular: float = 1.0, equivariant: float = 0.0) -> Tensor:
-    """The formula of method.md §1, layer by layer, differentiated by autograd."""
+    """Equation 6.2 of docs/derivation.md, layer by layer, differentiated by autograd."""
     total = torch.zeros((), dtype=network.head.weight.dtype)
     for name, (rho_in, rho_out) in TYPES.items():
         weight = network.get_submodule(name).weight
