@@ -18,7 +18,9 @@ STUDY = {
         "seeds": [0],
         "runs": [{"method": "plain"}],
     },
-    "evaluation": {"bootstrap_samples": 100, "defect_slices": 1, "examples": 1, "cost_repeats": 3},
+    "evaluation": {"defect_slices": 1, "examples": 1},
+    "judgement": {"bootstrap_samples": 100},
+    "timing": {"repeats": 3},
 }
 
 

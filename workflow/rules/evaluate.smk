@@ -79,7 +79,7 @@ rule cost:
     params:
         study=settings("study"),
         training=settings("training"),
-        settings=settings("evaluation"),
+        settings=settings("timing"),
         code=command_digest("cost"),
     shell:
         "ctmar cost {input} --output {output} --study {params.study:q}"
@@ -118,7 +118,7 @@ rule summarise:
         runtime=30,
     params:
         folders=RUN_FOLDERS,
-        settings=settings("evaluation"),
+        settings=settings("judgement"),
         code=command_digest("summarise"),
     shell:
         "ctmar summarise {params.folders} --references {input.references} --cost {input.cost}"

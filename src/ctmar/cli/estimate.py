@@ -48,14 +48,14 @@ def cost(
     settings: Settings = "{}",
 ) -> None:
     """Time a training step with every method and norm, side by side in one process."""
-    from ctmar.config import Evaluation, Study, Training, parse_settings
+    from ctmar.config import Study, Timing, Training, parse_settings
     from ctmar.estimate.step_cost import measure_cost
 
     measure_cost(
         pairs,
         parse_settings(Study, study),
         parse_settings(Training, training),
-        parse_settings(Evaluation, settings),
+        parse_settings(Timing, settings),
         output,
     )
 

@@ -70,10 +70,10 @@ def summarise(
     settings: Settings = "{}",
 ) -> None:
     """Join all runs into tables with intervals and paired tests against plain, and judge the paper's claims."""
-    from ctmar.config import Evaluation, parse_settings
+    from ctmar.config import Judgement, parse_settings
     from ctmar.evaluation.collect import collect
 
-    collect(runs, references, cost, parse_settings(Evaluation, settings), output)
+    collect(runs, references, cost, parse_settings(Judgement, settings), output)
 
 
 COMMANDS = (evaluate, evaluate_references, evaluate_images, summarise)

@@ -3,7 +3,7 @@
 from ctmar.config.data import SOURCE_KINDS, Ingest, Metal, Simulation, Source, Split, readers_by_suffix
 from ctmar.config.parsing import parse_settings, validate_section
 from ctmar.config.reference import markdown_reference
-from ctmar.config.schema import Config, Evaluation, Report, Tracking
+from ctmar.config.schema import Config, Evaluation, Judgement, Report, Timing, Tracking
 from ctmar.config.section import SUBSETS, Subset
 from ctmar.config.study import MethodName, Network, Run, RunGroup, Study, Training
 from ctmar.config.study_file import load_config
@@ -14,6 +14,7 @@ __all__ = [
     "Config",
     "Evaluation",
     "Ingest",
+    "Judgement",
     "Metal",
     "MethodName",
     "Network",
@@ -25,6 +26,7 @@ __all__ = [
     "Split",
     "Study",
     "Subset",
+    "Timing",
     "Tracking",
     "Training",
     "load_config",

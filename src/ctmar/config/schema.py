@@ -12,11 +12,8 @@ from ctmar.config.study import Study, Training
 
 
 class Evaluation(Section):
-    """What is measured on the test subset."""
+    """What is measured of every model on the test subset."""
 
-    bootstrap_samples: int = Field(2000, ge=100, description="Resamples of the paired bootstrap.")
-    bootstrap_seed: int = Field(0, ge=0, description="Seed of the bootstrap.")
-    confidence: float = Field(0.95, gt=0.5, lt=1, description="Level of the intervals.")
     defect_slices: int = Field(
         8, ge=1, description="Test pairs on which the defect, and PSNR when the input is turned, are measured."
     )
@@ -24,7 +21,20 @@ class Evaluation(Section):
         [15.0, 30.0, 45.0], description="Turns between quarter turns at which the defect is measured too [degrees]."
     )
     examples: int = Field(4, ge=1, description="Test pairs shown as images in the report.")
-    cost_repeats: int = Field(7, ge=3, description="Repeats of the step-time measurement (the median is reported).")
+
+
+class Judgement(Section):
+    """How what was measured is compared; a change measures nothing again."""
+
+    bootstrap_samples: int = Field(2000, ge=100, description="Resamples of the paired bootstrap.")
+    bootstrap_seed: int = Field(0, ge=0, description="Seed of the bootstrap.")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="Level of the intervals.")
+
+
+class Timing(Section):
+    """How the cost of a training step is measured."""
+
+    repeats: int = Field(7, ge=3, description="Repeats of the step-time measurement (the median is reported).")
 
 
 class Tracking(Section):
@@ -52,6 +62,8 @@ class Config(Section):
     training: Training = Training()
     study: Study
     evaluation: Evaluation = Evaluation()
+    judgement: Judgement = Judgement()
+    timing: Timing = Timing()
     tracking: Tracking = Tracking()
     report: Report = Report()
 

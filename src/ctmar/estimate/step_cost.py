@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from ctmar.config import Evaluation, Network, Run, Study, Training
+from ctmar.config import Network, Run, Study, Timing, Training
 from ctmar.config.methods import METHODS
 from ctmar.store.tables import write_rows
 from ctmar.training.patches import Batch, PatchSampler
@@ -43,7 +43,7 @@ SOFTNESS = 0.5  # likewise
 PLAIN = ("plain", "none")
 
 
-def measure_cost(pairs_train: Path, study: Study, training: Training, settings: Evaluation, output_csv: Path) -> None:
+def measure_cost(pairs_train: Path, study: Study, training: Training, settings: Timing, output_csv: Path) -> None:
     """Time a step with every method and norm of a study.
 
     A repeat is the median of 8 steps; the table holds medians over repeats. Ratios and differences to the plain step
@@ -67,7 +67,7 @@ def measure_cost(pairs_train: Path, study: Study, training: Training, settings: 
     rows = [
         row
         for name in study.networks
-        for row in cost_of_network(name, methods_of(study, name), study, training, settings.cost_repeats, batch)
+        for row in cost_of_network(name, methods_of(study, name), study, training, settings.repeats, batch)
     ]
     write_rows(output_csv, COLUMNS, rows)
 

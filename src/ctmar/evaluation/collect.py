@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ctmar.config import Evaluation
+from ctmar.config import Judgement
 from ctmar.errors import InputError
 from ctmar.evaluation.claims import judge_claims
 from ctmar.evaluation.columns import (
@@ -34,14 +34,14 @@ Row = dict[str, Any]
 COST_NUMBERS = ("ratio_to_plain", "penalty_milliseconds")
 
 
-def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings: Evaluation, output: Path) -> None:
+def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings: Judgement, output: Path) -> None:
     """Write models, sizes, materials, runs, references, curves (CSV), slices.parquet, claims and questions (JSON).
 
     Args:
         run_folders: folders of trained and measured runs.
         references: table of `evaluate_references`.
         cost: table of `measure_cost`.
-        settings: bootstrap, and the angles at which the defect was measured.
+        settings: bootstrap and level of the intervals.
         output: folder for the tables.
 
     Raises:
@@ -49,11 +49,10 @@ def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings:
     """
     study = read_study(run_folders, settings)
     measured = everything_measured(study, read_references(study, references))
-    angles = settings.defect_angles_deg
     p_values = tests_against_plain(study)
     models = [model_row(study, model) | p_values[model.identity] for model in study.models]
     tables = {
-        "models": (model_columns(angles), models),
+        "models": (model_columns(study.angles_deg), models),
         "sizes": (group_columns("metal_size"), group_rows(study, measured, "metal_size")),
         "materials": (group_columns("metal"), group_rows(study, measured, "metal")),
         "runs": (run_columns(), [row for model in study.models for row in run_rows(model)]),

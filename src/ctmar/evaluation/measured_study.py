@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ctmar.config import Evaluation
+from ctmar.config import Judgement
 from ctmar.errors import InputError
 from ctmar.evaluation.columns import IDENTITY, METRICS, PAIR_COLUMNS
 from ctmar.evaluation.statistics import NO_INTERVAL, Interval, mean_interval, seed_interval
@@ -30,6 +30,11 @@ class RunResult:
     epochs: list[dict[str, Any]]
     pairs: list[tuple[str, ...]]
     metrics: dict[str, NDArray[np.float64]]
+
+    @property
+    def angles_deg(self) -> list[float]:
+        """Angles between quarter turns at which its defect was measured."""
+        return [float(angle) for angle in self.model["defect_at_angles"]]
 
     @property
     def validation_psnr(self) -> float:
@@ -94,7 +99,12 @@ class MeasuredStudy:
     """All models of a study on the same test pairs, with the settings of its intervals."""
 
     models: list[Model]
-    settings: Evaluation
+    settings: Judgement
+
+    @property
+    def angles_deg(self) -> list[float]:
+        """Angles between quarter turns at which the defect was measured, the same for all runs."""
+        return self.models[0].runs[0].angles_deg
 
     @property
     def patients(self) -> NDArray[np.str_]:
@@ -153,12 +163,12 @@ class MeasuredStudy:
         return next(plain, None)
 
 
-def read_study(run_folders: Iterable[Path], settings: Evaluation) -> MeasuredStudy:
+def read_study(run_folders: Iterable[Path], settings: Judgement) -> MeasuredStudy:
     """Read every run folder and check that all runs were measured on the same pairs.
 
     Raises:
         InputError: no folder, a file is missing or malformed, a run is given twice, or two runs were measured on
-            different pairs.
+            different pairs or at different angles.
     """
     runs = [read_run(Path(folder)) for folder in run_folders]
     if not runs:
@@ -166,6 +176,11 @@ def read_study(run_folders: Iterable[Path], settings: Evaluation) -> MeasuredStu
     for run in runs:
         if run.pairs != runs[0].pairs:
             raise InputError(f"runs {runs[0].identity} and {run.identity} were measured on different test pairs")
+        if run.angles_deg != runs[0].angles_deg:
+            raise InputError(
+                f"runs {runs[0].identity} and {run.identity}: expected defects at the same angles, found"
+                f" {runs[0].angles_deg} and {run.angles_deg}"
+            )
     twice = [name for name, n in Counter((run.identity, run.seed) for run in runs).items() if n > 1]
     if twice:
         raise InputError(f"run {twice[0][0]} of seed {twice[0][1]}: expected once, found in several folders")

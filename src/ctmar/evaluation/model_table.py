@@ -31,7 +31,7 @@ def model_row(study: MeasuredStudy, model: Model) -> Row:
         row |= interval_fields(metric, study.interval(model.metric(metric)))
         gap = NO_INTERVAL if plain is None or plain is model else study.difference(model, plain, metric)
         row |= interval_fields(difference(metric), gap)
-    for column, (name, key) in measures_per_seed(study.settings.defect_angles_deg).items():
+    for column, (name, key) in measures_per_seed(study.angles_deg).items():
         row |= interval_fields(column, study.interval_over_seeds(model.per_seed(name, key)))
     return row | {
         "seconds_per_step": float(np.median([run.description["seconds_per_step_median"] for run in model.runs])),

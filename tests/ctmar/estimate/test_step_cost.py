@@ -6,7 +6,7 @@ import pytest
 import torch
 from tests.ctmar.training.conftest import NETWORK, TRAINING
 
-from ctmar.config import Evaluation, Run, Study
+from ctmar.config import Run, Study, Timing
 from ctmar.estimate.step_cost import (
     COLUMNS,
     compare,
@@ -36,7 +36,7 @@ STUDY = Study(
 @pytest.fixture(scope="module")
 def table(pair_files, tmp_path_factory):
     path = tmp_path_factory.mktemp("cost") / "cost.csv"
-    measure_cost(pair_files[0], STUDY, TRAINING, Evaluation(cost_repeats=3), path)
+    measure_cost(pair_files[0], STUDY, TRAINING, Timing(repeats=3), path)
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
 

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from ctmar.config import Evaluation
+from ctmar.config import Judgement
 from ctmar.evaluation.claims import judge_claims
 from ctmar.evaluation.measured_study import read_study
 from ctmar.evaluation.questions import ask_questions
 from ctmar.evaluation.verdicts import chosen, gaps
 
-SETTINGS = Evaluation(bootstrap_samples=200)
+SETTINGS = Judgement(bootstrap_samples=200)
 
 
 def cost(ratios: dict[tuple[str, str], float]) -> list[dict[str, str]]:

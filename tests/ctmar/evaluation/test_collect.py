@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from ctmar.config import Evaluation
+from ctmar.config import Judgement
 from ctmar.errors import InputError
 from ctmar.evaluation.collect import collect
 from ctmar.evaluation.columns import METRICS, model_columns, slice_columns
@@ -15,7 +15,7 @@ from ctmar.store.tables import write_rows
 
 from .conftest import PAIRS
 
-SETTINGS = Evaluation(bootstrap_samples=200, defect_angles_deg=[15.0])
+SETTINGS = Judgement(bootstrap_samples=200)
 
 
 @pytest.fixture
@@ -175,3 +175,11 @@ def test_a_text_in_place_of_a_number_is_named_and_nothing_is_written(make_run, t
     with pytest.raises(InputError, match=rf"{name}\.csv: expected a number in row 1, {column}, found 'fast'"):
         collect([make_run("plain")], *inputs, SETTINGS, tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_runs_measured_at_different_angles_are_refused(make_run):
+    runs = [make_run("plain"), make_run("augmentation")]
+    model = json.loads((runs[1] / "model.json").read_text())
+    (runs[1] / "model.json").write_text(json.dumps(model | {"defect_at_angles": {"30": 0.1}}))
+    with pytest.raises(InputError, match=r"expected defects at the same angles, found \[15.0\] and \[30.0\]"):
+        read_study(runs, SETTINGS)

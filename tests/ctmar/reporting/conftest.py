@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ctmar.config import Config, Evaluation, validate_section
+from ctmar.config import Config, Judgement, validate_section
 from ctmar.evaluation.collect import collect
 from ctmar.evaluation.columns import IDENTITY
 from ctmar.evaluation.pair_metrics import image_metrics
@@ -254,8 +254,8 @@ def write_study(
         folders.append(results / "runs" / values.replace(":", "-") / f"seed~{seed}")
         write_run(folders[-1], setting, seed)
     write_cost(results / "cost.csv", settings)
-    evaluation = Evaluation(bootstrap_samples=200)
-    collect(folders, results / "references" / "slices.csv", results / "cost.csv", evaluation, results / "summary")
+    judgement = Judgement(bootstrap_samples=200)
+    collect(folders, results / "references" / "slices.csv", results / "cost.csv", judgement, results / "summary")
     write_data_tables(results / "data")
     write_thumbnails(results / "data" / "thumbnails.npz")
     write_sources(root / "sources.json")
