@@ -25,6 +25,7 @@ from ctmar.evaluation.columns import (
 from ctmar.evaluation.groups import MeasuredImages, everything_measured, group_rows, interval_fields, slice_rows
 from ctmar.evaluation.measured_study import MeasuredStudy, Model, number, read_study
 from ctmar.evaluation.model_table import model_row, tests_against_plain
+from ctmar.evaluation.preference import choices
 from ctmar.evaluation.questions import ask_questions
 from ctmar.store.atomic import atomic_path
 from ctmar.store.parquet import write_parquet
@@ -49,8 +50,8 @@ def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings:
     """
     study = read_study(run_folders, settings)
     measured = everything_measured(study, read_references(study, references))
-    p_values = tests_against_plain(study)
-    models = [model_row(study, model) | p_values[model.identity] for model in study.models]
+    p_values, chosen = tests_against_plain(study), choices(study)
+    models = [model_row(study, model) | p_values[model.identity] | chosen[model.identity] for model in study.models]
     tables = {
         "models": (model_columns(study.angles_deg), models),
         "sizes": (group_columns("metal_size"), group_rows(study, measured, "metal_size")),

@@ -25,6 +25,7 @@ GROUPED_METRICS = ("psnr_db", "ssim", "psnr_official_db", "ssim_official", "rmse
 UNITS = ("_db", "_hu")
 QUARTER_TURNS_DEG = (0, 90, 180, 270)
 REFERENCE_NETWORK = "reference"  # stands for the network in tables that hold models and references
+CHOICES = ("chosen", "chosen_of_kind")  # models that validation prefers: of a method and norm, of a kind of method
 P_VALUES = ("p_value", "p_value_holm", "p_value_smallest", "p_value_slices", "p_value_slices_holm")
 CURVE_COLUMNS = ("epoch", "step", "loss", "task_loss", "penalty", "learning_rate", "validation_loss", "validation_psnr")
 
@@ -78,7 +79,7 @@ def model_columns(angles_deg: Iterable[float]) -> list[str]:
     measures += map(psnr_turned, QUARTER_TURNS_DEG)
     intervals = [column for measure in measures for column in interval_columns(measure)]
     cost = ["seconds_per_step", "peak_memory_mb", "seconds_per_image", "prediction_peak_memory_mb", "n_parameters"]
-    return [*IDENTITY, *intervals, *P_VALUES, *cost, "n_seeds", "n_pairs", "n_patients", "n_slices"]
+    return [*IDENTITY, *CHOICES, *intervals, *P_VALUES, *cost, "n_seeds", "n_pairs", "n_patients", "n_slices"]
 
 
 def group_columns(group: str) -> list[str]:

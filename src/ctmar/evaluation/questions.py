@@ -10,6 +10,7 @@ import numpy as np
 
 from ctmar.config.methods import METHODS, Kind
 from ctmar.evaluation.measured_study import MeasuredStudy, Model
+from ctmar.evaluation.preference import preferred
 from ctmar.evaluation.verdicts import (
     CLOSE_DB,
     COMPETITIVE_DB,
@@ -23,7 +24,6 @@ from ctmar.evaluation.verdicts import (
     gaps,
     judge,
     not_worse,
-    preferred,
     verdict,
     widened,
 )

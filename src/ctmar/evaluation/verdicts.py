@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ctmar.evaluation.measured_study import MeasuredStudy, Model
+from ctmar.evaluation.preference import preferred
 from ctmar.evaluation.statistics import Interval
 
 CLOSE_DB = 0.5  # "close": mean PSNR within this
@@ -54,12 +55,6 @@ def judge(
 def chosen(study: MeasuredStudy, method: str, norm: str | None = None, lam_equi: float | None = None) -> Model | None:
     """The model of a method (and norm, and λ_G) that validation prefers."""
     return preferred(candidates(study, method, norm, lam_equi))
-
-
-def preferred(models: Sequence[Model]) -> Model | None:
-    """Of the models with the most seeds the one with the highest validation PSNR; the mean of fewer would be luck."""
-    most = max((len(model.runs) for model in models), default=0)
-    return max((model for model in models if len(model.runs) == most), key=Model.validation_psnr, default=None)
 
 
 def candidates(

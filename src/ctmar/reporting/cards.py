@@ -6,7 +6,7 @@ from typing import Any
 
 from ctmar.config import Config
 from ctmar.config.methods import METHODS
-from ctmar.reporting.choice import choose_settings
+from ctmar.reporting.choice import chosen_settings
 from ctmar.reporting.data_section import QUALITY_COLUMNS, quarantine_summary, readable
 from ctmar.reporting.environment import environment
 from ctmar.reporting.literature import ARCHITECTURES, REFERENCES
@@ -83,7 +83,7 @@ def _chosen_rows(results: StudyTables, network: str, measures: Sequence[Measure]
     """One row for each method and norm: the setting that validation prefers."""
     by_identity = {tuple(row[key] for key in IDENTITY): row for row in rows_of(results.models)}
     rows = []
-    for identity in choose_settings(results.runs, network):
+    for identity in chosen_settings(results.models, network):
         row = by_identity[identity]
         cells = [measure_cell(row, measure) for measure in measures]
         rows.append({"network": network, "label": model_name(row), "cells": cells})

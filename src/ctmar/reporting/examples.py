@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ctmar.config import Report
 from ctmar.errors import InputError
-from ctmar.reporting.choice import Identity, choose_shown
+from ctmar.reporting.choice import Identity, shown_settings
 from ctmar.reporting.images import data_address, error_image, outline_path, window_image
 from ctmar.reporting.labels import model_label, number
 from ctmar.reporting.study_files import RunRecord, StudyTables, read_table
@@ -83,7 +83,7 @@ def build_examples(results: StudyTables, network: str, settings: Report, max_byt
     names = ("image", "ma_CT", "LI_CT", "mask", *PAIR, *PAIR_FACTS)
     references = _load(results.references_folder, names, optional=("NMAR_CT",))
     sources = _reference_images(results.references_folder, references)
-    for identity in choose_shown(results.runs, network):
+    for identity in shown_settings(results.models, network):
         record = _first_seed(results.records, identity)
         sources.append(_model_images(record, references))
     wanted = min(FEWEST_EXAMPLES, len(references["mask"]))

@@ -9,7 +9,7 @@ import pandas as pd
 from ctmar.config import Config
 from ctmar.evaluation.columns import defect_at
 from ctmar.reporting import charts, forest, model_tables, small_multiples, sweeps
-from ctmar.reporting.choice import choose_settings, choose_shown
+from ctmar.reporting.choice import chosen_settings, shown_settings
 from ctmar.reporting.examples import Example, build_examples
 from ctmar.reporting.marks import Mark, SeriesKey
 from ctmar.reporting.panels import Panels
@@ -79,9 +79,8 @@ def network_section(
         image_bytes: what the images may add to the page.
     """
     models = charts.prepare_models(results.models[results.models["network"] == network], marks)
-    settings, shown = choose_settings(results.runs, network), choose_shown(results.runs, network)
+    settings, shown = chosen_settings(results.models, network), shown_settings(results.models, network)
     identities = list(models[IDENTITY].itertuples(index=False, name=None))
-    models = models.assign(chosen=[identity in settings for identity in identities])
     chosen = models[models["chosen"]]
     context, few = Context(network, marks, settings), Context(network, marks, shown)
     numbers = results.models[results.models["network"] == network]

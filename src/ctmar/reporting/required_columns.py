@@ -31,6 +31,7 @@ _SETTING = [name for name in IDENTITY if name not in DEFAULTS]
 COLUMNS = {
     "models": [
         *_SETTING,
+        *written.CHOICES,
         *(column for measure in MEASURES_ALWAYS for column in interval_columns(measure)),
         "n_seeds",
         "n_pairs",

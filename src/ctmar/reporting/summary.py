@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ctmar.config.methods import METHODS, Kind
-from ctmar.reporting.choice import Identity, choose_shown
+from ctmar.reporting.choice import Identity, shown_settings
 from ctmar.reporting.labels import model_label, number, scientific, series_label, weight
 from ctmar.reporting.required_columns import IDENTITY
 from ctmar.reporting.shown_tables import judge_difference
@@ -72,7 +72,7 @@ def sentences(results: StudyTables, network: str) -> list[str]:
     """What was run on which data, what came out, against what, and at which cost, for one network."""
     models = results.models[results.models["network"] == network]
     rows = {tuple(row[key] for key in IDENTITY): row for row in rows_of(models)}
-    penalties = [key for key in choose_shown(results.runs, network) if METHODS[key[1]].kind is Kind.PENALTY]
+    penalties = [key for key in shown_settings(results.models, network) if METHODS[key[1]].kind is Kind.PENALTY]
     best = rows[penalties[0]] if penalties else None
     plain = plain_row(models)
     said = [
@@ -165,7 +165,7 @@ def _against_others(
     results: StudyTables, network: str, rows: dict[Identity, dict[str, Any]], best: dict[str, Any] | None
 ) -> str:
     """The best sample-based and weight-based settings beside the projection penalty: quality, defect, step time."""
-    shown = [rows[identity] for identity in choose_shown(results.runs, network)]
+    shown = [rows[identity] for identity in shown_settings(results.models, network)]
     others = [row for row in shown if METHODS[row["method"]].kind not in (Kind.PLAIN, Kind.PENALTY)]
     if not others:
         return ""

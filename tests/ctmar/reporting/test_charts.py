@@ -7,14 +7,14 @@ import pytest
 import vl_convert
 
 from ctmar.reporting import axes, charts, forest, page, sweeps
-from ctmar.reporting.choice import choose_settings
+from ctmar.reporting.choice import chosen_settings
 from ctmar.reporting.required_columns import IDENTITY
 
 
 @pytest.fixture(scope="module")
 def models(results):
     table = charts.prepare_models(results.models, page.series_marks(results))
-    settings = choose_settings(results.runs, "dncnn")
+    settings = chosen_settings(results.models, "dncnn")
     keys = table[IDENTITY].itertuples(index=False, name=None)
     return table.assign(chosen=[key in settings for key in keys])
 

@@ -2,13 +2,13 @@ import pandas as pd
 import pytest
 
 from ctmar.reporting import model_tables, network_section, page
-from ctmar.reporting.choice import choose_settings, choose_shown
+from ctmar.reporting.choice import chosen_settings, shown_settings
 from ctmar.reporting.shown_tables import Context
 
 
 @pytest.fixture(scope="module")
 def settings(results):
-    return choose_settings(results.runs, "dncnn")
+    return chosen_settings(results.models, "dncnn")
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_cost_without_measures_of_prediction_has_fewer_columns(results, context)
 
 
 def test_few_rows_are_shown_first(results, settings, config):
-    few = choose_shown(results.runs, "dncnn")
+    few = shown_settings(results.models, "dncnn")
     context = Context("dncnn", page.series_marks(results), few)
     table = model_tables.region_table(results.models, results.references, context, settings)
     assert table.filtered

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctmar.reporting import charts, page, panels, small_multiples
-from ctmar.reporting.choice import choose_settings, choose_shown
+from ctmar.reporting.choice import chosen_settings, shown_settings
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_every_norm_has_a_panel_on_the_same_axes(models):
 
 
 def test_curves_are_means_over_seeds_beside_each_seed(results, curves):
-    settings = choose_settings(results.runs, "dncnn")
+    settings = chosen_settings(results.models, "dncnn")
     drawn = small_multiples.curve_panels(curves, settings, "validation_psnr", "dB")
     assert len(drawn.panels) == len(settings)
     strokes = [stroke.role for stroke in drawn.panels[1].strokes]
@@ -86,7 +86,7 @@ def test_a_training_of_one_epoch_has_a_point(curves):
 
 
 def test_angles_have_their_floor(results, models):
-    shown = choose_shown(results.runs, "dncnn")
+    shown = shown_settings(results.models, "dncnn")
     rows = models.set_index(small_multiples.IDENTITY, drop=False).loc[shown]
     drawn = small_multiples.angle_panels(rows, [15.0, 30.0, 45.0])
     assert [len(panel.dots) for panel in drawn.panels] == [4] * 4
