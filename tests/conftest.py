@@ -1,6 +1,9 @@
 """Fixtures for every room."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,18 @@ if os.environ.get("EQUIPROJ_SKIP_TYPE_HOOK") is None:
     from jaxtyping import install_import_hook
 
     install_import_hook(["equiproj"], "beartype.beartype")
+
+
+def _settings_of_the_tests() -> Path:
+    """A user's folder of settings with a known salt: tests leave the real one alone, and know their pseudonyms."""
+    folder = Path(tempfile.mkdtemp(prefix="equiproj-settings-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    (folder / "equiproj").mkdir()
+    (folder / "equiproj" / "salt").write_text("equiproj\n")
+    return folder
+
+
+os.environ["XDG_CONFIG_HOME"] = str(_settings_of_the_tests())
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -18,7 +18,7 @@ rule configuration:
         mem_mb=1000,
         runtime=5,
     params:
-        text=CONFIG.model_dump_json(indent=2),
+        text=json.dumps(CONFIG.published(), indent=2),
     shell:
         "printf '%s\\n' {params.text:q} > {output} 2> {log}"
 

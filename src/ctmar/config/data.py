@@ -116,8 +116,9 @@ class Ingest(Section):
     )
     salt_file: Path | None = Field(
         None,
-        description="File whose content salts the hashes that stand for patients and files; keep it secret. "
-        "`null` takes a public salt: who knows a patient's identifier can then find the patient in the tables.",
+        description="File whose content salts the hashes that stand for patients and files of your own data; keep it "
+        "secret. `null` takes `~/.config/equiproj/salt`, which the first ingestion writes at random: keep a copy, and "
+        "take it along to a machine that is to give the same patients the same names.",
     )
 
 

@@ -26,11 +26,15 @@ def validate_section(model: type[SectionT], values: Any, where: str) -> SectionT
 
 
 def _one_line(problem: Any) -> str:
-    key = ".".join(str(part) for part in problem["loc"]) or "(whole section)"
+    key = _printable(".".join(str(part) for part in problem["loc"])) or "(whole section)"
     if problem["type"] == "extra_forbidden":
         return f"unknown key '{key}'"
     message = problem["msg"].removeprefix("Value error, ")
     return f"'{key}': {message}, found {problem['input']!r}" if problem["loc"] else message
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def parse_settings(model: type[SectionT], text: str) -> SectionT:

@@ -1,14 +1,45 @@
 """What every section of the configuration has in common."""
 
-from typing import Literal
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 Subset = Literal["train", "validation", "test"]
 SUBSETS: tuple[Subset, ...] = ("train", "validation", "test")
+
+SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+def _slug(text: str) -> str:
+    if not SLUG.fullmatch(text) or ".." in text:
+        raise ValueError("expected a name of letters, digits, '_', '-' and single '.', at most 64, without blanks")
+    return text
+
+
+Slug = Annotated[str, AfterValidator(_slug)]  # a name that becomes a folder, and stands in a command line
 
 
 class Section(BaseModel):
     """A section of the configuration: unknown keys are errors, values never change after reading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def published(self) -> dict[str, Any]:
+        """The values as JSON holds them, fit to leave the machine: where something lies on it is not told."""
+        return {name: _published(getattr(self, name)) for name in type(self).model_fields}
+
+
+PRIVATE_PATH = "(a path of the user)"
+
+
+def _published(value: Any) -> Any:
+    if isinstance(value, Section):
+        return value.published()
+    if isinstance(value, Path):
+        return PRIVATE_PATH
+    if isinstance(value, Mapping):
+        return {name: _published(item) for name, item in value.items()}
+    return [_published(item) for item in value] if isinstance(value, list | tuple) else value

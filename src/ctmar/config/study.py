@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from ctmar.config.methods import METHODS, MethodName, every_method_in_words
-from ctmar.config.section import Section
+from ctmar.config.section import Section, Slug
 from ctmar.errors import InputError
 from equiproj.norms import parse_norm
 
@@ -102,7 +102,7 @@ def _check_method(method: str, norms: list[str], perp: list[float], equi: list[f
 class Run(Section):
     """One training run: the unit of the study."""
 
-    network: str = Field(description="Name of the network in the study.")
+    network: Slug = Field(description="Name of the network in the study.")
     method: MethodName = Field(description=every_method_in_words())
     norm: NormName = Field("none", description="Matrix norm of the projection penalty.")
     lam_perp: float = Field(0.0, ge=0, description="Weight λ⊥ of ‖W − P(W)‖ (for other methods: their weight).")
@@ -136,7 +136,7 @@ class RunGroup(Section):
 class Study(Section):
     """Which models are trained."""
 
-    networks: dict[str, Network] = Field({"dncnn": Network()}, description="Networks by the name used in paths.")
+    networks: dict[Slug, Network] = Field({"dncnn": Network()}, description="Networks by the name used in paths.")
     seeds: list[int] = Field([0, 1, 2], min_length=1, description="Seeds of initialisation, data order and method.")
     group_order: int = Field(4, ge=1, description="n of the rotation group C_n.")
     power: Literal[1, 2] = Field(1, description="1: the penalty is the norm, 2: its square.")

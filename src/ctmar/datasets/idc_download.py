@@ -26,6 +26,7 @@ from ctmar.store.tables import write_rows
 ENDPOINT = "https://s3.amazonaws.com"
 NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 CHECKSUMS_FILE = "checksums.csv"
+BUCKETS = ("idc-open-data", "idc-open-data-two", "idc-open-data-cr")  # all that idc-index-data 25 names
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 LARGEST_LISTING, LARGEST_FILE = 10**7, 10**8
 N_CONNECTIONS = 8
@@ -106,7 +107,7 @@ def _fetch(url: str, largest: int, open_url: Open, pauses_seconds: tuple[float, 
 
 
 def _list_series(entry: Entry, fetch: Callable[[str, int], bytes]) -> list[Stored]:
-    if not re.fullmatch(UUID, entry.series_uuid) or not re.fullmatch(r"idc-open-data[a-z-]*", entry.bucket):
+    if not re.fullmatch(UUID, entry.series_uuid) or entry.bucket not in BUCKETS:
         raise InputError(f"manifest: expected a bucket and series of the Imaging Data Commons, found '{entry.bucket}'")
     stored = list(_pages(entry, fetch))
     where = f"series {entry.series_uid}"

@@ -235,5 +235,5 @@ def _provenance(settings: Ingest, findings: Findings, checksum: str) -> str:
         "water_per_cm": WATER_PER_CM,
     }
     return provenance_json(
-        settings.model_dump(), (*PACKAGES, *READERS), sources=sources, input_sha256=checksum, geometry=geometry
+        settings.published(), (*PACKAGES, *READERS), sources=sources, input_sha256=checksum, geometry=geometry
     )

@@ -9,7 +9,7 @@ import yaml
 from ctmar.config import Config
 from ctmar.reporting.study_files import StudyTables
 from ctmar.store.code_digest import CodeDigests
-from ctmar.store.provenance import SECRET_SETTINGS, package_versions
+from ctmar.store.provenance import package_versions
 
 PACKAGES = ("equiproj", "torch", "numpy", "pandas", "altair", "vl-convert-python", "jinja2")
 
@@ -44,13 +44,8 @@ def git_commit() -> str:
 
 
 def public_config(config: Config) -> str:
-    """The configuration as YAML, without the salt of the patient hash and without paths of the user's machine."""
-    values = config.model_dump(mode="json")
-    for section in values.values():
-        for key in SECRET_SETTINGS:
-            section.pop(key, None)
-    if values["source"]["folder"] is not None:
-        values["source"]["folder"] = "(a folder of the user)"
+    """The configuration as YAML, without paths of the user's machine."""
+    values = config.published()
     return str(yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100))
 
 

@@ -17,7 +17,7 @@ PACKAGES = ("equiproj", "numpy", "scipy", "h5py", "numba")
 def describe(settings: Simulation, scanner: Scanner, facts: Mapping[str, str]) -> dict[str, Any]:
     """Return the provenance of what ``scanner`` simulates, with further ``facts``, as plain values."""
     text = provenance_json(
-        settings.model_dump(mode="json"),
+        settings.published(),
         PACKAGES,
         preset=scanner.preset.describe(),
         operators=scanner.operators.name,

@@ -10,8 +10,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-# Settings that shape no number and tell of the user's machine: where the secret salt lies.
-SECRET_SETTINGS = ("salt_file",)
 PACKAGES = ("equiproj", "numpy", "scipy", "h5py")
 
 
@@ -31,23 +29,17 @@ def package_versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
 
 
 def provenance_json(settings: Mapping[str, Any], packages: Iterable[str] = PACKAGES, **facts: Any) -> str:
-    """JSON text of software versions, settings without secrets, their digest, and further facts.
+    """JSON text of software versions, settings, their digest, and further facts.
 
     Args:
-        settings: parameters that shaped the file; keys named in ``SECRET_SETTINGS`` are left out.
+        settings: parameters that shaped the file, as `Section.published` gives them.
         packages: installed packages whose versions are recorded.
         **facts: anything else that JSON can hold (sources, geometry, checksums).
 
     Examples:
-        >>> json.loads(provenance_json({"size": 4, "salt_file": "/home/me/salt"}, packages=[]))["settings"]
+        >>> json.loads(provenance_json({"size": 4}, packages=[]))["settings"]
         {'size': 4}
     """
-    public = {key: value for key, value in settings.items() if key not in SECRET_SETTINGS}
-    digest = hashlib.sha256(json.dumps(public, sort_keys=True, default=str).encode()).hexdigest()
-    record = {
-        "software": package_versions(packages),
-        "settings": public,
-        "settings_sha256": digest,
-        **facts,
-    }
-    return json.dumps(record, sort_keys=True, default=str)
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    record = {"software": package_versions(packages), "settings": settings, "settings_sha256": digest, **facts}
+    return json.dumps(record, sort_keys=True)

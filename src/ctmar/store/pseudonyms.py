@@ -2,23 +2,29 @@
 
 import hashlib
 import hmac
+import os
+import secrets
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 from ctmar.errors import InputError
 
-PUBLIC_SALT = b"equiproj"
+OWN_SALT = "equiproj/salt"  # below the user's folder of settings
+SALT_BYTES = 32
 # hexadecimal: 64 bits, so that among a million patients two share a name once in 37 million studies
 DIGITS = {"p": 16, "s": 16, "f": 16}
 
 
 def read_salt(path: Path | None) -> bytes:
-    """The salt that a file holds, without white space at its ends; None stands for the public salt.
+    """The salt that a file holds, without white space at its ends; None stands for the user's own, made when missing.
 
     Raises:
-        InputError: the file is missing, unreadable or empty.
+        InputError: the file is missing, unreadable or empty, or the user's own cannot be made.
     """
     if path is None:
-        return PUBLIC_SALT
+        path = own_salt_file()
+        _make_salt(path)
     if not path.is_file():
         raise InputError(f"ingest.salt_file: {path}: file not found; write a random line into it and keep it secret")
     try:
@@ -28,6 +34,38 @@ def read_salt(path: Path | None) -> bytes:
     if not salt:
         raise InputError(f"ingest.salt_file: {path}: expected a random line, found an empty file")
     return salt
+
+
+def own_salt_file() -> Path:
+    """Where a user's own salt lies: outside every checkout, so that no commit or bundle takes it along."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / OWN_SALT
+
+
+def _make_salt(path: Path) -> None:
+    """Write a random salt that this user alone may read, unless one is there; of several writers one wins."""
+    if path.exists():
+        return
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(SALT_BYTES) + "\n")
+        with suppress(FileExistsError):
+            os.link(temporary, path)
+            print(
+                f"made a secret salt for the names that stand for patients: {path}\n"
+                "keep it: with another one the same patients get other names; share it with nobody",
+                file=sys.stderr,
+            )
+    except OSError as error:
+        raise InputError(
+            f"ingest.salt_file: a secret salt cannot be written to {path} ({type(error).__name__}); name a file with"
+            " a random line"
+        ) from None
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def pseudonym(prefix: str, identity: str, salt: bytes) -> str:

@@ -1,12 +1,19 @@
-"""Small tables as CSV with a header, whole or not at all."""
+"""Small tables as CSV with a header, whole or not at all.
+
+A spreadsheet runs a text that begins like a formula, and licences, citations and names come from elsewhere: such a text
+is written behind an apostrophe, and read back without it.
+"""
 
 import csv
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ctmar.errors import InputError
 from ctmar.store.atomic import atomic_path
+
+FORMULA = re.compile(r"'*[=+\-@\t\n]")  # behind apostrophes of its own, so that every text comes back as it was
 
 
 def write_rows(path: Path | str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
@@ -18,21 +25,47 @@ def write_rows(path: Path | str, columns: Sequence[str], rows: Iterable[Mapping[
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: _without_formula(value) for name, value in row.items()} for row in rows)
 
 
 def read_rows(path: Path | str, columns: Sequence[str]) -> list[dict[str, str]]:
     """Read a table that has at least ``columns``; every value is text.
 
     Raises:
-        InputError: the file is missing, or a column is.
+        InputError: the file is missing or no such table, or a column is missing.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: table not found")
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        missing = [column for column in columns if column not in (reader.fieldnames or ())]
-        if missing:
-            raise InputError(f"{path}: expected the columns {', '.join(columns)}, missing {', '.join(missing)}")
-        return list(reader)
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file, strict=True)
+            header, rows = list(reader.fieldnames or ()), list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: expected a table as CSV in UTF-8, found another file ({error})") from None
+    missing = [column for column in columns if column not in header]
+    if missing:
+        raise InputError(f"{path}: expected the columns {', '.join(columns)}, missing {', '.join(missing)}")
+    for number, row in enumerate(rows, start=1):
+        if None in row or None in row.values():
+            raise InputError(f"{path}: row {number}: expected {len(header)} fields, found another number")
+    return [{name: _plain(value) for name, value in row.items()} for row in rows]
+
+
+def _without_formula(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    value = re.sub(r"\r\n?", "\n", value)  # csv quotes no lone carriage return, which then ends the row
+    return f"'{value}" if FORMULA.match(value) and not _is_number(value) else value
+
+
+def _plain(value: str) -> str:
+    return value[1:] if value[:1] == "'" and FORMULA.match(value[1:]) else value
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -155,7 +155,7 @@ def open_study(folder: Path, parent: Parent) -> OpenStudy:
     """Connect, and find or create the experiment and the parent run."""
     client = connect(folder)
     experiment_id = find_experiment(client, folder, parent.experiment)
-    study = parent.study.model_dump(mode="json")
+    study = parent.study.published()
     key = hashlib.sha256(json.dumps(study, sort_keys=True).encode()).hexdigest()
     stored = find_run(client, experiment_id, key) or client.create_run(
         experiment_id,

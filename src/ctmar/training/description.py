@@ -31,7 +31,7 @@ def describe_run(
     weights = network.weights
     return {
         "run": run.model_dump(mode="json"),
-        "network": network.model_dump(mode="json") | {"weights": None},
+        "network": network.published(),
         "training": training.model_dump(mode="json"),
         "group": repr(CyclicGroup(group_order)),
         "group_order": group_order,

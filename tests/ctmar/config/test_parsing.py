@@ -1,8 +1,11 @@
 """A wrong configuration ends in one line that names the key."""
 
+import json
+
 import pytest
 
-from ctmar.config import Config, Split, load_config, parse_settings, validate_section
+from ctmar.config import Config, Run, Split, load_config, parse_settings, validate_section
+from ctmar.config.section import PRIVATE_PATH
 from ctmar.errors import InputError
 
 RUNS = "study: {runs: [{method: plain}]}"
@@ -67,3 +70,58 @@ def test_strings_from_paths_become_numbers():
     wildcards = {"network": "n", "method": "projection", "norm": "mixed:2,1", "lam_perp": "1e-05", "seed": "2"}
     run = validate_section(Run, wildcards, "run")
     assert (run.lam_perp, run.lam_equi, run.seed) == (1e-5, 0.0, 2)
+
+
+SECRET = "home/of/somebody"
+
+
+def test_what_is_published_tells_no_path():
+    config = Config.model_validate(
+        {
+            "source": {"kind": "idc", "folder": f"/{SECRET}", "manifest": f"{SECRET}/m.csv"},
+            "ingest": {"salt_file": f"{SECRET}/salt"},
+            "simulation": {"masks": "folder", "mask_folder": f"{SECRET}/masks"},
+            "study": {"networks": {"a": {"weights": f"{SECRET}/w.pt"}}, "runs": [{"method": "plain"}]},
+        }
+    )
+    values = config.published()
+    assert SECRET in config.model_dump_json()
+    assert SECRET not in json.dumps(values)
+    assert values["study"]["networks"]["a"]["weights"] == PRIVATE_PATH
+    # what was published is still a configuration, of the same numbers
+    again = Config.model_validate(json.loads(json.dumps(values)))
+    assert again.published() == values
+
+
+def test_every_path_of_the_schema_is_one_of_these():
+    """A path that somebody adds to the configuration is published as a path only if it is declared as one."""
+    text = json.dumps(Config.model_json_schema())
+    assert text.count('"format": "path"') == 5
+
+
+BAD_NAMES = [
+    "a b",
+    "a;touch X",
+    "../../../escape",
+    "a/b",
+    "",
+    ".",
+    "..",
+    "a..b",
+    "-rf",
+    "$(x)",
+    "`x`",
+    "a\nb",
+    "ä",
+    "{x}",
+]
+
+
+@pytest.mark.parametrize("name", [*BAD_NAMES, "a'b", 'a"b', "x" * 65])
+def test_a_network_whose_name_is_no_folder(name):
+    study = {"networks": {name: {}}, "runs": [{"method": "plain"}]}
+    with pytest.raises(InputError, match="expected a name of letters, digits") as error:
+        validate_section(Config, {"study": study}, "x.yaml")
+    assert "\n" not in str(error.value)
+    with pytest.raises(InputError, match="expected a name of letters, digits"):
+        validate_section(Run, {"network": name, "method": "plain"}, "run")

@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -65,7 +66,7 @@ def test_text_from_outside_is_escaped(page):
 def test_secrets_and_paths_stay_out(page, study, config):
     assert "a-secret-of-the-hospital" not in page
     assert str(study.summary.parent) not in page
-    source = config.source.model_copy(update={"kind": "dicom_dir", "folder": "/home/someone/ct"})
+    source = config.source.model_copy(update={"kind": "dicom_dir", "folder": Path("/home/someone/ct")})
     assert "someone" not in public_config(config.model_copy(update={"source": source}))
 
 

@@ -1,10 +1,13 @@
 """Pseudonyms tell nothing without the salt, and the salt is a file that must hold one."""
 
+import multiprocessing
+import stat
+
 import pytest
 
 from ctmar.errors import InputError
 from ctmar.store import pseudonyms
-from ctmar.store.pseudonyms import PUBLIC_SALT, Pseudonyms, pseudonym, read_salt
+from ctmar.store.pseudonyms import Pseudonyms, own_salt_file, pseudonym, read_salt
 
 
 def test_pseudonyms_depend_on_identity_kind_and_salt():
@@ -17,7 +20,6 @@ def test_pseudonyms_depend_on_identity_kind_and_salt():
 def test_the_salt_is_what_the_file_holds(tmp_path):
     (tmp_path / "salt").write_bytes(b"\x00\xff random \r\n")
     assert read_salt(tmp_path / "salt") == b"\x00\xff random"
-    assert read_salt(None) == PUBLIC_SALT
 
 
 @pytest.mark.parametrize(("content", "expected"), [(None, "file not found"), (b" \n", "found an empty file")])
@@ -45,3 +47,46 @@ def test_two_patients_of_one_pseudonym_are_an_error(monkeypatch):
     with pytest.raises(InputError, match=r"two identities share the pseudonym 'p-.'; write another salt into ingest"):
         _ = [names.give("p", f"id {number}") for number in range(17)]
     assert names.give("p", "id 0") == names.give("p", "id 0")
+
+
+def test_the_first_use_makes_a_secret_of_its_own(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "one"))
+    salt, told = read_salt(None), capsys.readouterr().err
+    assert len(salt) == 64
+    assert "made a secret salt" in told
+    assert salt.decode() not in told
+    assert stat.S_IMODE(own_salt_file().stat().st_mode) == 0o600
+    assert [path.name for path in own_salt_file().parent.iterdir()] == ["salt"]
+    assert read_salt(None) == salt
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "two"))
+    assert read_salt(None) != salt
+
+
+def test_without_a_setting_it_lies_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert own_salt_file() == tmp_path / ".config" / "equiproj" / "salt"
+
+
+def _salt(queue) -> None:
+    queue.put(read_salt(None))
+
+
+def test_processes_that_start_together_share_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    workers = [context.Process(target=_salt, args=(queue,)) for _ in range(8)]
+    for worker in workers:
+        worker.start()
+    assert len({queue.get(timeout=60) for _ in workers}) == 1
+    for worker in workers:
+        worker.join(timeout=60)
+
+
+def test_a_place_where_no_salt_can_be_written_is_one_line(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "file"))
+    with pytest.raises(InputError, match=r"ingest\.salt_file: a secret salt cannot be written to [^\n]+$"):
+        read_salt(None)
