@@ -54,7 +54,7 @@ class Straightforward:
 
 @contextmanager
 def as_torch_starts() -> Iterator[None]:
-    """cuDNN as torch sets it: TF32 in convolutions, kernels that need not be deterministic."""
+    """Settings of cuDNN as torch starts: TF32 in convolutions, kernels that need not be deterministic."""
     cudnn = torch.backends.cudnn
     before = cudnn.deterministic
     cudnn.deterministic = False

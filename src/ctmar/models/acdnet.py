@@ -33,8 +33,9 @@ class State(NamedTuple):
 
 
 class KernelNet(nn.Module):
-    r"""Proximal operator of the weights K (n, N, d): K ← ReLU(K + W₂ ReLU(W₁ K)) on all N·d numbers, then every row
-    is divided by its Euclidean norm + 1e-6.
+    r"""Proximal operator of the weights K (n, N, d).
+
+    K ← ReLU(K + W₂ ReLU(W₁ K)) on all N·d numbers, then every row is divided by its Euclidean norm + 1e-6.
 
     ``threshold`` is part of the published state dictionaries and counts, but of no equation: it gets no gradient.
     """
@@ -54,8 +55,10 @@ class KernelNet(nn.Module):
 
 
 class ACDNet(nn.Module):
-    r"""Image X, artefact :math:`A = \sum_n C_n * M_n` with filters made for each image from a shared dictionary,
-    :math:`C_n = \sum_e K_{ne} D_e / 10`, found by T unrolled stages of
+    r"""Image and artefact by unrolled stages, with filters made for each image.
+
+    The image is X, the artefact :math:`A = \sum_n C_n * M_n` with filters from a shared dictionary,
+    :math:`C_n = \sum_e K_{ne} D_e / 10`, found by T stages of
 
     .. math::
         K &← \mathrm{prox}_K\big(K + \tfrac{η_K}{50 h w} ⟨D_e * M_n / 10, R⟩\big), \quad R = I ⊙ (Y - X - A) \\

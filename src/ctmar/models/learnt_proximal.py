@@ -23,7 +23,9 @@ class ProximalSettings(NamedTuple):
 
 
 class ProximalNet(nn.Module):
-    r"""A chain of residual blocks, :math:`h ← \mathrm{ReLU}(h + B_b(h))` with
+    r"""A chain of residual blocks that stands for a proximal operator.
+
+    Each block is :math:`h ← \mathrm{ReLU}(h + B_b(h))` with
     :math:`B_b = \mathrm{N} ∘ W_{b,2} ∘ \mathrm{ReLU} ∘ \mathrm{N} ∘ W_{b,1}`, and for sparse maps
     :math:`h ← \mathrm{ReLU}(h - τ)` at the end.
 

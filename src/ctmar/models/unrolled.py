@@ -17,7 +17,9 @@ Types = dict[str, tuple[Representation, Representation]]
 
 
 class UnrolledDictionary(nn.Module, ABC):
-    r"""Image X and artefact :math:`A = C * M` with filters C, by S unrolled stages of
+    r"""Image and artefact by unrolled stages, with filters that all images share.
+
+    The image is X, the artefact :math:`A = C * M` with filters C, found by S stages of
 
     .. math::
         M &← \mathrm{prox}_M\big(M - \tfrac{η_M}{10} C ⋆ (I ⊙ (A + X - Y))\big), \qquad A = C * M \\

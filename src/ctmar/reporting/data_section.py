@@ -1,5 +1,4 @@
-"""What the page says about the data: sources, patients and subsets, quality control with pictures, and what was left
-out."""
+"""What the page says about the data: sources, patients, subsets, quality control, and what was left out."""
 
 from collections import Counter
 from collections.abc import Sequence

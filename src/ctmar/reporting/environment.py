@@ -27,7 +27,7 @@ def environment() -> Environment:
 
 
 def markdown_text(value: object) -> Markup:
-    """Text that is neither HTML nor Markdown to a reader of Markdown: one line, all markup escaped.
+    r"""Text that is neither HTML nor Markdown to a reader of Markdown: one line, all markup escaped.
 
     Examples:
         >>> str(markdown_text("a|b <i> [x](y)"))

@@ -64,7 +64,7 @@ def weighted(symbol: str, value: float) -> str:
 
 
 def norm_label(norm: str) -> str:
-    """The name of a matrix norm as the field writes it; its parts stay on one line.
+    r"""The name of a matrix norm as the field writes it; its parts stay on one line.
 
     Examples:
         >>> norm_label("entrywise:inf"), norm_label("mixed:2,1"), norm_label("frobenius")
@@ -90,7 +90,7 @@ def series_label(method: str, norm: str) -> str:
 
 
 def model_label(method: str, norm: str, lam_perp: float, lam_equi: float = 0.0, softness: float = 0.0) -> str:
-    """The full name of a model of the study; a softness of 0 is a setting like any other.
+    r"""The full name of a model of the study; a softness of 0 is a setting like any other.
 
     Examples:
         >>> model_label("projection", "frobenius", 1e-2, 1e-3)

@@ -196,7 +196,7 @@ def _best_text(measure: Measure, cells: Sequence[Cell]) -> str | None:
 
 
 def p_value(value: float) -> str:
-    """A p-value to two or three digits.
+    r"""A p-value to two or three digits.
 
     Examples:
         >>> p_value(0.0002), p_value(0.034), p_value(0.5), p_value(float("nan"))

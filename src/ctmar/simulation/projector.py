@@ -126,7 +126,7 @@ def project(geometry: FanBeam, image: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def back_project(geometry: FanBeam, sinogram: NDArray[Any]) -> NDArray[np.float64]:
-    """Apply the exact adjoint of :func:`project`: <project(x), s> = <x, back_project(s)>.
+    """Apply the exact adjoint of the projector: ⟨Px, s⟩ = ⟨x, P*s⟩ for every image x and sinogram s.
 
     Args:
         geometry: the scan.

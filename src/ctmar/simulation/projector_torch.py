@@ -129,7 +129,7 @@ def project(geometry: FanBeam, images: Tensor) -> Tensor:
 
 
 def back_project(geometry: FanBeam, sinograms: Tensor) -> Tensor:
-    """Apply the exact adjoint of :func:`project`: <project(x), s> = <x, back_project(s)>.
+    """Apply the exact adjoint of the projector: ⟨Px, s⟩ = ⟨x, P*s⟩ for every image x and sinogram s.
 
     Args:
         geometry: the scan.

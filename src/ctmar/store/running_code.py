@@ -44,7 +44,7 @@ class Part:
 
 @cache
 def parts_of(source: bytes, annotations: bool = False) -> tuple[Part, ...]:
-    """The parts of a module, without imports that only annotations need.
+    r"""The parts of a module, without imports that only annotations need.
 
     Args:
         source: its text.

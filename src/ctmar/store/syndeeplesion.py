@@ -1,5 +1,7 @@
-"""Files of the SynDeepLesion benchmark as its authors store them: `gt.h5` of a slice, `<k>.h5` of the slice with metal
-mask k, metal masks in one `.npy`."""
+"""Files of the SynDeepLesion benchmark as its authors store them.
+
+`gt.h5` holds a slice, `<k>.h5` the slice with metal mask k, and one `.npy` all metal masks.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -22,7 +22,7 @@ def random_group_transform(*batches: Tensor, group: FiniteGroup, generator: torc
     Raises:
         ValueError: if batch sizes differ, there are no pixel axes, or the group does not preserve the grid.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> images = torch.arange(8.0).reshape(2, 1, 2, 2)
         >>> seed = torch.Generator().manual_seed(1)
@@ -50,7 +50,7 @@ def check_image_batches(batches: tuple[Tensor, ...], group: FiniteGroup) -> int:
     Raises:
         ValueError: if there are none, one has no pixel axes, sizes differ, or the group changes their shape.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> check_image_batches((torch.zeros(3, 1, 4, 4), torch.zeros(3, 2, 4, 4)), CyclicGroup(4))
         3

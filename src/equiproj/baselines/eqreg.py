@@ -37,7 +37,7 @@ def feature_mismatch(
     Raises:
         ValueError: if the batch size is odd, the channels do not fit, or g does not move pixels onto pixels.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular
         >>> features = torch.tensor([[3.0, 0.0], [4.0, 0.0]]).reshape(2, 2, 1, 1)
@@ -79,7 +79,7 @@ class EQReg:
     Reference:
         Bai, Fu, Xie & Meng, A Regularization-Guided Equivariant Approach for Image Restoration, CVPR 2025.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular, trivial
         >>> group = CyclicGroup(4)

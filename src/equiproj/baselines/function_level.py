@@ -42,7 +42,7 @@ def function_mismatch(
     Reference:
         Elhag et al., Relaxed Equivariance via Multitask Learning, arXiv 2410.17878.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> image = torch.arange(4.0).reshape(1, 1, 2, 2)
         >>> seed = torch.Generator().manual_seed(0)

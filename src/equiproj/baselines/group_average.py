@@ -41,7 +41,7 @@ class GroupAveraged(nn.Module):
         this operator, and that it is an orthogonal projection. Basu et al., Equi-Tuning, AAAI 2023, arXiv 2210.06475,
         average pretrained networks in this way and then train on; here nothing is trained afterwards.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> averaged = GroupAveraged(nn.Conv2d(1, 1, 3, padding=1), CyclicGroup(4))
         >>> image = torch.randn(1, 1, 8, 8)

@@ -24,7 +24,7 @@ class Parametrised:
     Raises:
         ValueError: as :func:`~equiproj.layers.plain_parameters`; the module is then unchanged.
 
-    Example:
+    Examples:
         >>> from equiproj.baselines.strict import Projected
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular

@@ -14,7 +14,7 @@ from equiproj.layers import LayerTypes
 class _TwoPathways(nn.Module):
     """The parametrisation (A, B) ↦ P(A) + B; a weight W starts as A = P(W), B = W − P(W).
 
-    Example:
+    Examples:
         >>> import torch
         >>> pathways = _TwoPathways(lambda weight: weight.mean().expand_as(weight))
         >>> [part.tolist() for part in pathways.right_inverse(torch.tensor([1.0, 3.0]))]
@@ -55,7 +55,7 @@ class ResidualPathway(Parametrised):
     Reference:
         Finzi, Benton & Wilson, Residual Pathway Priors for Soft Equivariance Constraints, NeurIPS 2021.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular, trivial

@@ -14,7 +14,7 @@ from equiproj.layers import LayerTypes
 class _SoftProjection(nn.Module):
     """The parametrisation V ↦ P(V) + s (V − P(V)) with softness s in [0, 1].
 
-    Example:
+    Examples:
         >>> soft = _SoftProjection(lambda weight: weight.mean().expand_as(weight), 0.5)
         >>> soft(torch.tensor([1.0, 3.0])).tolist()
         [1.5, 2.5]
@@ -57,7 +57,7 @@ class Softness(Parametrised):
         of the Lie algebra action; here every direction outside the equivariant maps is scaled alike, which works for
         finite groups too.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular
         >>> rho = regular(CyclicGroup(2))
@@ -105,7 +105,7 @@ class AnnealedRelaxation(Softness):
         ICML 2022. Schedule that returns to equivariance: Pertigkiozoglou et al., Improving Equivariant Model Training
         via Constraint Relaxation, NeurIPS 2024, without its Lie derivative penalty.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular
         >>> rho = regular(CyclicGroup(2))
@@ -139,7 +139,7 @@ def triangle(progress: float) -> float:
     Reference:
         Pertigkiozoglou et al., NeurIPS 2024.
 
-    Example:
+    Examples:
         >>> [triangle(progress) for progress in (0.0, 0.25, 0.5, 0.75, 1.0)]
         [0.0, 0.5, 1.0, 0.5, 0.0]
     """

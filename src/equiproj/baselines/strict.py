@@ -29,7 +29,7 @@ class StrictEquivariance(Parametrised):
         Cohen & Welling, Group Equivariant Convolutional Networks, ICML 2016; Weiler & Cesa, General E(2)-Equivariant
         Steerable CNNs, NeurIPS 2019.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular, trivial
         >>> group = CyclicGroup(4)
@@ -50,7 +50,7 @@ class StrictEquivariance(Parametrised):
 class Projected(nn.Module):
     """The parametrisation V ↦ P(V).
 
-    Example:
+    Examples:
         >>> Projected(lambda weight: weight.mean().expand_as(weight))(torch.tensor([1.0, 3.0])).tolist()
         [2.0, 2.0]
     """
@@ -81,7 +81,7 @@ class TrainThenProject:
     Raises:
         ValueError: if a layer is unknown, of another type or parametrised, or channels do not fit.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular
         >>> rho = regular(CyclicGroup(2))

@@ -20,7 +20,7 @@ GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
 class SO2(Group):
     """Rotations of the plane; an element is its anticlockwise angle in radians.
 
-    Example:
+    Examples:
         >>> SO2(), SO2().multiply(1.0, 0.5)
         (SO2(), 1.5)
     """
@@ -60,7 +60,7 @@ class SO2(Group):
 class O2(Group):
     """Rotations and mirror images of the plane; element (angle, mirrored) mirrors x first, then turns.
 
-    Example:
+    Examples:
         >>> O2().multiply((0.0, True), (1.0, False)) == O2().multiply((-1.0, False), (0.0, True))
         True
     """
@@ -101,7 +101,7 @@ class O2(Group):
 class SO3(Group):
     """Rotations of space; an element is its 3 × 3 float64 matrix on (x, y, z).
 
-    Example:
+    Examples:
         >>> import torch
         >>> (g,) = SO3().sample(1, torch.Generator().manual_seed(0))
         >>> bool(np.allclose(SO3().multiply(g, SO3().inverse(g)), np.eye(3)))
@@ -144,7 +144,7 @@ class SO3(Group):
 def _rotation_of_quaternion(unit: np.ndarray) -> np.ndarray:
     """Rotation matrix of a unit quaternion (w, x, y, z).
 
-    Example:
+    Examples:
         >>> _rotation_of_quaternion(np.array([0.0, 0.0, 0.0, 1.0])).tolist()
         [[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 1.0]]
     """

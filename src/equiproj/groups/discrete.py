@@ -16,7 +16,7 @@ from equiproj.groups.group import Element, FiniteGroup, generated_elements
 class CubeGroup(FiniteGroup):
     """The 24 rotations of the cube; an element is its 3 × 3 matrix on (x, y, z) as nested tuples of integers.
 
-    Example:
+    Examples:
         >>> CubeGroup().order, CubeGroup().identity
         (24, ((1, 0, 0), (0, 1, 0), (0, 0, 1)))
     """
@@ -57,7 +57,7 @@ class CubeGroup(FiniteGroup):
 class QuaternionGroup(FiniteGroup):
     """Q_8, the units ±1, ±i, ±j, ±k as tuples (1, i, j, k): the smallest group with a quaternionic irrep.
 
-    Example:
+    Examples:
         >>> i, j = QuaternionGroup().generators
         >>> QuaternionGroup().multiply(i, j)
         (0, 0, 0, 1)
@@ -70,7 +70,7 @@ class QuaternionGroup(FiniteGroup):
 
     @property
     def generators(self) -> tuple[Element, ...]:
-        """i and j."""
+        """The units i and j."""
         return (0, 1, 0, 0), (0, 0, 1, 0)
 
     @cached_property
@@ -101,7 +101,7 @@ class DirectProduct(FiniteGroup):
         first: finite group of the first entries.
         second: finite group of the second entries, which vary fastest.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> DirectProduct(CyclicGroup(2), CyclicGroup(3)).elements
         ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2))

@@ -21,7 +21,7 @@ def pixel_coordinates(shape: tuple[int, ...]) -> np.ndarray:
     Returns:
         Array ``(n_axes, n_pixels)``, pixels in row-major order.
 
-    Example:
+    Examples:
         >>> pixel_coordinates((1, 2)).tolist()
         [[-0.5, 0.5], [-0.0, -0.0]]
     """
@@ -39,7 +39,7 @@ def moved_pixels(matrix: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | Non
         matrix: orthogonal ``(n_axes, n_axes)``, acting on the coordinates of :func:`pixel_coordinates`.
         shape: pixels per array axis.
 
-    Example:
+    Examples:
         >>> quarter_turn = np.array([[0.0, -1.0], [1.0, 0.0]])
         >>> moved_pixels(quarter_turn, (2, 2)).tolist()
         [2, 0, 3, 1]

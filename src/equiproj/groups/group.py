@@ -17,7 +17,7 @@ Element = Any  # a hashable value for finite groups (int, tuple); an angle or a 
 class Group(ABC):
     """A compact group; subclasses are immutable values that compare, hash and print.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import SO2
         >>> isinstance(SO2(), Group), isinstance(SO2(), FiniteGroup)
         (True, False)
@@ -62,7 +62,7 @@ class FiniteGroup(Group):
     The position of an element in ``elements`` is its channel inside a regular field (equation 2.2). A subclass
     defines ``elements``, ``generators``, ``multiply`` and ``inverse``; everything else follows.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import DihedralGroup
         >>> DihedralGroup(2).elements, DihedralGroup(2).order, DihedralGroup(2).table[1].tolist()
         ((0, 1, 2, 3), 4, [1, 0, 3, 2])
@@ -121,7 +121,7 @@ class FiniteGroup(Group):
         Raises:
             ValueError: if the group does not map the grid onto itself.
 
-        Example:
+        Examples:
             >>> from equiproj.groups import CyclicGroup
             >>> CyclicGroup(4).grid_permutation(1, (2, 2)).tolist()
             [2, 0, 3, 1]
@@ -156,7 +156,7 @@ def _multiplication_table(group: FiniteGroup) -> np.ndarray:
 def generated_elements(group: Group, generators: tuple[Element, ...]) -> tuple[Element, ...]:
     """Every product of the generators, identity first, in the order of a breadth-first search.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> generated_elements(CyclicGroup(6), (2,))
         (0, 2, 4)

@@ -27,7 +27,7 @@ class SymmetricGroup(FiniteGroup):
     Raises:
         ValueError: if ``degree`` is below 1, or the elements are asked for with n > 6.
 
-    Example:
+    Examples:
         >>> SymmetricGroup(3).multiply((1, 0, 2), (1, 2, 0)), SymmetricGroup(100).order > 10**157
         ((0, 2, 1), True)
     """
@@ -50,7 +50,7 @@ class SymmetricGroup(FiniteGroup):
 
     @property
     def order(self) -> int:
-        """n!"""
+        """The factorial n!."""
         return factorial(self.degree)
 
     @property
@@ -90,7 +90,7 @@ class TranslationGroup(FiniteGroup):
     Raises:
         ValueError: if there is no axis, or an axis is empty.
 
-    Example:
+    Examples:
         >>> TranslationGroup((2, 3)).multiply((1, 2), (1, 2))
         (0, 1)
     """

@@ -14,7 +14,7 @@ from equiproj.groups.group import Element, FiniteGroup
 def turn_matrix(angle: float) -> np.ndarray:
     """Anticlockwise turn of the (x, y) plane by ``angle`` in radians.
 
-    Example:
+    Examples:
         >>> turn_matrix(np.pi / 2).round(12).tolist()
         [[0.0, -1.0], [1.0, 0.0]]
     """
@@ -43,7 +43,7 @@ class CyclicGroup(FiniteGroup):
     Raises:
         ValueError: if ``n_turns`` is below 1.
 
-    Example:
+    Examples:
         >>> CyclicGroup(4).multiply(3, 2), CyclicGroup(4)
         (1, CyclicGroup(4))
     """
@@ -97,7 +97,7 @@ class DihedralGroup(FiniteGroup):
     Raises:
         ValueError: if ``n_turns`` is below 1.
 
-    Example:
+    Examples:
         >>> group = DihedralGroup(4)
         >>> group.order, group.multiply(4, 1) == group.multiply(3, 4)
         (8, True)

@@ -23,7 +23,7 @@ def named_layer(module: nn.Module, name: str) -> nn.Module:
     Raises:
         ValueError: there is none.
 
-    Example:
+    Examples:
         >>> named_layer(nn.Sequential(nn.Linear(2, 3)), "0")
         Linear(in_features=2, out_features=3, bias=True)
     """
@@ -41,7 +41,7 @@ def inferred_layers(
     Raises:
         ValueError: there is no such layer, or the channels of one do not fit its type.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> network = nn.Sequential(nn.Linear(1, 4), nn.Linear(4, 2))
         >>> for name, _, rho_in, rho_out in inferred_layers(network, CyclicGroup(4), "trivial", "regular", "trivial"):
@@ -66,7 +66,7 @@ def declared_layers(module: nn.Module, group: Group | None, layers: LayerTypes) 
     Raises:
         ValueError: no layer is named, a name is not a linear or convolution layer, or its channels do not fit.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> rho = regular(CyclicGroup(4))
         >>> [name for name, *_ in declared_layers(nn.Sequential(nn.Linear(4, 4)), None, {"0": (rho, rho)})]

@@ -21,7 +21,7 @@ class TypedParameter:
 
     A bias is the matrix (c_out, 1) of a linear map from the constant 1, on which the group acts trivially.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> network = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1))
         >>> [parameter.name for parameter in typed_parameters(network, CyclicGroup(4))]
@@ -49,7 +49,7 @@ class TypedParameter:
 def _is_sharded(value: Tensor) -> bool:
     """Whether a weight is a `DTensor`; asked of its method, because importing the class takes half a second.
 
-    Example:
+    Examples:
         >>> _is_sharded(torch.zeros(2))
         False
     """
@@ -81,7 +81,7 @@ def typed_parameters(
     Raises:
         ValueError: no layer, no group, a name that is not a layer, or a layer whose channels or kernel do not fit.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> network = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Conv2d(8, 1, 3))
         >>> for parameter in typed_parameters(network, CyclicGroup(4)):
@@ -108,7 +108,7 @@ def plain_parameters(module: nn.Module, layers: LayerTypes) -> list[TypedParamet
     Raises:
         ValueError: as `typed_parameters`, or a layer is parametrised already.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular
         >>> rho_in, rho_out = trivial(CyclicGroup(2)), regular(CyclicGroup(2))
@@ -128,7 +128,7 @@ def assign(parameter: TypedParameter, value: Tensor) -> None:
     Raises:
         ValueError: the weight is sharded, or its parametrisation cannot hold the value.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> layer = nn.Linear(4, 4)
         >>> parameter = typed_parameters(layer, CyclicGroup(4))[0]

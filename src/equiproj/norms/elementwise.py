@@ -23,7 +23,7 @@ def vector_norm(
         p: order, 1 ≤ p ≤ ∞.
         dim: the axes to reduce.
 
-    Example:
+    Examples:
         >>> value, subgradient = vector_norm(torch.tensor([3.0, -3.0, 1.0]), math.inf, 0)
         >>> value, subgradient
         (tensor([3.]), tensor([ 0.5000, -0.5000,  0.0000]))
@@ -49,7 +49,7 @@ def mixed_norm(
 
     `mixed:2,1` is therefore the sum of the Euclidean lengths of the columns.
 
-    Example:
+    Examples:
         >>> mixed_norm(torch.tensor([[3.0, 0.0], [4.0, 2.0]]), 2.0, 1.0)[0]
         tensor(7.)
     """
@@ -72,7 +72,7 @@ def norm_of_norms(
         squares: squared Frobenius norms of the parts' subgradients.
         q: order, 1 ≤ q ≤ ∞.
 
-    Example:
+    Examples:
         >>> norm_of_norms(torch.tensor([2.0, 2.0, 1.0]), torch.tensor([1.0, 3.0, 1.0]), math.inf)[1]
         tensor([0.7500, 0.2500, 0.0000])
     """
@@ -89,7 +89,7 @@ def entrywise_norm(
 ) -> tuple[Float[Tensor, "*batch"], Inexact[Tensor, "*batch rows columns"]]:
     """(Σ_ij |a_ij|^p)^(1/p), the largest magnitude for p = ∞; p = 2 is the Frobenius norm.
 
-    Example:
+    Examples:
         >>> entrywise_norm(torch.tensor([[3.0, -4.0]]), 2.0)
         (tensor(5.), tensor([[ 0.6000, -0.8000]]))
     """
@@ -102,7 +102,7 @@ def induced_norm(
 ) -> tuple[Float[Tensor, "*batch"], Inexact[Tensor, "*batch rows columns"]]:
     """Operator norm sup ‖Ax‖_p / ‖x‖_p for p = 1 (largest column sum of |a_ij|) or p = ∞ (largest row sum).
 
-    Example:
+    Examples:
         >>> matrix = torch.tensor([[1.0, -2.0], [0.0, 3.0]])
         >>> induced_norm(matrix, 1.0)[0], induced_norm(matrix, math.inf)[0]
         (tensor(5.), tensor(3.))

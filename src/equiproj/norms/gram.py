@@ -28,7 +28,7 @@ def gram_iteration(
         Delattre, Barthélemy, Araujo, Allauzen: Efficient bound of Lipschitz constant for convolutional layers by Gram
         iteration, ICML 2023. The trace in place of the Frobenius norm makes the gradient as cheap as the value.
 
-    Example:
+    Examples:
         >>> torch.testing.assert_close(gram_iteration(torch.diag(torch.tensor([3.0, 4.0])))[0], torch.tensor(4.0))
     """
     if matrix.shape[-2] > matrix.shape[-1]:

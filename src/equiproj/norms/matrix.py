@@ -43,7 +43,7 @@ def matrix_norm(
     References:
         docs/derivation.md, equations 5.1 to 5.9. Berndt and Stühmer, arXiv 2601.05028, norm ablation.
 
-    Example:
+    Examples:
         >>> matrix = torch.zeros(2, 2, requires_grad=True)
         >>> matrix_norm(matrix, "nuclear").backward(); matrix.grad
         tensor([[0., 0.],
@@ -65,7 +65,7 @@ def norm_and_subgradient(
     Raises:
         ValueError: unknown method.
 
-    Example:
+    Examples:
         >>> norm_and_subgradient(torch.tensor([[3.0, 4.0]]), Norm("frobenius"), "exact")
         (tensor(5.), tensor([[0.6000, 0.8000]]))
     """
@@ -87,7 +87,7 @@ def check_matrix(matrix: Tensor) -> None:
     Raises:
         ValueError: fewer than two axes, or an axis of rows or columns of length zero.
 
-    Example:
+    Examples:
         >>> check_matrix(torch.ones(3))
         Traceback (most recent call last):
         ...

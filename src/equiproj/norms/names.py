@@ -24,7 +24,7 @@ class Norm:
 
     Two spellings of one norm stay two values (`schatten:2` is not `frobenius`); both evaluate to the same number.
 
-    Example:
+    Examples:
         >>> Norm("schatten", (3.0,))
         Norm('schatten:3')
         >>> str(Norm("mixed", (2.0, math.inf)))
@@ -56,7 +56,7 @@ class Norm:
     def schatten_order(self) -> float | None:
         """The order p where the norm is a p-norm of singular values, else None.
 
-        Example:
+        Examples:
             >>> parse_norm("nuclear").schatten_order, parse_norm("entrywise:1").schatten_order
             (1.0, None)
         """
@@ -75,7 +75,7 @@ def parse_norm(norm: str | Norm) -> Norm:
     Raises:
         ValueError: the name is not known, or an order is missing, not a number, or below one.
 
-    Example:
+    Examples:
         >>> parse_norm("entrywise:inf")
         Norm('entrywise:inf')
         >>> parse_norm("euclid")

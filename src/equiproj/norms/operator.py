@@ -39,7 +39,7 @@ def operator_norm(
     References:
         Sedghi, Gupta, Long: The singular values of convolutional layers, ICLR 2019.
 
-    Example:
+    Examples:
         >>> difference = torch.tensor([[[1.0, -1.0]]])
         >>> operator_norm(difference, "spectral", (8,))
         tensor(2.)
@@ -63,7 +63,7 @@ def kernel_spectrum(
 ) -> Complex[Tensor, "*batch frequencies c_out c_in"]:
     """Blocks K̂(ξ) of the circular convolution, for the half of the frequencies that the other half repeats.
 
-    Example:
+    Examples:
         >>> kernel_spectrum(torch.ones(2, 3, 1, 1), (4, 4)).shape
         torch.Size([12, 2, 3])
     """
@@ -86,7 +86,7 @@ def operator_norm_bound(kernel: Float[Tensor, "..."], n_kernel_axes: int) -> Flo
     References:
         Ehlich and Zeller, Schwankung von Polynomen zwischen Gitterpunkten, Math. Z. 86, 1964. Equation 5.16.
 
-    Example:
+    Examples:
         >>> operator_norm_bound(torch.tensor([[[1.0, 1.0]]]), 1) >= 2.0
         tensor(True)
     """
@@ -99,7 +99,7 @@ def operator_norm_bound(kernel: Float[Tensor, "..."], n_kernel_axes: int) -> Flo
 class MapIterate(NamedTuple):
     """Result of a power iteration through a map: the norm, and the input to start the next iteration from.
 
-    Example:
+    Examples:
         >>> round(map_spectral_norm(lambda x: 2 * x, torch.ones(1, 3)).value.item(), 4)
         2.0
     """
@@ -121,7 +121,7 @@ def map_spectral_norm(
         right: input to start from, of any size, not orthogonal to the solution (random numbers will do).
         n_iterations: products with AᵀA before the norm is read off.
 
-    Example:
+    Examples:
         >>> layer = torch.nn.Linear(2, 2)
         >>> _ = torch.nn.init.eye_(layer.weight)
         >>> torch.testing.assert_close(map_spectral_norm(layer, torch.ones(1, 2)).value, torch.tensor(1.0))

@@ -19,7 +19,7 @@ _SHIFT = 1e-3
 class PowerIterate(NamedTuple):
     """Result of a power iteration: the norm, its subgradient, and the block of left vectors to start the next from.
 
-    Example:
+    Examples:
         >>> matrix = torch.diag(torch.tensor([3.0, 1.0]))
         >>> round(power_iteration(matrix, start_block(matrix)).value.item(), 4)
         3.0
@@ -35,7 +35,7 @@ def start_block(
 ) -> Inexact[Tensor, "*batch rows block"]:
     """Leading left singular vectors by SVD: 8 of them for the spectral norm (p = ∞), all for other Schatten norms.
 
-    Example:
+    Examples:
         >>> start_block(torch.eye(3)).shape
         torch.Size([3, 3])
     """
@@ -67,7 +67,7 @@ def power_iteration(
         p: order, 1 ≤ p ≤ ∞.
         n_iterations: steps taken before the norm is read off.
 
-    Example:
+    Examples:
         >>> matrix = torch.diag(torch.tensor([3.0, 4.0]))
         >>> torch.testing.assert_close(power_iteration(matrix, start_block(matrix)).value, torch.tensor(4.0))
     """

@@ -26,7 +26,7 @@ def schatten_norm(
         double_gram: take the eigenvalues of the smaller Gram matrix in double precision instead of an SVD; exact to
             float32 rounding for float32 matrices and many times faster for wide ones.
 
-    Example:
+    Examples:
         >>> schatten_norm(torch.diag(torch.tensor([3.0, 4.0])), 1.0)[0]
         tensor(7.)
     """

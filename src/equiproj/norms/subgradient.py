@@ -53,7 +53,7 @@ class _FirstOrderOnly(torch.autograd.Function):
 def first_order_only(gradient: Tensor, source: Tensor) -> Tensor:
     """The gradient, tied to the tensor it belongs to so that differentiating it again is an error and not a zero.
 
-    Example:
+    Examples:
         >>> first_order_only(torch.ones(1), torch.zeros(1))
         tensor([1.])
     """
@@ -67,7 +67,7 @@ def attach_subgradient(
 ) -> Float[Tensor, "*batch"]:
     """The value, with `subgradient` as its derivative in `matrix`; differentiable once.
 
-    Example:
+    Examples:
         >>> matrix = torch.tensor([[3.0, 4.0]], requires_grad=True)
         >>> norm = attach_subgradient(matrix, torch.tensor(5.0), torch.tensor([[0.6, 0.8]]))
         >>> norm.backward(); matrix.grad
@@ -79,7 +79,7 @@ def attach_subgradient(
 def widen(matrix: Inexact[Tensor, "*batch rows columns"]) -> Inexact[Tensor, "*batch rows columns"]:
     """The matrix in the precision norms are computed in: float16 and bfloat16 become float32.
 
-    Example:
+    Examples:
         >>> widen(torch.ones(1, 1, dtype=torch.bfloat16)).dtype
         torch.float32
     """

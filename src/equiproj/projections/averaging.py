@@ -21,7 +21,7 @@ class GroupAverage:
         rho_columns: representation on the second weight axis.
         rho_pixels: permutation representation on the kernel pixels, trivial for a matrix.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import standard, trivial
         >>> group = CyclicGroup(4)

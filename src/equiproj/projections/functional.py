@@ -26,7 +26,7 @@ def project_linear(
     Raises:
         ValueError: if groups differ, channels do not fit, or the route is unknown or unavailable.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular, trivial
@@ -63,7 +63,7 @@ def project_conv(
         ValueError: if groups differ, channels do not fit, the group does not preserve the kernel grid, or the
             route is unknown or unavailable.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular, trivial
@@ -88,7 +88,7 @@ def project_bias(bias: Float[Tensor, "*batch c_out"], rho_out: Representation) -
     Raises:
         ValueError: if the channels do not fit.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular

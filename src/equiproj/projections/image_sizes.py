@@ -20,7 +20,7 @@ def samples_symmetrically(
         padding: pixels added on each side.
         dilation: distance of kernel taps in pixels.
 
-    Example:
+    Examples:
         >>> [samples_symmetrically(n, kernel_size=3, stride=2, padding=1) for n in (31, 32)]
         [True, False]
         >>> [samples_symmetrically(n, kernel_size=4, stride=2, padding=1) for n in (31, 32)]

@@ -19,7 +19,7 @@ def orbit_labels(n_entries: int, edges: Sequence[tuple[np.ndarray, np.ndarray]])
         n_entries: number of weight entries.
         edges: per generator, the entries it moves and where it moves them (injective).
 
-    Example:
+    Examples:
         >>> orbit_labels(5, [(np.array([0, 1, 3]), np.array([1, 2, 4]))]).tolist()
         [0, 0, 0, 3, 3]
     """
@@ -42,7 +42,7 @@ class OrbitAverage:
         labels: orbit of each entry, any integers.
         left: entries whose image lies outside a block-sparse weight; their whole orbit must vanish.
 
-    Example:
+    Examples:
         >>> average = OrbitAverage(np.array([0, 0, 2]), np.array([], dtype=int))
         >>> average(torch.tensor([1.0, 3.0, 5.0])).tolist()
         [2.0, 2.0, 5.0]

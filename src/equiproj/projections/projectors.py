@@ -26,7 +26,7 @@ class LinearProjector:
     Raises:
         ValueError: if the groups differ, the route is unknown, or a continuous group takes the spatial one.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular
@@ -75,7 +75,7 @@ class ConvProjector:
         ValueError: if the groups differ, the group does not preserve the kernel grid, the channels do not
             divide into the blocks, or the route is unknown or unavailable.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import trivial

@@ -39,7 +39,7 @@ def weight_map(
     Raises:
         ValueError: if groups differ, or the route is unknown or unavailable.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular
         >>> rho = regular(CyclicGroup(2))
@@ -98,7 +98,7 @@ class _BlockDiagonal:
     Raises:
         ValueError: if a group element moves a diagonal block elsewhere.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular
         >>> rho = regular(CyclicGroup(2))

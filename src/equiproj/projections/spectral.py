@@ -41,7 +41,7 @@ def _irrep_pairs(
         rho_columns: representation on the second weight axis.
         kernel_shape: kernel sizes in pixels; empty for a matrix.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular
         >>> rho = 5 * regular(CyclicGroup(4))
@@ -78,7 +78,7 @@ class SpectralProjection:
         rho_columns: representation on the second weight axis.
         kernel_shape: kernel sizes in pixels; empty for a matrix.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular
         >>> rho = regular(CyclicGroup(2))
@@ -123,7 +123,7 @@ def steerable_basis(
     Raises:
         ValueError: if the groups differ, or the kernel does not suit the group.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import SO2
         >>> from equiproj.representations import irrep, trivial
         >>> steerable_basis(trivial(SO2()), irrep(SO2(), 1), (5, 5)).shape

@@ -40,7 +40,7 @@ def sampled_kernels(psi_in: Representation, psi_out: Representation, kernel_shap
     Raises:
         ValueError: if the kernel is not square, or has the wrong number of axes for the group.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import SO2
         >>> sampled_kernels(irreps(SO2(), 1)[0], irreps(SO2(), 1)[1], (3, 3)).shape
         (2, 2, 1, 9)

@@ -28,7 +28,7 @@ class Bundle:
 def bundle(parameters: Sequence[TypedParameter]) -> list[Bundle]:
     """Group parameters by projector, device and precision, in order of first appearance.
 
-    Example:
+    Examples:
         >>> from torch import nn
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.layers import typed_parameters
@@ -49,7 +49,7 @@ def as_matrices(stacked: Tensor, projector: LinearProjector | ConvProjector) -> 
 
     A layer with `groups` keeps its stored shape, (c_out, c_in/groups·k·…).
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import trivial
         >>> image = trivial(CyclicGroup(4))
@@ -71,7 +71,7 @@ def stack_norms(
     Raises:
         ValueError: an operator norm is asked for, but the layer has groups or its kernel does not fit the image.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.norms import parse_norm
         >>> from equiproj.representations import trivial
@@ -91,7 +91,7 @@ def stack_norms(
 def rows_out(stacked: Tensor, projector: LinearProjector | ConvProjector) -> Tensor:
     """Weights (n, *weight_shape) as (n, c_out, c_in/groups, *k); a transposed layer stores (c_in, c_out/groups, *k).
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import trivial
         >>> image = trivial(CyclicGroup(4))

@@ -39,7 +39,7 @@ class LayerConstants(NamedTuple):
 
     For an activation `lipschitz` is its Lipschitz constant and the other two are zero.
 
-    Example:
+    Examples:
         >>> LayerConstants("relu", lipschitz=1.0, perpendicular=0.0, bias_defect=0.0).lipschitz
         1.0
     """
@@ -54,7 +54,7 @@ class LayerConstants(NamedTuple):
 class DefectBound:
     """‖f(gx) − g f(x)‖ ≤ slope ‖x‖ + offset for every input x and every g of the group, in Euclidean norms.
 
-    Example:
+    Examples:
         >>> DefectBound(slope=2.0, offset=0.5, layers=()).at(input_norm=3.0)
         6.5
     """
@@ -107,7 +107,7 @@ def certified_defect_bound(
     Raises:
         ValueError: a part of the network no rule covers, by name, or layers that do not fit the declaration.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.regularisers import project_
         >>> network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 3, padding=1))

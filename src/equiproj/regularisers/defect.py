@@ -16,7 +16,7 @@ from equiproj.representations.action import act
 class MeasuredDefect(NamedTuple):
     """Largest and mean relative defect over the group elements other than the identity.
 
-    Example:
+    Examples:
         >>> MeasuredDefect(maximum=0.5, mean=0.25).mean
         0.25
     """
@@ -48,7 +48,7 @@ def measured_defect(
     Raises:
         ValueError: a group without such elements, or an output of other axes.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> measured_defect(nn.ReLU(), torch.randn(2, 1, 8, 8), CyclicGroup(4))
         MeasuredDefect(maximum=0.0, mean=0.0)

@@ -26,7 +26,7 @@ def project_(module: nn.Module, group: Group | None = None, **declaration: Any) 
         ValueError: layers that do not fit the declaration, sharded weights, or a parametrisation that cannot hold
             the projected value.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> layer = project_(nn.Linear(4, 4), CyclicGroup(4), input_type="regular", output_type="regular")
         >>> bool(torch.allclose(layer.weight[1].roll(-1), layer.weight[0]))
@@ -57,7 +57,7 @@ def project_initial_(module: nn.Module, group: Group | None = None, **declaratio
         Weiler & Cesa, General E(2)-Equivariant Steerable CNNs, NeurIPS 2019, with He's initialisation carried over to
         the coefficients of equivariant kernels.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular
         >>> rho, layer = regular(CyclicGroup(2)), nn.Linear(2, 2, bias=False)

@@ -62,7 +62,7 @@ class ProjectionPenalty(nn.Module):
     References:
         Berndt and Stühmer, arXiv 2601.05028. docs/derivation.md, equations 6.2 to 6.5.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> network = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 3, padding=1))
         >>> penalty = ProjectionPenalty(network, CyclicGroup(4), norm="frobenius", power=2)
@@ -182,7 +182,7 @@ def without_rounding(part: Tensor, weights: Tensor) -> Tensor:
         part: PW or W − PW of a stack of weights.
         weights: the stack (n, *weight_shape).
 
-    Example:
+    Examples:
         >>> without_rounding(torch.tensor([[1e-9, 0.5]]), torch.ones(1, 2))
         tensor([[0.0000, 0.5000]])
     """
@@ -214,7 +214,7 @@ def one_or_two(power: int) -> int:
     Raises:
         ValueError: it is another number.
 
-    Example:
+    Examples:
         >>> one_or_two(2)
         2
     """
@@ -229,7 +229,7 @@ def non_negative(name: str, weight: float) -> float:
     Raises:
         ValueError: it is negative or not finite.
 
-    Example:
+    Examples:
         >>> non_negative("weight", 1.0)
         1.0
     """

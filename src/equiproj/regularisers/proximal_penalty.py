@@ -37,7 +37,7 @@ class ProximalPenalty:
     References:
         docs/derivation.md, equations 6.6 to 6.8; Loshchilov and Hutter, ICLR 2019, for weight decay.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> network = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 3, padding=1))
         >>> optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)

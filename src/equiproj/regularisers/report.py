@@ -16,7 +16,7 @@ from equiproj.regularisers.bundles import Bundle, bundle, stack_norms
 class ReportRow(NamedTuple):
     """One weight: ‖PW‖, ‖W − PW‖ and ‖W − PW‖ / ‖W‖ (0 for W = 0), in the norm named.
 
-    Example:
+    Examples:
         >>> ReportRow("weight", norm_equivariant=4.0, norm_perpendicular=3.0, ratio=0.6, norm="frobenius").ratio
         0.6
     """
@@ -32,7 +32,7 @@ class ReportRow(NamedTuple):
 class EquivarianceReport:
     """Rows in order of registration, and ‖W − PW‖ / ‖W‖ of all weights together in the Frobenius norm.
 
-    Example:
+    Examples:
         >>> row = ReportRow("weight", norm_equivariant=4.0, norm_perpendicular=3.0, ratio=0.6, norm="frobenius")
         >>> print(EquivarianceReport((row,), total_ratio=0.6))
         layer          ‖PW‖      ‖W−PW‖      ratio  norm
@@ -72,7 +72,7 @@ def equivariance_report(
     Raises:
         ValueError: unknown norm, or layers that do not fit the declaration.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> layer = nn.Linear(4, 4)
         >>> _ = nn.init.eye_(layer.weight)

@@ -50,7 +50,7 @@ def squared_frobenius(
     References:
         docs/derivation.md, equation 6.4.
 
-    Example:
+    Examples:
         >>> weights = torch.tensor([1.0, 3.0], requires_grad=True)
         >>> value = squared_frobenius(weights, lambda w: w.mean().expand_as(w), 1.0)
         >>> value.backward(); value.item(), weights.grad

@@ -34,7 +34,7 @@ def act(
     Raises:
         ValueError: if the channels do not fit ``rho`` or the group moves pixels between pixels.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> image = torch.arange(6.0).reshape(1, 1, 2, 3)
         >>> torch.equal(act(image, 1, CyclicGroup(4)), torch.rot90(image, dims=(-2, -1)))
@@ -49,7 +49,7 @@ def act(
 def send(tensor: Tensor, device: torch.device) -> Tensor:
     """Copy to a device without waiting for it: from pinned memory, in the order of the device's work.
 
-    Example:
+    Examples:
         >>> send(torch.ones(2), torch.device("cpu")).tolist()
         [1.0, 1.0]
     """
@@ -66,7 +66,7 @@ def move_channels(
     Raises:
         ValueError: if the number of channels is not ``rho.dim``.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular
         >>> move_channels(torch.tensor([[1.0, 2.0, 3.0]]), 1, regular(CyclicGroup(3))).tolist()
@@ -80,7 +80,7 @@ def move_channels(
 def channel_move(element: Element, rho: Representation, device: torch.device) -> Tensor:
     """ρ(g) as a tensor: the channel from which each one is filled where ρ permutes them, the matrix otherwise.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular
         >>> channel_move(1, regular(CyclicGroup(3)), torch.device("cpu")).tolist()
@@ -97,7 +97,7 @@ def apply_channel_move(features: Tensor, move: Tensor) -> Tensor:
     Raises:
         ValueError: if the number of channels is another one.
 
-    Example:
+    Examples:
         >>> apply_channel_move(torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, 3.0], [1.0, 0.0]])).tolist()
         [[6.0, 1.0]]
     """
@@ -114,7 +114,7 @@ def _source_channels(rho: Representation, position: int, device: torch.device) -
 
     Kept per device, so that a training step on an accelerator does not wait for a copy in every layer.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular
         >>> _source_channels(regular(CyclicGroup(3)), 1, torch.device("cpu")).tolist()
@@ -136,7 +136,7 @@ def move_pixels(features: Tensor, element: Element, group: Group, n_axes: int) -
     Raises:
         ValueError: if the element is not made of flips and swaps of axes.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import DihedralGroup
         >>> move_pixels(torch.tensor([[1, 2], [3, 4]]), 4, DihedralGroup(4), 2).tolist()
         [[2, 1], [4, 3]]
@@ -150,7 +150,7 @@ def pixel_move(element: Element, group: Group, n_axes: int) -> tuple[list[int], 
     Raises:
         ValueError: if the element is not made of flips and swaps of axes.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> pixel_move(1, CyclicGroup(4), 2)
         ([1, 0], [0])
@@ -170,7 +170,7 @@ def pixel_move(element: Element, group: Group, n_axes: int) -> tuple[list[int], 
 def apply_pixel_move(features: Tensor, order: list[int], flipped: list[int]) -> Tensor:
     """Apply what :func:`pixel_move` gave to the last axes; always a copy.
 
-    Example:
+    Examples:
         >>> image = torch.arange(6.0).reshape(2, 3)
         >>> torch.equal(apply_pixel_move(image, [1, 0], [0]), torch.rot90(image))
         True

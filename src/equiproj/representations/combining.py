@@ -117,7 +117,7 @@ def standard(group: Group) -> Representation:
     Raises:
         ValueError: if the group is not defined by its action on a space.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> standard(CyclicGroup(4))(1).round(decimals=12).abs().tolist()
         [[0.0, 1.0], [1.0, 0.0]]
@@ -137,7 +137,7 @@ def tensor_product(first: Representation, second: Representation) -> Representat
     Raises:
         ValueError: if the groups differ.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular
         >>> rho = regular(CyclicGroup(3))
@@ -156,7 +156,7 @@ def direct_sum(representations: Iterable[Representation]) -> Representation:
     Raises:
         ValueError: if there are none, or groups differ.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import SO2
         >>> from equiproj.representations import irreps
         >>> direct_sum(irreps(SO2(), 2))
@@ -178,7 +178,7 @@ def from_matrices(group: FiniteGroup, matrices: Mapping[Element, Float[Tensor, "
     Raises:
         ValueError: if an element is missing, sizes differ, a matrix is not orthogonal, or products do not match.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> sign = from_matrices(CyclicGroup(2), {0: torch.eye(1), 1: -torch.eye(1)})
         >>> sign, sign(1).tolist()

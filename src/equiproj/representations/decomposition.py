@@ -21,7 +21,7 @@ _NULL_SPACE = 1e-9  # relative size of a singular value that counts as zero
 def act(rho: Representation, g: Element, vectors: np.ndarray) -> np.ndarray:
     """ρ(g) applied to the first axis of an array.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular
         >>> act(regular(CyclicGroup(3)), 1, np.array([5, 6, 7])).tolist()
@@ -38,7 +38,7 @@ def act(rho: Representation, g: Element, vectors: np.ndarray) -> np.ndarray:
 def character(rho: Representation, g: Element) -> float:
     """Trace of ρ(g).
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular
         >>> [character(regular(CyclicGroup(3)), g) for g in range(3)]
@@ -60,7 +60,7 @@ def equivariant_maps(rho_in: Representation, rho_out: Representation) -> np.ndar
     Returns:
         Array ``(n_maps, dim_out, dim_in)``.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular
         >>> equivariant_maps(regular(CyclicGroup(3)), regular(CyclicGroup(3))).shape
@@ -105,7 +105,7 @@ def isotypic_basis(rho: Representation) -> Mapping[Representation, np.ndarray]:
     Returns:
         For every irrep ψ in ρ an array ``(dim, multiplicity, d)`` whose ``[:, p, :]`` is T_p.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular
         >>> {str(psi): basis.shape for psi, basis in isotypic_basis(2 * regular(CyclicGroup(3))).items()}
@@ -163,7 +163,7 @@ def _isometries(maps: np.ndarray, psi: Representation) -> np.ndarray:
 def band_limit(rho: Representation) -> int:
     """Largest frequency or degree in a representation of a continuous group.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import SO3
         >>> from equiproj.representations import irrep, standard, tensor_product
         >>> band_limit(tensor_product(irrep(SO3(), 2), standard(SO3())))

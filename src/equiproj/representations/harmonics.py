@@ -18,7 +18,7 @@ def circular_harmonics(points: Float64[np.ndarray, "2 n"], frequency: int) -> Fl
         points: any non-zero points of the plane.
         frequency: m ≥ 0.
 
-    Example:
+    Examples:
         >>> circular_harmonics(np.array([[0.0], [2.0]]), 1).round(12).ravel().tolist()
         [0.0, 1.0]
     """
@@ -37,7 +37,7 @@ def spherical_harmonics(points: Float64[np.ndarray, "3 n"], degree: int) -> Floa
         points: any non-zero points (x, y, z); only their direction matters.
         degree: l ≥ 0.
 
-    Example:
+    Examples:
         >>> spherical_harmonics(np.eye(3), 1).round(3).tolist()
         [[0.0, 0.489, 0.0], [0.0, 0.0, 0.489], [0.489, 0.0, 0.0]]
     """
@@ -77,7 +77,7 @@ def wigner_matrix(rotation: Float64[np.ndarray, "3 3"], degree: int) -> Float64[
         rotation: R, orthogonal with determinant 1.
         degree: l ≥ 0; D has 2l + 1 rows.
 
-    Example:
+    Examples:
         >>> quarter_turn = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
         >>> (wigner_matrix(quarter_turn, 1).round(12) + 0.0).tolist()
         [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]]

@@ -59,7 +59,7 @@ def irreps(group: Group, band_limit: int | None = None) -> tuple[Representation,
     Raises:
         ValueError: if a continuous group comes without band limit, or a finite one with it.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup, SO3
         >>> [rho.dim for rho in irreps(CyclicGroup(4))], [rho.dim for rho in irreps(SO3(), 3)]
         ([1, 2, 1], [1, 3, 5, 7])
@@ -83,7 +83,7 @@ def irrep(group: Group, label: Hashable) -> Representation:
     Raises:
         ValueError: if the group has no such irrep.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import SO2
         >>> irrep(SO2(), 2)(3.141592653589793 / 4).round(decimals=12).abs().tolist()
         [[0.0, 1.0], [1.0, 0.0]]

@@ -90,7 +90,7 @@ class _QuotientSummand(PermutationSummand):
 def trivial(group: Group) -> Representation:
     """One channel that no group element changes: ρ(g) = 1.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> trivial(CyclicGroup(4))(3).tolist()
         [[1.0]]
@@ -104,7 +104,7 @@ def regular(group: Group) -> Representation:
     Raises:
         ValueError: if the group is not finite.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> regular(CyclicGroup(3))(1).argmax(dim=0).tolist()
         [1, 2, 0]
@@ -118,7 +118,7 @@ def quotient(group: Group, *generators: Element) -> Representation:
     Raises:
         ValueError: if the group is not finite, or a generator is not one of its elements.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import DihedralGroup
         >>> quotient(DihedralGroup(4), 4)
         quotient by 2 elements of DihedralGroup(4)
@@ -142,7 +142,7 @@ def grid(group: Group, shape: tuple[int, ...]) -> Representation:
     Raises:
         ValueError: if the group is not finite or does not map the grid onto itself.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from equiproj.groups import CyclicGroup
         >>> image = torch.arange(9.0, dtype=torch.float64).reshape(3, 3)

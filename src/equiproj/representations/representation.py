@@ -58,7 +58,7 @@ class Representation:
     Raises:
         ValueError: if summands belong to different groups, or there are none.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular, trivial
         >>> rho = trivial(CyclicGroup(4)) + 2 * regular(CyclicGroup(4))

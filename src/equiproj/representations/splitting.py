@@ -23,7 +23,7 @@ def split_regular(group: FiniteGroup) -> tuple[np.ndarray, ...]:
     Args:
         group: a finite group whose elements can be listed.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import QuaternionGroup
         >>> [matrices.shape for matrices in split_regular(QuaternionGroup())]
         [(8, 1, 1), (8, 1, 1), (8, 1, 1), (8, 1, 1), (8, 4, 4)]

@@ -21,7 +21,7 @@ Projector = LinearProjector | ConvProjector
 def some_elements(group: Group, seed: int = 0) -> list[Element]:
     """All elements of a small finite group, otherwise the generators and a random sample.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup, SO2
         >>> some_elements(CyclicGroup(3)), len(some_elements(SO2()))
         ([0, 1, 2], 25)
@@ -37,7 +37,7 @@ def assert_orthogonal(rho: Representation, tolerance: float = 1e-10) -> None:
     Raises:
         AssertionError: naming the element and the deviation.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular
         >>> assert_orthogonal(regular(CyclicGroup(4)))
@@ -55,7 +55,7 @@ def assert_is_representation(rho: Representation, tolerance: float = 1e-10) -> N
     Raises:
         AssertionError: naming the law, the elements and the deviation.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import SO3
         >>> from equiproj.representations import irrep
         >>> assert_is_representation(irrep(SO3(), 2))
@@ -79,7 +79,7 @@ def assert_is_projection(projector: Projector, tolerance: float = 1e-10) -> None
     Raises:
         AssertionError: naming the law and the deviation.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular
         >>> rho = regular(CyclicGroup(4))
@@ -123,7 +123,7 @@ def assert_equivariant(
     Raises:
         AssertionError: naming the element and the measured deviation.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular
         >>> rho = 2 * regular(CyclicGroup(4))

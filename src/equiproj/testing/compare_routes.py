@@ -51,7 +51,7 @@ _TOLERANCE = {torch.float32: 1e-6, torch.float64: 1e-12}
 class Case:
     """One layer: its representations and, for a convolution, its kernel shape.
 
-    Example:
+    Examples:
         >>> Case(trivial(SO2()), trivial(SO2())).kernel_shape
         ()
     """
@@ -64,7 +64,7 @@ class Case:
 def cases() -> Iterator[Case]:
     """Layers for every group, chosen so that every kind of representation and irrep occurs.
 
-    Example:
+    Examples:
         >>> len({case.rho_in.group for case in cases()}) > 15
         True
     """
@@ -99,7 +99,7 @@ def cases() -> Iterator[Case]:
 def spatial_projection(case: Case) -> Callable[[Tensor], Tensor]:
     """The spatial route; a quadrature over a continuous group.
 
-    Example:
+    Examples:
         >>> spatial_projection(Case(trivial(SO2()), trivial(SO2())))(torch.ones(1, 1)).tolist()
         [[1.0]]
     """
@@ -119,7 +119,7 @@ def _projector(case: Case, route: Route) -> LinearProjector | ConvProjector:
 def compare(case: Case, dtype: torch.dtype, seed: int) -> tuple[float, float, float]:
     """Largest difference of the two routes on a random weight, and the time of each in milliseconds.
 
-    Example:
+    Examples:
         >>> compare(Case(regular(CyclicGroup(4)), trivial(CyclicGroup(4))), torch.float64, seed=0)[0] < 1e-12
         True
     """

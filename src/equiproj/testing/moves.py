@@ -18,7 +18,7 @@ def move_field(field: Tensor, rho: Representation, g: Element) -> Tensor:
     Raises:
         ValueError: if ``g`` does not map the pixels onto each other.
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import trivial
         >>> image = torch.arange(4.0).reshape(1, 1, 2, 2)
@@ -32,7 +32,7 @@ def move_field(field: Tensor, rho: Representation, g: Element) -> Tensor:
 def move_weight(weight: Tensor, rho_rows: Representation, rho_columns: Representation, g: Element) -> Tensor:
     """(g·W)(x) = ρ_rows(g) W(g⁻¹x) ρ_columns(g)⁻¹ on ``(rows, columns, *kernel)`` (equation 1.4).
 
-    Example:
+    Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular
         >>> rho = regular(CyclicGroup(2))
@@ -46,7 +46,7 @@ def move_weight(weight: Tensor, rho_rows: Representation, rho_columns: Represent
 def full_weight(weight: Tensor, n_blocks: int) -> Tensor:
     """Write the blocks of a grouped convolution ``(rows, columns / n_blocks, *kernel)`` into a full weight.
 
-    Example:
+    Examples:
         >>> full_weight(torch.tensor([[1.0], [2.0]]), 2).tolist()
         [[1.0, 0.0], [0.0, 2.0]]
     """
@@ -65,7 +65,7 @@ def grid_elements(group: Group) -> list[Element]:
     Raises:
         ValueError: if the group does not turn grids.
 
-    Example:
+    Examples:
         >>> [round(angle, 2) for angle in grid_elements(SO2())]
         [0.0, 1.57, 3.14, 4.71]
     """

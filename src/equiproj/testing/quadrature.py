@@ -23,7 +23,7 @@ def haar_quadrature(group: Group, band_limit: int) -> list[tuple[float, Element]
     Raises:
         ValueError: if no quadrature is known for the group.
 
-    Example:
+    Examples:
         >>> nodes = haar_quadrature(SO2(), 3)
         >>> bool(abs(sum(w * np.exp(3j * angle) for w, angle in nodes)) < 1e-12)
         True

@@ -253,7 +253,7 @@ def test_bad_folders_end_in_one_line(write_ct, tmp_path):
 
 
 def test_media_with_a_dicomdir(tmp_path):
-    """pydicom's DICOMDIR sample: its CT images are 16 × 16 and unreadably small, but found; MR and CR are named."""
+    """The DICOMDIR sample of pydicom: its CT images, 16 × 16, are found though too small; MR and CR are named."""
     folder = Path(pydicom.__file__).parent / "data" / "test_files" / "dicomdirtests"
     with pytest.raises(InputError, match="no slice passes quality control"):
         run(folder, tmp_path / "out", Ingest(image_size=32, minimum_rows=16))

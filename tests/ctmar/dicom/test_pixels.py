@@ -96,7 +96,7 @@ def test_lossy_syntaxes_are_flagged_and_near(shared, scanner, codec, largest):
 
 
 def test_sign_of_jpeg_2000_that_contradicts_the_header():
-    """pydicom corrects it; without the correction the air around the head would be far above −1000 HU."""
+    """It is corrected by pydicom; without the correction the air around the head would be far above −1000 HU."""
     path = Path(pydicom.__file__).parent / "data" / "test_files" / "J2K_pixelrep_mismatch.dcm"
     image_hu = read(path)
     assert image_hu[:20, :20].max() < -900

@@ -54,7 +54,7 @@ def trained(run: Run, batch, n_steps: int = 30) -> TrainingState:
 
 
 def defect(network, batch) -> float:
-    """max over quarter turns of ‖f(g·x) − g·f(x)‖_∞."""
+    """Maximum over quarter turns of ‖f(g·x) − g·f(x)‖_∞."""
     images = batch.inputs
     with torch.no_grad():
         return max(

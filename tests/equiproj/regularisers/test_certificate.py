@@ -13,7 +13,7 @@ GROUP = CyclicGroup(4)
 
 
 def absolute_defect(network: nn.Module, images: Tensor) -> Tensor:
-    """max over g of ‖f(gx) − g f(x)‖ for every image."""
+    """Maximum over g of ‖f(gx) − g f(x)‖ for every image."""
     with torch.no_grad():
         answer = network(images)
         turned = [network(images.rot90(k, (-2, -1))) - answer.rot90(k, (-2, -1)) for k in (1, 2, 3)]

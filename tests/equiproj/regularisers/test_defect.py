@@ -39,7 +39,7 @@ def test_the_definition_turn_by_turn() -> None:
 
 
 def test_a_shift_has_its_closed_form() -> None:
-    """f moves a single bright pixel off its place; a half turn moves it the other way: the defect is √2."""
+    """The map f moves a single bright pixel off its place; a half turn moves it the other way: the defect is √2."""
     image = torch.zeros(1, 1, 5, 5)
     image[0, 0, 2, 2] = 1
     assert measured_defect(Function(lambda x: x.roll(1, -1)), image, CyclicGroup(2)).maximum == pytest.approx(2**0.5)
