@@ -97,6 +97,9 @@ class QuaternionGroup(FiniteGroup):
 class DirectProduct(FiniteGroup):
     """Pairs (a, b) of elements of two finite groups, multiplied factor by factor.
 
+    Where both act on space and every movement of one commutes with every movement of the other, a pair moves space by
+    both, as the turns and the mirror image of C_2 × D_1 do; otherwise the product does not act on space.
+
     Args:
         first: finite group of the first entries.
         second: finite group of the second entries, which vary fastest.
@@ -132,3 +135,15 @@ class DirectProduct(FiniteGroup):
     def inverse(self, a: Element) -> Element:
         """Factor by factor."""
         return (self.first.inverse(a[0]), self.second.inverse(a[1]))
+
+    def spatial_matrix(self, g: Element, n_axes: int) -> np.ndarray:
+        """The movement of the first entry after that of the second, where the two factors' movements commute.
+
+        Raises:
+            ValueError: if they do not, or a factor does not act on space of that many axes.
+        """
+        for a, b in product(self.first.generators, self.second.generators):
+            first, second = self.first.spatial_matrix(a, n_axes), self.second.spatial_matrix(b, n_axes)
+            if not np.allclose(first @ second, second @ first):
+                raise ValueError(f"expected factors whose movements of space commute, found {self}")
+        return self.first.spatial_matrix(g[0], n_axes) @ self.second.spatial_matrix(g[1], n_axes)

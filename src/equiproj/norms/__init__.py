@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from equiproj.norms.names import KNOWN_NORMS, Norm, parse_norm
+from equiproj.norms.names import KNOWN_NORMS, CustomNorm, Norm, parse_norm
 
 if TYPE_CHECKING:
     from equiproj.norms.gram import gram_iteration
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KNOWN_NORMS",
+    "CustomNorm",
     "MapIterate",
     "Norm",
     "PowerIterate",

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from equiproj.norms.elementwise import entrywise_norm, induced_norm, mixed_norm
 from equiproj.norms.gram import gram_iteration
-from equiproj.norms.names import Norm, parse_norm
+from equiproj.norms.names import CustomNorm, Norm, parse_norm
 from equiproj.norms.singular import schatten_norm
 from equiproj.norms.subgradient import attach_subgradient, widen
 
@@ -21,7 +21,7 @@ _BY_ENTRIES: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
 
 
 def matrix_norm(
-    matrix: Inexact[Tensor, "*batch rows columns"], norm: str | Norm, method: str = "exact"
+    matrix: Inexact[Tensor, "*batch rows columns"], norm: str | Norm | CustomNorm, method: str = "exact"
 ) -> Float[Tensor, "*batch"]:
     """Norm of each matrix in a batch, with a subgradient that is zero at zero and shared by ties.
 
@@ -32,7 +32,7 @@ def matrix_norm(
 
     Args:
         matrix: (..., rows, columns), real or complex; float16 and bfloat16 are computed and returned in float32.
-        norm: name or `Norm`.
+        norm: name, `Norm` or `CustomNorm`.
         method: for norms of singular values. `exact` is an SVD. `gram` works on the smaller Gram matrix: spectral by
             Gram iteration (an upper bound within 1e-3), the others by its eigenvalues in double precision (exact to
             float32 rounding). Other norms have one way only.
@@ -58,7 +58,7 @@ def matrix_norm(
 
 
 def norm_and_subgradient(
-    matrix: Inexact[Tensor, "*batch rows columns"], norm: Norm, method: str
+    matrix: Inexact[Tensor, "*batch rows columns"], norm: Norm | CustomNorm, method: str
 ) -> tuple[Float[Tensor, "*batch"], Inexact[Tensor, "*batch rows columns"]]:
     """The norm of each matrix and the minimum-norm element of its subdifferential, outside autograd.
 
@@ -71,6 +71,8 @@ def norm_and_subgradient(
     """
     if method not in _METHODS:
         raise ValueError(f"expected method {' or '.join(map(repr, _METHODS))}, found {method!r}")
+    if isinstance(norm, CustomNorm):
+        return _custom_norm(matrix, norm)
     p = norm.schatten_order
     if p == 2:
         return entrywise_norm(matrix, 2.0)
@@ -79,6 +81,20 @@ def norm_and_subgradient(
     if p == torch.inf and method == "gram":
         return gram_iteration(matrix)
     return schatten_norm(matrix, p, double_gram=method == "gram")
+
+
+def _custom_norm(matrix: Tensor, norm: CustomNorm) -> tuple[Tensor, Tensor]:
+    zero = (matrix == 0).all(-1).all(-1)
+    with torch.enable_grad():
+        leaf = torch.where(zero[..., None, None], 1, matrix).detach().requires_grad_()
+        value = norm.function(leaf)
+        if value.shape != zero.shape:
+            expected, found = tuple(zero.shape), tuple(value.shape)
+            raise ValueError(
+                f"norm {norm.name!r}: expected norms of shape {expected}, one for each matrix, found {found}"
+            )
+        (gradient,) = torch.autograd.grad(value.sum(), leaf)
+    return value.detach().masked_fill(zero, 0), gradient.masked_fill(zero[..., None, None], 0)
 
 
 def check_matrix(matrix: Tensor) -> None:

@@ -1,7 +1,14 @@
 """The names of the matrix norms."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 KNOWN_NORMS = (
     "frobenius",
@@ -65,8 +72,34 @@ class Norm:
         return {"frobenius": 2.0, "spectral": math.inf, "nuclear": 1.0}.get(self.kind)
 
 
-def parse_norm(norm: str | Norm) -> Norm:
-    """Read the name of a norm; a `Norm` passes through.
+@dataclass(frozen=True)
+class CustomNorm:
+    """A norm of your own, for matrices only; :func:`equiproj.testing.assert_norm` checks that it is one.
+
+    Its gradient is autograd's, and zero at a matrix of zeros, where autograd often finds none.
+
+    Args:
+        name: what tables call it.
+        function: maps matrices (..., rows, columns) to their norms (...), and autograd can follow it.
+
+    Example:
+        >>> CustomNorm("sum", lambda matrix: matrix.abs().sum((-2, -1)))
+        CustomNorm('sum')
+    """
+
+    name: str
+    function: Callable[[Tensor], Tensor]
+    schatten_order: ClassVar[None] = None
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"CustomNorm({self.name!r})"
+
+
+def parse_norm(norm: str | Norm | CustomNorm) -> Norm | CustomNorm:
+    """Read the name of a norm; a `Norm` or `CustomNorm` passes through.
 
     Args:
         norm: one of `frobenius`, `spectral`, `nuclear`, `schatten:p`, `entrywise:p`, `induced:1`, `induced:inf`,
@@ -84,7 +117,7 @@ def parse_norm(norm: str | Norm) -> Norm:
         ValueError: unknown norm 'euclid'; known: frobenius, spectral, nuclear, schatten:p, entrywise:p, induced:1, \
 induced:inf, mixed:p,q (p, q at least 1, inf allowed)
     """
-    if isinstance(norm, Norm):
+    if isinstance(norm, Norm | CustomNorm):
         return norm
     if not isinstance(norm, str):
         raise ValueError(_unknown(norm))

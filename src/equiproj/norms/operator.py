@@ -10,12 +10,12 @@ from torch import Tensor
 
 from equiproj.norms.elementwise import norm_of_norms
 from equiproj.norms.matrix import matrix_norm, norm_and_subgradient
-from equiproj.norms.names import Norm, parse_norm
+from equiproj.norms.names import CustomNorm, Norm, parse_norm
 from equiproj.norms.subgradient import attach_subgradient, widen
 
 
 def operator_norm(
-    kernel: Float[Tensor, "..."], norm: str | Norm, image_shape: tuple[int, ...], method: str = "exact"
+    kernel: Float[Tensor, "..."], norm: str | Norm | CustomNorm, image_shape: tuple[int, ...], method: str = "exact"
 ) -> Float[Tensor, "..."]:
     """Norm of x ↦ K ⋆ x on images with circular padding and stride 1, as a matrix of n·c_out rows, n·c_in columns.
 
@@ -34,7 +34,7 @@ def operator_norm(
         method: as for `matrix_norm`.
 
     Raises:
-        ValueError: unknown norm, or an image smaller than the kernel.
+        ValueError: unknown norm or one of your own, or an image smaller than the kernel.
 
     References:
         Sedghi, Gupta, Long: The singular values of convolutional layers, ICLR 2019.
@@ -45,6 +45,10 @@ def operator_norm(
         tensor(2.)
     """
     norm = parse_norm(norm)
+    if isinstance(norm, CustomNorm):
+        raise ValueError(
+            f"norm {norm.name!r} is one of matrices; expected a norm by its name for a convolution operator"
+        )
     kernel = widen(kernel)
     _check_fits(kernel, image_shape)
     n_pixels, n_axes = math.prod(image_shape), len(image_shape)

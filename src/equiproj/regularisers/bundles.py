@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from equiproj.layers import TypedParameter
-from equiproj.norms import Norm, matrix_norm, operator_norm
+from equiproj.norms import CustomNorm, Norm, matrix_norm, operator_norm
 from equiproj.projections import ConvProjector, LinearProjector
 
 
@@ -62,7 +62,7 @@ def as_matrices(stacked: Tensor, projector: LinearProjector | ConvProjector) -> 
 def stack_norms(
     stacked: Tensor,
     projector: LinearProjector | ConvProjector,
-    norm: Norm,
+    norm: Norm | CustomNorm,
     method: str = "exact",
     image_shape: tuple[int, ...] | None = None,
 ) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from equiproj.groups import Group
 from equiproj.layers import FeatureType, LayerTypes, typed_parameters
-from equiproj.norms import Norm, parse_norm, power_iteration, start_block
+from equiproj.norms import CustomNorm, Norm, parse_norm, power_iteration, start_block
 from equiproj.norms.subgradient import attach_subgradient
 from equiproj.regularisers.bundles import Bundle, as_matrices, bundle, stack_norms
 from equiproj.regularisers.report import EquivarianceReport, measure
@@ -78,7 +78,7 @@ class ProjectionPenalty(nn.Module):
         module: nn.Module,
         group: Group | None = None,
         *,
-        norm: str | Norm = "frobenius",
+        norm: str | Norm | CustomNorm = "frobenius",
         weight_perpendicular: float = 1.0,
         weight_equivariant: float = 0.0,
         power: int = 1,
@@ -192,7 +192,7 @@ def without_rounding(part: Tensor, weights: Tensor) -> Tensor:
     return part * kept
 
 
-def _method(norm: Norm, method: str | None, image_shape: tuple[int, ...] | None) -> str:
+def _method(norm: Norm | CustomNorm, method: str | None, image_shape: tuple[int, ...] | None) -> str:
     if norm.schatten_order in (None, 2):
         if method is not None:
             raise ValueError(

@@ -9,7 +9,7 @@ from torch import nn
 
 from equiproj.groups import Group
 from equiproj.layers import typed_parameters
-from equiproj.norms import Norm, parse_norm
+from equiproj.norms import CustomNorm, Norm, parse_norm
 from equiproj.regularisers.bundles import Bundle, bundle, stack_norms
 
 
@@ -56,7 +56,7 @@ def equivariance_report(
     module: nn.Module,
     group: Group | None = None,
     *,
-    norm: str | Norm = "frobenius",
+    norm: str | Norm | CustomNorm = "frobenius",
     image_shape: tuple[int, ...] | None = None,
     **declaration: Any,
 ) -> EquivarianceReport:
@@ -88,7 +88,7 @@ def equivariance_report(
 
 @torch.no_grad()
 def measure(
-    order: Sequence[str], bundles: Sequence[Bundle], norm: Norm, image_shape: tuple[int, ...] | None = None
+    order: Sequence[str], bundles: Sequence[Bundle], norm: Norm | CustomNorm, image_shape: tuple[int, ...] | None = None
 ) -> EquivarianceReport:
     """The report of bundles, rows in the given order of names."""
     rows: dict[str, ReportRow] = {}

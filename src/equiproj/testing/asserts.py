@@ -43,7 +43,7 @@ def assert_orthogonal(rho: Representation, tolerance: float = 1e-10) -> None:
         >>> assert_orthogonal(regular(CyclicGroup(4)))
     """
     for g in some_elements(rho.group):
-        _close(rho(g) @ rho(g).T, torch.eye(rho.dim).double(), tolerance, f"{rho}: ρ(g)ρ(g)ᵀ = 1 at g = {g}")
+        close(rho(g) @ rho(g).T, torch.eye(rho.dim).double(), tolerance, f"{rho}: ρ(g)ρ(g)ᵀ = 1 at g = {g}")
 
 
 def assert_is_representation(rho: Representation, tolerance: float = 1e-10) -> None:
@@ -61,12 +61,12 @@ def assert_is_representation(rho: Representation, tolerance: float = 1e-10) -> N
         >>> assert_is_representation(irrep(SO3(), 2))
     """
     group, unit = rho.group, torch.eye(rho.dim).double()
-    _close(rho(group.identity), unit, tolerance, f"{rho}: ρ(1) = 1")
+    close(rho(group.identity), unit, tolerance, f"{rho}: ρ(1) = 1")
     for g in some_elements(group):
-        _close(rho(group.inverse(g)) @ rho(g), unit, tolerance, f"{rho}: ρ(g⁻¹)ρ(g) = 1 at g = {g}")
+        close(rho(group.inverse(g)) @ rho(g), unit, tolerance, f"{rho}: ρ(g⁻¹)ρ(g) = 1 at g = {g}")
         for s in (*group.generators, *some_elements(group, seed=1)[-2:]):
             product = rho(group.multiply(s, g))
-            _close(product, rho(s) @ rho(g), tolerance, f"{rho}: ρ(sg) = ρ(s)ρ(g) at s = {s}, g = {g}")
+            close(product, rho(s) @ rho(g), tolerance, f"{rho}: ρ(sg) = ρ(s)ρ(g) at s = {s}, g = {g}")
 
 
 def assert_is_projection(projector: Projector, tolerance: float = 1e-10) -> None:
@@ -88,18 +88,18 @@ def assert_is_projection(projector: Projector, tolerance: float = 1e-10) -> None
     generator = torch.Generator().manual_seed(0)
     first, second = torch.randn(2, *projector.weight_shape, generator=generator, dtype=torch.float64)
     projected = projector(first)
-    _close(projector(projected), projected, tolerance, f"{projector}: P P = P")
+    close(projector(projected), projected, tolerance, f"{projector}: P P = P")
     products = ((projected * second).sum(), (first * projector(second)).sum())
-    _close(*products, tolerance * projected.numel(), f"{projector}: self-adjoint")
+    close(*products, tolerance * projected.numel(), f"{projector}: self-adjoint")
     n_blocks = getattr(projector, "n_blocks", 1)
     full = full_weight(projected, n_blocks)
     group = projector.rho_in.group
     for g in grid_elements(group) if _is_sampled(projector) else some_elements(group):
         moved = move_weight(full, *projector.axes, g)
-        _close(moved, full, tolerance, f"{projector}: P(W) is equivariant at g = {g}")
+        close(moved, full, tolerance, f"{projector}: P(W) is equivariant at g = {g}")
     if n_blocks == 1 and not _is_sampled(projector):
         average = _haar_average(projector, first)
-        _close(projector(average), average, tolerance, f"{projector}: P fixes what is equivariant")
+        close(projector(average), average, tolerance, f"{projector}: P fixes what is equivariant")
 
 
 def assert_equivariant(
@@ -136,7 +136,7 @@ def assert_equivariant(
         for g in some_elements(rho_in.group) if elements is None else elements:
             expected, found = move_field(output, rho_out, g), function(move_field(features, rho_in, g))
             scale = float(output.abs().max()) or 1.0
-            _close(found / scale, expected / scale, tolerance, f"f(gx) = g f(x) at g = {g}")
+            close(found / scale, expected / scale, tolerance, f"f(gx) = g f(x) at g = {g}")
 
 
 def _is_sampled(projector: Projector) -> bool:
@@ -151,7 +151,7 @@ def _haar_average(projector: Projector, full: Tensor) -> Tensor:
     return torch.stack([w * move_weight(full, *projector.axes, g) for w, g in nodes]).sum(0)
 
 
-def _close(found: Tensor, expected: Tensor, tolerance: float, law: str) -> None:
+def close(found: Tensor, expected: Tensor, tolerance: float, law: str) -> None:
     """Raise unless two tensors agree within the tolerance; NaN never agrees."""
     deviation = float((found - expected).abs().max())
     if not deviation <= tolerance:
