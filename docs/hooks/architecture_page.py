@@ -1,5 +1,6 @@
 """The picture and the table of the architecture page, from the import contracts and the rules."""
 
+import textwrap
 from html import escape
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from mkdocs.structure.pages import Page
 from steps import Step, read_steps
 
 PICTURE, TABLE, LIST = "<!-- rooms: picture -->", "<!-- steps: table -->", "<!-- rooms: list -->"
-WIDTH, LEFT, ROW, BOX, GAP, HEAD = 880, 300, 66, 46, 10, 40
+WIDTH, LEFT, ROW, BOX, GAP, HEAD = 880, 300, 76, 56, 10, 40
+LETTER = 6.0  # width of a letter of the small print
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
@@ -72,14 +74,16 @@ def _house(house: House, x: int, width: int, height: int, repository: Path) -> l
 
 def _room(house: House, room: str, x: float, y: int, width: float, repository: Path) -> list[str]:
     name = f"{house.package}.{room}"
-    fence = ", ".join(house.fences.get(room, ()))
     n = n_modules(repository, name)
-    below = f"alone imports {fence}" if fence else f"{n} module{'s' if n != 1 else ''}"
+    print_below = ", ".join(house.fences.get(room, ())) or f"{n} module{'s' if n != 1 else ''}"
+    lines = textwrap.wrap(print_below, int((width - 8) / LETTER))
+    middle = f'x="{x + width / 2:.1f}" text-anchor="middle"'
     return [
         f'<a href="reference/{house.package}/{room}.html"><title>{escape(first_line(repository, name))}</title>',
         f'<rect class="room" x="{x:.1f}" y="{y}" width="{width:.1f}" height="{BOX}" rx="4" />',
-        f'<text class="name" x="{x + width / 2:.1f}" y="{y + 20}" text-anchor="middle">{room}</text>',
-        f'<text class="note" x="{x + width / 2:.1f}" y="{y + 37}" text-anchor="middle">{escape(below)}</text></a>',
+        f'<text class="name" {middle} y="{y + 20}">{room}</text>',
+        *(f'<text class="note" {middle} y="{y + 35 + 13 * k}">{escape(line)}</text>' for k, line in enumerate(lines)),
+        "</a>",
     ]
 
 

@@ -27,7 +27,9 @@ def read_houses(repository: Path) -> list[House]:
     for contract in contracts["contracts"]:
         if contract["type"] == "layers":
             (package,) = contract["containers"]
-            rows = tuple(tuple(name.strip() for name in row.replace(":", "|").split("|")) for row in contract["layers"])
+            names = [[name.strip() for name in row.replace(":", "|").split("|")] for row in contract["layers"]]
+            # `__main__` starts the command line and holds nothing
+            rows = tuple(tuple(row) for row in names if row != ["__main__"])
             own = {tuple(key.split("."))[1]: tuple(v) for key, v in fences.items() if key.startswith(f"{package}.")}
             houses.append(House(package, rows, own))
     return houses
