@@ -24,7 +24,7 @@ class Evaluation(Section):
 
 
 class Judgement(Section):
-    """How what was measured is compared; a change measures nothing again."""
+    """How what was measured is compared; changing it repeats no measurement."""
 
     bootstrap_samples: int = Field(2000, ge=100, description="Resamples of the paired bootstrap.")
     bootstrap_seed: int = Field(0, ge=0, description="Seed of the bootstrap.")

@@ -28,7 +28,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     def published(self) -> dict[str, Any]:
-        """The values as JSON holds them, fit to leave the machine: where something lies on it is not told."""
+        """The values as JSON, fit to leave the machine: paths on it are left out."""
         return {name: _published(getattr(self, name)) for name in type(self).model_fields}
 
 

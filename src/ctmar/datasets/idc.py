@@ -153,7 +153,7 @@ def _check_known(values: pa.ChunkedArray, column: str, names: Sequence[str]) -> 
 
 
 def _is_in(values: pa.ChunkedArray, names: Sequence[str]) -> Any:
-    """Which values are one of the names, in small or capital letters."""
+    """Whether each value is one of the names, whatever the case of its letters."""
     return pc.is_in(_lower(values), value_set=pa.array([name.lower() for name in names], pa.string()))
 
 

@@ -112,7 +112,7 @@ def ingest(
 
 
 def _check_targets(targets: list[Path]) -> None:
-    """All are checked first: slices without their quarantine table are half a result."""
+    """Check every target before anything is written: slices without their quarantine table are half a result."""
     for number, target in enumerate(targets):
         check_target(target, *targets[:number])
 

@@ -24,7 +24,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of a decoded slice in its own pixels, before any check: extremes and mean [HU], share that is body."""
+    """What a decoded slice holds in its own pixels, before any check: extremes and mean [HU], share that is body."""
 
     minimum_hu: float
     maximum_hu: float
@@ -34,7 +34,7 @@ class Statistics:
 
 @dataclass
 class Tally:
-    """Of a series: slices decoded and kept, and the statistics of those that hold finite numbers."""
+    """Counts of a series: slices decoded and kept, and the statistics of those that hold finite numbers."""
 
     n_read: int = 0
     n_kept: int = 0

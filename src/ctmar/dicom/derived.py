@@ -27,7 +27,7 @@ SERIES_OFFSET = 1000  # beside the series of the same study
 
 @dataclass(frozen=True)
 class Derivation:
-    """What all images of one series are told by.
+    """What every derived image of a series says of the way it was made.
 
     Attributes:
         patient: pseudonym; takes the place of name and identifier unless the identity is kept.
@@ -140,7 +140,7 @@ def _write(
 
 
 def _identify(derived: Dataset, source: Dataset, image: Image, number: int, derivation: Derivation) -> None:
-    """Patient, study, series, frame of reference and instance."""
+    """Set patient, study, series, frame of reference and instance."""
     salt = derivation.salt
     derived.PatientName = derived.PatientID = derivation.patient
     derived.StudyInstanceUID = derived_uid("study", text(source, "StudyInstanceUID") or image.patient, salt)
@@ -173,7 +173,7 @@ def _series_number(source: Dataset, otherwise: int) -> int:
 def _explain(
     derived: Dataset, source: Dataset, image: Image, description: str, derivation: Derivation, changed: bool
 ) -> None:
-    """That the image is derived, how, by what, and (where the identity is kept) from which."""
+    """Write that the image is derived, how, by what, and (where the identity is kept) from which."""
     derived.Modality = "CT"
     derived.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]
     derived.SeriesDescription = derivation.series_description

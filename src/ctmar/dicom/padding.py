@@ -67,7 +67,7 @@ def _range(header: Dataset, n_bits: int, signed: bool) -> Range:
 
 
 def fold(value: int, n_bits: int, signed: bool) -> int:
-    """The number that the lowest ``n_bits`` of a value are.
+    """The number that the lowest ``n_bits`` of a value spell.
 
     Examples:
         >>> fold(-2000, 16, signed=False), fold(63536, 16, signed=True), fold(63536, 12, signed=False)

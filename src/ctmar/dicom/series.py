@@ -80,7 +80,7 @@ class Series:
         return f"folder {name_of(folder)}" if self.patient == f"folder {folder}" else self.patient
 
     def geometry(self) -> Geometry:
-        """Of the first image; the spacing is that of most slices."""
+        """Geometry of the first image; the spacing is that of most slices."""
         first = self.images[0]
         return Geometry(
             kind="dicom",

@@ -50,12 +50,12 @@ class TrainingEstimate:
 
     @property
     def seconds(self) -> float:
-        """Of all runs: core-seconds on a CPU, seconds of one GPU."""
+        """Time of all runs: core-seconds on a CPU, seconds of one GPU."""
         return self.n_runs * (self.n_steps * self.step.seconds + self.validation.seconds)
 
     @property
     def flops(self) -> float:
-        """Of all runs."""
+        """Floating point operations of all runs."""
         return self.n_runs * (self.n_steps * self.step.flops + self.validation.flops)
 
 

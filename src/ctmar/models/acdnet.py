@@ -47,7 +47,7 @@ class KernelNet(nn.Module):
         self.threshold = nn.Parameter(torch.full((1, n_maps, n_atoms), 0.1))
 
     def forward(self, weights: Tensor) -> Tensor:
-        """Float32 under autocast: the first argument is a sum over a whole image."""
+        """Map K to the same shape; float32 even under autocast, for K begins as a sum over a whole image."""
         with torch.autocast(weights.device.type, enabled=False):
             flat = weights.flatten(1)
             rows = torch.relu(flat + self.layers(flat)).unflatten(1, weights.shape[1:])

@@ -34,7 +34,7 @@ class WorkingGrid:
 def working_grid(
     description: dict[str, Any], size: int | None, pixel_mm: float | None, preset: str | None, run_file: Path
 ) -> WorkingGrid:
-    """What was trained on: the key `grid` of the run's description where it is recorded; what is given comes first.
+    """The grid of the training data: what is given, else what the key `grid` of the run's description records.
 
     Raises:
         InputError: the size is neither given nor recorded, or a value does not fit.

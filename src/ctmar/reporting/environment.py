@@ -27,7 +27,7 @@ def environment() -> Environment:
 
 
 def markdown_text(value: object) -> Markup:
-    r"""Text that is neither HTML nor Markdown to a reader of Markdown: one line, all markup escaped.
+    r"""One line of text with all markup of HTML and Markdown escaped.
 
     Examples:
         >>> str(markdown_text("a|b <i> [x](y)"))

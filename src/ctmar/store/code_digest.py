@@ -49,7 +49,7 @@ class CodeDigests:
         return self._with_versions(name, lambda: Closure.of_command(name, self.source))
 
     def script(self, path: Path) -> str:
-        """The same of a script that lies outside of our packages."""
+        """The same for a script outside our packages."""
         key = f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}"
         return self._with_versions(key, lambda: Closure.of_script(path, self.source))
 

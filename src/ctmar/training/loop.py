@@ -112,7 +112,7 @@ class Loop:
     interrupted: Callable[[], bool]
 
     def run(self) -> None:
-        """Epoch after epoch, each closed by a validation and a checkpoint."""
+        """Run the epochs that are left, each closed by a validation and a checkpoint."""
         state, training = self.state, self.state.training
         n_steps = training.epochs * training.steps_per_epoch
         with read_batches(self.sampler, range(state.step, n_steps), training.reader_processes) as batches:
@@ -127,7 +127,7 @@ class Loop:
                 self.report()
 
     def run_epoch(self, batches: Iterator[Batch]) -> None:
-        """The steps that are left of an epoch."""
+        """Take the steps that are left of an epoch."""
         state, training = self.state, self.state.training
         state.network.train()
         saved = time.monotonic()

@@ -26,7 +26,7 @@ class TrainingFiles:
 
     @property
     def diagnosis(self) -> Path:
-        """Beside the checkpoint: what stopped a run whose loss was not finite."""
+        """A file beside the checkpoint that says what stopped a run whose loss was not finite."""
         return self.checkpoint.with_name(f"{self.checkpoint.stem}.not-finite.json")
 
     def check(self) -> None:
