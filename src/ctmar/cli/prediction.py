@@ -63,9 +63,18 @@ def predict(
         ),
     ] = False,
     metal_only: Annotated[bool, typer.Option("--metal-only", help="Leave out images without metal.")] = False,
+    any_coarseness: Annotated[
+        bool,
+        typer.Option(
+            "--any-coarseness",
+            help="Correct also images whose pixels are less than 1/2.5 of those the network was trained on.",
+        ),
+    ] = False,
     salt_file: Annotated[
         Path | None,
-        typer.Option(help="File with the secret salt of pseudonyms and identifiers; default: a public salt."),
+        typer.Option(
+            help="File with the secret salt of pseudonyms and identifiers; default: your own, as for `ctmar ingest`."
+        ),
     ] = None,
     device: Annotated[PredictionDevice, typer.Option(help="Where the network runs.")] = PredictionDevice.cpu,
     threads: Threads = 1,
@@ -88,6 +97,7 @@ def predict(
         salt_file=salt_file,
         keep_identity=keep_identity,
         metal_only=metal_only,
+        any_coarseness=any_coarseness,
         device=device.value,
         threads=threads,
     )

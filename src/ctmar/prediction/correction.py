@@ -23,6 +23,13 @@ from ctmar.units import AIR_HU, WATER_PER_CM, hu_to_attenuation
 # Share of metal from which a pixel of the working grid is metal. Simulated masks have a half; that would lose pins
 # that are as thick as a pixel.
 LEAST_COVERAGE = 0.25
+# Pixels of the working grid per pixel of the image: beyond this the network has never seen what it is to correct.
+LARGEST_COARSENING = 2.5
+TOO_SMALL = "its metal covers less than a quarter of every pixel of the working grid, or lies outside it"
+
+
+class Unchanged(Exception):  # noqa: N818 (an outcome)
+    """A slice that stays as it is, with the reason."""
 
 
 def change_of_slice(
@@ -32,7 +39,8 @@ def change_of_slice(
     column_mm: float,
     grid: WorkingGrid,
     correct: Correction,
-) -> NDArray[np.float32] | None:
+    any_coarseness: bool = False,
+) -> NDArray[np.float32]:
     """What to add to a slice so that the metal artefacts go; zero on metal, and beyond the working grid.
 
     Args:
@@ -42,16 +50,24 @@ def change_of_slice(
         column_mm: distance of neighbouring columns [mm].
         grid: working grid and scan of the training data.
         correct: the network.
+        any_coarseness: correct also where the grid is far coarser than the slice.
 
     Returns:
-        Change of the same shape as the slice [HU]; None where the metal is too small, or lies outside the grid.
+        Change of the same shape as the slice [HU].
 
     Raises:
-        Refused: the metal hides a whole view, or the network's output is not finite.
+        Unchanged: the metal is too small, or lies outside the grid.
+        Refused: the grid is too coarse, the metal hides a whole view, or the network's output is not finite.
     """
     image, mask, pixel_mm = to_working_grid(image_hu, metal, row_mm, column_mm, grid)
+    coarsening = pixel_mm / min(row_mm, column_mm)
+    if coarsening > LARGEST_COARSENING and not any_coarseness:
+        raise Refused(
+            f"the network was trained on pixels {LARGEST_COARSENING:g} times as large or more than the image's",
+            "train on a finer grid (ingest.image_size, ingest.pixel_mm), or say --any-coarseness",
+        )
     if not mask.any():
-        return None
+        raise Unchanged(TOO_SMALL)
     try:
         interpolated = interpolate_trace(image, mask, pixel_mm, grid.preset)
     except InputError:

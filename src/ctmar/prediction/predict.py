@@ -22,25 +22,38 @@ from ctmar.dicom.pixels import read_display
 from ctmar.errors import InputError
 from ctmar.models.trained_network import load_network, read_run_file
 from ctmar.prediction.choices import PredictionChoices, PredictionSummary
-from ctmar.prediction.correction import change_of_slice
+from ctmar.prediction.correction import Unchanged, change_of_slice
 from ctmar.prediction.inputs import Progress, dicom_stacks, find_metal, images_of, masks_of, open_input
 from ctmar.prediction.network import WorkingGrid, correction_of, working_grid
+from ctmar.prediction.skin import reaches_skin
 from ctmar.store.provenance import package_versions, sha256_of
 from ctmar.store.pseudonyms import read_salt
 from ctmar.store.quarantine import Quarantined, Refused, summarise, write_quarantine
 
 IDENTITY = {True: "patient and study are copied", False: "patient and study are replaced by pseudonyms"}
-Change = NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class _Corrected:
+    """What to add to an image [HU], and whether its metal reaches the skin."""
+
+    change_hu: NDArray[np.float32]
+    at_skin: bool
 
 
 @dataclass(frozen=True)
 class _Job:
-    """One image under way; ``change`` gives what to add to it, or None, or raises why it is refused."""
+    """One image under way; ``corrected`` gives what to add to it, or raises why it stays as it is or is refused."""
 
     stack: Stack
     index: int
     image: Image
-    change: "Future[Change]"
+    corrected: "Future[_Corrected]"
+
+    @property
+    def name(self) -> str:
+        """The derived image, relative to the output folder."""
+        return f"{self.stack.patient}/{self.stack.series}/{self.index:04d}.dcm"
 
 
 @dataclass(frozen=True)
@@ -103,7 +116,7 @@ def predict(
         stacks, quarantined = dicom_stacks(tree, settings, recipe.salt, progress)
         summary = PredictionSummary(quarantined=quarantined)
         masks = None if settings.mask is None else masks_of(settings.mask, stacks)
-        change = partial(change_of_slice, grid=grid, correct=correct)
+        change = partial(_correct, grid=grid, correct=correct, any_coarseness=settings.any_coarseness)
         with ThreadPoolExecutor(settings.threads) as pool:
             jobs = _in_order(_jobs(stacks, masks, settings, change, pool), 2 * settings.threads)
             n_images = sum(stack.content.n_slices for stack in stacks)
@@ -142,14 +155,14 @@ def _jobs(
     """Read one image after the other and hand those with metal to the pool."""
     for stack in stacks:
         for index, image in enumerate(images_of(stack)):
-            future: Future[Change] = Future()
+            future: Future[_Corrected] = Future()
             try:
                 image_hu, row_mm, column_mm = read_display(image)
                 metal = find_metal(image_hu, None if masks is None else masks[index], settings.metal_hu)
                 if metal.any():
                     future = pool.submit(change, image_hu, metal, row_mm, column_mm)
                 else:
-                    future.set_result(None)
+                    future.set_exception(Unchanged(f"no {settings.metal}"))
             except Refused as refusal:
                 future.set_exception(refusal)
             yield _Job(stack, index, image, future)
@@ -165,24 +178,36 @@ def _in_order(jobs: Iterator[_Job], n_ahead: int) -> Iterator[_Job]:
     yield from waiting
 
 
+def _correct(
+    image_hu: NDArray[np.float32], metal: NDArray[np.bool_], row_mm: float, column_mm: float, **how: Any
+) -> _Corrected:
+    change_hu = change_of_slice(image_hu, metal, row_mm, column_mm, **how)
+    return _Corrected(change_hu, reaches_skin(image_hu, metal, row_mm, column_mm))
+
+
 def _write(job: _Job, output: Path, recipe: _Recipe, settings: PredictionChoices, summary: PredictionSummary) -> None:
-    change_hu = job.change.result()
-    if change_hu is None and settings.metal_only:
-        summary.n_left_out += 1
-        return
-    how = "pixel values unchanged: no metal on the working grid"
-    if change_hu is not None:
+    change_hu: NDArray[np.float32] | None = None
+    try:
+        corrected = job.corrected.result()
+        change_hu, at_skin = corrected.change_hu, corrected.at_skin
         how = "metal artefact reduction by linear interpolation of the reprojected metal trace and a neural network"
+    except Unchanged as reason:
+        how, at_skin = f"pixel values unchanged: {reason}", False
+        summary.unchanged.setdefault(str(reason), []).append(job.name)
+        if settings.metal_only:
+            summary.n_left_out += 1
+            return
     description = f"{how}; {recipe.description}; research software, not for diagnosis"
-    path = output / job.stack.patient / job.stack.series / f"{job.index:04d}.dcm"
     derivation = recipe.derivation(job.stack)
-    n_clipped = write_derived(job.image, change_hu, path, job.index + 1, description[:1024], derivation)
+    n_clipped = write_derived(job.image, change_hu, output / job.name, job.index + 1, description[:1024], derivation)
     summary.n_clipped_pixels += n_clipped
     summary.n_clipped_images += n_clipped > 0
     if change_hu is None:
         summary.n_unchanged += 1
     else:
         summary.n_corrected += 1
+        if at_skin:
+            summary.at_skin.append(job.name)
 
 
 def _row(job: _Job, tree: Tree, salt: bytes, refusal: Refused) -> Quarantined:

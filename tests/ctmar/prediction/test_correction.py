@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from ctmar.prediction.correction import change_of_slice, interpolate_trace, to_working_grid
+from ctmar.prediction.correction import Unchanged, change_of_slice, interpolate_trace, to_working_grid
 from ctmar.prediction.network import WorkingGrid
 from ctmar.simulation.geometry import benchmark_geometry
 from ctmar.simulation.projector import project
@@ -103,13 +103,24 @@ def test_metal_smaller_than_the_grid_or_outside_it_is_left_alone(phantom):
     image = np.repeat(np.repeat(phantom, 4, axis=0), 4, axis=1).astype(np.float32)
     metal = np.zeros(image.shape, bool)
     metal[100, 100] = True
-    assert change_of_slice(image, metal, 0.5, 0.5, GRID, to_interpolated) is None
+    with pytest.raises(Unchanged, match="less than a quarter of every pixel"):
+        change_of_slice(image, metal, 0.5, 0.5, GRID, to_interpolated, any_coarseness=True)
     metal = np.zeros((64, 64), bool)
     metal[:3, :3] = True
-    assert (
+    with pytest.raises(Unchanged, match="or lies outside it"):
         change_of_slice(phantom.astype(np.float32), metal, 2.0, 2.0, WorkingGrid(32, 2.0, "benchmark"), smooth_change)
-        is None
-    )
+
+
+@pytest.mark.parametrize(("pixel_mm", "refused"), [(0.8, False), (0.79, True)])
+def test_an_image_much_finer_than_the_grid_is_refused_unless_told_otherwise(metal_hu, pixel_mm, refused):
+    image, metal = metal_hu.astype(np.float32), metal_hu > 2500
+    grid = WorkingGrid(64, 2.0, "benchmark")
+    if refused:
+        with pytest.raises(Refused, match=r"2\.5 times as large or more than the image's") as told:
+            change_of_slice(image, metal, 1.0, pixel_mm, grid, to_interpolated)
+        assert "--any-coarseness" in told.value.remedy
+    assert change_of_slice(image, metal, 1.0, pixel_mm, grid, to_interpolated, any_coarseness=True).any()
+    assert refused or change_of_slice(image, metal, 1.0, pixel_mm, grid, to_interpolated).any()
 
 
 def test_an_output_that_is_not_finite_is_refused(metal_hu):

@@ -184,6 +184,28 @@ def test_our_own_output_is_not_read_again(series, make_network, tmp_path):
         predict(tmp_path / "out", *network, tmp_path / "again", SMALL)
 
 
+def test_the_command_says_which_images_stay_as_they_are_and_why(write_ct, metal_hu, phantom, make_network, tmp_path):
+    speck = phantom.copy()
+    speck[0, 0] = 3000  # a corner of the image, outside the working grid
+    electrode = metal_hu.copy()
+    electrode[31:33, 5:8] = 3000  # on the skin of the phantom, whose left edge lies at column 6
+    for number, image in enumerate((phantom, phantom, metal_hu, speck, electrode)):
+        write_ct(tmp_path / "in" / f"{number}.dcm", number, image_hu=image)
+    summary = predict(
+        tmp_path / "in", *make_network("LI"), tmp_path / "out", PredictionChoices(image_size=60, pixel_mm=2)
+    )
+    (folder,) = {name.rpartition("/")[0] for names in summary.unchanged.values() for name in names}
+    lines = str(summary).splitlines()
+    assert lines[0] == "2 images corrected; 3 written with their pixels unchanged"
+    assert lines[1] == f"unchanged: {folder}: 0–1: no metal above 2500 HU"
+    assert lines[2].startswith(f"unchanged: {folder}: 3: its metal covers less than a quarter")
+    assert lines[3].startswith(f"warning: metal on or outside the skin (electrodes, wires): {folder}: 4: compare")
+    assert len(lines) == 4
+    described = [pydicom.dcmread(tmp_path / "out" / folder / f"000{k}.dcm").DerivationDescription for k in (0, 3)]
+    assert described[0].startswith("pixel values unchanged: no metal above 2500 HU;")
+    assert described[1].startswith("pixel values unchanged: its metal covers less than a quarter")
+
+
 def test_a_folder_that_holds_files_is_left_alone(series, make_network):
     with pytest.raises(InputError, match="new or empty folder"):
         predict(series, *make_network(), series, SMALL)
