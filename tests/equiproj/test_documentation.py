@@ -30,9 +30,7 @@ def test_sections_exist():
 
 def test_documents_that_are_cited_exist():
     """A document that only its authors have is no source for a reader."""
-    sources = [
-        path for folder in ("src", "docs/examples") for path in (REPOSITORY / folder).rglob("*.py")
-    ]
+    sources = [path for folder in ("src", "docs/examples") for path in (REPOSITORY / folder).rglob("*.py")]
     tracked = {
         p.name for folder in ("docs", "config", "envs", "reports/example") for p in (REPOSITORY / folder).rglob("*.md")
     }
