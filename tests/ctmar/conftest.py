@@ -1,6 +1,7 @@
 """CT made for tests: a phantom whose orientation shows, as DICOM and NIfTI, and small pair files that can be learnt."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,19 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian
 from scipy.ndimage import gaussian_filter
 
+from ctmar.config.methods import METHODS
 from ctmar.datasets.acquire import acquire_packages
 from ctmar.store.pairs import PairRecord, SliceRecord, write_pairs
 
 SIZE = 64
 PAIR_SIZE = 32
+
+
+@pytest.fixture
+def averaging(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A method of the table that is averaged over the group at prediction time and differs from plain in that alone."""
+    monkeypatch.setitem(METHODS, "plain_averaged", replace(METHODS["plain"], averages_predictions=True))
+    return "plain_averaged"
 
 
 def phantom_hu(size: int = SIZE) -> np.ndarray:

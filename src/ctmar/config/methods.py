@@ -49,6 +49,8 @@ class MethodFacts:
         turns_samples: it passes turned images through the network while training, so that what a step takes beyond the
             plain one grows with the batch.
         starts_equivariant: it starts from the projection of the drawn weights, at their scale.
+        averages_predictions: at prediction time, validation included, the network is averaged over the group, which
+            takes as many forward passes as the group has elements.
         question: what readers of the paper ask about the penalty beside this method, put as a statement that is true
             where the penalty is better.
     """
@@ -64,6 +66,7 @@ class MethodFacts:
     weight_symbol: str = "λ"
     turns_samples: bool = False
     starts_equivariant: bool = False
+    averages_predictions: bool = False
     question: str = ""
 
     @property

@@ -88,7 +88,8 @@ def estimate_training(
             methods[name], _steps(network, methods[name], config.study, training), strict=True
         ):
             if method == "plain":
-                validation = _validation(step, config)
+                plain = step
+            validation = _validation(plain, method, config)
             rows.append(TrainingEstimate(name, method, norm, n_runs[name, method, norm], n_steps, step, validation))
             progress(len(rows), sum(map(len, methods.values())), f"{name} {method} {norm}")
     return [row for row in rows if row.n_runs]
@@ -164,10 +165,11 @@ def _processor_seconds(work: Callable[[], object]) -> float:
     return time.process_time() - begin
 
 
-def _validation(plain: StepCost, config: Config) -> StepCost:
-    """All validations of a run: a forward pass of whole slices after each epoch."""
+def _validation(plain: StepCost, method: str, config: Config) -> StepCost:
+    """All validations of a run: a forward pass (or one for each element) of whole slices after each epoch."""
     training = config.training
-    slices = training.epochs * training.validation_pairs
+    n_passes = config.study.group_order if METHODS[method].averages_predictions else 1
+    slices = training.epochs * training.validation_pairs * n_passes
     steps = slices * (config.ingest.image_size / training.patch_size) ** 2 / training.batch_size
     return StepCost(*(FORWARD_SHARE * steps * value for value in plain))
 

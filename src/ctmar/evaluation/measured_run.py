@@ -15,6 +15,7 @@ from ctmar.config import Evaluation
 from ctmar.evaluation.pair_metrics import Images, measure_pairs, write_examples, write_slices
 from ctmar.evaluation.turned import defects_at_angles, pair_input, psnr_of_turned
 from ctmar.models import layer_types
+from ctmar.models.predictor import predictor_of
 from ctmar.models.scaling import to_per_cm
 from ctmar.models.trained_network import load_network, read_run_file
 from ctmar.store.atomic import atomic_path
@@ -51,11 +52,12 @@ def evaluate_run(
     """
     description = read_run_file(run_file)
     network = load_network(weights, description, device)
+    predictor = predictor_of(network, description["run"]["method"], description["group_order"])
     seconds: list[float] = []
 
     def predict(pair: Pair) -> Images:
         begin = time.perf_counter()
-        prediction = to_per_cm(network(pair_input(pair).to(device)))[0]
+        prediction = to_per_cm(predictor(pair_input(pair).to(device)))[0]
         seconds.append(time.perf_counter() - begin)
         return {"prediction": prediction}
 
@@ -68,7 +70,7 @@ def evaluate_run(
             "peak_memory_mb": memory_mb,
             "device": device,
             **non_equivariance(network, CyclicGroup(description["group_order"])),
-            **defects(network, description["group_order"], pairs_test, settings),
+            **defects(predictor, description["group_order"], pairs_test, settings),
         }
     write_slices(slices_csv, tables["prediction"])
     write_examples(

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from ctmar.config import Network
+from ctmar.config.methods import METHODS
 from ctmar.errors import InputError
 from ctmar.models.build import build_network
 from ctmar.models.device import choose_device
@@ -23,6 +24,7 @@ def read_run_file(path: Path) -> dict[str, Any]:
         description = json.loads(path.read_text(encoding="utf-8"))
         Network.model_validate(description["network"])
         int(description["group_order"])
+        METHODS[description["run"]["method"]]
         return description
     except OSError:
         raise InputError(f"{path}: run description not found; give the run.json of `ctmar train`") from None

@@ -20,6 +20,7 @@ from ctmar.dicom.derived import Derivation, write_derived
 from ctmar.dicom.headers import Image, silent
 from ctmar.dicom.pixels import read_display
 from ctmar.errors import InputError
+from ctmar.models.predictor import averaging_of, predictor_of
 from ctmar.models.trained_network import load_network, read_run_file
 from ctmar.prediction.choices import PredictionChoices, PredictionSummary
 from ctmar.prediction.correction import Unchanged, change_of_slice
@@ -108,7 +109,9 @@ def predict(
         raise InputError(f"{output}: expected a new or empty folder, so that the images of two runs do not mix")
     run = read_run_file(run_file)
     grid = working_grid(run, settings.image_size, settings.pixel_mm, settings.preset, run_file)
-    correct = correction_of(load_network(weights, run, settings.device), settings.device)
+    network = load_network(weights, run, settings.device)
+    predictor = predictor_of(network, run["run"]["method"], run["group_order"])
+    correct = correction_of(predictor, settings.device)
     recipe = _recipe(run, weights, grid, settings)
     print(f"{recipe.description}; {IDENTITY[settings.keep_identity]}", file=sys.stderr)
     # pydicom's warnings quote values of the header; silence is not made for threads, so it is set once around all
@@ -135,10 +138,12 @@ def predict(
 
 def _recipe(run: dict[str, Any], weights: Path, grid: WorkingGrid, settings: PredictionChoices) -> _Recipe:
     architecture, weights_digest = run["network"]["architecture"], sha256_of(weights)
+    averaging = averaging_of(run["run"]["method"], run["group_order"])
+    network = f"network {architecture}{averaging}, weights {weights_digest[:16]}"
     mask_digest = "" if settings.mask is None else sha256_of(settings.mask)
     return _Recipe(
-        description=f"network {architecture}, weights {weights_digest[:16]}; {settings.metal}; working grid {grid}",
-        digest=f"{weights_digest} {settings.metal} {mask_digest} {grid}",
+        description=f"{network}; {settings.metal}; working grid {grid}",
+        digest=f"{weights_digest}{averaging} {settings.metal} {mask_digest} {grid}",
         architecture=architecture,
         salt=read_salt(settings.salt_file),
         keep_identity=settings.keep_identity,

@@ -82,7 +82,7 @@ def train(
         raise
     kept_epoch = finish(state)
     # the record of the epoch that is kept describes the weights that are written
-    state.records[kept_epoch - 1] |= validate(state.network, validation, training.channels_last)
+    state.records[kept_epoch - 1] |= validate(state.predictor, validation, training.channels_last)
     write_results(files, state, kept_epoch, description)
     files.checkpoint.unlink(missing_ok=True)
 
@@ -118,8 +118,8 @@ class Loop:
         with read_batches(self.sampler, range(state.step, n_steps), training.reader_processes) as batches:
             while len(state.records) < training.epochs and not is_over(state):
                 self.run_epoch(batches)
-                with kept_weights(state) as network:
-                    scores = validate(network, self.validation, training.channels_last, self.stop_if_asked)
+                with kept_weights(state) as predictor:
+                    scores = validate(predictor, self.validation, training.channels_last, self.stop_if_asked)
                     state.records.append(epoch_record(state) | scores)
                     keep_best(state)
                 state.epoch = EpochSoFar()

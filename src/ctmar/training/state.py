@@ -12,6 +12,7 @@ from ctmar.config import Network, Run, Training
 from ctmar.errors import InputError
 from ctmar.models import build_network, load_weights
 from ctmar.models.device import choose_device
+from ctmar.models.predictor import predictor_of
 from ctmar.training.method import Method
 from ctmar.training.methods import attach_method
 from ctmar.training.random_streams import torch_seed
@@ -36,11 +37,13 @@ class EpochSoFar:
 class TrainingState:
     """Everything that a step or an epoch changes, and the settings by which it does.
 
-    ``forward`` is the network as a step calls it (compiled, all stages), ``step`` the number of steps done, ``average``
-    the moving average of weights, ``best`` the epoch of the highest validation PSNR so far with its weights.
+    ``predictor`` is what the run predicts with, the network or its average over the group, ``forward`` the network as a
+    step calls it (compiled, all stages), ``step`` the number of steps done, ``average`` the moving average of weights,
+    ``best`` the epoch of the highest validation PSNR so far with its weights.
     """
 
     network: nn.Module
+    predictor: nn.Module
     method: Method
     optimiser: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
@@ -85,7 +88,8 @@ def start(run: Run, network: Network, training: Training, group_order: int, powe
     if training.compile:
         forward = torch.compile(forward)
     average = detached(module) if training.ema_decay else None
-    return TrainingState(module, method, optimiser, scaler, forward, training, run.seed, average=average)
+    predictor = predictor_of(module, run.method, group_order)
+    return TrainingState(module, predictor, method, optimiser, scaler, forward, training, run.seed, average=average)
 
 
 def stage_outputs(network: nn.Module) -> Callable[[Tensor], Any]:
@@ -123,13 +127,13 @@ def update_average(state: TrainingState) -> None:
 
 @contextmanager
 def kept_weights(state: TrainingState) -> Iterator[nn.Module]:
-    """Lend the network with the weights that a run would keep now: the moving average, where there is one."""
+    """Lend the predictor with the weights that a run would keep now: the moving average, where there is one."""
     if state.average is None:
-        yield state.network
+        yield state.predictor
         return
     own = detached(state.network)
     state.network.load_state_dict(state.average)
     try:
-        yield state.network
+        yield state.predictor
     finally:
         state.network.load_state_dict(own)

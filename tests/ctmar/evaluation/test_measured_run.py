@@ -16,7 +16,9 @@ from ctmar.evaluation.metrics import psnr_fixed
 from ctmar.evaluation.pair_metrics import example_pairs, image_metrics
 from ctmar.evaluation.references import evaluate_references
 from ctmar.evaluation.regions import metal_size
+from ctmar.evaluation.turned import pair_input
 from ctmar.models import build_network, layer_types
+from ctmar.models.scaling import to_per_cm
 from ctmar.store.pairs import PairFile, PairRecord, SliceRecord, write_pairs
 from equiproj import project_
 from equiproj.groups import CyclicGroup
@@ -49,10 +51,10 @@ def run_folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def write_run(folder: Path, network: torch.nn.Module) -> None:
+def write_run(folder: Path, network: torch.nn.Module, method: str = "plain") -> None:
     torch.save(network.state_dict(), folder / "weights.pt")
     description = {
-        "run": {"network": "n", "method": "plain"},
+        "run": {"network": "n", "method": method},
         "network": {"architecture": "dncnn", "settings": {"fields": 1, "depth": 3}},
         "group_order": 4,
         "n_parameters": 7,
@@ -213,3 +215,25 @@ def test_an_empty_pair_file_is_one_line(run_folder, tmp_path):
     write_pairs(tmp_path / "empty.h5", [SliceRecord(image, image, "p", "p/1/0000", 3.0)], [], "test", {})
     with pytest.raises(InputError, match="at least one pair"):
         evaluate(run_folder, tmp_path / "empty.h5")
+
+
+def test_a_method_that_averages_is_measured_as_it_predicts(run_folder, pairs_test, averaging):
+    torch.manual_seed(0)
+    network = build_network("dncnn", fields=1, depth=3)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter)
+    for folder, method in ((run_folder / "own", "plain"), (run_folder / "averaged", averaging)):
+        folder.mkdir()
+        write_run(folder, network, method)
+        evaluate(folder, pairs_test)
+    own, averaged = (json.loads((run_folder / name / "model.json").read_text()) for name in ("own", "averaged"))
+    for name in ("relative_non_equivariance", "layers", "n_parameters"):  # of the weights, which are the same
+        assert own[name] == averaged[name]
+    assert averaged["defect_max"] < 1e-6 < 0.01 < own["defect_mean"]
+    turned = list(averaged["psnr_turned_db"].values())
+    assert turned == pytest.approx([turned[0]] * 4, abs=1e-4)
+    with PairFile(pairs_test) as file, torch.no_grad():
+        seen = pair_input(file.read_pair(1))
+        outputs = [torch.rot90(network(torch.rot90(seen, k, (2, 3))), -k, (2, 3)) for k in range(4)]
+    found = np.load(run_folder / "averaged" / "examples.npz")["prediction"][0]
+    np.testing.assert_allclose(found, to_per_cm(sum(outputs) / 4)[0], atol=1e-5)

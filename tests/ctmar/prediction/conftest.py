@@ -34,7 +34,12 @@ def make_network(tmp_path: Path) -> MakeNetwork:
         folder = tmp_path / f"network-{kind}"
         folder.mkdir(exist_ok=True)
         torch.save(network.state_dict(), folder / "weights.pt")
-        run = {"network": {"architecture": "dncnn", "settings": settings}, "group_order": 4, **description}
+        run = {
+            "run": {"network": "n", "method": "plain"},
+            "network": {"architecture": "dncnn", "settings": settings},
+            "group_order": 4,
+            **description,
+        }
         (folder / "run.json").write_text(json.dumps(run))
         return folder / "weights.pt", folder / "run.json"
 

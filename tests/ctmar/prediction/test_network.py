@@ -12,6 +12,7 @@ from ctmar.models.trained_network import load_network, read_run_file
 from ctmar.prediction.choices import PredictionChoices
 from ctmar.prediction.network import WorkingGrid, correction_of, working_grid
 
+UNKNOWN_METHOD = '{"network": {"architecture": "dncnn"}, "group_order": 4, "run": {"method": "magic"}}'
 GRID = {"image_size": 128, "pixel_mm": 3.0, "preset": "physical"}
 
 
@@ -61,7 +62,13 @@ def test_a_run_file_that_is_none(tmp_path):
     path = tmp_path / "run.json"
     with pytest.raises(InputError, match="not found"):
         read_run_file(path)
-    for content in ("[]", "{", '{"network": {"architecture": "dncnn"}}', '{"network": {"arch": 1}, "group_order": 4}'):
+    for content in (
+        "[]",
+        "{",
+        '{"network": {"architecture": "dncnn"}}',
+        '{"network": {"arch": 1}, "group_order": 4}',
+        UNKNOWN_METHOD,
+    ):
         path.write_text(content)
         with pytest.raises(InputError, match="expected a run description"):
             read_run_file(path)

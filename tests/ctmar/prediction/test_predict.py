@@ -119,6 +119,18 @@ def test_the_grid_of_the_run_file_is_used(series, make_network, tmp_path, capfd)
     assert "working grid 32 x 32 pixels, 4 mm, scan of preset benchmark" in capfd.readouterr().err
 
 
+def test_a_method_that_averages_says_so_and_gives_images_of_their_own(series, make_network, averaging, tmp_path):
+    for name, method in (("own", "plain"), ("averaged", averaging)):
+        weights, run_file = make_network("LI", run={"network": "n", "method": method})
+        predict(series, weights, run_file, tmp_path / name, SMALL)
+    own, averaged = ([pydicom.dcmread(path) for path in written(tmp_path / name)] for name in ("own", "averaged"))
+    # LI commutes with turns, so the weights and the pixels are the same and only what is said of them differs
+    assert [dataset.PixelData for dataset in own] == [dataset.PixelData for dataset in averaged]
+    assert "network dncnn averaged over C_4, weights" in averaged[1].DerivationDescription
+    assert "averaged" not in own[1].DerivationDescription
+    assert not {dataset.SOPInstanceUID for dataset in own} & {dataset.SOPInstanceUID for dataset in averaged}
+
+
 def test_enhanced_ct(write_enhanced_ct, metal_hu, phantom, make_network, tmp_path):
     write_enhanced_ct(tmp_path / "in" / "e.dcm", np.stack([phantom, metal_hu]), [(1, -1024), (1, 0)])
     summary = predict(tmp_path / "in" / "e.dcm", *make_network(), tmp_path / "out", SMALL)
