@@ -93,7 +93,9 @@ def table(steps: list[Step]) -> str:
     for step in steps:
         rooms = ", ".join(f"[{room}](reference/ctmar/{room}.md)" for room in step.rooms) or "—"
         does = "<br>".join([step.comment, *(f"`{path}`" for path in step.outputs)])
-        lines.append(f"| `{step.rule}`<br>`ctmar {step.command}` | {does} | {rooms} |")
+        lines.append(
+            f"| `{step.rule}`<br>[`ctmar {step.command}`](commands.md#ctmar-{step.command}) | {does} | {rooms} |"
+        )
     return "\n".join(lines)
 
 

@@ -58,6 +58,8 @@ def library_page(room: str) -> str:
 
 def study_page(source: Path, room: str) -> str:
     """A room of the study, module by module."""
+    if room == "cli":
+        return f"# ctmar.cli\n\n{block('ctmar.cli')}\n\nThe commands are on [a page of their own](../../commands.md)."
     folder = source / "ctmar" / room
     if not folder.is_dir():
         return f"# ctmar.{room}\n\n{block(f'ctmar.{room}')}"

@@ -7,7 +7,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+import typer
 import yaml
+
+from ctmar.cli.app import app
 
 pytestmark = pytest.mark.slow
 
@@ -55,6 +58,14 @@ def test_every_section_has_its_pages(site: Path, pages: dict[Path, Page]):
         rooms = {p.stem for p in folder.iterdir() if (p / "__init__.py").is_file() or p.suffix == ".py"}
         assert {f"reference/{package}/{room}.html" for room in rooms if not room.startswith("_")} <= names
     assert {"index.html", "architecture.html", "derivation.html", "configuration.html"} <= names
+
+
+def test_every_command_is_there_with_its_options(site: Path):
+    text = (site / "commands.html").read_text(encoding="utf-8")
+    commands = vars(typer.main.get_command(app))["commands"]
+    assert re.findall(r'<h2 id="ctmar-([a-z-]+)"', text) == list(commands)
+    options = {option for command in commands.values() for parameter in command.params for option in parameter.opts}
+    assert {o for o in options if o.startswith("--") and f"<code>{o}</code>" not in text} <= {"--help"}
 
 
 def test_nothing_is_loaded_from_elsewhere(site: Path, pages: dict[Path, Page]):
