@@ -17,7 +17,7 @@ from ctmar.store.provenance import sha256_of
 from ctmar.store.quarantine import Refused
 from ctmar.units import attenuation_to_hu, hu_to_attenuation
 from ctmar.volumes.displayed import open_volume
-from ctmar.volumes.stored import reader_of
+from ctmar.volumes.stored_volume import reader_of
 
 OUTSIDE = Refused("a link that leaves the folder", "copy the file into the folder")
 NO_REGULAR_FILE = Refused(

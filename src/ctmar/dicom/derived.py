@@ -14,7 +14,7 @@ from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 from ctmar.dicom.carried import MAY_BE_EMPTY, carry_identity, carry_numbers
 from ctmar.dicom.headers import Image, manufacturer, silent, text
 from ctmar.dicom.pixels import to_display
-from ctmar.dicom.stored import StoredPixels, read_stored
+from ctmar.dicom.stored_pixels import StoredPixels, read_stored
 from ctmar.store.atomic import atomic_path
 from ctmar.store.quarantine import Refused
 from ctmar.units import AIR_HU

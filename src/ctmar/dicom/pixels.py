@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from ctmar.dicom.headers import EXPORT_AGAIN, Image, silent
 from ctmar.dicom.padding import HIGHEST_HU
-from ctmar.dicom.stored import read_stored, rescale_of
+from ctmar.dicom.stored_pixels import read_stored, rescale_of
 from ctmar.store.quarantine import Refused
 from ctmar.units import AIR_HU, padding_to_air
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ctmar.store.ct_source import DisplayedSlice, Geometry, angle_degrees
 from ctmar.store.quarantine import Refused
 from ctmar.units import padding_to_air
-from ctmar.volumes.stored import open_stored
+from ctmar.volumes.stored_volume import open_stored
 
 OBLIQUE_COSINE = 0.985  # 10 degrees
 AIR_LIMIT_HU = -500.0

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ctmar.errors import InputError
 from ctmar.store.quarantine import Refused
 from ctmar.volumes.displayed import display
-from ctmar.volumes.stored import open_stored
+from ctmar.volumes.stored_volume import open_stored
 
 
 def read_mask_slices(path: Path, reader: str = "nifti") -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctmar.store.quarantine import Refused
-from ctmar.volumes.stored import CONVERT_AGAIN, StoredVolume, read_exactly
+from ctmar.volumes.stored_volume import CONVERT_AGAIN, StoredVolume, read_exactly
 
 GZIP_SIGNATURE = b"\x1f\x8b"
 

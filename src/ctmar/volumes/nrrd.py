@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctmar.store.quarantine import Refused
-from ctmar.volumes.stored import CONVERT_AGAIN, TOO_SHORT, StoredVolume, read_exactly
+from ctmar.volumes.stored_volume import CONVERT_AGAIN, TOO_SHORT, StoredVolume, read_exactly
 
 NO_NRRD = Refused("not a readable NRRD header", "none needed if it is no image; else save the volume again")
 NO_DATA_FILE = Refused("the data file that the header names is not there", "copy it beside its header")

@@ -3,7 +3,7 @@
 from equiproj.groups.continuous import O2, SO2, SO3
 from equiproj.groups.discrete import CubeGroup, DirectProduct, QuaternionGroup
 from equiproj.groups.group import FiniteGroup, Group
-from equiproj.groups.names import parse_group
+from equiproj.groups.group_names import parse_group
 from equiproj.groups.permutations import SymmetricGroup, TranslationGroup
 from equiproj.groups.planar import CyclicGroup, DihedralGroup
 
