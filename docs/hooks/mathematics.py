@@ -3,6 +3,7 @@
 import html as escapes
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import ziamath
 from latex2mathml.converter import convert
@@ -10,9 +11,14 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+ElementTree.register_namespace("", "http://www.w3.org/1998/Math/MathML")
 INLINE = re.compile(r'<span class="arithmatex">\\\((.*?)\\\)</span>', re.DOTALL)
 BLOCK = re.compile(r'<div class="arithmatex">\s*\\\[(.*?)\\\]\s*</div>', re.DOTALL)
 TAG = re.compile(r"\\tag\{([\d.]+)\}")
+UNDERNEATH = re.compile(r"\\operatorname\*\{([^}]*)\}_(\w|\{[^}]*\})")
+COMMA = "\\,"
+LIMITS = ("max", "min", "sup", "inf", "⋃")  # what stands below these, in a line of its own
+NAMESPACE = "{http://www.w3.org/1998/Math/MathML}"
 UPRIGHT = re.compile(r"\\mathrm\{(\w)\}")
 FONT = Path(ziamath.__file__).parent / "fonts" / "STIXTwoMath-Regular.ttf"
 REFERENCE = re.compile(r"\((\d+\.\d+)\)")
@@ -30,12 +36,35 @@ def to_mathml(latex: str, display: str) -> str:
     Raises:
         ValueError: the converter does not know a command of it.
     """
-    # the converter knows no sized \\Vert, and sets a single upright letter in italics
-    known = UPRIGHT.sub(r"\\text{\1}", re.sub(r"\\[Bb]igg?[lr]?\\Vert", r"\\Vert", latex.strip()))
-    found = convert(known, display=display)
-    if "\\" in re.sub(r"\\setminus", "", found):
+    known = re.sub(r"\\[Bb]igg?[lr]?\\Vert", r"\\Vert", latex.strip())  # no sized ones
+    known = UPRIGHT.sub(r"\\text{\1}", known)  # a single upright letter would be set in italics
+    known = UNDERNEATH.sub(lambda found: rf"\underset{{{found[2]}}}{{\text{{{found[1].replace(COMMA, ' ')}}}}}", known)
+    text = convert(known, display=display)
+    if "\\" in text:
         raise ValueError(f"no MathML for {latex.strip()}")
-    return found
+    tree = ElementTree.fromstring(text)
+    for element in tree.iter():
+        _mend(element, display)
+    return ElementTree.tostring(tree, encoding="unicode")
+
+
+def _mend(element: ElementTree.Element, display: str) -> None:
+    """Put right what the converter writes in a way that browsers set badly."""
+    tag, text = element.tag.removeprefix(NAMESPACE), element.text
+    if element.get("mathvariant") == "monospace":  # browsers know "normal" alone
+        element.attrib = {"class": "code"}
+    if text == "∞":
+        element.tag = f"{NAMESPACE}mi"
+    elif text == ":":
+        element.tag = f"{NAMESPACE}mo"
+        element.attrib = {"lspace": "0.28em", "rspace": "0.28em"}
+    elif tag == "mo" and text == "|":
+        element.attrib = {"stretchy": "false", "lspace": "0", "rspace": "0"}
+    elif tag == "mover" and element[1].text == "―":  # does not stretch
+        element.tag, element.attrib = f"{NAMESPACE}mrow", {"class": "overlined"}
+        element.remove(element[1])
+    elif tag == "msub" and display == "block" and element[0].text in LIMITS:
+        element.tag = f"{NAMESPACE}munder"
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
