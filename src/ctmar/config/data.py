@@ -68,6 +68,9 @@ class Source(Section):
     manifest: Path | None = Field(
         None, description="Manifest of `ctmar idc-manifest` that kind `idc` downloads; review it first."
     )
+    patients: list[str] | None = Field(
+        None, min_length=1, description="Patients to take (`patient` of the catalogue); `null`: all that are found."
+    )
     licence: str = Field("not stated", description="Licence of your own data, for the dataset card.")
     citation: str = Field("not stated", description="Citation of your own data, for the dataset card.")
 

@@ -65,13 +65,13 @@ def ingest(
         catalogue: CSV with one row for each series.
         thumbnails: NPZ with small pictures of each series (layout: :mod:`ctmar.datasets.thumbnails`).
         settings: working grid, quality control, file of the salt.
-        source: licence of the user's own data.
+        source: patients to take, licence of the user's own data.
         threads: processes; the result does not depend on it.
         progress: called as ``progress(n_done, n_total, what)``; None reports on stderr.
 
     Raises:
-        InputError: no salt in its file, a file to write that is in the way, or nothing usable in the folder; the
-            message then tells the commonest reasons and where the others stand.
+        InputError: no salt in its file, a file to write that is in the way, an unknown patient, or nothing usable in
+            the folder; the message then tells the commonest reasons and where the others stand.
     """
     targets = [Path(target) for target in (output, quarantine, catalogue, thumbnails) if target is not None]
     _check_targets(targets)
@@ -83,6 +83,7 @@ def ingest(
         _spare_sources(targets, findings)
         if not findings.stacks:
             _give_up(tree.given, findings, Path(quarantine), "none of the files is usable CT")
+        findings.stacks = choose_patients(findings.stacks, source)
         with open_slice_writer(output, settings.image_size) as writer:
             checksum = _write_all(writer, tree, findings, settings, salt, threads, progress, tallies)
             if writer.n_slices == 0:
@@ -168,6 +169,23 @@ def _write_all(
         n_done += task.n_slices
         progress(n_done, n_total, "slices")
     return checksums.hexdigest()
+
+
+def choose_patients(stacks: list[Stack], source: Source) -> list[Stack]:
+    """The stacks of the patients that the source is limited to.
+
+    Raises:
+        InputError: a patient of ``source.patients`` is not found.
+    """
+    if source.patients is None:
+        return stacks
+    known = {stack.patient for stack in stacks}
+    unknown = sorted(set(source.patients) - known)
+    if unknown:
+        raise InputError(
+            f"source.patients: patient '{unknown[0]}' not found; patients with CT: {', '.join(sorted(known))}"
+        )
+    return [stack for stack in stacks if stack.patient in source.patients]
 
 
 def choose_slices(stacks: list[Stack], maximum: int) -> dict[str, list[int]]:

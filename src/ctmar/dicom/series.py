@@ -51,7 +51,7 @@ class OneImage:
 
 @dataclass(frozen=True)
 class Series:
-    """A stack of slices; ``tilt_degrees`` is the angle between the direction of the stack and the slices' normal."""
+    """A stack of slices; ``tilt_degrees`` is the angle between the table's way and the slices' normal."""
 
     images: tuple[Image, ...]
     duplicates: tuple[Image, ...]
@@ -129,6 +129,9 @@ def _order(images: list[Image]) -> Series:
 
 
 def _tilt_degrees(images: list[Image]) -> float:
-    """Angle between the way from the first to the last image and the normal; the tilt tag is not to be trusted."""
-    way = np.subtract(images[-1].position, images[0].position)
-    return angle_degrees(way, images[0].normal) if way.any() else 0.0
+    """Angle between the way of the table and the slices' normal; the tilt tag is not to be trusted.
+
+    The table went from the first image to the last one. A single image tells no way: it is then the patient's axis.
+    """
+    way = np.subtract(images[-1].position, images[0].position) if len(images) > 1 else np.array([0.0, 0.0, 1.0])
+    return angle_degrees(way, images[0].normal)

@@ -205,6 +205,11 @@ def read_questions(path: Path) -> list[dict[str, str]]:
     return read_claims(path) if path.exists() else []
 
 
+def read_sources(path: Path, patients: set[str]) -> list[dict[str, str]]:
+    """Origin, licence and citation of the patients of the study; a download may hold others."""
+    return [source for source in read_json(path) if source["patient"] in patients]
+
+
 def read_results(inputs: ReportInputs) -> StudyTables:
     """Read every file of a finished study.
 
@@ -212,6 +217,7 @@ def read_results(inputs: ReportInputs) -> StudyTables:
         InputError: a file is missing or malformed; the message names it.
     """
     runs = read_table(inputs.summary / "runs.csv", "runs")
+    catalogue = read_table(inputs.catalogue, "catalogue")
     return StudyTables(
         models=read_table(inputs.summary / "models.csv", "models"),
         runs=runs,
@@ -220,12 +226,12 @@ def read_results(inputs: ReportInputs) -> StudyTables:
         cost=read_table(inputs.cost, "cost"),
         sizes=read_optional_table(inputs.summary / "sizes.csv", "sizes"),
         materials=read_optional_table(inputs.summary / "materials.csv", "materials"),
-        catalogue=read_table(inputs.catalogue, "catalogue"),
+        catalogue=catalogue,
         quarantine=read_table(inputs.quarantine, "quarantine"),
         split=read_table(inputs.split, "split"),
         claims=read_claims(inputs.summary / "claims.json"),
         questions=read_questions(inputs.summary / "questions.json"),
-        sources=read_json(inputs.sources) if inputs.sources else [],
+        sources=[] if inputs.sources is None else read_sources(inputs.sources, set(catalogue["patient"])),
         records=read_records(inputs.runs, runs),
         references_folder=inputs.references,
         thumbnails=read_thumbnails(inputs.thumbnails),

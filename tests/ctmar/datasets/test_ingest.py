@@ -355,7 +355,7 @@ def test_a_locked_folder_is_quarantined_and_not_passed_over(series, tmp_path, mo
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != locked and may(path, mode))
     run(series, tmp_path)
     assert reasons(tmp_path) == ["no regular file: a link to a folder, a locked folder, a pipe or a device"]
-    with pytest.raises(InputError, match="locked: expected a folder that can be read"):
+    with pytest.raises(InputError, match="locked: the folder cannot be read; check its permissions"):
         run(locked, tmp_path)
 
 
@@ -379,3 +379,16 @@ def test_no_output_replaces_the_ct_it_is_made_of(series, tmp_path):
 def test_a_file_instead_of_a_folder(series, tmp_path):
     with pytest.raises(InputError, match=r"0\.dcm: expected a folder or archive, found another file"):
         ingest(series / "0.dcm", tmp_path / "s.h5", tmp_path / "q.csv", settings=SMALL)
+
+
+def test_only_the_patients_that_are_wanted(series, write_ct, tmp_path):
+    write_ct(series / "other.dcm", PatientID="other", SeriesInstanceUID="1.2.77")
+    run(series, tmp_path / "all")
+    names = [row["patient"] for row in catalogue(tmp_path / "all")]
+    assert len(names) == 2
+    for name in names:
+        source = Source(kind="dicom_dir", folder=series, patients=[name])
+        assert run(series, tmp_path / name, source=source).n_patients == 1
+        assert [row["patient"] for row in catalogue(tmp_path / name)] == [name]
+    with pytest.raises(InputError, match=r"^source\.patients: patient 'x' not found; patients with CT: p-"):
+        run(series, tmp_path / "none", source=Source(patients=["x"]))

@@ -56,13 +56,14 @@ def test_processes_that_cannot_start_lose_no_file(tmp_path, monkeypatch):
 CRASHING_DECODER = """
 import os
 import platform
-import pydicom.pixels
-decode = pydicom.pixels.pixel_array
-def pixel_array(dataset):
+import pydicom
+read = pydicom.dcmread
+def dcmread(*arguments, **keywords):
+    dataset = read(*arguments, **keywords)
     if dataset.SOPInstanceUID == "1.2.3.4.3":
         os._exit(11)
-    return decode(dataset)
-pydicom.pixels.pixel_array = pixel_array
+    return dataset
+pydicom.dcmread = dcmread
 """
 
 

@@ -105,6 +105,13 @@ def test_gantry_tilt_is_the_angle_of_stack_and_normal(shared):
     assert series.spacing_mm == pytest.approx(2.5 * np.cos(np.radians(18.5)), abs=0.01)
 
 
+@pytest.mark.parametrize("degrees", [0, 22])
+def test_the_tilt_of_a_single_slice_is_that_to_the_axis_of_the_patient(write_ct, tmp_path, degrees):
+    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    path = write_ct(tmp_path / "a.dcm", ImageOrientationPatient=[1, 0, 0, 0, cosine, -sine])
+    assert group([path])[0].tilt_degrees == pytest.approx(degrees, abs=1e-4)
+
+
 def test_a_tilt_tag_alone_is_not_believed(write_ct, tmp_path):
     paths = [write_ct(tmp_path / f"{k}.dcm", k, GantryDetectorTilt="20") for k in range(3)]
     assert group(paths)[0].tilt_degrees == 0

@@ -64,7 +64,7 @@ def test_dataset_card_shows_the_numbers_of_quality_control(cards):
 
 def test_series_of_the_imaging_data_commons_bring_their_citations(study, config, tmp_path):
     source = {
-        "patient": "i-0123",
+        "patient": "torso-ct",
         "kind": "dicom",
         "path": "uuid",
         "package": "Imaging Data Commons, stageii_colorectal_ct",
@@ -102,3 +102,15 @@ def test_own_data_carry_the_licence_of_the_configuration(study, config, tmp_path
     text = write_dataset_card(dataclasses.replace(study, sources=None), own, tmp_path / "card.md").read_text()
     assert "- Licence: CC BY 4.0" in text
     assert "- Citation: us" in text
+
+
+def test_only_the_patients_of_the_study_are_told_of(study, config, tmp_path):
+    """`ctmar acquire` brings more patients than a study may take."""
+    listing = tmp_path / "sources.json"
+    others = [dict(source, patient="chest-lidc") for source in json.loads(study.sources.read_text())]
+    listing.write_text(json.dumps([*json.loads(study.sources.read_text()), *others]))
+    cards = [
+        write_dataset_card(inputs, config, tmp_path / f"{number}.md").read_text()
+        for number, inputs in enumerate((study, dataclasses.replace(study, sources=listing)))
+    ]
+    assert cards[0] == cards[1]
