@@ -7,9 +7,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: report test test-fast docs style locks gpu-bundle gpu-check gpu-docs clean help
 
-report: .venv/installed ## environment, then the whole study of CONFIG; the page is reports/index.html
+report: .venv/installed ## environment, then the whole study of CONFIG; reports/index.html lists the reports
 	snakemake --workflow-profile workflow/profiles/default --cores $(CORES) --configfile $(CONFIG)
-	@echo "Open reports/index.html in a browser."
+	ctmar list-reports reports
+	@echo "Open reports/index.html in a browser: it lists the reports of all your studies."
 
 test: .venv/installed-test style ## environment, style and types, then every test
 	OMP_NUM_THREADS=1 pytest --numprocesses 2 --dist loadfile
@@ -42,7 +43,8 @@ gpu-docs: ## docs/gpu.md from the last gpu-check
 	$(PYTHON) -m benchmarks.gpu_check.report
 
 clean: ## remove what the workflow made, keep the environment
-	rm -rf results logs resources benchmarks/results .snakemake reports/index.html reports/*_card.md site
+	rm -rf results logs resources benchmarks/results .snakemake site
+	find reports -mindepth 1 -maxdepth 1 ! -name README.md ! -name example -exec rm -r {} +
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12

@@ -56,7 +56,7 @@ def _resolve(path: str, constants: dict[str, str]) -> str:
     """A path with the constants of the rule files put in, and what is left in braces by its last name alone."""
     for _ in range(5):
         path = re.sub(r"\{([A-Z_]+)\}", lambda found: constants.get(found.group(1), found.group()), path)
-    path = path.replace("{RUN_SPACE.wildcard_pattern}", "<run>")
+    path = path.replace("{RUN_SPACE.wildcard_pattern}", "<run>").replace("{{", "{").replace("}}", "}")
     return re.sub(r"\{(?:\w+\.)*(\w+?)(?:,[^}]*)?\}", lambda found: f"<{found.group(1).lower()}>", path)
 
 

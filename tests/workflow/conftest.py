@@ -58,7 +58,14 @@ def snakemake_on_slurm() -> Snakemake:
     """Snakemake on the small study with the cluster profile; no account, and no number of cores."""
     profile = ("--workflow-profile", str(REPOSITORY / "workflow" / "profiles" / "slurm"))
     return Snakemake(
-        where=(*profile, "--slurm-no-account", "--default-resources", "slurm_partition=cpu", "mem_mb=2000")
+        where=(
+            *profile,
+            "--slurm-no-account",
+            "--default-resources",
+            "slurm_partition=cpu",
+            "mem_mb=2000",
+            "runtime=30",
+        )
     )
 
 

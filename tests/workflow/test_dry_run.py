@@ -1,5 +1,6 @@
 """What Snakemake plans, without running anything."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+SMALL = Path(__file__).with_name("small.yaml")
 STUDIES = sorted((REPOSITORY / "config").glob("*.yaml"))
 
 
@@ -22,7 +24,6 @@ def test_every_study_plans_one_training_per_run(snakemake_on, tmp_path, study):
     from ctmar.config import load_config
 
     runs = load_config(study).study.expand()
-    (tmp_path / "config").symlink_to(REPOSITORY / "config")  # studies name their manifests from the repository's root
     done = snakemake_on(study)(tmp_path, "--dry-run")
     assert done.returncode == 0, done.stderr
     assert n_jobs(done.stdout, "train") == n_jobs(done.stdout, "evaluate") == len(runs)
@@ -35,6 +36,38 @@ def test_every_profile_plans_the_default_study(snakemake, tmp_path, profile):
     done = snakemake(tmp_path, "--dry-run", "--workflow-profile", str(folder))
     assert done.returncode == 0, done.stderr
     assert n_jobs(done.stdout, "all") == 1
+
+
+def test_the_default_study_is_found_from_any_folder(snakemake, tmp_path):
+    command = snakemake.command(tmp_path, "--dry-run", "--workflow-profile", "none")
+    where = command.index("--configfile")
+    done = subprocess.run(command[:where] + command[where + 2 :], text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert "reports/config/index.html" in done.stdout
+
+
+def test_as_a_module_with_a_prefix_no_path_is_left_behind(tmp_path):
+    (tmp_path / "Snakefile").write_text(
+        f"""
+module study:
+    snakefile: "{REPOSITORY / "workflow" / "Snakefile"}"
+    config: {yaml.safe_load(SMALL.read_text())!r}
+    prefix: "first"
+use rule * from study as first_*
+rule everything:
+    default_target: True
+    input: rules.first_all.input
+"""
+    )
+    command = [sys.executable, "-m", "snakemake", "--directory", str(tmp_path), "--snakefile", tmp_path / "Snakefile"]
+    done = subprocess.run(
+        [*command, "--dry-run", "--printshellcmds", "--cores", "1"], cwd=tmp_path, text=True, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert n_jobs(done.stdout, "first_train") == 6
+    paths = re.findall(r"(\S*)\b(?:results|reports|logs|resources)/", done.stdout)
+    assert len(paths) > 100
+    assert {path.lstrip("'@\"") for path in paths} == {"first/", "first/benchmarks/"}
 
 
 def test_stored_pairs_are_imported_and_nothing_is_simulated(snakemake_on, tmp_path):

@@ -9,7 +9,7 @@ from tests.ctmar.canaries import CANARY, plant, traces
 pytestmark = pytest.mark.workflow
 
 STUDY = {
-    "source": {"kind": "dicom_dir", "folder": "dicom"},
+    "source": {"kind": "dicom_dir", "folder": "study/dicom"},
     "ingest": {"image_size": 64, "pixel_mm": 6.0, "minimum_rows": 96},
     "simulation": {"masks_per_slice": {"train": 1, "validation": 1, "test": 1}},
     "training": {"epochs": 1, "steps_per_epoch": 2, "batch_size": 2, "patch_size": 32},

@@ -23,7 +23,7 @@ def test_slurm_gives_the_same_models(slurm, finished_study, snakemake_on_slurm, 
     quickly = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5")
     done = snakemake_on_slurm(tmp_path, *quickly)
     assert done.returncode == 0, done.stderr[-6000:]
-    assert (tmp_path / "reports" / "index.html").is_file()
+    assert (tmp_path / "reports" / "small" / "index.html").is_file()
     weights = [
         {path.relative_to(folder): hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("weights.pt")}
         for folder in (tmp_path, finished_study)

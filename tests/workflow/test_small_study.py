@@ -22,10 +22,11 @@ def digest(folder: Path) -> dict[str, str]:
 
 
 def test_the_report_is_there_and_reaches_for_nothing(finished_study):
-    page = (finished_study / "reports" / "index.html").read_text()
+    report = finished_study / "reports" / "small"
+    page = (report / "index.html").read_text()
     assert len(page) > 100_000
-    assert (finished_study / "reports" / "model_card.md").is_file()
-    assert "Apache-2.0" in (finished_study / "reports" / "dataset_card.md").read_text()
+    assert (report / "model_card.md").is_file()
+    assert "Apache-2.0" in (report / "dataset_card.md").read_text()
 
 
 def test_a_second_run_has_nothing_to_do(finished_study, snakemake):
@@ -41,7 +42,7 @@ def test_the_cluster_profile_needs_no_number_of_cores(finished_study, snakemake_
 
 
 def test_no_patient_is_in_two_subsets(finished_study):
-    rows = (finished_study / "results" / "data" / "split.csv").read_text().splitlines()[1:]
+    rows = (finished_study / "results" / "small" / "data" / "split.csv").read_text().splitlines()[1:]
     patients = [row.split(",")[0] for row in rows]
     assert len(patients) == len(set(patients)) >= 3
 
@@ -53,7 +54,7 @@ def test_snakemake_makes_its_own_report(finished_study, snakemake):
 
 
 def test_mlflow_holds_every_run(finished_study):
-    mirrored = json.loads((finished_study / "results" / "mlflow" / "synchronised.json").read_text())
+    mirrored = json.loads((finished_study / "results" / "small" / "mlflow" / "synchronised.json").read_text())
     assert len(mirrored["runs"]) == 6
 
 
@@ -63,7 +64,7 @@ SHOWN = {"summarise", "configuration", "report"}
 @pytest.mark.parametrize(
     ("section", "change", "expected"),
     [
-        ("training", {"epochs": 3}, {"train", "evaluate", "cost", "track_synchronise", *SHOWN}),
+        ("training", {"epochs": 3}, {"train", "evaluate", "cost", "list_runs", "track_synchronise", *SHOWN}),
         ("evaluation", {"defect_slices": 1}, {"evaluate", "evaluate_references", "track_synchronise", *SHOWN}),
         ("judgement", {"confidence": 0.9}, SHOWN),
         ("judgement", {"bootstrap_samples": 300}, SHOWN),
@@ -76,7 +77,7 @@ def test_a_changed_setting_runs_what_reads_it_and_what_follows(
 ):
     study = yaml.safe_load(snakemake.config.read_text())
     study[section] = study.get(section, {}) | change
-    changed = tmp_path / "changed.yaml"
+    changed = tmp_path / "small.yaml"
     changed.write_text(yaml.safe_dump(study))
     planned = snakemake_on(changed)(finished_study, "--dry-run").stdout
     rules = {line.split()[0] for line in planned.splitlines() if line[:1].isalpha() and line.split()[-1:][0].isdigit()}
@@ -99,7 +100,7 @@ def test_a_killed_study_goes_on_to_the_same_numbers(finished_study, snakemake, t
         start_new_session=True,
     )
     deadline = time.monotonic() + 600
-    while not list(tmp_path.glob("results/runs/**/weights.pt")) and time.monotonic() < deadline:
+    while not list(tmp_path.glob("results/*/runs/**/weights.pt")) and time.monotonic() < deadline:
         time.sleep(0.2)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -1,27 +1,60 @@
-# Shared by all files here: the validated configuration, the table of runs, and the two things that must
-# trigger a re-run but that Snakemake cannot see: settings and the code that a command runs.
+# Shared by all files here: the validated configuration, the table of runs, where everything lies, and the two things
+# that must trigger a re-run but that Snakemake cannot see: settings and the code that a command runs.
+import hashlib
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
 import pandas as pd
-from ctmar.config import Config, Run, validate_section
+from ctmar.config import SUBSETS, Run, read_config, validate_section
 from ctmar.errors import InputError
 from ctmar.store.code_digest import CodeDigests
 from snakemake.utils import Paramspace
 
 try:
-    CONFIG = validate_section(Config, config, where=" + ".join(map(str, workflow.configfiles)))
+    CONFIG = read_config(config, workflow.configfiles)
     RUNS = CONFIG.study.expand()
 except InputError as error:
     # not a WorkflowError: that adds lines about this file, which is not where the mistake is
     sys.exit(f"equiproj: {error}")
 
 
-wildcard_constraints:
-    subset="train|validation|test",
-    shard=r"\d+",
+CODE = CodeDigests(memory=Path(".snakemake", "code_digests.json"))
+command_digest = CODE.command
+
+
+def settings(section):
+    """One section of the configuration, defaults filled in, as JSON: command line and re-run trigger."""
+    values = getattr(CONFIG, section).model_dump(mode="json")
+    return json.dumps(values, sort_keys=True)  # the order of keys in the file is no reason to run again
+
+
+def key(*parts):
+    """A short name for what follows from these texts."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def content(path):
+    """Digest of a file that shapes which files there are, empty where there is none."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path and os.path.isfile(path) else ""
+
+
+# Where everything lies. What belongs to one study carries its name; what several can share lies under a key of all that
+# it follows from, so that no study ever touches what another made with other settings.
+RESULTS = f"results/{CONFIG.study.name}"
+REPORTS = f"reports/{CONFIG.study.name}"
+LOGS = f"logs/{CONFIG.study.name}"
+BENCHMARKS = f"benchmarks/results/{CONFIG.study.name}"
+PACKAGES = "resources/packages"
+IDC_KEY = key(content(CONFIG.source.manifest))
+IDC = f"resources/idc/{IDC_KEY}"
+SLICES_SETTINGS = (settings("source"), content(CONFIG.source.manifest), settings("ingest"))
+SLICES_KEY = key(*SLICES_SETTINGS)
+SLICES = f"resources/slices/{SLICES_KEY}"
+PAIRS_KEY = key(*SLICES_SETTINGS, settings("split"), settings("simulation"))
+PAIRS = f"resources/pairs/{PAIRS_KEY}"
 
 
 def slug(norm):
@@ -31,23 +64,8 @@ def slug(norm):
 
 NORM_OF_SLUG = {slug(run.norm): run.norm for run in RUNS}
 RUN_SPACE = Paramspace(pd.DataFrame([{**run.model_dump(), "norm": slug(run.norm)} for run in RUNS]))
-RUN_FOLDER = f"results/runs/{RUN_SPACE.wildcard_pattern}"
-RUN_FOLDERS = [f"results/runs/{instance}" for instance in RUN_SPACE.instance_patterns]
-
-
-CODE = CodeDigests(memory=Path(".snakemake", "code_digests.json"))
-command_digest = CODE.command
-
-
-def script_digest(name):
-    """Digest of what a script beside the rules runs."""
-    return CODE.script(Path(workflow.source_path(name)))
-
-
-def settings(section):
-    """One section of the configuration, defaults filled in, as JSON: command line and re-run trigger."""
-    values = getattr(CONFIG, section).model_dump(mode="json")
-    return json.dumps(values, sort_keys=True)  # the order of keys in the file is no reason to run again
+RUN_FOLDER = f"{RESULTS}/runs/{RUN_SPACE.wildcard_pattern}"
+RUN_FOLDERS = [f"{RESULTS}/runs/{instance}" for instance in RUN_SPACE.instance_patterns]
 
 
 def run_settings(wildcards):
@@ -62,19 +80,33 @@ def network_settings(wildcards):
 
 
 # where the CT lies, and what must be there first; what is downloaded comes with a list of sources and licences
-DOWNLOADED = {"package": "resources/packages", "idc": "resources/idc"}
-SOURCE_FOLDER = DOWNLOADED.get(CONFIG.source.kind) or str(CONFIG.source.folder)
-SOURCE_READY = "resources/idc/sources.json" if CONFIG.source.kind == "idc" else SOURCE_FOLDER
+SOURCE_READY = {"package": PACKAGES, "idc": f"{IDC}/sources.json"}.get(CONFIG.source.kind) or str(CONFIG.source.folder)
+SOURCES_LIST = {"package": f"{PACKAGES}/sources.json", "idc": f"{IDC}/sources.json"}.get(CONFIG.source.kind)
+# small tables about the data, which each study keeps a copy of
+DATA_TABLES = {
+    **{name: f"{SLICES}/{name}" for name in ("catalogue.csv", "quarantine.csv", "thumbnails.npz")},
+    **{name: f"{PAIRS}/{name}" for name in ("split.csv", *(f"{subset}-quarantine.csv" for subset in SUBSETS))},
+}
+
+
+wildcard_constraints:
+    subset="|".join(SUBSETS),
+    shard=r"\d+",
+    table="|".join(map(re.escape, DATA_TABLES)),
 
 
 def source_folder(wildcards, input):
     """The folder that `ctmar ingest` reads."""
-    ready = str(input.ready)
-    return os.path.dirname(ready) if CONFIG.source.kind == "idc" else ready
+    return os.path.dirname(input.ready) if CONFIG.source.kind == "idc" else input.ready
 
 
-SOURCES_OPTION = f"--sources {SOURCE_FOLDER}/sources.json" if CONFIG.source.kind in DOWNLOADED else ""
-TRACKING_TARGETS = ["results/mlflow/synchronised.json"] if CONFIG.tracking.enabled else []
+def sources_option(wildcards, input):
+    """The option of `ctmar report` that names the list of downloaded sources, if there is one."""
+    folder = os.path.dirname(input.source) if CONFIG.source.kind == "idc" else input.source
+    return ["--sources", f"{folder}/sources.json"] if input.source else []
+
+
+TRACKING_TARGETS = [f"{RESULTS}/mlflow/synchronised.json"] if CONFIG.tracking.enabled else []
 GPUS_PER_TRAINING = 1 if CONFIG.training.device == "cuda" else 0
 # for jobs that want the machine to themselves; on a cluster there is no such number, and the profile sets the threads
 ALL_CORES = workflow.resource_settings.cores or 1

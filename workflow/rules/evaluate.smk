@@ -1,5 +1,5 @@
-# In:  trained runs and results/pairs/test.h5.
-# Out: per-slice tables of every run and of the references, step costs, and results/summary: the tables,
+# In:  trained runs and resources/pairs/KEY/test.h5.
+# Out: per-slice tables of every run and of the references, step costs, and results/STUDY/summary: the tables,
 #      intervals and claims that the report shows.
 
 
@@ -8,15 +8,15 @@ rule evaluate:
     input:
         weights=f"{RUN_FOLDER}/weights.pt",
         run=f"{RUN_FOLDER}/run.json",
-        test="results/pairs/test.h5",
+        test=f"{PAIRS}/test.h5",
     output:
         slices=f"{RUN_FOLDER}/slices.csv",
         model=f"{RUN_FOLDER}/model.json",
         examples=f"{RUN_FOLDER}/examples.npz",
     log:
-        f"logs/evaluate/{RUN_SPACE.wildcard_pattern}.log",
+        f"{LOGS}/evaluate/{RUN_SPACE.wildcard_pattern}.log",
     benchmark:
-        f"benchmarks/results/evaluate/{RUN_SPACE.wildcard_pattern}.tsv"
+        f"{BENCHMARKS}/evaluate/{RUN_SPACE.wildcard_pattern}.tsv"
     conda:
         "../../envs/ctmar.yaml"
     threads: 1
@@ -29,46 +29,43 @@ rule evaluate:
         settings=settings("evaluation"),
         code=command_digest("evaluate"),
     shell:
-        "ctmar evaluate {input.test} --weights {input.weights} --run-file {input.run}"
-        " --slices {output.slices} --model {output.model} --examples {output.examples}"
-        " --device {params.device} --settings {params.settings:q} &> {log}"
+        "ctmar evaluate {input.test:q} --weights {input.weights:q} --run-file {input.run:q}"
+        " --slices {output.slices:q} --model {output.model:q} --examples {output.examples:q}"
+        " --device {params.device:q} --settings {params.settings:q} &> {log:q}"
 
 
 # Measure the uncorrected input and linear interpolation on every test pair
 rule evaluate_references:
     input:
-        "results/pairs/test.h5",
+        f"{PAIRS}/test.h5",
     output:
-        slices="results/references/slices.csv",
-        examples="results/references/examples.npz",
+        slices=f"{RESULTS}/references/slices.csv",
+        examples=f"{RESULTS}/references/examples.npz",
     log:
-        "logs/evaluate_references.log",
+        f"{LOGS}/evaluate_references.log",
     benchmark:
-        "benchmarks/results/evaluate_references.tsv"
+        f"{BENCHMARKS}/evaluate_references.tsv"
     conda:
         "../../envs/ctmar.yaml"
     threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=30,
     params:
         settings=settings("evaluation"),
         code=command_digest("evaluate-references"),
     shell:
-        "ctmar evaluate-references {input} --slices {output.slices}"
-        " --examples {output.examples} --settings {params.settings:q} &> {log}"
+        "ctmar evaluate-references {input:q} --slices {output.slices:q}"
+        " --examples {output.examples:q} --settings {params.settings:q} &> {log:q}"
 
 
 # Time a training step with every method and norm, side by side in one process that has the machine to itself
 rule cost:
     input:
-        "results/pairs/train.h5",
+        f"{PAIRS}/train.h5",
     output:
-        "results/cost.csv",
+        f"{RESULTS}/cost.csv",
     log:
-        "logs/cost.log",
+        f"{LOGS}/cost.log",
     benchmark:
-        "benchmarks/results/cost.tsv"
+        f"{BENCHMARKS}/cost.tsv"
     conda:
         "../../envs/ctmar.yaml"
     threads: ALL_CORES
@@ -82,8 +79,26 @@ rule cost:
         settings=settings("timing"),
         code=command_digest("cost"),
     shell:
-        "ctmar cost {input} --output {output} --study {params.study:q}"
-        " --training {params.training:q} --settings {params.settings:q} &> {log}"
+        "ctmar cost {input:q} --output {output:q} --study {params.study:q}"
+        " --training {params.training:q} --settings {params.settings:q} &> {log:q}"
+
+
+# List the folders of all runs in a file: five thousand names are too long for a command line
+rule list_runs:
+    input:
+        expand("{folder}/run.json", folder=RUN_FOLDERS),
+    output:
+        f"{RESULTS}/runs.txt",
+    log:
+        f"{LOGS}/list_runs.log",
+    benchmark:
+        f"{BENCHMARKS}/list_runs.tsv"
+    localrule: True
+    conda:
+        "../../envs/ctmar.yaml"
+    threads: 1
+    script:
+        "../scripts/list_folders.py"
 
 
 # Join the tables of all runs; intervals, paired differences to the plain network, and the paper's claims
@@ -94,22 +109,23 @@ rule summarise:
             folder=RUN_FOLDERS,
             file=["run.json", "metrics.jsonl", "slices.csv", "model.json"],
         ),
-        references="results/references/slices.csv",
-        cost="results/cost.csv",
+        folders=f"{RESULTS}/runs.txt",
+        references=f"{RESULTS}/references/slices.csv",
+        cost=f"{RESULTS}/cost.csv",
     output:
-        models="results/summary/models.csv",
-        sizes="results/summary/sizes.csv",
-        materials="results/summary/materials.csv",
-        runs="results/summary/runs.csv",
-        references="results/summary/references.csv",
-        curves="results/summary/curves.csv",
-        slices="results/summary/slices.parquet",
-        claims="results/summary/claims.json",
-        questions="results/summary/questions.json",
+        models=f"{RESULTS}/summary/models.csv",
+        sizes=f"{RESULTS}/summary/sizes.csv",
+        materials=f"{RESULTS}/summary/materials.csv",
+        runs=f"{RESULTS}/summary/runs.csv",
+        references=f"{RESULTS}/summary/references.csv",
+        curves=f"{RESULTS}/summary/curves.csv",
+        slices=f"{RESULTS}/summary/slices.parquet",
+        claims=f"{RESULTS}/summary/claims.json",
+        questions=f"{RESULTS}/summary/questions.json",
     log:
-        "logs/summarise.log",
+        f"{LOGS}/summarise.log",
     benchmark:
-        "benchmarks/results/summarise.tsv"
+        f"{BENCHMARKS}/summarise.tsv"
     conda:
         "../../envs/ctmar.yaml"
     threads: 1
@@ -117,9 +133,9 @@ rule summarise:
         mem_mb=4000,
         runtime=30,
     params:
-        folders=RUN_FOLDERS,
+        folder=subpath(output.models, parent=True),
         settings=settings("judgement"),
         code=command_digest("summarise"),
     shell:
-        "ctmar summarise {params.folders} --references {input.references} --cost {input.cost}"
-        " --output results/summary --settings {params.settings:q} &> {log}"
+        "ctmar summarise @{input.folders:q} --references {input.references:q} --cost {input.cost:q}"
+        " --output {params.folder:q} --settings {params.settings:q} &> {log:q}"

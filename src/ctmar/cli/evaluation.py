@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ctmar.cli.options import Pairs, RunFolders, Settings
+from ctmar.cli.options import Pairs, RunFolders, Settings, listed
 
 Weights = Annotated[Path, typer.Option(help="State dictionary of the trained network.")]
 RunFile = Annotated[Path, typer.Option(help="Description of the run (JSON), written by `ctmar train`.")]
@@ -73,7 +73,7 @@ def summarise(
     from ctmar.config import Judgement, parse_settings
     from ctmar.evaluation.collect import collect
 
-    collect(runs, references, cost, parse_settings(Judgement, settings), output)
+    collect(listed(runs), references, cost, parse_settings(Judgement, settings), output)
 
 
 COMMANDS = (evaluate, evaluate_references, evaluate_images, summarise)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ctmar.cli.options import Output, RunFolders, Settings
+from ctmar.cli.options import Output, RunFolders, Settings, listed
 
 
 def track_initialise(
@@ -28,7 +28,7 @@ def track_synchronise(
     """Mirror finished runs to MLflow; a run that is there already is not written again."""
     from ctmar.tracking.mirror import synchronise
 
-    synchronise(parent, runs, output)
+    synchronise(parent, listed(runs), output)
 
 
 COMMANDS = (track_initialise, track_synchronise)

@@ -6,7 +6,7 @@ from ctmar.config.reference import markdown_reference
 from ctmar.config.schema import Config, Evaluation, Judgement, Report, Timing, Tracking
 from ctmar.config.section import SUBSETS, Subset
 from ctmar.config.study import MethodName, Network, Run, RunGroup, Study, Training
-from ctmar.config.study_file import load_config
+from ctmar.config.study_file import load_config, read_config
 
 __all__ = [
     "SOURCE_KINDS",
@@ -32,6 +32,7 @@ __all__ = [
     "load_config",
     "markdown_reference",
     "parse_settings",
+    "read_config",
     "readers_by_suffix",
     "validate_section",
 ]

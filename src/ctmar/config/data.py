@@ -1,12 +1,11 @@
 """Sections about data: where CT comes from, how it becomes slices, who is in which subset, what is simulated."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from ctmar.config.section import SUBSETS, Section, Subset
+from ctmar.config.section import SUBSETS, Section, Subset, UserPath
 
 Metal = Literal["titanium", "ti6al4v", "cobalt_chromium", "steel", "amalgam"]
 
@@ -59,13 +58,13 @@ class Source(Section):
         description="; ".join(f"`{name}`: {kind.meaning}" for name, kind in SOURCE_KINDS.items())
         + ". In a folder, files of the other formats are read too.",
     )
-    folder: Path | None = Field(
+    folder: UserPath | None = Field(
         None,
         description="Folder (or zip or tar archive) of "
         + ", ".join(f"`{name}`" for name, kind in SOURCE_KINDS.items() if kind.needs == "folder")
         + ".",
     )
-    manifest: Path | None = Field(
+    manifest: UserPath | None = Field(
         None, description="Manifest of `ctmar idc-manifest` that kind `idc` downloads; review it first."
     )
     patients: list[str] | None = Field(
@@ -117,7 +116,7 @@ class Ingest(Section):
     maximum_archive_ratio: float = Field(
         200.0, gt=1, description="An archive may unpack to this many times its size; more is taken for a bomb."
     )
-    salt_file: Path | None = Field(
+    salt_file: UserPath | None = Field(
         None,
         description="File whose content salts the hashes that stand for patients and files of your own data; keep it "
         "secret. `null` takes `~/.config/equiproj/salt`, which the first ingestion writes at random: keep a copy, and "
@@ -180,7 +179,7 @@ class Simulation(Section):
         " its test masks for the test subset); `folder`: your own files, each with one mask or a stack. Of more masks"
         " than wanted, each slice draws its own.",
     )
-    mask_folder: Path | None = Field(
+    mask_folder: UserPath | None = Field(
         None, description="Folder of masks in .png, .npy, .nii, .nii.gz or .mat for `masks: folder`."
     )
     nmar: list[Subset] = Field(

@@ -11,8 +11,14 @@ from ctmar.errors import InputError
 SectionT = TypeVar("SectionT", bound=BaseModel)
 
 
-def validate_section(model: type[SectionT], values: Any, where: str) -> SectionT:
+def validate_section(model: type[SectionT], values: Any, where: str, *, folder: Path | None = None) -> SectionT:
     """Read ``values`` as ``model``.
+
+    Args:
+        model: the section.
+        values: its keys and values.
+        where: how an error names them.
+        folder: where relative paths begin; the working directory if left out.
 
     Raises:
         InputError: one line that names every wrong key of ``where``, what was expected and what was found.
@@ -20,7 +26,7 @@ def validate_section(model: type[SectionT], values: Any, where: str) -> SectionT
     if not isinstance(values, Mapping):
         raise InputError(f"{where}: expected keys and values, found {type(values).__name__} {values!r}")
     try:
-        return model.model_validate(dict(values))
+        return model.model_validate(dict(values), context={"folder": folder})
     except ValidationError as error:
         raise InputError(f"{where}: " + "; ".join(_one_line(problem) for problem in error.errors())) from None
 
@@ -45,19 +51,32 @@ def parse_settings(model: type[SectionT], text: str) -> SectionT:
         >>> parse_settings(Split, "{seed: 3}").seed
         3
     """
-    import yaml  # imported here: training, given its settings as objects, does without
-
     where = f"settings of {model.__name__.lower()}"
     if text.startswith("@"):
-        path = Path(text[1:])
-        if not path.is_file():
-            raise InputError(f"{path}: settings file not found")
-        where, text = str(path), _text_of(path)
+        where = text[1:]
+        return validate_section(model, read_yaml(Path(where)), where)
+    return validate_section(model, _values_of(text, where), where)
+
+
+def read_yaml(path: Path) -> Any:
+    """What a YAML file holds; nothing is an empty section.
+
+    Raises:
+        InputError: the file is missing, is no text or is not YAML.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: settings file not found")
+    return _values_of(_text_of(path), str(path))
+
+
+def _values_of(text: str, where: str) -> Any:
+    import yaml  # imported here: training, given its settings as objects, does without
+
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InputError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
-    return validate_section(model, values if values is not None else {}, where)
+    return values if values is not None else {}
 
 
 def _text_of(path: Path) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
 
 Subset = Literal["train", "validation", "test"]
 SUBSETS: tuple[Subset, ...] = ("train", "validation", "test")
@@ -20,6 +20,17 @@ def _slug(text: str) -> str:
 
 
 Slug = Annotated[str, AfterValidator(_slug)]  # a name that becomes a folder, and stands in a command line
+
+
+def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
+    folder = (info.context or {}).get("folder")
+    found = (folder or Path()) / path.expanduser()
+    # what lies below the working directory keeps its name when that is moved
+    return found.relative_to(Path.cwd()) if found.is_absolute() and found.is_relative_to(Path.cwd()) else found
+
+
+# a path of the user, relative to the file that names it
+UserPath = Annotated[Path, AfterValidator(_beside_the_file)]
 
 
 class Section(BaseModel):

@@ -2,13 +2,12 @@
 
 import itertools
 from collections import Counter
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from ctmar.config.methods import METHODS, MethodName, every_method_in_words
-from ctmar.config.section import Section, Slug
+from ctmar.config.section import Section, Slug, UserPath
 from ctmar.errors import InputError
 from equiproj.norms import parse_norm
 
@@ -20,7 +19,7 @@ class Network(Section):
 
     architecture: str = Field("dncnn", description="Name known to `ctmar.models.build_network`.")
     settings: dict[str, Any] = Field({}, description="Keyword arguments of the architecture.")
-    weights: Path | None = Field(
+    weights: UserPath | None = Field(
         None,
         description="State dictionary to start from: one of the authors', or one that `ctmar train` wrote.",
     )
@@ -133,9 +132,24 @@ class RunGroup(Section):
         return self
 
 
+def _not_reserved(name: str) -> str:
+    if name in RESERVED:
+        raise ValueError(f"expected another name than {', '.join(RESERVED)}, which stand in `reports` already")
+    return name
+
+
+RESERVED = ("README.md", "example", "index.html")
+StudyName = Annotated[Slug, AfterValidator(_not_reserved)]
+
+
 class Study(Section):
     """Which models are trained."""
 
+    name: StudyName = Field(
+        "study",
+        description="Folder of the study in `results`, `reports` and `logs`; left out, it is the name of the"
+        " configuration file without its suffix.",
+    )
     networks: dict[Slug, Network] = Field({"dncnn": Network()}, description="Networks by the name used in paths.")
     seeds: list[int] = Field([0, 1, 2], min_length=1, description="Seeds of initialisation, data order and method.")
     group_order: int = Field(4, ge=1, description="n of the rotation group C_n.")

@@ -1,8 +1,10 @@
 """Reading a whole study from its file; apart from single sections, which need not wait for all the others."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from ctmar.config.parsing import parse_settings
+from ctmar.config.parsing import read_yaml, validate_section
 from ctmar.config.schema import Config
 
 
@@ -12,4 +14,27 @@ def load_config(path: Path | str) -> Config:
     Raises:
         InputError: the file is missing, is not YAML, or has wrong keys or values.
     """
-    return parse_settings(Config, f"@{path}")
+    return read_config(read_yaml(Path(path)), [path])
+
+
+def read_config(values: Any, files: Sequence[Path | str]) -> Config:
+    """Read a whole study from what its file holds.
+
+    Args:
+        values: keys and values; without `study.name` the study is called as the file is.
+        files: where they come from; relative paths begin in the folder of the last, which also names the study.
+
+    Raises:
+        InputError: wrong keys or values.
+    """
+    where = " + ".join(map(str, files)) or "configuration"
+    if not files:
+        return validate_section(Config, values, where)
+    return validate_section(Config, _named(values, Path(files[-1]).stem), where, folder=Path(files[-1]).parent)
+
+
+def _named(values: Any, name: str) -> Any:
+    study = values.get("study") if isinstance(values, Mapping) else None
+    if not isinstance(study, Mapping) or "name" in study:
+        return values
+    return {**values, "study": {"name": name, **study}}

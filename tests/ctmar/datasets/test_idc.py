@@ -350,30 +350,31 @@ def test_the_workflow_plans_the_download_and_tells_the_report_of_its_licences(ma
     assert done.returncode == 0, done.stderr
     jobs = {words[0]: words[1] for words in map(str.split, done.stdout.splitlines()) if len(words) == 2}
     assert (jobs["idc_download"], jobs["ingest"], "acquire" in jobs) == ("1", "1", False)
-    assert f"ctmar idc-download {manifest} resources/idc" in done.stdout
-    assert "ctmar ingest resources/idc --output" in done.stdout
-    assert re.search(r"ctmar report .*--sources resources/idc/sources.json", done.stdout)
+    found = re.search(rf"ctmar idc-download {manifest} (resources/idc/[0-9a-f]+) ", done.stdout)
+    assert found
+    assert f"ctmar ingest {found[1]} --output" in done.stdout
+    assert re.search(rf"ctmar report .*--sources {found[1]}/sources.json", done.stdout)
 
 
 @pytest.mark.workflow
 def test_the_workflow_resumes_a_download_and_ingests_it(manifest, bucket, serve, tmp_path):
     folder = tmp_path / "study"
     bucket.failures_after = 8
-    done = snakemake(folder, manifest, serve, "results/data/catalogue.csv")
+    done = snakemake(folder, manifest, serve, "results/config/data/catalogue.csv")
     assert done.returncode != 0
-    assert "cannot be fetched (HTTPError)" in (folder / "logs" / "idc_download.log").read_text()
+    assert "cannot be fetched (HTTPError)" in (folder / "logs" / "config" / "idc_download.log").read_text()
     kept = list((folder / "resources" / "idc").rglob("*.dcm"))
     assert 0 < len(kept) < 10
-    assert not (folder / "resources" / "idc" / "sources.json").exists()
+    assert not list((folder / "resources" / "idc").rglob("sources.json"))
 
     bucket.failures_after, bucket.asked = 10**6, []
-    done = snakemake(folder, manifest, serve, "results/data/catalogue.csv")
+    done = snakemake(folder, manifest, serve, "results/config/data/catalogue.csv")
     assert done.returncode == 0, done.stderr
     assert bucket.n_files_fetched == 10 - len(kept)
-    rows = read_rows(folder / "results" / "data" / "catalogue.csv", ["patient", "n_slices_kept", "licence"])
+    rows = read_rows(folder / "results" / "config" / "data" / "catalogue.csv", ["patient", "n_slices_kept", "licence"])
     assert {row["patient"] for row in rows} == {entry.patient for entry in read_manifest(manifest)}
     assert [(row["n_slices_kept"], row["licence"]) for row in rows] == [("5", "CC BY 4.0")] * 2
-    with np.load(folder / "results" / "data" / "thumbnails.npz") as thumbnails:
+    with np.load(folder / "results" / "config" / "data" / "thumbnails.npz") as thumbnails:
         assert len(thumbnails["image"]) == 6
 
 
