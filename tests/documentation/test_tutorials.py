@@ -46,6 +46,15 @@ def test_a_command_that_is_shown_has_these_options(page: str, line: str):
     assert {word for word in words if word.startswith("--")} <= known
 
 
+def test_every_case_is_shown_by_a_test_that_exists():
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", (REPOSITORY / "docs" / "cases.md").read_text(encoding="utf-8"))
+    assert len(named) > 20
+    for file, test in named:
+        found = [REPOSITORY / "tests" / folder / file for folder in ("ctmar", ".")]
+        sources = [path.read_text(encoding="utf-8") for path in found if path.is_file()]
+        assert any(f"def {test}(" in source for source in sources), f"{file}::{test}"
+
+
 def test_there_is_something_to_check():
     assert len(STUDIES) >= 1
     assert len(LINES) >= 5
