@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ctmar.training.cost import representative_run
+from ctmar.estimate.step_cost import representative_run
 
 from ctmar.config import Network, Run, Training
 from ctmar.training.patches import Batch, PatchSampler

@@ -1,0 +1,70 @@
+"""Graph breaks of every network with every method, counted on the CPU.
+
+    python -m benchmarks.gpu_check.graphs [NETWORK ...]     # one line of JSON for each network and method
+
+What `training.compile` compiles is the forward pass as a step calls it, parametrisations and hooks of the method
+included; penalties of weights run beside it and are counted as ``penalty of …``. Networks are small: the graph of a
+stage is that of all stages.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from benchmarks.gpu_check.settings import GROUP_ORDER, representative
+
+from ctmar.config import Network, Training
+from ctmar.config.methods import METHODS
+from ctmar.training.patches import Batch
+from ctmar.training.step import start
+
+UNROLLED = {"n_stages": 1, "n_blocks": 1, "n_extra_channels": 3, "normalisation": "field"}
+NETWORKS: dict[str, dict[str, Any]] = {
+    "dncnn": {"fields": 1, "depth": 3},
+    "unet": {"fields": 1, "levels": 2},
+    "acdnet": UNROLLED | {"n_maps": 4, "n_atoms": 4},
+    "dicdnet": UNROLLED | {"n_maps": 4},
+    "oscnet": UNROLLED | {"n_maps": 2, "n_rotations": 4},
+    "oscnetplus": UNROLLED | {"n_maps": 2, "n_rotations": 4},
+}
+NORMS = ("frobenius", "spectral", "nuclear", "entrywise:1", "entrywise:inf", "induced:1", "mixed:2,1")
+WITH_STAGES = ("acdnet", "dicdnet", "oscnet", "oscnetplus")
+
+
+def breaks_of(network: str, method: str, norm: str = "none") -> dict[str, Any]:
+    """How often the compiled forward pass of a step would fall back to Python, and why."""
+    torch._dynamo.reset()
+    loss = "stages" if network in WITH_STAGES else "masked_mse"
+    chosen = Training(epochs=1, loss=loss)  # type: ignore[arg-type]
+    settings = Network(architecture=network, settings=NETWORKS[network])
+    state = start(representative(method, norm), settings, chosen, GROUP_ORDER, 1)
+    drawn = Batch(torch.rand(2, 3, 16, 16), torch.rand(2, 1, 16, 16), torch.ones(2, 1, 16, 16))
+    batch = state.method.batch(drawn, 0)
+    found = {"network": network, "method": method} | counted(lambda: state.forward(batch.inputs))
+    if METHODS[method].reads_norm:
+        torch._dynamo.reset()
+        found |= {"norm": norm, "penalty": counted(lambda: state.method.penalty(batch, batch.target, 0))}
+    return found
+
+
+def counted(work: Any) -> dict[str, Any]:
+    """Graphs and breaks of a call."""
+    explained = torch._dynamo.explain(work)()
+    reasons = [" ".join(str(reason.reason).split())[:200] for reason in explained.break_reasons]
+    return {"graphs": explained.graph_count, "breaks": explained.graph_break_count, "reasons": reasons}
+
+
+def all_breaks(networks: list[str]) -> Iterator[dict[str, Any]]:
+    """Every method of every network; of the norms, all with the first network."""
+    for number, network in enumerate(networks):
+        for method, facts in METHODS.items():
+            norms = (NORMS if number == 0 else NORMS[:1]) if facts.reads_norm else ("none",)
+            for norm in norms:
+                yield breaks_of(network, method, norm)
+
+
+if __name__ == "__main__":
+    for line in all_breaks(sys.argv[1:] or list(NETWORKS)):
+        print(json.dumps(line), flush=True)

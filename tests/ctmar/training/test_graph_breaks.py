@@ -1,0 +1,30 @@
+"""`training.compile`: the forward pass of every network with every method is one graph, and so are the penalties."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ctmar.config.methods import METHODS
+from ctmar.models.build import NETWORKS
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_method_is_one_graph(network: str):
+    # in a process of its own: the annotation checks of the test run are Python that a compiler cannot look through
+    variables = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "benchmarks.gpu_check.graphs", network]
+    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {row["method"] for row in rows} == set(METHODS)
+    assert [row for row in rows if (row["graphs"], row["breaks"]) != (1, 0)] == []
+    penalties = [row for row in rows if "penalty" in row]
+    assert penalties
+    assert [row for row in penalties if (row["penalty"]["graphs"], row["penalty"]["breaks"]) != (1, 0)] == []
