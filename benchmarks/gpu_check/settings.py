@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from ctmar.estimate.step_cost import representative_run
-
 from ctmar.config import Network, Run, Training
+from ctmar.estimate.step_cost import representative_run
 from ctmar.training.patches import Batch, PatchSampler
 
 GROUP_ORDER = 4

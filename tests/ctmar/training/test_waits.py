@@ -67,11 +67,15 @@ FUNCTIONS_THAT_WAIT = {"float", "int", "bool"}
 
 # (module, function, what): why it does not wait for the device, or why it may
 ALLOWED = {
-    (
-        "ctmar.training.step",
-        "backward",
-        "tolist",
-    ): "the one wait of a step: loss, penalty and largest gradient together",
+    ("ctmar.training.step", "backward", "tolist"): "the one wait: loss, penalty and largest gradient together",
+    ("ctmar.training.random_streams", "torch_seed", "int"): "a number of NumPy",
+    ("equiproj.baselines.augmentation", "random_group_transform", "tolist"): "drawn on the CPU",
+    ("equiproj.groups.group", "FiniteGroup.sample", "tolist"): "drawn on the CPU",
+    ("equiproj.representations.action", "pixel_move", "tolist"): "a table of NumPy",
+    ("equiproj.norms.names", "parse_norm", "float"): "a text",
+    ("equiproj.regularisers.penalty", "non_negative", "float"): "a number of Python",
+    ("equiproj.layers.parameters", "assign", "float"): "not reached: plain parameters have returned before",
+    ("equiproj.layers.parameters", "assign", "allclose"): "not reached: plain parameters have returned before",
 }
 
 
