@@ -37,7 +37,7 @@ def read_steps(repository: Path) -> list[Step]:
             rule, block = found.groups()
             command = COMMAND.search(_section(block, "shell"))
             if command is not None:
-                outputs = tuple(_resolve(path, constants) for path in _strings(_section(block, "output")))
+                outputs = tuple(_resolve(path, constants) for path in _paths(_section(block, "output"), constants))
                 rooms = commands[command.group(1)]
                 steps.append(Step(rule, name, _comment(text[: found.start()]), command.group(1), rooms, outputs))
     return steps
@@ -48,8 +48,11 @@ def _section(block: str, key: str) -> str:
     return found.group(1) if found else ""
 
 
-def _strings(text: str) -> list[str]:
-    return re.findall(r'f?"([^"]+)"', text)
+def _paths(text: str, constants: dict[str, str]) -> list[str]:
+    """Paths of a section, as strings or as constants; captions and labels of Snakemake's report are none."""
+    found = re.findall(r'f?"([^"]+)"|\b([A-Z_]+)\b(?![^{]*\})', text)
+    paths = [string or constants.get(name, "") for string, name in found]
+    return [path for path in paths if "/" in path and not path.startswith(".")]
 
 
 def _resolve(path: str, constants: dict[str, str]) -> str:
