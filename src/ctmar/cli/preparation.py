@@ -20,7 +20,9 @@ def acquire(
 
 
 def ingest(
-    folder: Annotated[Path, typer.Argument(help="Folder of DICOM or NIfTI files, or one made by `ctmar acquire`.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of DICOM, NIfTI or NRRD files, or one made by `ctmar acquire`.")
+    ],
     output: Output,
     quarantine: Annotated[Path, typer.Option(help="CSV of what was left out, with reason and remedy.")],
     catalogue: Annotated[Path | None, typer.Option(help="CSV with one row for each series.")] = None,

@@ -89,7 +89,7 @@ class Source(Section):
 
 
 class Ingest(Section):
-    """From DICOM or NIfTI to slices on the working grid."""
+    """From files of CT to slices on the working grid."""
 
     image_size: int = Field(416, ge=32, le=1024, description="Rows and columns of the working grid [pixels].")
     pixel_mm: float | None = Field(

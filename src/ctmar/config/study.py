@@ -40,7 +40,9 @@ class Training(Section):
         "and OSCNet, over all stages.",
     )
     loss_image_l1: float = Field(5e-4, ge=0, description="Weight of the absolute error of the images in `stages`.")
-    loss_artefact_l1: float = Field(5e-4, ge=0, description="The same of the artefact images in `stages`.")
+    loss_artefact_l1: float = Field(
+        5e-4, ge=0, description="Weight of the absolute error of the artefact images in `stages`."
+    )
     schedule: Literal["constant", "cosine", "milestones"] = Field(
         "cosine", description="Learning rate over all steps; `milestones` halves it at the epochs below."
     )
@@ -54,10 +56,13 @@ class Training(Section):
         ge=1,
         description="Threads of one training run; part of the result, so it does not follow `--cores`.",
     )
-    device: Literal["cpu", "cuda"] = Field("cpu", description="`cuda` also asks the scheduler for one GPU per run.")
+    device: Literal["cpu", "cuda"] = Field(
+        "cpu", description="Where a run trains; `cuda` also asks the scheduler for one GPU per run."
+    )
     precision: Literal["float32", "tf32", "bfloat16", "float16"] = Field(
         "float32",
-        description="Forward and backward pass; weights stay float32, float16 scales the loss, tf32 rounds the operands"
+        description="Numbers of the forward and the backward pass; weights stay float32, float16 scales the loss,"
+        " tf32 rounds the operands"
         " of convolutions on a GPU (and nothing on a CPU).",
     )
     channels_last: bool = Field(True, description="Memory layout in which convolutions are fastest.")
