@@ -1,12 +1,14 @@
 """From a name in the configuration to a network."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 
+from ctmar.config.own_code import is_import_path, load_object
 from ctmar.errors import InputError
 from ctmar.models.acdnet import ACDNet
 from ctmar.models.dicdnet import DICDNet
@@ -15,6 +17,7 @@ from ctmar.models.oscnet import OSCNet
 from ctmar.models.oscnetplus import OSCNetPlus
 from ctmar.models.unet import UNet
 from equiproj.groups import FiniteGroup
+from equiproj.layers import typed_parameters
 from equiproj.representations import Representation
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
@@ -27,8 +30,16 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
+KEY = "study.networks.architecture"
+TINY_SHAPE = (2, 3, 32, 32)  # of the batch on which a network of one's own is tried
+
+
 class CorrectionNetwork(Protocol):
-    """What training and evaluation ask of a network, beyond being a module."""
+    """What training and evaluation ask of a network, beyond being a module.
+
+    A network without `layer_types` has every linear and convolution layer declared: images at its first input and last
+    output, regular fields everywhere between (`equiproj.layers.typed_parameters`).
+    """
 
     def __call__(self, images: Tensor) -> Tensor:
         """Correct a batch of images."""
@@ -39,11 +50,12 @@ class CorrectionNetwork(Protocol):
         ...
 
 
-def build_network(name: str, **settings: Any) -> nn.Module:
-    """Build a network by its name; the weights are drawn from torch's global generator.
+def build_network(name: str, group_order: int | None = None, **settings: Any) -> nn.Module:
+    """Build a network by its name or import path; the weights are drawn from torch's global generator.
 
     Args:
-        name: a key of ``NETWORKS``.
+        name: a key of ``NETWORKS``, or ``module:name`` of what makes a network of one's own.
+        group_order: channels of a regular field, for networks that ask for them; None: their own.
         settings: keyword arguments of that network.
 
     Raises:
@@ -53,18 +65,67 @@ def build_network(name: str, **settings: Any) -> nn.Module:
         >>> sum(p.numel() for p in build_network("dncnn", fields=4, depth=6).parameters())
         9873
     """
-    if not isinstance(name, str) or name not in NETWORKS:
-        raise InputError(f"network architecture: expected one of {', '.join(NETWORKS)}, found '{name}'")
-    known = inspect.signature(NETWORKS[name]).parameters
-    unknown = sorted(set(settings) - set(known))
-    if unknown:
-        raise InputError(f"network {name}: unknown setting '{unknown[0]}', expected one of {', '.join(known)}")
-    for key, value in settings.items():
-        _check_kind(name, key, known[key].default, value)
+    make = _maker(name)
+    known = inspect.signature(make).parameters
+    if group_order is not None and "group_order" in known:
+        settings = {"group_order": group_order, **settings}
+    _check_settings(name, known, settings)
+    if is_import_path(name):
+        return _own_network(name, make, settings)
     try:
-        return NETWORKS[name](**settings)
+        return make(**settings)
     except (TypeError, ValueError, RuntimeError) as error:  # torch's for a network that fits no memory
         raise InputError(f"network {name}: {' '.join(str(error).split())}") from None
+
+
+def _maker(name: str) -> Callable[..., nn.Module]:
+    if isinstance(name, str) and is_import_path(name):
+        found: Any = load_object(name, KEY)
+        if not callable(found):
+            raise InputError(f"{KEY}: expected a class or function for '{name}', found {type(found).__name__}")
+        return found
+    if not isinstance(name, str) or name not in NETWORKS:
+        raise InputError(f"network architecture: expected one of {', '.join(NETWORKS)}, or module:name, found '{name}'")
+    return NETWORKS[name]
+
+
+def _check_settings(name: str, known: Mapping[str, inspect.Parameter], settings: Mapping[str, Any]) -> None:
+    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
+    unknown = sorted(set(settings) - set(known))
+    if unknown and not takes_all:
+        expected = f"one of {', '.join(known)}" if known else "none"
+        raise InputError(f"network {name}: unknown setting '{unknown[0]}', expected {expected}")
+    for key, value in settings.items():
+        if key in known:
+            _check_kind(name, key, known[key].default, value)
+
+
+def _own_network(name: str, make: Callable[..., Any], settings: dict[str, Any]) -> nn.Module:
+    """A network of one's own, tried on a tiny batch."""
+    try:
+        network = make(**settings)
+        if not isinstance(network, nn.Module):
+            raise InputError(f"{KEY}: expected a torch module from '{name}', found {type(network).__name__}")
+        output = _output_on_a_tiny_batch(network)
+    except InputError:
+        raise
+    except Exception as error:  # somebody's own code can raise anything
+        text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise InputError(f"{KEY}: '{name}' fails on images of shape {TINY_SHAPE}: {text}") from None
+    expected = (TINY_SHAPE[0], 1, *TINY_SHAPE[2:])
+    if not isinstance(output, Tensor) or output.shape != expected:
+        found = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
+        raise InputError(f"{KEY}: '{name}' on images of shape {TINY_SHAPE}: expected shape {expected}, found {found}")
+    return network
+
+
+@torch.no_grad()
+def _output_on_a_tiny_batch(network: nn.Module) -> Any:
+    was_training = network.training
+    with torch.random.fork_rng(devices=[]):
+        output = network.eval()(torch.zeros(TINY_SHAPE))
+    network.train(was_training)
+    return output
 
 
 def _check_kind(name: str, key: str, default: Any, value: Any) -> None:
@@ -76,5 +137,16 @@ def _check_kind(name: str, key: str, default: Any, value: Any) -> None:
 
 
 def layer_types(network: nn.Module, group: FiniteGroup) -> dict[str, tuple[Representation, Representation]]:
-    """The declaration of ``network`` (see `CorrectionNetwork`)."""
-    return cast(CorrectionNetwork, network).layer_types(group)
+    """The declaration of ``network`` (see `CorrectionNetwork`), or what is inferred for a network without one.
+
+    Raises:
+        ValueError: the channels of a layer do not fit the group.
+        InputError: the same, told by a network that declares its layers itself.
+    """
+    declare = getattr(network, "layer_types", None)
+    if declare is not None:
+        return dict(declare(group))
+    return {
+        entry.name.removesuffix("weight").removesuffix("."): (entry.projector.rho_in, entry.projector.rho_out)
+        for entry in typed_parameters(network, group)
+    }

@@ -1,7 +1,7 @@
 """How the channels of a feature map split into an image and regular fields."""
 
 from ctmar.errors import InputError
-from equiproj.groups import FiniteGroup
+from equiproj.groups import CyclicGroup, FiniteGroup
 from equiproj.representations import Representation, regular, tensor_product, trivial
 
 
@@ -57,8 +57,10 @@ def orientation_type(n_maps: int, n_rotations: int, group: FiniteGroup) -> Repre
     representation and leaves b alone. With as many orientations as group elements this is a regular field per map.
 
     Raises:
-        InputError: the orientations are not a multiple of the group order.
+        InputError: the group has elements that are no turns, or the orientations are not a multiple of its order.
     """
+    if not isinstance(group, CyclicGroup):
+        raise InputError(f"network: its filters are turned and not mirrored: expected a group C<n>, found {group}")
     if n_rotations % group.order:
         raise InputError(
             f"network: expected n_rotations in multiples of the group order {group.order}, found {n_rotations}"
