@@ -30,7 +30,7 @@ def test_weights_follow_the_global_seed():
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("resnet", {}, "expected one of dncnn, unet, acdnet, dicdnet, oscnet, oscnetplus, or module:name, found 'resnet'"),
+        ("resnet", {}, "expected one of dncnn, .*, oscnetplus, or module:name, found 'resnet'"),
         ("dncnn", {"widht": 3}, "unknown setting 'widht', expected one of fields"),
         ("dncnn", {"fields": "many"}, "network dncnn"),
         ("dncnn", {"depth": 2.5}, "network dncnn: expected depth to be a whole number, found 2.5"),
