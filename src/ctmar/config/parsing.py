@@ -74,8 +74,10 @@ def _values_of(text: str, where: str) -> Any:
 
     try:
         values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a date that is none is no YAMLError
         raise InputError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise InputError(f"{where}: not valid YAML: lists or keys within each other a thousandfold") from None
     return values if values is not None else {}
 
 

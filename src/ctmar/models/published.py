@@ -81,8 +81,11 @@ def _check_size(path: Path) -> None:
     """A file of torch.save is a zip archive that compresses nothing; another could unpack to any size."""
     if not zipfile.is_zipfile(path):
         return
-    with zipfile.ZipFile(path) as archive:
-        entries = archive.infolist()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise InputError(f"{path}: expected a state dictionary, found a damaged archive ({error})") from None
     unpacked = sum(entry.file_size for entry in entries)
     if unpacked > path.stat().st_size or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise InputError(f"{path}: expected an archive of torch.save, found one that unpacks to {unpacked} bytes")

@@ -24,6 +24,7 @@ from ctmar.errors import InputError
 LARGEST_BYTES = 2**33  # that one dataset may declare
 LARGEST_CHUNK_BYTES = 2**28  # that are unpacked to read one number
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EBADFD, errno.EAGAIN)  # of file systems without; of another process
+DAMAGE = (OSError, RuntimeError, ValueError, TypeError, LookupError, OverflowError, AttributeError)
 REDIRECTIONS = ("HDF5_VDS_PREFIX", "HDF5_EXTFILE_PREFIX")  # lead datasets to another folder before their own
 
 
@@ -44,6 +45,8 @@ def open_hdf5(path: Path | str, what: str = "file") -> h5py.File:
         return h5py.File(path, "r")
     except OSError as error:
         raise InputError(f"{path}: {_reason(error)}") from None
+    except DAMAGE as error:
+        raise InputError(f"{path}: not a readable HDF5 file ({type(error).__name__})") from None
 
 
 def _reason(error: OSError) -> str:
@@ -105,12 +108,9 @@ def read(dataset: h5py.Dataset, path: Path | str, where: int | tuple[int | slice
     Raises:
         InputError: they are damaged.
     """
-    try:
+    entry = where if isinstance(where, int) else where[0] if where else None
+    with damage_told(f"{path}: {dataset.name}" if entry is None else f"{path}: {dataset.name}, entry {entry}"):
         return dataset[where]
-    except OSError as error:
-        entry = where if isinstance(where, int) else where[0] if where else None
-        place = dataset.name if entry is None else f"{dataset.name}, entry {entry},"
-        raise InputError(f"{path}: {place} cannot be read ({' '.join(str(error).split())})") from None
 
 
 def read_texts(dataset: h5py.Dataset, path: Path | str) -> list[str]:
@@ -119,10 +119,8 @@ def read_texts(dataset: h5py.Dataset, path: Path | str) -> list[str]:
     Raises:
         InputError: they are damaged, or not UTF-8.
     """
-    try:
+    with damage_told(f"{path}: {dataset.name}"):
         return [str(text) for text in dataset.asstr()[()]]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: {dataset.name} holds no readable text ({type(error).__name__})") from None
 
 
 def check_format(file: h5py.File, path: Path | str, name: str, version: int, remedy: str) -> None:
@@ -162,14 +160,24 @@ def json_attribute(file: h5py.File, path: Path | str, name: str) -> dict[str, An
 
 
 @contextmanager
+def damage_told(path: Path | str) -> Iterator[None]:
+    """Turn what h5py raises for a damaged file into one line: that depends on the byte that is wrong.
+
+    Raises:
+        InputError: the block met damage.
+    """
+    try:
+        yield
+    except DAMAGE as error:
+        raise InputError(f"{path}: damaged ({' '.join(str(error).split())[:200] or type(error).__name__})") from None
+
+
+@contextmanager
 def opened_hdf5(path: Path | str, what: str = "file") -> Iterator[h5py.File]:
     """`open_hdf5` as a block; damage that shows only while reading ends in the same one line.
 
     Raises:
         InputError: as for `open_hdf5`.
     """
-    with open_hdf5(path, what) as file:
-        try:
-            yield file
-        except OSError as error:
-            raise InputError(f"{path}: {_reason(error)}") from None
+    with open_hdf5(path, what) as file, damage_told(path):
+        yield file

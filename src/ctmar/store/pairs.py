@@ -27,7 +27,16 @@ from numpy.typing import NDArray
 
 from ctmar.errors import InputError
 from ctmar.store.atomic import atomic_path
-from ctmar.store.hdf5 import attribute, check_format, json_attribute, open_hdf5, opened_hdf5, read, read_texts
+from ctmar.store.hdf5 import (
+    attribute,
+    check_format,
+    damage_told,
+    json_attribute,
+    open_hdf5,
+    opened_hdf5,
+    read,
+    read_texts,
+)
 from ctmar.store.layout import Field, check_layout
 from ctmar.store.parts import allow_open_parts, read_parts, whole_datasets
 
@@ -240,6 +249,10 @@ class PairFile:
         self._datasets: dict[str, h5py.Dataset] = {}
         self._process: int | None = None
         file = self._handle()
+        with damage_told(self.path):
+            self._read_columns(file)
+
+    def _read_columns(self, file: h5py.File) -> None:
         self.subset = str(attribute(file, "subset"))
         self.provenance: dict[str, Any] = json_attribute(file, self.path, "provenance")
         self.patient, self.slice_id, self.metal = (read_texts(file[name], self.path) for name in TEXT)
@@ -318,7 +331,8 @@ class PairFile:
         file = self._handle()
         if name not in self._datasets:
             # kept open: HDF5 would otherwise open the parts of a virtual dataset anew for every patch
-            self._datasets[name] = file[name]
+            with damage_told(self.path):
+                self._datasets[name] = file[name]
         return read(self._datasets[name], self.path, (entry, *window))
 
     def _handle(self) -> h5py.File:
@@ -331,10 +345,11 @@ class PairFile:
 def _open_pair_file(path: Path) -> h5py.File:
     file = open_hdf5(path, "pair file")
     try:
-        check_format(file, path, FORMAT, FORMAT_VERSION, "make it again with `ctmar simulate-subset`")
-        parts = read_parts(file, path)
-        check_layout(whole_datasets(file, path, parts), LAYOUT, path)
-        allow_open_parts(len(parts), path)
+        with damage_told(path):
+            check_format(file, path, FORMAT, FORMAT_VERSION, "make it again with `ctmar simulate-subset`")
+            parts = read_parts(file, path)
+            check_layout(whole_datasets(file, path, parts), LAYOUT, path)
+            allow_open_parts(len(parts), path)
     except InputError:
         file.close()
         raise

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import h5py
 
 from ctmar.errors import InputError
-from ctmar.store.hdf5 import attribute, hard_linked, open_hdf5, own_dataset
+from ctmar.store.hdf5 import attribute, hard_linked, opened_hdf5, own_dataset
 from ctmar.store.provenance import sha256_of
 
 REMEDY = "make the parts again and join them"
@@ -106,7 +106,7 @@ def _check_part(part: FilePart, path: Path, names: list[str]) -> None:
         raise InputError(
             f"{path}: expected {part.bytes} bytes in its part '{part.file}', found {target.stat().st_size}: {REMEDY}"
         )
-    with open_hdf5(target) as file:
+    with opened_hdf5(target) as file:
         foreign = [name for name in names if name in file and own_dataset(file, name) is None]
     if foreign:
         raise InputError(f"{target}: expected a dataset '{foreign[0]}' of its own, found a link")

@@ -5,13 +5,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from ctmar.errors import InputError
+from ctmar.store.arrays import map_npy
 from ctmar.store.hdf5 import check_size, opened_hdf5, own_dataset, read
 from ctmar.store.quarantine import Refused
 
@@ -59,11 +59,8 @@ def read_stored_masks(path: Path) -> NDArray[np.uint8]:
     Raises:
         InputError: the file is no array of square binary masks.
     """
-    try:
-        stored: NDArray[Any] = np.load(path, allow_pickle=False, mmap_mode="r")
-    except (ValueError, EOFError, OSError) as error:
-        raise InputError(f"{path}: not a readable .npy file ({type(error).__name__})") from None
-    square = isinstance(stored, np.ndarray) and stored.ndim == 3 and stored.shape[0] == stored.shape[1] <= LARGEST_SIDE
+    stored = map_npy(path)
+    square = stored.ndim == 3 and stored.shape[0] == stored.shape[1] <= LARGEST_SIDE
     if not square or stored.dtype.kind not in "bfiu":
         raise InputError(f"{path}: expected masks of shape (side, side, n_masks)")
     return np.ascontiguousarray(np.moveaxis(stored != 0, 2, 0), dtype=np.uint8)

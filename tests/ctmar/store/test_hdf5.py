@@ -188,7 +188,7 @@ LIES: dict[str, tuple[str, Callable[[h5py.File], object], str]] = {
     "not UTF-8": (
         "pairs",
         replaced("patient", data=[b"\xff\xfe"], dtype=h5py.string_dtype()),
-        "/patient holds no readable text",
+        "/patient: damaged",
     ),
     "no provenance": ("pairs", lambda file: file.attrs.__delitem__("provenance"), "attribute 'provenance': expected"),
     "a list for provenance": (

@@ -83,7 +83,7 @@ def test_a_damaged_file_is_one_line(write_pair_file, tmp_path, n_processes):
         raw.write(bytes(stored.size))
     with (
         read_batches(sampler_of(path), range(6), n_processes, "fork") as batches,
-        pytest.raises(InputError, match=r"pairs.h5: .*entry 4, cannot be read") as error,
+        pytest.raises(InputError, match=r"pairs.h5: .*entry 4: damaged") as error,
     ):
         list(batches)
     assert "\n" not in str(error.value)
