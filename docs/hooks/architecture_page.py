@@ -38,7 +38,7 @@ def draw(houses: list[House], repository: Path) -> str:
     height = HEAD + ROW * max(len(house.rows) for house in houses) + 20
     parts = [
         '<div class="wide">',
-        f'<svg class="rooms" viewBox="0 0 {WIDTH} {height}" role="img" aria-labelledby="rooms-title">',
+        f'<svg class="rooms" viewBox="0 0 {WIDTH} {height}" role="group" aria-labelledby="rooms-title">',
         '<title id="rooms-title">Rooms of both packages; imports point down, and from ctmar to equiproj</title>',
         *_house(library, 0, LEFT - 40, height, repository),
         *_house(study, LEFT + 40, WIDTH - LEFT - 40, height, repository),

@@ -135,3 +135,10 @@ def test_the_reference_holds_what_is_documented(site: Path):
         text = (site / address).read_text(encoding="utf-8")
         assert [word for word in words if word not in text] == [], address
         assert not re.search(r":(func|class|mod|meth):", text), address
+
+
+def test_every_room_of_the_reference_shows_something(site: Path):
+    pages = [path for path in (site / "reference").rglob("*.html") if path.name != "index.html"]
+    shown = {path.stem: path.read_text(encoding="utf-8").count('class="doc doc-heading"') for path in pages}
+    assert [room for room, n in shown.items() if n == 0] == []
+    assert sum(shown.values()) > 500
