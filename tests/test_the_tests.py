@@ -2,12 +2,12 @@
 
 import ast
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 TESTS = Path(__file__).parent
-WORDS = (ast.Name, ast.Constant)
 STATEMENTS = ("raises", "warns", "fail")
 
 
@@ -39,20 +39,29 @@ def test_every_test_says_what_it_expects():
 
 
 def functions_that_start_snakemake(source: str) -> set[str]:
-    """Names of the functions of a module whose command line names Snakemake, or that call such a function."""
+    """Names of the functions of a module that hold a command line of Snakemake, or that call such a function."""
     functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
-    found: set[str] = set()
+    found = {function.name for function in functions if holds_a_command_line(function)}
     while True:
-        reached = {f.name for f in functions if names_in(f) & ({"snakemake", "-msnakemake"} | found)}
-        if reached <= found:
+        reached = {function.name for function in functions if names_in(function) & found} | found
+        if reached == found:
             return found
-        found |= reached
+        found = reached
 
 
-def names_in(function: ast.FunctionDef) -> set[object]:
-    """Every name it reads and every constant it holds; strings that are no names are of no consequence."""
-    nodes = [node for statement in function.body for node in ast.walk(statement)]
-    return {node.id if isinstance(node, ast.Name) else node.value for node in nodes if isinstance(node, WORDS)}
+def holds_a_command_line(function: ast.FunctionDef) -> bool:
+    """Whether a list in it begins with "snakemake", or has it behind "-m"."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.List):
+            words = [getattr(element, "value", None) for element in node.elts]
+            if "snakemake" in words[:1] or ("-m", "snakemake") in pairwise(words):
+                return True
+    return False
+
+
+def names_in(function: ast.FunctionDef) -> set[str]:
+    """Every name that its body reads."""
+    return {n.id for statement in function.body for n in ast.walk(statement) if isinstance(n, ast.Name)}
 
 
 def test_what_starts_snakemake_by_itself_is_marked():
