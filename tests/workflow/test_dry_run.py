@@ -46,6 +46,7 @@ def test_the_default_study_is_found_from_any_folder(snakemake, tmp_path):
     assert "reports/config/index.html" in done.stdout
 
 
+@pytest.mark.workflow
 def test_as_a_module_with_a_prefix_no_path_is_left_behind(tmp_path):
     (tmp_path / "Snakefile").write_text(
         f"""
