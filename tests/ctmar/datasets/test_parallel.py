@@ -60,7 +60,7 @@ import pydicom
 read = pydicom.dcmread
 def dcmread(*arguments, **keywords):
     dataset = read(*arguments, **keywords)
-    if dataset.SOPInstanceUID == "1.2.3.4.3":
+    if dataset.file_meta.MediaStorageSOPInstanceUID == "1.2.3.4.3":
         os._exit(11)
     return dataset
 pydicom.dcmread = dcmread
