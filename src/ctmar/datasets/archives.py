@@ -23,18 +23,18 @@ TAR_OPENERS: dict[str, Callable[[Path, str], Any]] = {
     ".tar.bz2": bz2.open,
     ".tbz2": bz2.open,
 }
-SUFFIXES = (".zip", *TAR_OPENERS)
-ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_SUFFIXES = (".zip", *TAR_OPENERS)
+_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 CHUNK_BYTES = 2**20
-LARGEST_TAR_HEADER = 2**20  # a header can ask for any amount of memory
+_LARGEST_TAR_HEADER = 2**20  # a header can ask for any amount of memory
 
-UNPACK_IT = "unpack it yourself and give the folder"
-NESTED = Refused("an archive inside an archive is not opened", UNPACK_IT)
-ESCAPES = Refused("its name leads out of the archive", "none: do not trust this archive")
-NO_FILE = Refused("a link, device or sparse file in an archive", "put the file itself into the archive")
-BAD_NAME = Refused("a name that stands twice in the archive or is no possible file name", UNPACK_IT)
-ENCRYPTED = Refused("encrypted", UNPACK_IT)
-METHOD = Refused("a compression method that is not opened", UNPACK_IT)
+_UNPACK_IT = "unpack it yourself and give the folder"
+NESTED = Refused("an archive inside an archive is not opened", _UNPACK_IT)
+_ESCAPES = Refused("its name leads out of the archive", "none: do not trust this archive")
+_NO_FILE = Refused("a link, device or sparse file in an archive", "put the file itself into the archive")
+BAD_NAME = Refused("a name that stands twice in the archive or is no possible file name", _UNPACK_IT)
+_ENCRYPTED = Refused("encrypted", _UNPACK_IT)
+_METHOD = Refused("a compression method that is not opened", _UNPACK_IT)
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Member:
+class _Member:
     """One entry of an archive that is no folder: its name, why it is refused, and how to read it."""
 
     name: str
@@ -62,7 +62,7 @@ def is_archive(path: PurePosixPath | Path) -> bool:
         >>> [is_archive(Path(name)) for name in ("CT.ZIP", "ct.tar.gz", "ct.nii.gz")]
         [True, True, False]
     """
-    return path.name.lower().endswith(SUFFIXES)
+    return path.name.lower().endswith(_SUFFIXES)
 
 
 def unpack(archive: Path, target: Path, budget: Budget) -> list[tuple[str, Refused]]:
@@ -89,7 +89,7 @@ def unpack(archive: Path, target: Path, budget: Budget) -> list[tuple[str, Refus
         for member in _members(archive, largest):
             n_members += 1
             if n_members > budget.n_members:
-                raise Refused("too many files in archives", f"raise ingest.maximum_archive_members, or {UNPACK_IT}")
+                raise Refused("too many files in archives", f"raise ingest.maximum_archive_members, or {_UNPACK_IT}")
             try:
                 n_bytes += _write(member, target, largest - n_bytes)
             except _MemberRefused as error:
@@ -115,11 +115,11 @@ class _MemberRefused(Exception):  # noqa: N818 (an outcome, like Refused)
         self.refusal = refusal
 
 
-def _write(member: Member, target: Path, n_left: int) -> int:
+def _write(member: _Member, target: Path, n_left: int) -> int:
     """Copy a member, counting the bytes that come out: what the archive says of their number may be a lie."""
     relative = PurePosixPath(member.name.replace("\\", "/"))
     if not relative.parts or relative.is_absolute() or ".." in relative.parts or "\0" in member.name:
-        raise _MemberRefused(ESCAPES)
+        raise _MemberRefused(_ESCAPES)
     refusal = NESTED if member.refusal is None and is_archive(relative) else member.refusal
     if refusal is not None:
         raise _MemberRefused(refusal)
@@ -144,17 +144,17 @@ def _write(member: Member, target: Path, n_left: int) -> int:
 
 
 def _too_large() -> Refused:
-    remedy = f"raise ingest.maximum_unpacked_gb or ingest.maximum_archive_ratio, or {UNPACK_IT}"
+    remedy = f"raise ingest.maximum_unpacked_gb or ingest.maximum_archive_ratio, or {_UNPACK_IT}"
     return Refused("unpacks to more than the limits allow", remedy)
 
 
-def _members(archive: Path, largest: int) -> Iterator[Member]:
+def _members(archive: Path, largest: int) -> Iterator[_Member]:
     name = archive.name.lower()
     if name.endswith(".zip"):
         with zipfile.ZipFile(archive) as zipped:
             for info in zipped.infolist():
                 if not info.is_dir():
-                    yield Member(info.filename, _zip_refusal(info), partial(zipped.open, info))
+                    yield _Member(info.filename, _zip_refusal(info), partial(zipped.open, info))
         return
     opener = next(opener for suffix, opener in TAR_OPENERS.items() if name.endswith(suffix))
     with opener(archive, "rb") as stream:
@@ -163,16 +163,16 @@ def _members(archive: Path, largest: int) -> Iterator[Member]:
             for entry in tar:
                 if not entry.isdir():
                     regular = entry.isreg() and not entry.issparse()
-                    yield Member(entry.name, None if regular else NO_FILE, partial(tar.extractfile, entry))
+                    yield _Member(entry.name, None if regular else _NO_FILE, partial(tar.extractfile, entry))
 
 
 def _zip_refusal(info: zipfile.ZipInfo) -> Refused | None:
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
-        return NO_FILE
+        return _NO_FILE
     if info.flag_bits & 1:
-        return ENCRYPTED
-    return None if info.compress_type in ZIP_METHODS else METHOD
+        return _ENCRYPTED
+    return None if info.compress_type in _ZIP_METHODS else _METHOD
 
 
 class _Bounded:
@@ -181,10 +181,10 @@ class _Bounded:
     def __init__(self, stream: IO[bytes], largest: int) -> None:
         self._stream = stream
         # the tar format rounds every member up to 512 bytes and adds a header to it
-        self._end = 2 * largest + LARGEST_TAR_HEADER
+        self._end = 2 * largest + _LARGEST_TAR_HEADER
 
     def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= LARGEST_TAR_HEADER:
+        if not 0 <= size <= _LARGEST_TAR_HEADER:
             raise tarfile.ReadError
         return self._stream.read(size)
 

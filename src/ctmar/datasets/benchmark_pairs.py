@@ -28,8 +28,8 @@ from ctmar.store.pseudonyms import read_salt
 from ctmar.store.quarantine import Quarantined, Refused, summarise, write_quarantine
 from ctmar.store.syndeeplesion import COPY_AGAIN, read_stored_fields
 
-METAL = "titanium"  # of all masks of the benchmark
-NO_MASK = Refused("its metal mask is not in the file of masks", "copy the whole file of masks from the benchmark")
+_METAL = "titanium"  # of all masks of the benchmark
+_NO_MASK = Refused("its metal mask is not in the file of masks", "copy the whole file of masks from the benchmark")
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def copy_slice(writer: PairWriter, place: Place, masks: NDArray[np.uint8]) -> tu
             continue
         if n_pairs == 0:
             slice_index = writer.write_slice(record)
-        writer.write_pair(PairRecord(corrupted, interpolated, masks[number], slice_index, number, METAL))
+        writer.write_pair(PairRecord(corrupted, interpolated, masks[number], slice_index, number, _METAL))
         n_pairs += 1
     return n_pairs, refused
 
@@ -176,7 +176,7 @@ def _read_images(path: Path, root: Path, number: int, masks: NDArray[np.uint8]) 
     if not path.resolve().is_relative_to(root):
         raise OUTSIDE
     if number >= len(masks):
-        raise NO_MASK
+        raise _NO_MASK
     images = read_stored_fields(path, ("ma_CT", "LI_CT"), masks.shape[1])
     if not all(np.isfinite(image).all() for image in images):
         raise Refused("values that are not finite", COPY_AGAIN)
@@ -184,7 +184,7 @@ def _read_images(path: Path, root: Path, number: int, masks: NDArray[np.uint8]) 
 
 
 def _provenance(settings: Ingest, split: Path | str | None, masks: Mapping[str, NDArray[np.uint8]]) -> dict:
-    public = {"image_size": settings.image_size, "pixel_mm": PIXEL_MM, "metal": METAL}
+    public = {"image_size": settings.image_size, "pixel_mm": PIXEL_MM, "metal": _METAL}
     facts = {} if split is None else {"split_sha256": sha256_of(split)}
     n_masks = {name: len(stored) for name, stored in masks.items()}
     return json.loads(provenance_json(public, source="SynDeepLesion, as stored", n_masks=n_masks, **facts))

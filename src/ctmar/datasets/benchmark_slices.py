@@ -20,9 +20,9 @@ from ctmar.store.syndeeplesion import read_stored_image, read_stored_masks
 
 PIXEL_MM = 512 / 416 * 0.3  # of the benchmark's geometry, in which every patient has the same, shrunken size
 LARGEST_PER_CM = 5.0
-LIST_SUFFIX = "_dir.txt"
-MASK_SUFFIX = "mask.npy"
-LEAVES = Refused("the list names a path that leaves the folder", "none: do not trust this list")
+_LIST_SUFFIX = "_dir.txt"
+_MASK_SUFFIX = "mask.npy"
+_LEAVES = Refused("the list names a path that leaves the folder", "none: do not trust this list")
 MISSING = Refused("the list names a slice that is not there", "copy the slice, or take it from the list")
 
 
@@ -47,13 +47,13 @@ class StoredSeries:
         """The geometry of the benchmark, which tells no distance of slices."""
         return Geometry("syndeeplesion", self.image_size, self.image_size, PIXEL_MM, PIXEL_MM)
 
-    def parts(self, indices: Sequence[int]) -> list["StoredSlice"]:
+    def parts(self, indices: Sequence[int]) -> list["_StoredSlice"]:
         """Each file by itself."""
-        return [StoredSlice((self.paths[index],), (index,), self.image_size) for index in indices]
+        return [_StoredSlice((self.paths[index],), (index,), self.image_size) for index in indices]
 
 
 @dataclass(frozen=True)
-class StoredSlice:
+class _StoredSlice:
     """One file `gt.h5`."""
 
     paths: tuple[Path, ...]
@@ -77,9 +77,9 @@ def find_series(folder: Path, image_size: int) -> tuple[list[StoredSeries], list
     Raises:
         InputError: there is no list.
     """
-    lists = [path for place in (folder, folder / "train", folder / "test") for path in _matching(place, LIST_SUFFIX)]
+    lists = [path for place in (folder, folder / "train", folder / "test") for path in _matching(place, _LIST_SUFFIX)]
     if not lists:
-        raise InputError(f"{folder}: expected a list such as train_640geo{LIST_SUFFIX} here or in train/, found none")
+        raise InputError(f"{folder}: expected a list such as train_640geo{_LIST_SUFFIX} here or in train/, found none")
     by_series: dict[Path, set[Path]] = {}
     refused = []
     for path, refusal in (entry for listing in lists for entry in _entries(listing, folder)):
@@ -99,13 +99,13 @@ def _matching(place: Path, suffix: str) -> list[Path]:
 
 
 def _entries(listing: Path, folder: Path) -> Iterator[tuple[Path, Refused | None]]:
-    root = listing.parent / listing.name.removesuffix(LIST_SUFFIX)
+    root = listing.parent / listing.name.removesuffix(_LIST_SUFFIX)
     for line in filter(None, map(str.strip, listing.read_text(encoding="utf-8", errors="replace").splitlines())):
         relative = PurePosixPath(line)
         inside = not relative.is_absolute() and ".." not in relative.parts and len(relative.parts) == 3
         path = root / relative if inside else listing
         if not inside or not path.resolve().is_relative_to(folder.resolve()):
-            yield path, LEAVES
+            yield path, _LEAVES
         else:
             yield path, None if path.is_file() else MISSING
 
@@ -144,9 +144,9 @@ def read_masks(folder: Path, image_size: int) -> dict[str, NDArray[np.uint8]]:
     Returns:
         Masks (n_masks, image_size, image_size), metal 1; the benchmark names them `train` and `test`.
     """
-    files = [path for place in (folder, folder / "train", folder / "test") for path in _matching(place, MASK_SUFFIX)]
+    files = [path for place in (folder, folder / "train", folder / "test") for path in _matching(place, _MASK_SUFFIX)]
     return {
-        path.name.removesuffix(MASK_SUFFIX): np.stack(
+        path.name.removesuffix(_MASK_SUFFIX): np.stack(
             [resize_mask(mask, image_size) if len(mask) != image_size else mask for mask in read_stored_masks(path)]
         )
         for path in files

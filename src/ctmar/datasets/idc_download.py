@@ -25,12 +25,12 @@ from ctmar.store.tables import write_rows
 
 ENDPOINT = "https://s3.amazonaws.com"
 NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
-CHECKSUMS_FILE = "checksums.csv"
-BUCKETS = ("idc-open-data", "idc-open-data-two", "idc-open-data-cr")  # all that idc-index-data 25 names
+_CHECKSUMS_FILE = "checksums.csv"
+_BUCKETS = ("idc-open-data", "idc-open-data-two", "idc-open-data-cr")  # all that idc-index-data 25 names
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 LARGEST_LISTING, LARGEST_FILE = 10**7, 10**8
-N_CONNECTIONS = 8
-PAUSES_SECONDS = (1.0, 5.0)  # between three attempts
+_N_CONNECTIONS = 8
+_PAUSES_SECONDS = (1.0, 5.0)  # between three attempts
 Open = Callable[[str], AbstractContextManager[IO[bytes]]]
 
 
@@ -54,7 +54,7 @@ def download(
     destination: Path | str,
     progress: Progress | None = None,
     open_url: Open = open_url,
-    pauses_seconds: tuple[float, ...] = PAUSES_SECONDS,
+    pauses_seconds: tuple[float, ...] = _PAUSES_SECONDS,
 ) -> None:
     """Fetch every series of a manifest; files that are there already, whole and unchanged, are not fetched again.
 
@@ -77,13 +77,13 @@ def download(
     sources = []
     for number, entry in enumerate(entries):
         stored = _list_series(entry, fetch)
-        with ThreadPoolExecutor(N_CONNECTIONS) as pool:
+        with ThreadPoolExecutor(_N_CONNECTIONS) as pool:
             list(pool.map(partial(_store, entry, destination=destination, fetch=fetch), stored))
         rows += [{"file": file.key, "n_bytes": file.n_bytes, "md5": file.md5} for file in stored]
         sources.append(_source(entry, stored))
         if progress is not None:
             progress(number + 1, len(entries), "series")
-    write_rows(destination / CHECKSUMS_FILE, ("file", "n_bytes", "md5"), rows)
+    write_rows(destination / _CHECKSUMS_FILE, ("file", "n_bytes", "md5"), rows)
     with atomic_path(destination / SOURCES_FILE) as temporary:
         temporary.write_text(json.dumps(sources, indent=2) + "\n", encoding="utf-8")
 
@@ -107,7 +107,7 @@ def _fetch(url: str, largest: int, open_url: Open, pauses_seconds: tuple[float, 
 
 
 def _list_series(entry: Entry, fetch: Callable[[str, int], bytes]) -> list[Stored]:
-    if not re.fullmatch(UUID, entry.series_uuid) or entry.bucket not in BUCKETS:
+    if not re.fullmatch(UUID, entry.series_uuid) or entry.bucket not in _BUCKETS:
         raise InputError(f"manifest: expected a bucket and series of the Imaging Data Commons, found '{entry.bucket}'")
     stored = list(_pages(entry, fetch))
     where = f"series {entry.series_uid}"

@@ -29,7 +29,7 @@ from ctmar.store.slices import SliceWriter, open_slice_writer
 from ctmar.units import WATER_PER_CM
 
 READERS = ("pydicom", "highdicom", "nibabel", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pyjpegls")
-PARTS_PER_TASK = 8  # few enough to bound memory, enough to hide the cost of passing them between processes
+_PARTS_PER_TASK = 8  # few enough to bound memory, enough to hide the cost of passing them between processes
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def ingest(
         _spare_sources(targets, findings)
         if not findings.stacks:
             _give_up(tree.given, findings, Path(quarantine), "none of the files is usable CT")
-        findings.stacks = choose_patients(findings.stacks, source)
+        findings.stacks = _choose_patients(findings.stacks, source)
         with open_slice_writer(output, settings.image_size) as writer:
             checksum = _write_all(writer, tree, findings, settings, salt, threads, progress, tallies)
             if writer.n_slices == 0:
@@ -171,7 +171,7 @@ def _write_all(
     return checksums.hexdigest()
 
 
-def choose_patients(stacks: list[Stack], source: Source) -> list[Stack]:
+def _choose_patients(stacks: list[Stack], source: Source) -> list[Stack]:
     """The stacks of the patients that the source is limited to.
 
     Raises:
@@ -213,8 +213,8 @@ def choose_slices(stacks: list[Stack], maximum: int) -> dict[str, list[int]]:
 def _make_tasks(stack: Stack, indices: list[int]) -> Iterator[Task]:
     """Cut the chosen slices of a stack into tasks."""
     parts = stack.content.parts(indices)
-    for start in range(0, len(parts), PARTS_PER_TASK):
-        yield Task(stack.slice_prefix, tuple(parts[start : start + PARTS_PER_TASK]))
+    for start in range(0, len(parts), _PARTS_PER_TASK):
+        yield Task(stack.slice_prefix, tuple(parts[start : start + _PARTS_PER_TASK]))
 
 
 def _recipe(settings: Ingest) -> Recipe:

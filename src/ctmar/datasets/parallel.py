@@ -17,7 +17,7 @@ from typing import TypeVar
 from ctmar.errors import InputError
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # names of glibc's malloc.h
-KEPT_BYTES = 2**26
+_KEPT_BYTES = 2**26
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -118,7 +118,7 @@ def _keep_freed_memory() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
         for parameter in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
-            mallopt(parameter, KEPT_BYTES)
+            mallopt(parameter, _KEPT_BYTES)
 
 
 def _check_that_it_lives(pool: ProcessPoolExecutor) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ctmar.store.quarantine import Refused
 
 BODY_HU = -500.0  # half-way between air and water: skin, table and clothes are above, lung is below
-WATERY_HU = (-300.0, 500.0)  # the median of what is above BODY_HU: fat to contrast-filled tissue and bone
+_WATERY_HU = (-300.0, 500.0)  # the median of what is above BODY_HU: fat to contrast-filled tissue and bone
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def check_hounsfield(image_hu: NDArray[np.floating]) -> None:
         raise Refused("values that are not finite", remedy)
     if image_hu.min() >= BODY_HU:
         raise Refused(f"implausible Hounsfield numbers: no air below {BODY_HU:g} HU", remedy)
-    low, high = WATERY_HU
+    low, high = _WATERY_HU
     n_body, n_dense = (int(np.count_nonzero(image_hu > limit)) for limit in (BODY_HU, high))
     n_light = int(np.count_nonzero(image_hu < low)) - (image_hu.size - n_body)
     # where more than half lies on one side, there lies the median: counting is ten times as fast as sorting

@@ -20,7 +20,7 @@ from ctmar.store.ct_source import CtSource
 from ctmar.store.pseudonyms import pseudonym, read_salt
 from ctmar.store.quarantine import Quarantined, Refused
 
-ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 DUPLICATE = Refused("duplicate: another image of the series lies at the same position", "none needed: one is kept")
 
 
@@ -150,7 +150,7 @@ def _origins(folder: Path, source: Source) -> list[Origin]:
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"{listing}: expected the list that 'ctmar acquire' writes ({type(error).__name__})") from None
     for origin in origins:
-        if not ALIAS.fullmatch(str(origin.patient)) or not origin.path.resolve().is_relative_to(folder.resolve()):
+        if not _ALIAS.fullmatch(str(origin.patient)) or not origin.path.resolve().is_relative_to(folder.resolve()):
             raise InputError(f"{listing}: patient '{origin.patient}' has a forbidden name or a path outside the folder")
         if not origin.path.exists():
             raise InputError(f"{origin.path}: file of patient '{origin.patient}' not found; run 'ctmar acquire' again")

@@ -18,7 +18,7 @@ from ctmar.store.atomic import atomic_path
 from ctmar.store.slices import SliceFile, open_slices
 from ctmar.units import attenuation_to_hu
 
-SIDE = 128
+_SIDE = 128
 MOST_PER_SERIES = 3
 WINDOW_HU = (-175.0, 275.0)  # that of the report's pictures
 
@@ -31,18 +31,18 @@ def write_thumbnails(path: Path | str, slices: Path | str) -> None:
         slices: file of slices.
     """
     with open_slices(slices) as file, atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        chosen = choose_pictures(series_of_slices(file))
+        chosen = choose_pictures(_series_of_slices(file))
         pictures = (thumbnail(file.read_slice(index).image) for index in chosen)
-        names = np.array([series_of_slices(file)[index] for index in chosen])
+        names = np.array([_series_of_slices(file)[index] for index in chosen])
         _write_array(archive, "series", names.dtype, names.shape, iter([names]))
         positions = np.array([file.position_mm[index] for index in chosen], dtype=np.float64)
         _write_array(archive, "position", positions.dtype, positions.shape, iter([positions]))
-        _write_array(archive, "image", np.dtype(np.uint8), (len(chosen), SIDE, SIDE), pictures)
+        _write_array(archive, "image", np.dtype(np.uint8), (len(chosen), _SIDE, _SIDE), pictures)
         window = np.array(WINDOW_HU)
         _write_array(archive, "window_hu", window.dtype, window.shape, iter([window]))
 
 
-def series_of_slices(file: SliceFile) -> list[str]:
+def _series_of_slices(file: SliceFile) -> list[str]:
     """The name ``patient/series`` of each slice."""
     return [f"{patient}/{series}" for patient, series in zip(file.patient, file.series, strict=True)]
 
@@ -70,7 +70,7 @@ def thumbnail(image_per_cm: NDArray[np.floating]) -> NDArray[np.uint8]:
     Args:
         image_per_cm: attenuation (size, size) [1/cm].
     """
-    small_hu, _ = resample_to_grid(attenuation_to_hu(image_per_cm), 1, 1, SIDE, None)
+    small_hu, _ = resample_to_grid(attenuation_to_hu(image_per_cm), 1, 1, _SIDE, None)
     low, high = WINDOW_HU
     return np.rint(255 * np.clip((small_hu - low) / (high - low), 0, 1)).astype(np.uint8)
 

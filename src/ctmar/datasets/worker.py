@@ -24,7 +24,7 @@ NO_REGULAR_FILE = Refused(
     "no regular file: a link to a folder, a locked folder, a pipe or a device",
     "give the file or folder itself, with the permission to read it",
 )
-KILLS = Refused(
+_KILLS = Refused(
     "reading it kills the process: damaged so that a decoder crashes, or larger than the memory",
     "export the series again from the scanner or archive; use fewer threads if memory is short",
 )
@@ -94,7 +94,7 @@ def split_paths(paths: list[Path]) -> list[list[Path]]:
 
 def lost_paths(paths: list[Path]) -> list[Headers]:
     """What stands for files whose headers kill the process."""
-    return [Headers(refused=KILLS) for _ in paths]
+    return [Headers(refused=_KILLS) for _ in paths]
 
 
 def _read_header(path: Path, root: Path, minimum_rows: int, readers: Mapping[str, str]) -> Headers:
@@ -123,7 +123,7 @@ def split_task(task: Task) -> list[Task]:
 
 def lost_task(task: Task) -> list[Finished]:
     """What stands for a task that kills the process."""
-    return [_refuse(part, KILLS) for part in task.parts]
+    return [_refuse(part, _KILLS) for part in task.parts]
 
 
 def _read_part(part: Part, recipe: Recipe) -> Iterator[Finished]:

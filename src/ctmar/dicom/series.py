@@ -13,12 +13,12 @@ from ctmar.dicom.headers import Image
 from ctmar.dicom.pixels import read_display
 from ctmar.store.ct_source import DisplayedSlice, Geometry, angle_degrees
 
-SAME_POSITION_MM = 0.01
+_SAME_POSITION_MM = 0.01
 GAP = 1.5  # a step longer than this many median steps means missing slices
 
 
 @dataclass(frozen=True)
-class OneImage:
+class _OneImage:
     """One image of a series, to be read by itself."""
 
     image: Image
@@ -96,9 +96,9 @@ class Series:
             manufacturer=first.manufacturer,
         )
 
-    def parts(self, indices: Sequence[int]) -> list[OneImage]:
+    def parts(self, indices: Sequence[int]) -> list[_OneImage]:
         """Each image by itself."""
-        return [OneImage(self.images[index], index) for index in indices]
+        return [_OneImage(self.images[index], index) for index in indices]
 
 
 def group_series(images: Iterable[Image]) -> list[Series]:
@@ -120,7 +120,7 @@ def _order(images: list[Image]) -> Series:
     kept: list[Image] = []
     duplicates: list[Image] = []
     for image in ordered:
-        same = kept and image.position_mm - kept[-1].position_mm < SAME_POSITION_MM
+        same = kept and image.position_mm - kept[-1].position_mm < _SAME_POSITION_MM
         (duplicates if same else kept).append(image)
     steps = [after.position_mm - before.position_mm for before, after in pairwise(kept)]
     spacing = median_low(steps) if steps else math.nan

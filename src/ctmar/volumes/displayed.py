@@ -14,8 +14,8 @@ from ctmar.store.quarantine import Refused
 from ctmar.units import padding_to_air
 from ctmar.volumes.stored_volume import open_stored
 
-OBLIQUE_COSINE = 0.985  # 10 degrees
-AIR_LIMIT_HU = -500.0
+_OBLIQUE_COSINE = 0.985  # 10 degrees
+_AIR_LIMIT_HU = -500.0
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class Volume:
             tilt_degrees=self.tilt_degrees,
         )
 
-    def parts(self, indices: Sequence[int]) -> list["SomeSlices"]:
+    def parts(self, indices: Sequence[int]) -> list["_SomeSlices"]:
         """All chosen slices in one part, because the file is read once."""
-        return [SomeSlices(self, tuple(indices))] if indices else []
+        return [_SomeSlices(self, tuple(indices))] if indices else []
 
 
 @dataclass(frozen=True)
-class SomeSlices:
+class _SomeSlices:
     """Chosen slices of a volume."""
 
     volume: Volume
@@ -76,9 +76,9 @@ class SomeSlices:
         stored = open_stored(self.paths[0], self.volume.reader)
         voxels = stored.read()
         extremes = np.array([voxels.min(), voxels.max()], dtype=np.float64)
-        if not (extremes * stored.slope + stored.intercept).min() < AIR_LIMIT_HU:
+        if not (extremes * stored.slope + stored.intercept).min() < _AIR_LIMIT_HU:
             raise Refused(
-                f"implausible Hounsfield numbers: no air below {AIR_LIMIT_HU:g} HU",
+                f"implausible Hounsfield numbers: no air below {_AIR_LIMIT_HU:g} HU",
                 "use the CT itself, in Hounsfield numbers: not a segmentation, not a windowed or normalised copy",
             )
         displayed = display(voxels, stored.affine)
@@ -149,7 +149,7 @@ def _axes(affine: NDArray[np.float64]) -> list[int]:
     """For x, y, z of the patient: the voxel axis that runs along it."""
     cosines = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     axes: list[int] = np.argmax(np.abs(cosines), axis=1).tolist()
-    if len(set(axes)) < 3 or np.abs(cosines).max(axis=1).min() < OBLIQUE_COSINE:
+    if len(set(axes)) < 3 or np.abs(cosines).max(axis=1).min() < _OBLIQUE_COSINE:
         raise Refused("not axial: tilted by more than 10°", "resample the volume to the axes of the patient")
     return axes
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from ctmar.store.quarantine import Refused
 from ctmar.volumes.stored_volume import CONVERT_AGAIN, StoredVolume, read_exactly
 
-GZIP_SIGNATURE = b"\x1f\x8b"
+_GZIP_SIGNATURE = b"\x1f\x8b"
 
-NO_NIFTI = Refused("not a NIfTI file", "none needed if it is no image; else convert the series again")
+_NO_NIFTI = Refused("not a NIfTI file", "none needed if it is no image; else convert the series again")
 
 
 def open_stored(path: Path) -> StoredVolume:
@@ -41,7 +41,7 @@ def open_stored(path: Path) -> StoredVolume:
 
 def _read_voxels(path: Path, stored: Any) -> NDArray:
     with path.open("rb") as file:
-        compressed = file.read(2) == GZIP_SIGNATURE
+        compressed = file.read(2) == _GZIP_SIGNATURE
     if not compressed:
         return np.asanyarray(stored.get_unscaled())  # mapped into memory
     # nibabel stops at the last voxel, before the checksum that follows it
@@ -55,7 +55,7 @@ def _load(path: Path) -> Any:
     try:
         image = nibabel.load(path)
     except Exception:
-        raise NO_NIFTI from None
+        raise _NO_NIFTI from None
     if not isinstance(image, nibabel.Nifti1Pair):
-        raise NO_NIFTI
+        raise _NO_NIFTI
     return image

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from ctmar.store.quarantine import Refused
 from ctmar.volumes.stored_volume import CONVERT_AGAIN, TOO_SHORT, StoredVolume, read_exactly
 
-NO_NRRD = Refused("not a readable NRRD header", "none needed if it is no image; else save the volume again")
-NO_DATA_FILE = Refused("the data file that the header names is not there", "copy it beside its header")
-LONGEST_HEADER = LONGEST_LINE = 2**20
-LONGEST_NUMBER = 32  # characters of a number and its blanks in text
-TYPES = {
+_NO_NRRD = Refused("not a readable NRRD header", "none needed if it is no image; else save the volume again")
+_NO_DATA_FILE = Refused("the data file that the header names is not there", "copy it beside its header")
+_LONGEST_HEADER = _LONGEST_LINE = 2**20
+_LONGEST_NUMBER = 32  # characters of a number and its blanks in text
+_TYPES = {
     "i1": "signed char|int8|int8_t",
     "u1": "uchar|unsigned char|uint8|uint8_t",
     "i2": "short|short int|signed short|signed short int|int16|int16_t",
@@ -35,9 +35,9 @@ TYPES = {
     "f4": "float",
     "f8": "double",
 }
-NUMPY_TYPES = {name: kind for kind, names in TYPES.items() for name in names.split("|")}
+_NUMPY_TYPES = {name: kind for kind, names in _TYPES.items() for name in names.split("|")}
 # factors that turn the axes of a space to the patient's right, front and head
-TO_RAS = {
+_TO_RAS = {
     "right-anterior-superior": (1, 1, 1),
     "ras": (1, 1, 1),
     "left-anterior-superior": (-1, 1, 1),
@@ -45,7 +45,7 @@ TO_RAS = {
     "left-posterior-superior": (-1, -1, 1),
     "lps": (-1, -1, 1),
 }
-OPENERS: dict[str, Callable[..., Any]] = {"gzip": gzip.open, "gz": gzip.open, "bzip2": bz2.open, "bz2": bz2.open}
+_OPENERS: dict[str, Callable[..., Any]] = {"gzip": gzip.open, "gz": gzip.open, "bzip2": bz2.open, "bz2": bz2.open}
 TEXT = ("ascii", "text", "txt")
 
 
@@ -62,9 +62,9 @@ def open_stored(path: Path) -> StoredVolume:
         dtype = _dtype(header)
         agrees = int(header["dimension"]) == len(shape)
     except (KeyError, ValueError, TypeError):
-        raise NO_NRRD from None
+        raise _NO_NRRD from None
     if not agrees:
-        raise NO_NRRD
+        raise _NO_NRRD
     if len(shape) != 3:
         raise Refused(f"{len(shape)} dimensions, 3 are needed", "split it into one volume per file")
     data, offset = (path, header_bytes) if _field(header, "data file") is None else (_data_file(header, path), 0)
@@ -82,16 +82,16 @@ def _read_header(path: Path) -> tuple[Mapping[str, Any], int]:
     lines: list[bytes] = []
     try:
         with path.open("rb") as file:
-            while (line := file.readline(LONGEST_HEADER)).strip() and file.tell() < LONGEST_HEADER:
+            while (line := file.readline(_LONGEST_HEADER)).strip() and file.tell() < _LONGEST_HEADER:
                 lines.append(line)
             n_bytes = file.tell()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they quote values of the header
             header = nrrd.read_header(lines)
     except Exception:  # values are converted as they are parsed: a damaged one can raise nearly anything
-        raise NO_NRRD from None
-    if n_bytes >= LONGEST_HEADER:
-        raise NO_NRRD
+        raise _NO_NRRD from None
+    if n_bytes >= _LONGEST_HEADER:
+        raise _NO_NRRD
     return header, n_bytes
 
 
@@ -101,7 +101,7 @@ def _field(header: Mapping[str, Any], name: str) -> Any:
 
 
 def _dtype(header: Mapping[str, Any]) -> np.dtype:
-    kind = NUMPY_TYPES[header["type"].lower()]
+    kind = _NUMPY_TYPES[header["type"].lower()]
     if header["encoding"].lower() in TEXT or kind.endswith("1"):
         return np.dtype(kind)
     return np.dtype({"little": "<", "big": ">"}[header["endian"].lower()] + kind)
@@ -109,7 +109,7 @@ def _dtype(header: Mapping[str, Any]) -> np.dtype:
 
 def _affine(header: Mapping[str, Any]) -> NDArray[np.float64]:
     """From voxel indices to the patient's right, front and head [mm]; without an origin the place is unknown (nan)."""
-    signs = TO_RAS.get(str(header.get("space", "")).lower())
+    signs = _TO_RAS.get(str(header.get("space", "")).lower())
     directions = np.asarray(header.get("space directions", np.empty(0)), dtype=np.float64)
     if signs is None or directions.shape != (3, 3):
         raise Refused("no orientation: no anatomical space with a direction for each axis", CONVERT_AGAIN)
@@ -134,11 +134,11 @@ def _data_file(header: Mapping[str, Any], path: Path) -> Path:
         data = (path.parent / name).resolve()
         is_there = data.is_file()
     except (OSError, ValueError, RuntimeError):  # no name of a file: too long, with a null, or a circle of links
-        raise NO_DATA_FILE from None
+        raise _NO_DATA_FILE from None
     if not data.is_relative_to(folder):
         raise Refused("a data file that leaves the folder", "copy it beside its header, and name it there")
     if not is_there:
-        raise NO_DATA_FILE
+        raise _NO_DATA_FILE
     return path.parent / data.relative_to(folder)
 
 
@@ -150,24 +150,24 @@ def _read_voxels(
     with path.open("rb") as file:
         file.seek(offset)
         for _ in range(int(_field(header, "line skip") or 0)):
-            if not file.readline(LONGEST_LINE):
+            if not file.readline(_LONGEST_LINE):
                 raise TOO_SHORT
         n_skipped = int(_field(header, "byte skip") or 0)
         if encoding in TEXT:
             return _numbers(file, n_skipped, n_voxels, dtype).reshape(shape, order="F")
-        if encoding != "raw" and encoding not in OPENERS:
+        if encoding != "raw" and encoding not in _OPENERS:
             raise Refused("an encoding other than raw, gzip, bzip2 or text", "save the volume again with gzip")
         if n_skipped < 0:  # -1: the voxels are the end of the file
             file.seek(-n_voxels * dtype.itemsize, 2)
             n_skipped = 0
-        opened = file if encoding == "raw" else OPENERS[encoding](file)
+        opened = file if encoding == "raw" else _OPENERS[encoding](file)
         stored = read_exactly(opened.read, n_skipped, n_voxels * dtype.itemsize, to_the_end=encoding != "raw")
     return np.frombuffer(stored, dtype).reshape(shape, order="F")
 
 
 def _numbers(file: IO[bytes], n_skipped: int, n_voxels: int, dtype: np.dtype) -> NDArray[Any]:
     """Numbers in text; a buffer is made at once for all that is asked for, hence never for more than the file holds."""
-    n_bytes = min(max(n_skipped, 0) + n_voxels * LONGEST_NUMBER, os.fstat(file.fileno()).st_size)
+    n_bytes = min(max(n_skipped, 0) + n_voxels * _LONGEST_NUMBER, os.fstat(file.fileno()).st_size)
     text = file.read(n_bytes)[max(n_skipped, 0) :].decode("ascii")
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # numpy only warns of what is no number

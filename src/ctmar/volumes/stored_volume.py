@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ctmar.store.quarantine import Refused
 
-LARGEST_VOXELS = 2**30  # a small file can declare any shape
+_LARGEST_VOXELS = 2**30  # a small file can declare any shape
 CHUNK_BYTES = 2**24
 CONVERT_AGAIN = "convert the series again with a DICOM converter"
 TOO_SHORT = Refused("fewer voxels than the header says", "copy or convert the file again")
@@ -65,9 +65,9 @@ def open_stored(path: Path, reader: str) -> StoredVolume:
         Refused: the file is of another format, its orientation is unknown, or it holds no real numbers or too many.
     """
     stored: StoredVolume = import_module(f"ctmar.volumes.{reader}").open_stored(path)
-    if min(stored.shape, default=0) < 1 or np.prod(stored.shape, dtype=float) > LARGEST_VOXELS:
+    if min(stored.shape, default=0) < 1 or np.prod(stored.shape, dtype=float) > _LARGEST_VOXELS:
         sizes = " × ".join(map(str, stored.shape))
-        raise Refused(f"{sizes} voxels is more than {LARGEST_VOXELS} or none", CONVERT_AGAIN)
+        raise Refused(f"{sizes} voxels is more than {_LARGEST_VOXELS} or none", CONVERT_AGAIN)
     if stored.dtype.kind not in "biuf":
         raise Refused("voxels are not real numbers", CONVERT_AGAIN)
     if not np.isfinite(stored.affine[:3, :3]).all() or min(np.linalg.norm(stored.affine[:3, :3], axis=0)) <= 0:
