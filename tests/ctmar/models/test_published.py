@@ -43,6 +43,7 @@ def test_gives_the_pixels_that_the_original_network_gave(tmp_path, name, mode):
     assert found == pytest.approx(FROZEN[name, mode], abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHAPES)
 def test_data_parallel_files_and_our_own_load_alike(tmp_path, name):
     first = load_published_weights(name, saved(tmp_path / "theirs.pt", name), **SETTINGS[name])

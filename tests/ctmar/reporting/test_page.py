@@ -215,6 +215,7 @@ def check_without_holes(text: str) -> list[str]:
     return specifications
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "seeds", "n_charts"),
     [

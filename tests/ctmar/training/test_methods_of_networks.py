@@ -44,6 +44,7 @@ def by_name(network: Network) -> str:
     return network.architecture if network is not PUBLISHED else "published"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [PUBLISHED, *EQUIVARIANT.values()], ids=by_name)
 @pytest.mark.parametrize("run", EVERY_METHOD, ids=by_method)
 def test_trains_and_ends_as_a_plain_network(batch, network, run):

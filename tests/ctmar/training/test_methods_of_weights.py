@@ -79,6 +79,7 @@ def test_theorem_strict_and_projected_networks_are_equivariant(batch, run):
     assert (state.network(batch.inputs) - batch.inputs[:, 1:2]).abs().max() > 1e-3  # and it is not LI alone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", EVERY_METHOD, ids=by_method)
 def test_finished_weights_load_into_a_plain_network(batch, run):
     state = trained(run, batch)
@@ -157,6 +158,7 @@ def test_residual_pathway_with_a_strong_decay_of_the_free_pathway_becomes_equiva
     assert defect(bound.network, batch) < 0.05 * defect(free.network, batch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", EVERY_METHOD[5:], ids=by_method)
 def test_stopped_between_epochs_goes_on_to_the_same_bits(train_run, run):
     class StoppedError(Exception):

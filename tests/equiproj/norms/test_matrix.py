@@ -106,6 +106,7 @@ def test_a_zero_in_the_batch_does_not_disturb_the_others(norm: str) -> None:
     assert gradient[1].abs().max() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "matrix",
     [

@@ -157,6 +157,7 @@ def test_continuous_groups(group):
     assert_equivariant(lambda x: x.double() @ weight.T, rho_in, rho_out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("group", "label"), [(SO2(), 2), (O2(), (1, 0)), (SO3(), 1)], ids=str)
 def test_monte_carlo_haar_average(group, label):
     rho_in, rho_out = irrep(group, label) + trivial(group), 2 * irrep(group, label)

@@ -260,6 +260,7 @@ def test_breakdown_is_exact_and_touches_nothing(network: nn.Module) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("norm", "rtol"), [("spectral", 1e-3), ("nuclear", 1e-5), ("schatten:3", 1e-5)])
 def test_a_run_of_training_stays_within_1e_3_of_the_svd(norm: str, rtol: float) -> None:
     """W − PW itself, while the penalty presses its singular values together and the task pulls back."""

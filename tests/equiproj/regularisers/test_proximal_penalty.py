@@ -129,11 +129,13 @@ def trained_by_adam(beside: bool, scale_of_task: float) -> tuple[float, float]:
     return float(error), float(torch.linalg.vector_norm(after - before) / torch.linalg.vector_norm(before))
 
 
+@pytest.mark.slow
 def test_adam_moves_the_equivariant_part_for_a_penalty_in_its_loss_and_not_for_one_beside_it() -> None:
     assert trained_by_adam(beside=False, scale_of_task=0.0)[1] > 0.4
     assert trained_by_adam(beside=True, scale_of_task=0.0)[1] < 1e-5
 
 
+@pytest.mark.slow
 def test_adam_learns_the_task_where_a_strong_penalty_stands_beside_it() -> None:
     beside, inside = (trained_by_adam(beside, scale_of_task=1e-3)[0] for beside in (True, False))
     assert beside < inside / 20
