@@ -1,6 +1,9 @@
 """The report as a reader meets it: in a browser, offline, by mouse and by keyboard, wide and narrow, light and dark."""
 
 import pytest
+from tests.ctmar.reporting.conftest import N_SERIES, SETTINGS
+
+from ctmar.config.methods import Kind
 
 pytestmark = pytest.mark.browser
 
@@ -59,10 +62,10 @@ def test_every_chart_is_drawn_with_its_marks(page):
     marks = page.run(f"[...document.querySelectorAll('.vega')].map(c => c.querySelectorAll('{point}').length)")
     drawn = dict(zip(names, marks, strict=True))
     # a forest draws every row twice: the mark, and one unseen that carries the axis of values
-    assert drawn["quality-1-1"] == drawn["quality-1-2"] == drawn["defect-1"] == drawn["cost-1"] == 2 * 18
+    assert drawn["quality-1-1"] == drawn["quality-1-2"] == drawn["defect-1"] == drawn["cost-1"] == 2 * N_SERIES
     assert drawn["response-1-1-1"] == drawn["response-1-1-2"] == drawn["response-1-1-3"] == 4
     assert drawn["response-1-2-1"] == drawn["response-1-2-2"] == drawn["response-1-2-3"] == 2
-    assert drawn["trade-off-1"] == 18
+    assert drawn["trade-off-1"] == N_SERIES
     assert (
         page.run("document.querySelectorAll('[data-spec=map-1-1] svg [aria-roledescription=\"rect mark\"]').length")
         == 6
@@ -79,9 +82,10 @@ def test_names_and_values_of_a_forest_are_whole(page):
 
 
 def test_small_multiples_are_drawn_without_scripts(page):
-    assert visible(page, ".panel-chart svg") == 2 * 8 + 4 + 18  # norms twice, angles, curves of the chosen settings
+    # norms twice, angles, curves of the chosen settings
+    assert visible(page, ".panel-chart svg") == 2 * 8 + len(Kind) + N_SERIES
     page.run("document.querySelectorAll('#curves details').forEach(d => { d.open = true; })")
-    assert visible(page, "#curves .panel-chart svg") == 2 * 18 + 7
+    assert visible(page, "#curves .panel-chart svg") == N_SERIES + len(SETTINGS)
 
 
 def test_a_click_sorts_down_up_and_back(page):
@@ -99,7 +103,7 @@ def test_a_click_sorts_down_up_and_back(page):
     page.run(press)
     assert column(page, PSNR) == before
     assert page.run(state) == "none"
-    assert visible(page, f"{MAIN} tbody.models tr.kind") == 3
+    assert visible(page, f"{MAIN} tbody.models tr.kind") == len(Kind) - 1
     assert page.run(f"document.querySelectorAll('{MAIN} tbody.references tr:not(.kind)').length") == 3
 
 
@@ -115,12 +119,12 @@ def test_missing_values_stay_last_in_both_directions(page):
 def test_a_table_shows_the_chosen_settings_and_on_demand_all(page):
     rows = f"{MAIN} tbody.models tr:not(.kind)"
     box = "label.filter input"
-    assert visible(page, rows) == 18
+    assert visible(page, rows) == N_SERIES
     assert visible(page, f"{MAIN} td.best-chosen") > 0
     page.run(f"document.querySelector('{box}').click()")
-    assert visible(page, rows) == 25
+    assert visible(page, rows) == len(SETTINGS)
     page.run(f"document.querySelector('{box}').click()")
-    assert visible(page, rows) == 18
+    assert visible(page, rows) == N_SERIES
 
 
 def test_sections_fold_and_a_link_opens_them(page):

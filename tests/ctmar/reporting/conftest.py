@@ -49,6 +49,7 @@ SETTINGS = [  # method, norm, λ⊥, λ_G, softness, share of the artefact left,
     ("proximal", "none", 100.0, 0.0, 0.0, 0.27, 0.0),
 ]
 SEEDS = [0, 1, 2]
+N_SERIES = len({setting[:2] for setting in SETTINGS})  # methods and norms, each with one chosen setting
 PAIRS = [
     (f"{patient}/1/{k:04d}", mask) for patient in ("abdomen-petct", "head-693") for k in range(3) for mask in (0, 1)
 ]

@@ -7,6 +7,8 @@ import pytest
 from ctmar.config import Report
 from ctmar.errors import InputError
 from ctmar.reporting import examples
+from ctmar.reporting.choice import shown_settings
+from ctmar.reporting.labels import model_label
 from ctmar.reporting.study_files import read_results
 
 ROOMY = 10_000_000
@@ -21,10 +23,11 @@ def built(results):
 
 def test_every_example_has_every_panel_with_the_metrics_of_the_tables(built, results):
     assert (len(built.shown), built.n_left_out) == (3, 0)
-    names = ["Ground truth", "Input", "LI", "NMAR", "Plain", "EQ-Reg, λ\xa0=\xa010⁻³", "Annealed"]
+    models = [model_label(*identity[1:]) for identity in shown_settings(results.models, "dncnn")]
+    assert models[:4] == ["Plain", "EQ-Reg, λ\xa0=\xa010⁻³", "Annealed", "Projection, Frobenius, λ⊥\xa0=\xa010⁻²"]
     references = pd.read_csv(results.references_folder / "slices.csv")
     for example in built.shown:
-        assert [panel.name for panel in example.panels] == [*names, "Projection, Frobenius, λ⊥\xa0=\xa010⁻²"]
+        assert [panel.name for panel in example.panels] == ["Ground truth", "Input", "LI", "NMAR", *models]
         slice_id, mask = example.title.removeprefix("slice ").split(", mask ")
         row = references[
             (references["reference"] == "LI")

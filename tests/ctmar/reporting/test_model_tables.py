@@ -1,6 +1,8 @@
 import pandas as pd
 import pytest
+from tests.ctmar.reporting.conftest import N_SERIES
 
+from ctmar.config.methods import Kind
 from ctmar.reporting import model_tables, network_section, page
 from ctmar.reporting.choice import chosen_settings, shown_settings
 from ctmar.reporting.shown_tables import Context
@@ -61,7 +63,7 @@ def test_regions_show_every_error_of_references_and_models(results, context, set
     near = column(table, "RMSE", "Near the metal")
     li = results.references.set_index("reference").loc["LI"]
     assert rows(table, references=True)["LI"].cells[near].value == li["rmse_near_metal_hu_mean"]
-    assert len(rows(table)) == len(settings) == 18
+    assert len(rows(table)) == len(settings) == N_SERIES
 
 
 def test_equivariance_has_every_angle_with_its_floor(results, context):
@@ -88,7 +90,7 @@ def test_sizes_and_materials_are_columns_of_both_protocols(results, context, set
 
 def test_cost_has_one_row_for_each_method_and_norm(results, context):
     table = model_tables.cost_table(results.models, results.cost, context)
-    assert len(rows(table)) == len(results.cost) == 18
+    assert len(rows(table)) == len(results.cost) == N_SERIES
     assert [heading.title for heading in table.headings] == [
         "Step",
         "Step",
@@ -115,7 +117,7 @@ def test_few_rows_are_shown_first(results, settings, config):
     context = Context("dncnn", page.series_marks(results), few)
     table = model_tables.region_table(results.models, results.references, context, settings)
     assert table.filtered
-    assert sum(row.chosen for row in rows(table).values()) == len(few) == 4
+    assert sum(row.chosen for row in rows(table).values()) == len(few) == len(Kind)
 
 
 def test_a_single_group_is_no_table(results, config):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ctmar.config.methods import METHODS
+from ctmar.config.methods import METHODS, Kind
 from ctmar.errors import InputError
 from ctmar.reporting import page as page_module
 from ctmar.reporting.labels import series_label
@@ -90,7 +90,7 @@ def test_accessible_structure(outline):
     assert len(outline.all("caption")) == len(outline.all("table")) == 13
     pictures = [a for a in outline.all("img") if a.get("src")]
     compared = [a for a in pictures if a.get("data-kind")]
-    assert len(compared) == 3 * (1 + 2 * 7)
+    assert len(compared) == 3 * (1 + 2 * (3 + len(Kind)))  # the truth; references and one of each kind, with errors
     assert len(pictures) == len(compared) + 9
     assert all(a["alt"] and a["loading"] == "lazy" and a["src"].startswith("data:image/webp") for a in pictures)
     assert all("dB" in a["alt"] for a in compared if not a["alt"].startswith("Ground truth"))

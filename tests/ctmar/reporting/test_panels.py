@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ctmar.config.methods import Kind
 from ctmar.reporting import charts, page, panels, small_multiples
 from ctmar.reporting.choice import chosen_settings, shown_settings
 
@@ -89,7 +90,7 @@ def test_angles_have_their_floor(results, models):
     shown = shown_settings(results.models, "dncnn")
     rows = models.set_index(small_multiples.IDENTITY, drop=False).loc[shown]
     drawn = small_multiples.angle_panels(rows, [15.0, 30.0, 45.0])
-    assert [len(panel.dots) for panel in drawn.panels] == [4] * 4
+    assert [len(panel.dots) for panel in drawn.panels] == [4] * len(Kind)
     assert [text for _, text in drawn.x.ticks] == ["15°", "30°", "45°", "90°"]
     assert "interpolation alone: 0.018" in drawn.panels[0].dots[0].text
     strict = drawn.panels[2]  # its defect at quarter turns is zero

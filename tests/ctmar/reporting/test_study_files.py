@@ -4,6 +4,7 @@ import shutil
 
 import pandas as pd
 import pytest
+from tests.ctmar.reporting.conftest import SEEDS, SETTINGS
 
 from ctmar.errors import InputError
 from ctmar.reporting.study_files import ReportInputs, read_results, read_table
@@ -12,8 +13,8 @@ SMALL = [("plain", "none", 0.0, 0.0, 0.0, 0.3, 0.9), ("projection", "frobenius",
 
 
 def test_every_run_is_read_once(results):
-    assert len(results.records) == len(results.runs) == 75
-    assert {record.seed for record in results.records} == {0, 1, 2}
+    assert len(results.records) == len(results.runs) == len(SEEDS) * len(SETTINGS)
+    assert {record.seed for record in results.records} == set(SEEDS)
 
 
 def test_norm_none_is_text_not_missing(results):

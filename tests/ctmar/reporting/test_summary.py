@@ -1,7 +1,9 @@
 import dataclasses
 
 import pytest
+from tests.ctmar.reporting.conftest import SEEDS, SETTINGS
 
+from ctmar.config.methods import METHODS
 from ctmar.reporting import summary
 
 
@@ -13,8 +15,11 @@ def only(results, keep):
 
 def test_sentences_from_the_tables(results):
     what, quality, measures, equivariance, others = summary.sentences(results, "dncnn")
-    assert what.startswith("75 models of the network “dncnn” (25 settings: plain, rotation augmentation, EQ-Reg, ")
-    assert "softness, projection with 8 norms and proximal step; 3 seeds)" in what
+    n_models, n_settings = len(SEEDS) * len(SETTINGS), len(SETTINGS)
+    start = f"{n_models} models of the network “dncnn” ({n_settings} settings: plain, rotation augmentation, EQ-Reg, "
+    assert what.startswith(start)
+    assert ", softness, projection with 8 norms" in what
+    assert all(facts.in_a_sentence in what for facts in METHODS.values())
     assert "64 CT slices of 1 patient" in what
     assert "12 pairs of slice and metal from 2 other patients" in what
     frobenius = (results.models["norm"] == "frobenius") & (results.models["lam_equi"] == 0)
