@@ -20,6 +20,7 @@ MethodName = Literal[
     "softness",
     "projection",
     "proximal",
+    "test_time_average",
 ]
 
 
@@ -30,6 +31,7 @@ class Kind(StrEnum):
     SAMPLE = "Sample-based"
     WEIGHT = "Weight-based"
     PENALTY = "Projection penalty"
+    AVERAGING = "Averaging"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +166,15 @@ METHODS: dict[str, MethodFacts] = {
         reads_lam_perp=True,
         weight_symbol="λ⊥",
         starts_equivariant=True,
+    ),
+    "test_time_average": MethodFacts(
+        kind=Kind.AVERAGING,
+        label="Test-time average",
+        does="trains plainly and predicts the mean of g⁻¹ f(g·x) over all elements g of the group, f the network: "
+        "exactly equivariant, for as many forward passes as there are elements",
+        cites=("elesedy2021",),
+        averages_predictions=True,
+        question="Training with the penalty is better than averaging the plain network over the group at test time.",
     ),
 }
 

@@ -3,7 +3,7 @@
 import pytest
 from tests.ctmar.training.conftest import NETWORK, TRAINING
 
-from ctmar.config import Config, Network
+from ctmar.config import Config, Network, RunGroup
 from ctmar.estimate import training_cost as estimate
 from ctmar.estimate.training_cost import StepCost, TrainingEstimate, estimate_training
 
@@ -61,6 +61,13 @@ def test_operations_are_those_of_the_convolutions(rows):
 def test_validation_is_a_third_of_a_step_for_the_pixels_of_a_slice(rows):
     # 3 epochs × 2 slices of 64² are 12 batches of 2 patches of 32²
     assert rows["strict", "none"].validation.flops == pytest.approx(12 * flops_of_a_step(2, PATCH**2) / 3)
+
+
+def test_a_method_that_averages_validates_once_for_each_element(config, rows):
+    study = config.study.model_copy(update={"runs": [RunGroup(method="test_time_average")]})
+    (row,) = estimate_training(config.model_copy(update={"study": study}), "cpu")
+    assert row.validation.flops == pytest.approx(4 * rows["strict", "none"].validation.flops)
+    assert row.step.flops == rows["strict", "none"].step.flops
 
 
 def test_a_slow_network_is_measured_on_one_patch_and_scaled(config, rows, monkeypatch):

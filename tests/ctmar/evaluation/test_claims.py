@@ -154,13 +154,23 @@ def test_questions_without_models_are_not_asked(make_run):
 def test_the_penalty_against_plain_augmentation_and_strict(usual, make_run):
     for level, expected in ((35, "disagrees"), (20, "agrees")):
         runs = usual() + [
-            make_run(method, seed=seed, psnr=level) for method in ("augmentation", "strict") for seed in (0, 1)
+            make_run(method, seed=seed, psnr=level)
+            for method in ("augmentation", "strict", "test_time_average")
+            for seed in (0, 1)
         ]
         found = questions(runs)
         assert found["The penalty improves on the plain network."] == "agrees"
         assert found["The penalty improves on rotation augmentation."] == expected
         assert found["Approximate equivariance is better than strict equivariance."] == expected
+        averaging = "Training with the penalty is better than averaging the plain network over the group at test time."
+        assert found[averaging] == expected
         assert found["No other way to an equivariant or nearly equivariant network is better."] == expected
+
+
+@pytest.mark.parametrize("method", ["strict", "annealed", "test_time_average"])
+def test_every_way_to_an_equivariant_network_counts(usual, make_run, method):
+    runs = usual() + [make_run(method, seed=seed, psnr=40) for seed in (0, 1)]
+    assert questions(runs)["No other way to an equivariant or nearly equivariant network is better."] == "disagrees"
 
 
 @pytest.mark.parametrize(("psnr", "expected"), [(31.9, "agrees"), (25.0, "disagrees")])

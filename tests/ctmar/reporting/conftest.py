@@ -47,6 +47,7 @@ SETTINGS = [  # method, norm, λ⊥, λ_G, softness, share of the artefact left,
     ("projection", "mixed:2,1", 1e-2, 0.0, 0.0, 0.265, 0.047),
     ("proximal", "none", 3.0, 0.0, 0.0, 0.29, 0.77),
     ("proximal", "none", 100.0, 0.0, 0.0, 0.27, 0.0),
+    ("test_time_average", "none", 0.0, 0.0, 0.0, 0.275, 0.86),
 ]
 SEEDS = [0, 1, 2]
 N_SERIES = len({setting[:2] for setting in SETTINGS})  # methods and norms, each with one chosen setting

@@ -20,6 +20,7 @@ from ctmar.training.outcome import TrainingFiles
 from ctmar.training.patches import collate, validation_batches
 from ctmar.training.step import start
 from equiproj import project_
+from equiproj.baselines import GroupAveraged
 from equiproj.groups import CyclicGroup
 
 SPECTRAL = Run(network="n", method="projection", norm="spectral", lam_perp=1e-3)
@@ -58,6 +59,18 @@ def test_writes_its_results_and_leaves_nothing_else(train_run):
     assert description["n_parameters"] == sum(tensor.numel() for tensor in weights(files).values())
     assert len(description["layers"]) == 6  # three weights, three biases
     assert str(files.weights.parent) not in files.run_file.read_text()
+
+
+def test_validation_is_that_of_what_the_run_predicts_with(train_run, pair_files):
+    own, averaged = train_run("own", RUNS[0]), train_run("averaged", Run(network="n", method="test_time_average"))
+    assert same(own, averaged)
+    network = start(RUNS[0], NETWORK, TRAINING, 4, 1).network
+    network.load_state_dict(weights(averaged))
+    expected = loop.validate(GroupAveraged(network, CyclicGroup(4)), validation_batches(pair_files[1], 2))
+    found = [timeless(files.metrics) for files in (own, averaged)]
+    for name, value in expected.items():
+        assert found[1][-1][name] == pytest.approx(value, rel=1e-6)
+        assert all(one[name] != other[name] for one, other in zip(*found, strict=True))
 
 
 def test_learns(train_run, pair_files):

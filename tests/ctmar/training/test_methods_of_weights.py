@@ -27,6 +27,7 @@ EVERY_METHOD = [
     Run(network="n", method="train_then_project"),
     Run(network="n", method="annealed"),
     Run(network="n", method="softness", softness=0.3),
+    Run(network="n", method="test_time_average"),
 ]
 EXACT = [run for run in EVERY_METHOD if run.method in ("strict", "train_then_project", "annealed")]
 
@@ -77,6 +78,13 @@ def test_theorem_strict_and_projected_networks_are_equivariant(batch, run):
     assert max(ratios(state.network)) <= 1e-6
     assert defect(state.network, batch) <= 1e-5
     assert (state.network(batch.inputs) - batch.inputs[:, 1:2]).abs().max() > 1e-3  # and it is not LI alone
+
+
+def test_theorem_the_test_time_average_of_a_plain_network_is_equivariant(batch):
+    plain, averaged = (trained(Run(network="n", method=method), batch) for method in ("plain", "test_time_average"))
+    for one, other in zip(plain.network.parameters(), averaged.network.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert defect(averaged.predictor, batch) <= 1e-6 < 1e-3 < defect(plain.predictor, batch)
 
 
 @pytest.mark.slow

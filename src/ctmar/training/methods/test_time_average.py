@@ -1,0 +1,14 @@
+"""A plain network that is averaged over the group when it predicts."""
+
+from typing import Literal
+
+from torch import nn
+
+from ctmar.config import Run
+from ctmar.training.method import Method, all_parameters
+from equiproj.groups import CyclicGroup
+
+
+def attach(network: nn.Module, run: Run, group: CyclicGroup, power: Literal[1, 2]) -> Method:
+    """Nothing is added to a step; `ctmar.models.predictor` averages what the run predicts, in validation as well."""
+    return Method(parameter_groups=all_parameters(network))
