@@ -36,7 +36,7 @@ def test_every_study_is_listed_newest_first_with_its_date(tmp_path):
         ("newer/index.html", "newer"),
         ("older/index.html", "older"),
     ]
-    assert re.findall(r"<td>(19.*?)</td>", text) == ["1971-01-02 00:00", "1971-01-01 00:00"]
+    assert re.findall(r"<time>(.*?)</time>", text) == ["1971-01-02 00:00", "1971-01-01 00:00"]
     assert "2 studies" in text
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["index.html"]
 
