@@ -36,6 +36,7 @@ def multiply(source: Path, target: Path, n_slices: int) -> None:
         series, index = divmod(number, SLICES_PER_SERIES)
         dataset.PatientID = f"patient {series}"
         dataset.SeriesInstanceUID = f"1.2.3.{series + 1}"
+        dataset.StudyInstanceUID = dataset.FrameOfReferenceUID = f"1.2.5.{series + 1}"  # else all are one patient
         dataset.SOPInstanceUID = f"1.2.4.{number + 1}"
         dataset.ImagePositionPatient[2] = 2 * index
         path = target / f"{series}" / f"{index:04d}.dcm"

@@ -107,7 +107,9 @@ def _item(**tags: Any) -> list[Dataset]:
 def write_enhanced_ct() -> Callable[..., Path]:
     """Write enhanced CT; every frame has its own rescale, as (slope, intercept) per frame."""
 
-    def write(path: Path, frames_hu: np.ndarray, rescales: list[tuple[float, float]], **tags: Any) -> Path:
+    def write(
+        path: Path, frames_hu: np.ndarray, rescales: list[tuple[float, float]], pixel_mm: float = 2.0, **tags: Any
+    ) -> Path:
         dataset = FileDataset(str(path), {}, file_meta=_meta(EnhancedCTImageStorage, "1.2.3.9"), preamble=b"\0" * 128)
         stored, per_frame = [], []
         for number, (frame, (slope, intercept)) in enumerate(zip(frames_hu, rescales, strict=True)):
@@ -121,7 +123,7 @@ def write_enhanced_ct() -> Callable[..., Path]:
             groups.FrameContentSequence = _item(DimensionIndexValues=[number + 1])
             per_frame.append(groups)
         shared = Dataset()
-        shared.PixelMeasuresSequence = _item(PixelSpacing=[2.0, 2.0], SliceThickness=5.0)
+        shared.PixelMeasuresSequence = _item(PixelSpacing=[pixel_mm, pixel_mm], SliceThickness=5.0)
         shared.PlaneOrientationSequence = _item(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])
         _set(
             dataset,

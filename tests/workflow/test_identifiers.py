@@ -32,7 +32,8 @@ def planted_patients(slices: list[Path], folder: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(source.read_bytes())
         uid = f"1.2.77.777.7777.{patient}"
-        plant(target, PatientID=f"{CANARY}{patient}", SeriesInstanceUID=uid, SOPInstanceUID=f"{uid}.{number}")
+        uids = {"SeriesInstanceUID": uid, "StudyInstanceUID": f"{uid}.77", "FrameOfReferenceUID": f"{uid}.777"}
+        plant(target, PatientID=f"{CANARY}{patient}", SOPInstanceUID=f"{uid}.{number}", **uids)
         assert traces(target.read_bytes())
 
 

@@ -94,10 +94,16 @@ class Ingest(Section):
     image_size: int = Field(416, ge=32, le=1024, description="Rows and columns of the working grid [pixels].")
     pixel_mm: float | None = Field(
         None,
-        gt=0,
+        ge=0.01,
+        le=100,
         description="Pixel of the working grid [mm]; `null` fits the longer side of each slice to the grid.",
     )
     minimum_rows: int = Field(256, ge=16, description="Images with fewer rows or columns are quarantined [pixels].")
+    derived_maps: bool = Field(
+        False,
+        description="Take DICOM images that say they are maps of iodine or electron density, differences or masks, too;"
+        " their values are read as HU.",
+    )
     maximum_slices_per_patient: int = Field(
         100, ge=1, description="Evenly spaced slices taken of each patient; those that fail a check are not replaced."
     )

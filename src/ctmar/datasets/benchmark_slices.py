@@ -60,6 +60,7 @@ class _StoredSlice:
     indices: tuple[int, ...]
     image_size: int
     shares_file: bool = False
+    fragile: bool = False
 
     def read(self) -> Iterator[DisplayedSlice]:
         """The slice as it is stored, on the working grid already.

@@ -5,7 +5,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from ctmar.store.quarantine import Quarantined, Refused, summarise, write_quaran
 from ctmar.store.slices import SliceWriter, open_slice_writer
 from ctmar.units import WATER_PER_CM
 
-READERS = ("pydicom", "highdicom", "nibabel", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pyjpegls")
+READERS = ("pydicom", "nibabel", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pyjpegls")
 _PARTS_PER_TASK = 8  # few enough to bound memory, enough to hide the cost of passing them between processes
 
 
@@ -41,6 +41,18 @@ class Summary:
     n_series: int
     n_slices: int
     n_quarantined: int
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is to be done, and what is known so far."""
+
+    settings: Ingest
+    source: Source
+    threads: int
+    progress: Progress
+    findings: Findings = field(default_factory=Findings)
+    tallies: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
 
 
 def ingest(
@@ -76,23 +88,12 @@ def ingest(
     targets = [Path(target) for target in (output, quarantine, catalogue, thumbnails) if target is not None]
     _check_targets(targets)
     progress, source = progress or progress_on_stderr(), source or Source()
-    salt = read_salt(settings.salt_file)
-    tallies: dict[str, Tally] = defaultdict(Tally)
-    with _tree(Path(folder), settings, source) as tree:
-        findings = find_stacks(tree, settings, source, salt, threads, progress)
-        _spare_sources(targets, findings)
-        if not findings.stacks:
-            _give_up(tree.given, findings, Path(quarantine), "none of the files is usable CT")
-        findings.stacks = _choose_patients(findings.stacks, source)
-        with open_slice_writer(output, settings.image_size) as writer:
-            checksum = _write_all(writer, tree, findings, settings, salt, threads, progress, tallies)
-            if writer.n_slices == 0:
-                _give_up(tree.given, findings, Path(quarantine), "no slice passes quality control")
-            if source.kind == "syndeeplesion":
-                for name, masks in read_masks(tree.folder, settings.image_size).items():
-                    writer.write_masks(name, masks)
-            writer.provenance = _provenance(settings, findings, checksum)
-    write_quarantine(quarantine, findings.quarantined)
+    job = _Job(settings, source, threads, progress)
+    findings, tallies = job.findings, job.tallies
+    try:
+        n_slices = _fill(Path(folder), targets, job)
+    finally:  # the table stands even when the command fails or is stopped
+        write_quarantine(quarantine, findings.quarantined)
     if catalogue is not None:
         write_catalogue(Path(catalogue), findings.stacks, tallies)
     if thumbnails is not None:
@@ -101,7 +102,7 @@ def ingest(
         n_files=findings.n_files,
         n_patients=len({prefix.partition("/")[0] for prefix, tally in tallies.items() if tally.n_kept}),
         n_series=len(findings.stacks),
-        n_slices=writer.n_slices,
+        n_slices=n_slices,
         n_quarantined=len(findings.quarantined),
     )
     print(
@@ -131,30 +132,43 @@ def _tree(folder: Path, settings: Ingest, source: Source) -> AbstractContextMana
     return nullcontext(Tree(folder, folder)) if stored else open_tree(folder, settings)
 
 
-def _give_up(folder: Path, findings: Findings, quarantine: Path, verdict: str) -> None:
-    write_quarantine(quarantine, findings.quarantined)
-    raise InputError(
-        f"{folder}: {verdict} ({summarise(findings.quarantined)}); reasons and remedies file by file: {quarantine}"
-    )
+def _fill(folder: Path, targets: list[Path], job: _Job) -> int:
+    """Find all CT and write the slices; how many."""
+    settings, findings = job.settings, job.findings
+    output, quarantine, *_ = targets
+    salt = read_salt(settings.salt_file)
+    with _tree(folder, settings, job.source) as tree:
+        find_stacks(tree, settings, job.source, salt, job.threads, job.progress, findings=findings)
+        _spare_sources(targets, findings)
+        if not findings.stacks:
+            raise _nothing_left(tree.given, findings, quarantine, "none of the files is usable CT")
+        findings.stacks = _choose_patients(findings.stacks, job.source)
+        with open_slice_writer(output, settings.image_size) as writer:
+            checksum = _write_all(writer, tree, salt, job)
+            if writer.n_slices == 0:
+                raise _nothing_left(tree.given, findings, quarantine, "no slice passes quality control")
+            if job.source.kind == "syndeeplesion":
+                for name, masks in read_masks(tree.folder, settings.image_size).items():
+                    writer.write_masks(name, masks)
+            writer.provenance = _provenance(settings, findings, checksum)
+    return writer.n_slices
 
 
-def _write_all(
-    writer: SliceWriter,
-    tree: Tree,
-    findings: Findings,
-    settings: Ingest,
-    salt: bytes,
-    threads: int,
-    progress: Progress,
-    tallies: dict[str, Tally],
-) -> str:
+def _nothing_left(folder: Path, findings: Findings, quarantine: Path, verdict: str) -> InputError:
+    reasons = summarise(findings.quarantined)
+    return InputError(f"{folder}: {verdict} ({reasons}); reasons and remedies file by file: {quarantine}")
+
+
+def _write_all(writer: SliceWriter, tree: Tree, salt: bytes, job: _Job) -> str:
     """Write every chosen slice that passes; the digest of all files it came from."""
+    settings, findings, tallies = job.settings, job.findings, job.tallies
     chosen = choose_slices(findings.stacks, settings.maximum_slices_per_patient)
     stacks = {stack.slice_prefix: stack for stack in findings.stacks}
     tasks = [task for stack in findings.stacks for task in _make_tasks(stack, chosen[stack.slice_prefix])]
     n_total, n_done = sum(map(len, chosen.values())), 0
     checksums, read = hashlib.sha256(), partial(read_task, recipe=_recipe(settings))
-    for task, finished in ordered_map(read, tasks, threads, split_task, lost_task):
+    fragile = any(part.fragile for task in tasks for part in task.parts)
+    for task, finished in ordered_map(read, tasks, job.threads, split_task, lost_task, fragile):
         stack = stacks[task.prefix]
         for result in finished:
             checksums.update(result.sha256.encode())
@@ -167,7 +181,7 @@ def _write_all(
                 _append(writer, result.outcome, result, stack)
                 tallies[task.prefix].n_kept += 1
         n_done += task.n_slices
-        progress(n_done, n_total, "slices")
+        job.progress(n_done, n_total, "slices")
     return checksums.hexdigest()
 
 

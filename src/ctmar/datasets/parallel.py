@@ -30,6 +30,7 @@ def ordered_map(
     n_workers: int,
     split: Callable[[Task], list[Task]],
     lost: Callable[[Task], list[Result]],
+    fragile: bool = False,
 ) -> Iterator[tuple[Task, list[Result]]]:
     """Yield each task with ``function(task)``, in the order of the tasks; at most two results per worker wait.
 
@@ -39,14 +40,15 @@ def ordered_map(
     Args:
         function: importable by name (or a partial of such), so that a fresh process can call it.
         tasks: picklable.
-        n_workers: processes; 1 stays in this one, which a crash then takes along.
+        n_workers: processes; 1 stays in this one, which a crash then takes along, unless the tasks are ``fragile``.
         split: the parts of a task that may be lost singly.
         lost: what stands for the results of a part that kills its process.
+        fragile: whether a task may crash its process.
 
     Raises:
         InputError: processes cannot be started at all.
     """
-    if n_workers == 1:
+    if n_workers == 1 and not fragile:
         for task in tasks:
             yield task, function(task)
         return

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ctmar.store.ct_source import Geometry
 from ctmar.store.quarantine import Refused
 
 BODY_HU = -500.0  # half-way between air and water: skin, table and clothes are above, lung is below
+_PIXEL_MM = (0.1, 5.0)
+_FIELD_OF_VIEW_MM = (50.0, 1000.0)
 _WATERY_HU = (-300.0, 500.0)  # the median of what is above BODY_HU: fat to contrast-filled tissue and bone
 
 
@@ -71,6 +74,26 @@ def border_fraction(image_hu: NDArray[np.floating]) -> float:
     """Share of the outermost pixels that are body: 1 when the field of view lies inside the body."""
     border = np.concatenate([image_hu[0], image_hu[-1], image_hu[1:-1, 0], image_hu[1:-1, -1]])
     return body_fraction(border)
+
+
+def check_extent(geometry: Geometry) -> None:
+    """Refuse pixels and fields of view that no CT scanner has: a lost decimal point, centimetres for millimetres.
+
+    Raises:
+        Refused: with the number.
+    """
+    remedy = "check the pixel spacing; export the series again from the scanner or archive"
+    for what, n_pixels, pixel_mm in (
+        ("rows", geometry.rows, geometry.row_mm),
+        ("columns", geometry.columns, geometry.pixel_mm),
+    ):
+        low, high = _PIXEL_MM
+        if not low <= pixel_mm <= high:
+            raise Refused(f"{what} are {pixel_mm:.4g} mm apart, not {low:g} to {high:g} mm", remedy)
+        low, high = _FIELD_OF_VIEW_MM
+        if not low <= n_pixels * pixel_mm <= high:
+            reason = f"a field of view of {n_pixels * pixel_mm / 10:.4g} cm, not {low / 10:g} to {high / 10:g} cm"
+            raise Refused(reason, remedy)
 
 
 def check_hounsfield(image_hu: NDArray[np.floating]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,16 +13,21 @@ from ctmar.datasets.acquire import SOURCES_FILE
 from ctmar.datasets.benchmark_slices import find_series
 from ctmar.datasets.parallel import Progress, ordered_map
 from ctmar.datasets.tree import Tree, open_tree
-from ctmar.datasets.worker import Headers, lost_paths, read_headers, split_paths
+from ctmar.datasets.worker import Headers, Selection, lost_paths, read_headers, split_paths
 from ctmar.dicom.headers import Image
+from ctmar.dicom.patients import merge_patients
 from ctmar.dicom.series import group_series
 from ctmar.errors import InputError
 from ctmar.store.ct_source import CtSource
-from ctmar.store.pseudonyms import pseudonym, read_salt
+from ctmar.store.pseudonyms import Pseudonyms, pseudonym, read_salt
 from ctmar.store.quarantine import Quarantined, Refused
 
+_CONFLICTS = (
+    "warning: {} of the patients carry several patient identifiers in one study or frame of reference; each counts as"
+    " one patient, so that nobody is in training and test; if they are different people, give their studies and frames"
+    " of reference identifiers of their own"
+)
 _ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-DUPLICATE = Refused("duplicate: another image of the series lies at the same position", "none needed: one is kept")
 
 
 @dataclass(frozen=True)
@@ -60,10 +66,18 @@ class Findings:
     stacks: list[Stack] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
     n_files: int = 0
+    n_conflicts: int = 0  # patients that carry several identifiers
 
 
 def find_stacks(
-    tree: Tree, settings: Ingest, source: Source, salt: bytes, n_workers: int, progress: Progress
+    tree: Tree,
+    settings: Ingest,
+    source: Source,
+    salt: bytes,
+    n_workers: int,
+    progress: Progress,
+    *,
+    findings: Findings | None = None,
 ) -> Findings:
     """Read the headers of all files of a tree and sort them into stacks.
 
@@ -74,19 +88,22 @@ def find_stacks(
         salt: key of the pseudonyms.
         n_workers: processes.
         progress: called with the number of files read.
+        findings: filled and returned; what is known before a failure stays in it.
 
     Raises:
-        InputError: the folder holds no file, or its ``sources.json`` is malformed.
+        InputError: the folder holds no file, its ``sources.json`` is malformed, or two patients share a pseudonym.
     """
+    findings = Findings() if findings is None else findings
     if source.kind == "syndeeplesion":
-        return _find_stored(tree, settings, source, salt)
+        return _find_stored(tree, settings, source, salt, findings)
+    for name, refusal in tree.refused:
+        findings.quarantined.append(Quarantined(pseudonym("f", name, salt), refusal.reason, refusal.remedy))
     files = [(origin, path) for origin in _origins(tree.folder, source) for path in tree.files(origin.path)]
     if not files and not tree.refused:
         formats = ", ".join(readers_by_suffix())
         raise InputError(f"{tree.given}: no files found; give a folder that holds CT as DICOM or volumes ({formats})")
-    findings = Findings(n_files=len(files) + len(tree.refused))
-    for name, refusal in tree.refused:
-        findings.quarantined.append(Quarantined(pseudonym("f", name, salt), refusal.reason, refusal.remedy))
+    findings.n_files = len(files) + len(tree.refused)
+    names = Pseudonyms(salt)
     refused: list[tuple[Origin, Path, Refused]] = []
     contents: dict[Origin, list[CtSource]] = {origin: [] for origin in dict(files)}
     images: dict[Origin, list[Image]] = {origin: [] for origin in contents}
@@ -100,24 +117,29 @@ def find_stacks(
     rows = [_row(tree, origin, path, salt, refusal) for origin, path, refusal in refused if path not in referred]
     findings.quarantined.extend(rows)
     for origin in contents:
-        all_series = group_series(images[origin])
-        for image in (image for series in all_series for image in series.duplicates):
-            findings.quarantined.append(_row(tree, origin, image.path, salt, DUPLICATE))
-        findings.stacks.extend(_named([*all_series, *contents[origin]], tree, origin, salt))
+        merged, n_conflicts = merge_patients(images[origin])
+        findings.n_conflicts += n_conflicts
+        all_series = group_series(merged)
+        for image, refusal in (pair for series in all_series for pair in series.left_out):
+            frame = f"#{image.frame:04d}" if image.frame >= 0 else ""
+            findings.quarantined.append(_row(tree, origin, image.path, salt, refusal, frame))
+        findings.stacks.extend(_named([*all_series, *contents[origin]], tree, origin, names))
+    if findings.n_conflicts:
+        print(_CONFLICTS.format(findings.n_conflicts), file=sys.stderr)
     return findings
 
 
-def _find_stored(tree: Tree, settings: Ingest, source: Source, salt: bytes) -> Findings:
+def _find_stored(tree: Tree, settings: Ingest, source: Source, salt: bytes, findings: Findings) -> Findings:
     all_series, refused = find_series(tree.folder, settings.image_size)
     origin = Origin(tree.folder, None, source.kind, source.licence)
-    findings = Findings(n_files=len(refused) + sum(len(series.paths) for series in all_series))
+    findings.n_files = len(refused) + sum(len(series.paths) for series in all_series)
     findings.quarantined.extend(_row(tree, origin, path, salt, refusal) for path, refusal in refused)
-    findings.stacks.extend(_named(all_series, tree, origin, salt))
+    findings.stacks.extend(_named(all_series, tree, origin, Pseudonyms(salt)))
     return findings
 
 
-def _row(tree: Tree, origin: Origin, path: Path, salt: bytes, refusal: Refused) -> Quarantined:
-    return Quarantined(origin.file_name(tree.name(path), salt), refusal.reason, refusal.remedy)
+def _row(tree: Tree, origin: Origin, path: Path, salt: bytes, refusal: Refused, frame: str = "") -> Quarantined:
+    return Quarantined(origin.file_name(tree.name(path), salt) + frame, refusal.reason, refusal.remedy)
 
 
 def find_file(folder: Path, name: str, settings: Ingest) -> Path:
@@ -161,9 +183,10 @@ def _read_all(
     tree: Tree, files: list[tuple[Origin, Path]], settings: Ingest, n_workers: int, progress: Progress
 ) -> Iterator[Headers]:
     chunks = [[path for _, path in files[start : start + 32]] for start in range(0, len(files), 32)]
-    read = partial(
-        read_headers, root=tree.folder.resolve(), minimum_rows=settings.minimum_rows, readers=readers_by_suffix()
+    selection = Selection(
+        tree.folder.resolve(), settings.minimum_rows, settings.derived_maps, readers=readers_by_suffix()
     )
+    read = partial(read_headers, selection=selection)
     # for a few hundred headers starting more processes takes longer than reading
     workers = n_workers if len(files) > 500 else 1
     n_done = 0
@@ -173,10 +196,10 @@ def _read_all(
         progress(n_done, len(files), "files read")
 
 
-def _named(contents: Sequence[CtSource], tree: Tree, origin: Origin, salt: bytes) -> Iterator[Stack]:
+def _named(contents: Sequence[CtSource], tree: Tree, origin: Origin, names: Pseudonyms) -> Iterator[Stack]:
     """Stacks with names: the series of a patient are numbered from 1."""
     n_of_patient: dict[str, int] = {}
     for content in contents:
-        patient = origin.patient or pseudonym("p", content.identity(tree.name), salt)
+        patient = origin.patient or names.give("p", content.identity(tree.name))
         n_of_patient[patient] = n_of_patient.get(patient, 0) + 1
         yield Stack(patient, str(n_of_patient[patient]), origin, content)

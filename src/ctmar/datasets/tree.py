@@ -10,7 +10,7 @@ from pathlib import Path
 from ctmar.config import Ingest
 from ctmar.datasets.acquire import SOURCES_FILE
 from ctmar.datasets.archives import Budget, is_archive, unpack
-from ctmar.datasets.worker import NO_REGULAR_FILE, OUTSIDE
+from ctmar.datasets.worker import refusal_of
 from ctmar.errors import InputError
 from ctmar.store.quarantine import Refused
 
@@ -38,19 +38,31 @@ class Tree:
 
 
 def walk(path: Path) -> Iterator[Path]:
-    """The file ``path``, or all files below the folder ``path``, in the order of their names."""
+    """The file ``path``, or all files below the folder ``path``, in the order of their names.
+
+    Links to folders are not entered and locked folders cannot be: they stand among the files, to be refused.
+    """
     if path.is_file():
         yield path
         return
-    for folder, subfolders, names in os.walk(path):
-        subfolders.sort()
-        # links to folders are not entered and locked folders cannot be: they stand among the files, to be refused
-        closed = [name for name in subfolders if not _can_enter(Path(folder) / name)]
-        yield from (Path(folder) / name for name in sorted([*names, *closed]))
+    waiting = [path]  # no recursion: folders can be nested deeper than Python's stack
+    while waiting:
+        folder = waiting.pop()
+        try:
+            with os.scandir(folder) as entries:
+                is_folder = {entry.name: _is_folder(entry) for entry in entries}
+        except FileNotFoundError:
+            continue
+        except OSError:
+            yield folder
+            continue
+        yield from (folder / name for name in sorted(name for name, inside in is_folder.items() if not inside))
+        waiting += [folder / name for name in sorted((name for name in is_folder if is_folder[name]), reverse=True)]
 
 
-def _can_enter(folder: Path) -> bool:
-    return not folder.is_symlink() and os.access(folder, os.R_OK | os.X_OK)
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    """Whether it is a folder that can be entered."""
+    return entry.is_dir(follow_symlinks=False) and os.access(entry.path, os.R_OK | os.X_OK)
 
 
 @contextmanager
@@ -64,7 +76,10 @@ def open_tree(given: Path, settings: Ingest) -> Iterator[Tree]:
     Raises:
         InputError: neither a folder nor an archive.
     """
-    whole = given.is_file() and is_archive(given)
+    try:
+        whole = given.is_file() and is_archive(given)
+    except OSError as error:
+        raise InputError(f"{given}: expected a folder or archive, found none ({error.strerror})") from None
     if not whole and not given.is_dir():
         problem = "expected a folder or archive, found another file" if given.exists() else "folder not found"
         raise InputError(f"{given}: {problem}; give a folder or archive (zip, tar) that holds CT")
@@ -88,10 +103,9 @@ def open_tree(given: Path, settings: Ingest) -> Iterator[Tree]:
 
 def _unpack(archive: Path, tree: Tree, budget: Budget) -> list[tuple[str, Refused]]:
     name = tree.name(archive)
-    if archive.is_symlink() and archive != tree.given and not archive.resolve().is_relative_to(tree.folder.resolve()):
-        return [(name, OUTSIDE)]
-    if not archive.is_file():
-        return [(name, NO_REGULAR_FILE)]
+    closed = None if archive == tree.given else refusal_of(archive, tree.folder.resolve())
+    if closed is not None:
+        return [(name, closed)]
     assert tree.unpacked is not None
     try:
         refused = unpack(archive, tree.unpacked / name, budget)

@@ -7,12 +7,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ctmar.datasets.bounds import bounded
 from ctmar.datasets.grid import resample_to_grid
-from ctmar.datasets.quality import Limits, Statistics, check_hounsfield, check_on_grid, check_slice, measure
+from ctmar.datasets.quality import (
+    Limits,
+    Statistics,
+    check_extent,
+    check_hounsfield,
+    check_on_grid,
+    check_slice,
+    measure,
+)
 from ctmar.dicom.headers import Image
 from ctmar.dicom.scan import read_images
 from ctmar.store.chunks import PackedImage, pack_image
-from ctmar.store.ct_source import CtSource, DisplayedSlice, Part
+from ctmar.store.ct_source import CtSource, DisplayedSlice, Geometry, Part
 from ctmar.store.provenance import sha256_of
 from ctmar.store.quarantine import Refused
 from ctmar.units import attenuation_to_hu, hu_to_attenuation
@@ -25,7 +34,7 @@ NO_REGULAR_FILE = Refused(
     "give the file or folder itself, with the permission to read it",
 )
 _KILLS = Refused(
-    "reading it kills the process: damaged so that a decoder crashes, or larger than the memory",
+    "reading it kills the process: a decoder crashes on it, or it takes more time or memory than there is for an image",
     "export the series again from the scanner or archive; use fewer threads if memory is short",
 )
 
@@ -75,16 +84,36 @@ class Finished:
     pixel_mm: float = 0.0
 
 
-def read_headers(paths: list[Path], root: Path, minimum_rows: int, readers: Mapping[str, str]) -> list[Headers]:
-    """What each file holds, or why it is refused; links that leave ``root`` are not followed.
+@dataclass(frozen=True)
+class Selection:
+    """Which files are read, and how.
 
-    Args:
-        paths: files.
-        root: folder that all of them lie in.
+    Attributes:
+        root: folder that all files lie in; links that leave it are not followed.
         minimum_rows: smallest number of rows and columns that is used [pixels].
+        derived_maps: whether DICOM images of something else than Hounsfield numbers are taken, too.
         readers: modules of :mod:`ctmar.volumes` by the suffixes of their files; all other files are tried as DICOM.
     """
-    return [_read_header(path, root, minimum_rows, readers) for path in paths]
+
+    root: Path
+    minimum_rows: int
+    derived_maps: bool
+    readers: Mapping[str, str]
+
+
+def read_headers(paths: list[Path], selection: Selection) -> list[Headers]:
+    """What each file holds, or why it is refused; whatever one file does, the others are read."""
+    return [_read_header(path, selection) for path in paths]
+
+
+def refusal_of(path: Path, root: Path) -> Refused | None:
+    """Why a path is not opened at all; None for a file."""
+    try:
+        if path.is_symlink() and not path.resolve().is_relative_to(root):
+            return OUTSIDE
+        return None if path.is_file() else NO_REGULAR_FILE  # reading a pipe would wait for ever
+    except (OSError, RuntimeError):  # a link to itself, a name that is too long, a folder without permission
+        return NO_REGULAR_FILE
 
 
 def split_paths(paths: list[Path]) -> list[list[Path]]:
@@ -97,18 +126,35 @@ def lost_paths(paths: list[Path]) -> list[Headers]:
     return [Headers(refused=_KILLS) for _ in paths]
 
 
-def _read_header(path: Path, root: Path, minimum_rows: int, readers: Mapping[str, str]) -> Headers:
-    if path.is_symlink() and not path.resolve().is_relative_to(root):
-        return Headers(refused=OUTSIDE)
-    if not path.is_file():  # reading a pipe would wait for ever
-        return Headers(refused=NO_REGULAR_FILE)
-    reader = reader_of(path, readers)
+def _read_header(path: Path, selection: Selection) -> Headers:
     try:
-        if reader is None:
-            return Headers(images=read_images(path, minimum_rows))
-        return Headers(sources=[open_volume(path, minimum_rows, reader)])
+        refusal = refusal_of(path, selection.root)
+        if refusal is not None:
+            return Headers(refused=refusal)
+        found = _read_contents(path, selection)
+        for geometry in {*map(_extent, found.images), *(source.geometry() for source in found.sources)}:
+            check_extent(geometry)
+        return found
     except Refused as refusal:
         return Headers(refused=refusal)
+    except Exception as error:
+        return Headers(refused=_unexpected(error))
+
+
+def _read_contents(path: Path, selection: Selection) -> Headers:
+    reader = reader_of(path, selection.readers)
+    if reader is None:
+        return Headers(images=read_images(path, selection.minimum_rows, selection.derived_maps))
+    return Headers(sources=[open_volume(path, selection.minimum_rows, reader)])
+
+
+def _extent(image: Image) -> Geometry:
+    return Geometry("dicom", image.rows, image.columns, image.column_mm, image.row_mm)
+
+
+def _unexpected(error: Exception) -> Refused:
+    """A reason for what nobody foresaw, so that one file never stops the reading of all others."""
+    return Refused(f"cannot be read ({type(error).__name__})", "export or copy the file again")
 
 
 def read_task(task: Task, recipe: Recipe) -> list[Finished]:
@@ -130,7 +176,7 @@ def _read_part(part: Part, recipe: Recipe) -> Iterator[Finished]:
     checksum = ""
     try:
         checksum = _checksum(part.paths)
-        for index, displayed in zip(part.indices, part.read(), strict=True):
+        for index, displayed in zip(part.indices, _slices(part), strict=True):
             outcome, pixel_mm = _finish_or_refuse(displayed, recipe)
             yield Finished(
                 part.paths[0],
@@ -144,6 +190,17 @@ def _read_part(part: Part, recipe: Recipe) -> Iterator[Finished]:
             )
     except Refused as refusal:
         yield _refuse(part, refusal, checksum)
+    except Exception as error:
+        yield _refuse(part, _unexpected(error), checksum)
+
+
+def _slices(part: Part) -> Iterator[DisplayedSlice]:
+    if not part.fragile:
+        yield from part.read()
+        return
+    with bounded():
+        displayed = list(part.read())
+    yield from displayed
 
 
 def _refuse(part: Part, refusal: Refused, checksum: str = "") -> Finished:

@@ -10,6 +10,7 @@ from ctmar.dicom.headers import CT, ENHANCED_CT, EXPORT_AGAIN, numbers, sop_clas
 from ctmar.store.quarantine import Refused
 
 LARGEST_SIDE = 4096  # a damaged header must not ask for gigabytes
+_FARTHEST_MM = 5000.0
 AXIAL_DEGREES = 10.0
 GANTRY_DEGREES = 30.0  # how far a gantry can be tilted
 FORBIDDEN = ("LOCALIZER", "SECONDARY", "MPR", "MIP", "MAX_IP", "MIN_IP", "MINIP", "PERFUSION")
@@ -70,8 +71,6 @@ def check_rescale(transformation: Dataset) -> tuple[float, float]:
     (slope,), (intercept,) = numbers(transformation, "RescaleSlope", 1), numbers(transformation, "RescaleIntercept", 1)
     if slope <= 0:
         raise Refused("RescaleSlope is not positive", EXPORT_AGAIN)
-    if text(transformation, "RescaleType").upper() not in ("", "HU", "HU_MOD"):
-        raise Refused("RescaleType is not HU", "use the reconstruction in Hounsfield numbers")
     return slope, intercept
 
 
@@ -104,6 +103,19 @@ def check_spacing(measures: Dataset) -> tuple[float, float]:
     if min(row_mm, column_mm) <= 0:
         raise Refused("PixelSpacing is not positive", EXPORT_AGAIN)
     return row_mm, column_mm
+
+
+def check_position(plane: Dataset) -> tuple[float, float, float]:
+    """Position of the first pixel [mm].
+
+    Raises:
+        Refused: missing, or farther from the origin than any scanner's table goes.
+    """
+    x, y, z = numbers(plane, "ImagePositionPatient", 3)
+    farthest = max(map(abs, (x, y, z)))
+    if farthest > _FARTHEST_MM:
+        raise Refused(f"ImagePositionPatient is {farthest:.4g} mm from the origin", EXPORT_AGAIN)
+    return x, y, z
 
 
 def check_orientation(orientation: tuple[float, ...], kinds: tuple[str, ...]) -> None:

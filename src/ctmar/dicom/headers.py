@@ -2,8 +2,9 @@
 
 import logging
 import math
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,14 +25,17 @@ LOSSY_SYNTAXES = frozenset(
     "1.2.840.10008.1.2." + tail
     for tail in ("4.50", "4.51", "4.81", "4.91", "4.93", "4.203", "4.100", "4.101", "4.102", "4.103")
 )
+_DECIMAL_COMMA = re.compile(r"\d,\d")
 EXPORT_AGAIN = "export the series again from the scanner or archive"
 
-# Only these are parsed: the rest of a header, names and private tags included, is never looked at.
+# Only these are parsed: the rest of a header, private tags included, is never looked at.
 TAGS = [
     "BitsAllocated",
     "BurnedInAnnotation",
     "Columns",
     "ConvolutionKernel",
+    "DerivationCodeSequence",
+    "DerivationDescription",
     "FrameOfReferenceUID",
     "ImageOrientationPatient",
     "ImagePositionPatient",
@@ -46,6 +50,7 @@ TAGS = [
     "PatientName",
     "PerFrameFunctionalGroupsSequence",
     "PixelSpacing",
+    "RealWorldValueMappingSequence",
     "RescaleIntercept",
     "RescaleSlope",
     "RescaleType",
@@ -53,6 +58,7 @@ TAGS = [
     "SOPClassUID",
     "SOPInstanceUID",
     "SamplesPerPixel",
+    "SeriesDescription",
     "SeriesInstanceUID",
     "SharedFunctionalGroupsSequence",
     "StudyInstanceUID",
@@ -82,6 +88,10 @@ class Image:
     lossy: bool
     manufacturer: str
     rescale: tuple[float, float] | None = None  # slope and intercept of a frame; of a single image its file tells
+    study: str = ""
+    frame_of_reference: str = ""
+    acquisition: tuple[str, ...] = ()  # see ctmar.dicom.acquisitions
+    compressed: bool = False
 
     @property
     def normal(self) -> np.ndarray:
@@ -108,7 +118,7 @@ def silent() -> Iterator[None]:
         logger.disabled = before
 
 
-def read_header(path: Path) -> Dataset:
+def read_header(path: Path, more_tags: Iterable[str] = ()) -> Dataset:
     """Parse the tags that matter, without pixel data and without guessing at files that are not DICOM.
 
     Raises:
@@ -119,7 +129,7 @@ def read_header(path: Path) -> Dataset:
         if text(meta, "TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
             # inflating is unbounded: a few megabytes could ask for all memory
             raise Refused("a deflated data set", "convert it to explicit VR little endian with a DICOM toolkit")
-        return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=TAGS)
+        return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[*TAGS, *more_tags])
     except InvalidDicomError:
         remedy = (
             "none needed if it is no image; else restore the preamble and file meta information with a DICOM toolkit"
@@ -144,8 +154,10 @@ def numbers(header: Dataset, keyword: str, count: int) -> tuple[float, ...]:
     Raises:
         Refused: absent, another count, or not finite numbers; the values are not quoted.
     """
+    value: Any = header.get(keyword)
+    if _DECIMAL_COMMA.search(text(header, keyword)):
+        raise Refused(f"{keyword} is written with a decimal comma", "write it with a decimal point; " + EXPORT_AGAIN)
     try:
-        value: Any = header.get(keyword)
         values = tuple(float(part) for part in (value if count > 1 else [value]))
     except (TypeError, ValueError):
         values = ()

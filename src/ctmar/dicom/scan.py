@@ -5,15 +5,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
 from ctmar.dicom.acceptance import (
     check_image_type,
     check_matrix,
     check_object,
     check_orientation,
+    check_position,
     check_rescale,
     check_spacing,
 )
+from ctmar.dicom.acquisitions import TAGS as ACQUISITION_TAGS
+from ctmar.dicom.acquisitions import acquisition_of
 from ctmar.dicom.headers import (
     ENHANCED_CT,
     EXPORT_AGAIN,
@@ -27,22 +31,24 @@ from ctmar.dicom.headers import (
     sop_class,
     text,
 )
+from ctmar.dicom.maps import check_hounsfield_image
 from ctmar.store.quarantine import Refused
 
 
-def read_images(path: Path, minimum_rows: int) -> list[Image]:
+def read_images(path: Path, minimum_rows: int, derived_maps: bool = False) -> list[Image]:
     """The axial CT images of one file: one, or every frame of enhanced CT.
 
     Args:
         path: any file.
         minimum_rows: smallest number of rows and columns that is used [pixels].
+        derived_maps: whether maps of iodine, electron density and the like are taken for CT, too.
 
     Raises:
         Refused: the file is no usable CT, with the reason.
     """
     try:
         with silent():
-            return _read_images(path, minimum_rows)
+            return _read_images(path, minimum_rows, derived_maps)
     except Refused:
         raise
     except Exception as error:
@@ -50,12 +56,19 @@ def read_images(path: Path, minimum_rows: int) -> list[Image]:
         raise Refused(f"damaged DICOM header ({type(error).__name__})", EXPORT_AGAIN) from None
 
 
-def _read_images(path: Path, minimum_rows: int) -> list[Image]:
-    header = read_header(path)
+def _read_images(path: Path, minimum_rows: int, derived_maps: bool = False) -> list[Image]:
+    header = read_header(path, ACQUISITION_TAGS)
     check_object(header)
     shape = check_matrix(header, minimum_rows)
     if sop_class(header) == ENHANCED_CT:
-        return [_frame(header, path, shape, frame, *groups) for frame, groups in enumerate(_frames(header))]
+        frames = list(_frames(header))
+        if not derived_maps:
+            for groups, shared in frames:
+                rescale = _group(groups, shared, "PixelValueTransformationSequence")
+                check_hounsfield_image(header, _image_type(groups, shared), rescale)
+        return [_frame(header, path, shape, frame, *groups) for frame, groups in enumerate(frames)]
+    if not derived_maps:
+        check_hounsfield_image(header, check_image_type(text(header, "ImageType")), header)
     return [_classic(header, path, shape)]
 
 
@@ -87,16 +100,22 @@ def _group(groups: Dataset, shared: Dataset, keyword: str) -> Dataset:
     return sequence[0]
 
 
+def _image_type(groups: Dataset, shared: Dataset) -> tuple[str, ...]:
+    return check_image_type(text(_group(groups, shared, "CTImageFrameTypeSequence"), "FrameType"), enhanced=True)
+
+
 def _frame(header: Dataset, path: Path, shape: tuple[int, int], frame: int, groups: Dataset, shared: Dataset) -> Image:
-    frame_type = _group(groups, shared, "CTImageFrameTypeSequence")
-    kinds = check_image_type(text(frame_type, "FrameType"), enhanced=True)
+    kinds = _image_type(groups, shared)
     # a frame's own rescale counts, whatever the top level of the file says besides
     rescale = check_rescale(_group(groups, shared, "PixelValueTransformationSequence"))
     spacing = check_spacing(_group(groups, shared, "PixelMeasuresSequence"))
     position = _group(groups, shared, "PlanePositionSequence")
     orientation = _group(groups, shared, "PlaneOrientationSequence")
     image = _image(header, path, frame, shape, spacing, position, orientation, kinds)
-    return replace(image, rescale=rescale)
+    items = [element.value[0] for part in (groups, shared) for element in part if element.VR == "SQ" and element.value]
+    kernel = "\\".join(filter(None, (text(item, "ConvolutionKernel") for item in items)))
+    acquisition = acquisition_of([*items, header])
+    return replace(image, rescale=rescale, acquisition=acquisition, series=f"{image.series}|{kernel}")
 
 
 def _image(
@@ -111,7 +130,6 @@ def _image(
 ) -> Image:
     orientation = numbers(orientation_group, "ImageOrientationPatient", 6)
     check_orientation(orientation, kinds)
-    x, y, z = numbers(position_group, "ImagePositionPatient", 3)
     patient = patient_identity(header, path)
     # adding 0.0 turns −0.0 into 0.0, which a rounded −1e-9 would otherwise differ in
     geometry = [*shape, *(round(value, 4) for value in spacing), *(round(value, 3) + 0.0 for value in orientation)]
@@ -127,8 +145,12 @@ def _image(
         columns=shape[1],
         row_mm=spacing[0],
         column_mm=spacing[1],
-        position=(x, y, z),
+        position=check_position(position_group),
         orientation=orientation,
         lossy=is_lossy(header),
         manufacturer=manufacturer(header),
+        study=text(header, "StudyInstanceUID"),
+        frame_of_reference=text(header, "FrameOfReferenceUID"),
+        acquisition=acquisition_of([header]),
+        compressed=UID(text(header.file_meta, "TransferSyntaxUID")).is_encapsulated,
     )

@@ -9,11 +9,13 @@ from statistics import median_low
 
 import numpy as np
 
+from ctmar.dicom.acquisitions import SAME_POSITION_MM, by_thickness, choose_acquisition
 from ctmar.dicom.headers import Image
 from ctmar.dicom.pixels import read_display
 from ctmar.store.ct_source import DisplayedSlice, Geometry, angle_degrees
+from ctmar.store.quarantine import Refused
 
-_SAME_POSITION_MM = 0.01
+_DUPLICATE = Refused("duplicate: another image of the series lies at the same position", "none needed: one is kept")
 GAP = 1.5  # a step longer than this many median steps means missing slices
 
 
@@ -39,6 +41,11 @@ class _OneImage:
         """Whether it is a frame of several."""
         return self.image.frame >= 0
 
+    @property
+    def fragile(self) -> bool:
+        """Whether a decoder of compressed pixels is needed."""
+        return self.image.compressed
+
     def read(self) -> Iterator[DisplayedSlice]:
         """Decode the image.
 
@@ -58,6 +65,12 @@ class Series:
     spacing_mm: float  # nan for a single slice
     n_missing: int
     tilt_degrees: float
+    other_acquisitions: tuple[tuple[Image, Refused], ...] = ()
+
+    @property
+    def left_out(self) -> list[tuple[Image, Refused]]:
+        """Images that are not used, with the reason."""
+        return [*((image, _DUPLICATE) for image in self.duplicates), *self.other_acquisitions]
 
     @property
     def patient(self) -> str:
@@ -104,28 +117,29 @@ class Series:
 def group_series(images: Iterable[Image]) -> list[Series]:
     """Sort images into series, and each series from foot to head.
 
-    Images agree in patient, study, series, frame of reference, orientation, pixel spacing, shape and kernel. Where two
-    lie at the same position the first is kept, lossless before lossy and then by instance identifier: file names do
-    not matter.
+    Images agree in patient, study, series, frame of reference, orientation, pixel spacing, shape, kernel and thickness.
+    Of several acquisitions of the same place one is kept whole. Where two images still lie at the same position the
+    first is kept, lossless before lossy and then by instance identifier: file names do not matter.
     """
     by_series: dict[str, list[Image]] = {}
     for image in images:
         by_series.setdefault(image.series, []).append(image)
-    return [_order(by_series[key]) for key in sorted(by_series)]
+    return [_order(part) for key in sorted(by_series) for part in by_thickness(by_series[key])]
 
 
 def _order(images: list[Image]) -> Series:
     ordered = sorted(images, key=lambda image: (image.lossy, image.instance, image.frame, str(image.path)))
     ordered.sort(key=lambda image: image.position_mm)
+    ordered, others = choose_acquisition(ordered)
     kept: list[Image] = []
     duplicates: list[Image] = []
     for image in ordered:
-        same = kept and image.position_mm - kept[-1].position_mm < _SAME_POSITION_MM
+        same = kept and image.position_mm - kept[-1].position_mm < SAME_POSITION_MM
         (duplicates if same else kept).append(image)
     steps = [after.position_mm - before.position_mm for before, after in pairwise(kept)]
     spacing = median_low(steps) if steps else math.nan
     missing = sum(round(step / spacing) - 1 for step in steps if step > GAP * spacing)
-    return Series(tuple(kept), tuple(duplicates), spacing, missing, _tilt_degrees(kept))
+    return Series(tuple(kept), tuple(duplicates), spacing, missing, _tilt_degrees(kept), tuple(others))
 
 
 def _tilt_degrees(images: list[Image]) -> float:

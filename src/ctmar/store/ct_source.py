@@ -58,6 +58,10 @@ class Part(Protocol):
     def shares_file(self) -> bool:
         """Whether the file holds several slices, so that its name does not tell which is meant."""
 
+    @property
+    def fragile(self) -> bool:
+        """Whether a decoder reads it that a damaged file can crash or keep busy; it then has a process of its own."""
+
     def read(self) -> Iterator[DisplayedSlice]:
         """The slices one after the other.
 

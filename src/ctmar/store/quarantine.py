@@ -29,8 +29,16 @@ class Quarantined:
 
 
 def write_quarantine(path: Path | str, rows: Iterable[Quarantined]) -> None:
-    """Write the quarantine table: CSV with the columns file, reason, remedy."""
-    write_rows(path, COLUMNS, map(asdict, rows))
+    """Write the quarantine table: CSV with the columns file, reason, remedy.
+
+    Bytes of a file's name that are no UTF-8 are written as an escape sequence.
+    """
+    texts = ({name: _as_utf_8(value) for name, value in asdict(row).items()} for row in rows)
+    write_rows(path, COLUMNS, texts)
+
+
+def _as_utf_8(value: str) -> str:
+    return value.encode("utf-8", "backslashreplace").decode()
 
 
 def summarise(rows: Iterable[Quarantined], n_reasons: int = 4) -> str:

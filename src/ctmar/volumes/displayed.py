@@ -61,6 +61,7 @@ class _SomeSlices:
     volume: Volume
     indices: tuple[int, ...]
     shares_file: bool = True
+    fragile: bool = False
 
     @property
     def paths(self) -> tuple[Path, ...]:

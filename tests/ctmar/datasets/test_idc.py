@@ -190,7 +190,9 @@ def bucket(manifest, write_ct, tmp_path) -> Bucket:
     files = {}
     for patient, entry in enumerate(read_manifest(manifest)):
         for number in range(5):
-            path = write_ct(tmp_path / "ct.dcm", number, PatientID=f"{patient}", SeriesInstanceUID=f"1.2.{patient}")
+            uid = f"1.2.{patient}"
+            uids = {"StudyInstanceUID": uid, "SeriesInstanceUID": f"{uid}.1", "FrameOfReferenceUID": f"{uid}.2"}
+            path = write_ct(tmp_path / "ct.dcm", number, PatientID=f"{patient}", **uids)
             files[f"{entry.series_uuid}/{uuid(number)}.dcm"] = path.read_bytes()
     return Bucket(files)
 

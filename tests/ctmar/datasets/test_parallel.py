@@ -55,22 +55,21 @@ def test_processes_that_cannot_start_lose_no_file(tmp_path, monkeypatch):
 
 CRASHING_DECODER = """
 import os
-import platform
-import pydicom
-read = pydicom.dcmread
-def dcmread(*arguments, **keywords):
-    dataset = read(*arguments, **keywords)
-    if dataset.file_meta.MediaStorageSOPInstanceUID == "1.2.3.4.3":
+from pydicom.pixels.decoders.base import Decoder
+decode = Decoder.as_array
+def as_array(self, src, **options):
+    if src[:2] == bytes([77, 4]):
         os._exit(11)
-    return dataset
-pydicom.dcmread = dcmread
+    return decode(self, src, **options)
+Decoder.as_array = as_array
 """
 
 
 @pytest.mark.slow
-def test_a_file_that_crashes_the_decoder_is_quarantined(write_ct, tmp_path, monkeypatch):
+def test_a_file_that_crashes_the_decoder_is_quarantined(write_ct, phantom, tmp_path, monkeypatch):
     for number in range(5):
-        write_ct(tmp_path / "in" / f"{number}.dcm", number)
+        phantom[0, 0] = 77 + 4 * 256 - 1024 if number == 2 else -1000
+        write_ct(tmp_path / "in" / f"{number}.dcm", number, image_hu=phantom)
     (tmp_path / "sitecustomize.py").write_text(CRASHING_DECODER)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     settings = Ingest(image_size=64, pixel_mm=2.0, minimum_rows=32)

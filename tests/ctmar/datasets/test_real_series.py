@@ -83,7 +83,7 @@ def test_mixed_series_are_taken_apart(datasets, tmp_path):
         {"ConvolutionKernel": ["B70f", "3"]},
         {"PixelSpacing": [0.8, 0.8]},
         {"SeriesInstanceUID": "1.2.3"},
-        {"PatientID": "another"},
+        {"PatientID": "another", "FrameOfReferenceUID": "1.2.3.4"},
     )
     for place, tags in enumerate(changes):
         for number in range(3):
@@ -128,15 +128,15 @@ def test_a_wrong_slope_and_a_missing_one_are_quarantined(datasets, tmp_path):
 
 
 def test_enhanced_ct_of_real_frames_is_the_series(datasets, whole, write_enhanced_ct, tmp_path):
-    """The same frames in one file, each with a rescale of its own; 2 mm pixels, as the fixture writes them."""
+    """The same frames in one file, each with a rescale of its own; 1 mm pixels."""
     frames = [
         dataset.pixel_array * float(dataset.RescaleSlope) + float(dataset.RescaleIntercept) for dataset in datasets
     ]
     rescales = [(1, -1024 - 10 * number) for number in range(N_SLICES)]
-    write_enhanced_ct(tmp_path / "in" / "e.dcm", np.stack(frames), rescales)
+    write_enhanced_ct(tmp_path / "in" / "e.dcm", np.stack(frames), rescales, pixel_mm=1.0)
     for number, frame in enumerate(frames):
         stored = (frame + 1024).astype("<i2")
-        save(datasets[number], tmp_path / "classic" / f"{number}.dcm", stored, PixelSpacing=[2, 2],
+        save(datasets[number], tmp_path / "classic" / f"{number}.dcm", stored, PixelSpacing=[1, 1],
              RescaleIntercept=-1024, PixelRepresentation=1, BitsStored=16, HighBit=15,
              ImagePositionPatient=[-63, -63, 5 * number])  # fmt: skip
     enhanced, (row,), reasons = run(tmp_path / "in", tmp_path / "out")
