@@ -26,7 +26,8 @@ from ctmar.config import Network, Run, Training
 from ctmar.store.pairs import PairRecord, SliceRecord, write_pairs
 from ctmar.training.batch_readers import read_batches
 from ctmar.training.patches import CACHE_BYTES, Batch, PatchSampler
-from ctmar.training.step import TrainingState, start, training_step
+from ctmar.training.state import TrainingState, start
+from ctmar.training.step import training_step
 
 READERS = (0, 1, 2)
 STEPS_BEFORE = 2  # allocations of the network, and the first batch of every reader

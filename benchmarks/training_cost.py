@@ -23,14 +23,16 @@ import torch
 
 from ctmar.config import Network, Run, Study, Training
 from ctmar.config.methods import METHODS
-from ctmar.estimate.step_cost import COLUMNS, cost_of_network, methods_of, seconds_of
+from ctmar.estimate.step_cost import cost_of_network, methods_of, seconds_of
 from ctmar.estimate.training_cost import synthetic_batch
+from ctmar.evaluation.columns import COST_COLUMNS
 from ctmar.models import build_network
 from ctmar.models.device import convolutions_in
 from ctmar.store.atomic import atomic_path
 from ctmar.training.losses import masked_mean_square, stage_loss
 from ctmar.training.patches import Batch
-from ctmar.training.step import start, training_step
+from ctmar.training.state import start
+from ctmar.training.step import training_step
 
 NORMS = (
     "frobenius",
@@ -170,12 +172,12 @@ def main() -> None:
     batch = synthetic_batch(training.batch_size, training.patch_size)
     methods = methods_of(study, arguments.network)
     costs = cost_of_network(arguments.network, methods, study, training, arguments.repeats, batch, n_steps=1)
-    write_csv(arguments.output.with_suffix(".csv"), COLUMNS, costs)
+    write_csv(arguments.output.with_suffix(".csv"), COST_COLUMNS, costs)
     write_csv(arguments.output.with_name(f"{arguments.output.name}_speed.csv"), SPEED_COLUMNS, speeds)
     best = max(row["ratio_to_straightforward"] for row in speeds)
     verdict = "met" if best >= TARGET else "missed"
     target = f"target {TARGET}× on a GPU: {verdict if arguments.device == 'cuda' else 'not measured, this is a CPU'}"
-    text = f"{text_table(SPEED_COLUMNS, speeds)}best {best}×, {target}\n\n{text_table(COLUMNS, costs)}"
+    text = f"{text_table(SPEED_COLUMNS, speeds)}best {best}×, {target}\n\n{text_table(COST_COLUMNS, costs)}"
     with atomic_path(arguments.output.with_suffix(".txt")) as temporary:
         temporary.write_text(text)
     print(text, end="")

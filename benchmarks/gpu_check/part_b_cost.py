@@ -13,7 +13,8 @@ from benchmarks.gpu_check.worker import Settings
 
 from ctmar.config.methods import METHODS
 from ctmar.training.patches import Batch
-from ctmar.training.step import TrainingState, start, training_step
+from ctmar.training.state import TrainingState, start
+from ctmar.training.step import training_step
 
 NORMS = (
     "frobenius",

@@ -15,7 +15,8 @@ from benchmarks.gpu_check.settings import GROUP_ORDER, acdnet, dncnn, real_batch
 from benchmarks.gpu_check.worker import Settings
 
 from ctmar.config import Network, Training
-from ctmar.training.step import start, training_step
+from ctmar.training.state import start
+from ctmar.training.step import training_step
 
 TARGETS = {"acdnet": Target("≥", 3.0, "3 ×"), "dncnn": Target("≥", 10.0, "10 ×")}
 LONGEST_WAIT_S = 60.0

@@ -12,9 +12,11 @@ from benchmarks.gpu_check.settings import GROUP_ORDER, acdnet, representative, t
 from benchmarks.gpu_check.worker import Settings
 
 from ctmar.config import Training
-from ctmar.training.loop import Loop, TrainingFiles, open_data
+from ctmar.store.run_folder import RunFolder
+from ctmar.training.loop import Loop, open_data
 from ctmar.training.patches import Batch
-from ctmar.training.step import TrainingState, start, training_step
+from ctmar.training.state import TrainingState, start
+from ctmar.training.step import training_step
 from ctmar.training.validation import validate
 
 RUNS = (("plain", "none"), ("projection", "frobenius"), ("strict", "none"), ("eqreg", "none"))
@@ -67,9 +69,8 @@ def one_run(method: str, norm: str, name: str, until: float, settings: Settings,
         n_steps = min(n_steps, 4)
     state.training = chosen.model_copy(update={"steps_per_epoch": n_steps})
     with tempfile.TemporaryDirectory() as folder:
-        names = ("weights.pt", "metrics.jsonl", "run.json", "checkpoint.pt")
-        files = TrainingFiles(*(Path(folder) / file for file in names))
-        loop = TimedLoop(state, sampler, validation, files, "gpu check", lambda *_: None, lambda: False)
+        run = RunFolder(Path(folder))
+        loop = TimedLoop(state, sampler, validation, run, "gpu check", lambda *_: None, lambda: False)
         loop.run()
     tell(name, state, before, loop.waited, record)
 
@@ -86,16 +87,14 @@ def seconds_of_step(state: TrainingState, batch: Batch) -> float:
 def tell(name: str, state: TrainingState, before: float, waited: float, record: Recorder) -> None:
     """Curves, quality, speed, memory, and what reading cost."""
     records = state.records
-    seconds = sum(entry["seconds"] for entry in records)
-    curve = ", ".join(f"{entry['task_loss']:.3g}" for entry in records)
-    record(f"{name}: task loss of the last epoch", records[-1]["task_loss"], "", note=f"epochs: {curve}")
-    curve = ", ".join(f"{entry['validation_psnr']:.2f}" for entry in records)
+    seconds = sum(entry.seconds for entry in records)
+    curve = ", ".join(f"{entry.task_loss:.3g}" for entry in records)
+    record(f"{name}: task loss of the last epoch", records[-1].task_loss, "", note=f"epochs: {curve}")
+    curve = ", ".join(f"{entry.validation_psnr:.2f}" for entry in records)
     record(f"{name}: PSNR before training", before, "dB")
-    record(f"{name}: PSNR after training", records[-1]["validation_psnr"], "dB", note=f"epochs: {curve}")
-    record(f"{name}: gain", records[-1]["validation_psnr"] - before, "dB", LEARNS)
-    record(
-        f"{name}: training", [entry["images_per_second"] for entry in records], "images/s", note=f"{state.step} steps"
-    )
+    record(f"{name}: PSNR after training", records[-1].validation_psnr, "dB", note=f"epochs: {curve}")
+    record(f"{name}: gain", records[-1].validation_psnr - before, "dB", LEARNS)
+    record(f"{name}: training", [entry.images_per_second for entry in records], "images/s", note=f"{state.step} steps")
     record(f"{name}: waiting for patches / training", waited / seconds, "", WAITING)
     if state.device.type == "cuda":
         record(f"{name}: peak memory", torch.cuda.max_memory_allocated() / 1e6, "MB")

@@ -15,7 +15,8 @@ from ctmar.models import build_network
 from ctmar.models.device import convolutions_in
 from ctmar.training.losses import stage_loss
 from ctmar.training.patches import Batch
-from ctmar.training.step import start, training_step
+from ctmar.training.state import start
+from ctmar.training.step import training_step
 
 FASTER = Target("≥", 1.5, "1.5 ×")
 FIRST = "straightforward: float32 as torch sets it, eager, NCHW, torch.optim.Adam"

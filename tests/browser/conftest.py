@@ -8,6 +8,7 @@ from types import ModuleType
 import pytest
 
 from ctmar.reporting.page import build_report
+from ctmar.reporting.study_files import read_results
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -29,7 +30,7 @@ STUDY = load(TESTS / "ctmar" / "reporting" / "conftest.py")
 @pytest.fixture(scope="session")
 def report_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("browser")
-    return build_report(STUDY.write_study(folder), STUDY.study_config(), folder / "index.html")
+    return build_report(read_results(STUDY.write_study(folder)), STUDY.study_config(), folder / "index.html")
 
 
 @pytest.fixture(scope="module")

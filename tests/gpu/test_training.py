@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from ctmar.config import Network, Run, Training
+from ctmar.config import Network, Run, RunSettings, Training
 from ctmar.config.methods import METHODS
 from ctmar.store.pairs import PairRecord, SliceRecord, write_pairs
-from ctmar.training.loop import InterruptedTrainingError, TrainingFiles, train
+from ctmar.store.run_folder import RunFolder
+from ctmar.training.loop import InterruptedTrainingError, train
 from ctmar.training.patches import Batch, PatchSampler
-from ctmar.training.step import start, training_step
+from ctmar.training.state import start
+from ctmar.training.step import training_step
 
 pytestmark = pytest.mark.gpu
 NETWORK = Network(settings={"fields": 2, "depth": 4})
@@ -103,18 +105,18 @@ def test_a_batch_reaches_the_device_in_the_layout_of_the_network(pairs, device):
 def test_a_killed_run_goes_on_where_it_was(method, pairs, tmp_path, device):
     settings = training(device, reader_processes=0, ema_decay=0.9, early_stopping_epochs=5)
 
-    def files(name: str) -> TrainingFiles:
-        return TrainingFiles(*(tmp_path / name / part for part in ("w.pt", "m.jsonl", "run.json", "c.pt")))
+    chosen = RunSettings(run=run_of(method), network=NETWORK, training=settings)
 
     def run(name: str, **options: object) -> dict[str, torch.Tensor]:
-        train(pairs, None, run_of(method), NETWORK, settings, 4, 1, files(name), **options)
-        return torch.load(files(name).weights, weights_only=True)
+        folder = RunFolder(tmp_path / name)
+        train(pairs, None, chosen, folder, **options)
+        return torch.load(folder.weights, weights_only=True)
 
     whole = run("whole")
     calls = iter(range(100))
     with pytest.raises(InterruptedTrainingError):
         run("killed", interrupted=lambda: next(calls) == 4)
-    assert files("killed").checkpoint.is_file()
+    assert RunFolder(tmp_path / "killed").checkpoint.is_file()
     resumed = run("killed")
     for name, expected in whole.items():
         assert expected.device.type == "cpu"
@@ -124,6 +126,6 @@ def test_a_killed_run_goes_on_where_it_was(method, pairs, tmp_path, device):
 
 
 def test_processes_that_read_ahead_feed_the_device(pairs, tmp_path, device):
-    files = TrainingFiles(*(tmp_path / part for part in ("w.pt", "m.jsonl", "run.json", "c.pt")))
-    train(pairs, None, run_of("plain"), NETWORK, training(device, epochs=1, reader_processes=2), 4, 1, files)
-    assert files.weights.is_file()
+    settings = training(device, epochs=1, reader_processes=2)
+    train(pairs, None, RunSettings(run=run_of("plain"), network=NETWORK, training=settings), RunFolder(tmp_path))
+    assert RunFolder(tmp_path).weights.is_file()

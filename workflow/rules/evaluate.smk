@@ -25,13 +25,13 @@ rule evaluate:
         mem_mb=2000,
         runtime=120,
     params:
+        folder=subpath(output.model, parent=True),
         device=CONFIG.training.device,
         settings=settings("evaluation"),
         code=command_digest("evaluate"),
     shell:
-        "ctmar evaluate {input.test:q} --weights {input.weights:q} --run-file {input.run:q}"
-        " --slices {output.slices:q} --model {output.model:q} --examples {output.examples:q}"
-        " --device {params.device:q} --settings {params.settings:q} &> {log:q}"
+        "ctmar evaluate {input.test:q} {params.folder:q} --device {params.device:q}"
+        " --settings {params.settings:q} &> {log:q}"
 
 
 # Measure the uncorrected input and linear interpolation on every test pair
@@ -49,11 +49,11 @@ rule evaluate_references:
         "../../envs/ctmar.yaml"
     threads: 1
     params:
+        folder=subpath(output.slices, parent=True),
         settings=settings("evaluation"),
         code=command_digest("evaluate-references"),
     shell:
-        "ctmar evaluate-references {input:q} --slices {output.slices:q}"
-        " --examples {output.examples:q} --settings {params.settings:q} &> {log:q}"
+        "ctmar evaluate-references {input:q} {params.folder:q} --settings {params.settings:q} &> {log:q}"
 
 
 # Time a training step with every method and norm, side by side in one process that has the machine to itself

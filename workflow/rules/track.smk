@@ -46,6 +46,8 @@ rule track_synchronise:
         "../../envs/ctmar.yaml"
     threads: 1
     params:
+        report=settings("report"),
         code=command_digest("track-synchronise"),
     shell:
-        "ctmar track-synchronise @{input.folders:q} --parent {input.parent:q} --output {output:q} 2>&1 | tee {log:q}"
+        "ctmar track-synchronise @{input.folders:q} --parent {input.parent:q} --output {output:q}"
+        " --report {params.report:q} 2>&1 | tee {log:q}"

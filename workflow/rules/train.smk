@@ -3,7 +3,7 @@
 #      λ⊥, λ_G and seed of the configuration.
 
 
-# Train one model; a killed job goes on from its checkpoint, which is no output so that Snakemake keeps it
+# Train one model; a killed job goes on from checkpoint.pt in its folder, which is no output so that Snakemake keeps it
 rule train:
     input:
         train=f"{PAIRS}/train.h5",

@@ -17,6 +17,7 @@ RunFolders = Annotated[
     list[Path], typer.Argument(help="Folders of finished runs; @FILE stands for those that a file names, one a line.")
 ]
 Pairs = Annotated[Path, typer.Argument(help="Pair file made by `ctmar simulate-subset`.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a trained run, written by `ctmar train`.")]
 
 
 def listed(paths: list[Path]) -> list[Path]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ctmar.cli.options import Threads
+from ctmar.cli.options import RunPath, Threads
 from ctmar.cli.progress import progress
 
 
@@ -28,8 +28,7 @@ def predict(
     given: Annotated[
         Path, typer.Argument(metavar="FOLDER_OR_FILE", help="DICOM file, or folder or archive (zip, tar) of such.")
     ],
-    weights: Annotated[Path, typer.Option(help="State dictionary of the trained network (weights.pt).")],
-    run_file: Annotated[Path, typer.Option(help="Description of its run (run.json).")],
+    run: RunPath,
     output: Annotated[Path, typer.Option(help="Folder for the derived images; new or empty.")],
     quarantine: Annotated[
         Path | None, typer.Option(help="CSV of files that are refused, with reason and remedy.")
@@ -87,6 +86,7 @@ def predict(
     from ctmar.config import Ingest
     from ctmar.prediction.choices import PredictionChoices
     from ctmar.prediction.predict import predict as predict_folder
+    from ctmar.store.run_folder import RunFolder
 
     settings = PredictionChoices(
         metal_hu=Ingest().metal_hu if metal_hu is None else metal_hu,
@@ -102,7 +102,7 @@ def predict(
         threads=threads,
     )
     with progress("predict") as show:
-        summary = predict_folder(given, weights, run_file, output, settings, quarantine, show)
+        summary = predict_folder(given, RunFolder(run), output, settings, quarantine=quarantine, progress=show)
     typer.echo(f"predict: {summary}", err=True)
 
 

@@ -26,12 +26,12 @@ def report(
     from ctmar.reporting.studies import describe_study, write_description
     from ctmar.reporting.study_files import ReportInputs, read_results
 
-    inputs, study = ReportInputs.of_study(results, sources), load_config(config)
-    write_model_card(inputs, study, model_card)
-    write_dataset_card(inputs, study, dataset_card)
-    typer.echo(f"wrote {build_report(inputs, study, output)}")
+    tables, study = read_results(ReportInputs.of_study(results, sources)), load_config(config)
+    write_model_card(tables, study, model_card)
+    write_dataset_card(tables, study, dataset_card)
+    typer.echo(f"wrote {build_report(tables, study, output)}")
     if description is not None:
-        write_description(describe_study(read_results(inputs), study), description)
+        write_description(describe_study(tables, study), description)
 
 
 def list_reports(

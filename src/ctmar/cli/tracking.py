@@ -24,11 +24,13 @@ def track_synchronise(
     runs: RunFolders,
     parent: Annotated[Path, typer.Option(help="File made by `ctmar track-initialise`.")],
     output: Output,
+    report: Annotated[str, typer.Option(help="The `report` section: the CT window of the images.")] = "{}",
 ) -> None:
     """Mirror finished runs to MLflow; a run that is there already is not written again."""
+    from ctmar.config import Report, parse_settings
     from ctmar.tracking.mirror import synchronise
 
-    synchronise(parent, listed(runs), output)
+    synchronise(parent, listed(runs), output, parse_settings(Report, report))
 
 
 COMMANDS = (track_initialise, track_synchronise)

@@ -1,11 +1,11 @@
 """The configuration of a study: typed sections, and errors that name the key."""
 
 from ctmar.config.data import SOURCE_KINDS, Ingest, Metal, Simulation, Source, Split, readers_by_suffix
-from ctmar.config.parsing import parse_settings, validate_section
+from ctmar.config.parsing import parse_settings, validate_json, validate_section
 from ctmar.config.reference import markdown_reference
 from ctmar.config.schema import Config, Evaluation, Judgement, Report, Timing, Tracking
 from ctmar.config.section import SUBSETS, Subset
-from ctmar.config.study import MethodName, Network, Run, RunGroup, Study, Training
+from ctmar.config.study import MethodName, Network, Run, RunGroup, RunSettings, Study, Training
 from ctmar.config.study_file import load_config, read_config
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Report",
     "Run",
     "RunGroup",
+    "RunSettings",
     "Simulation",
     "Source",
     "Split",
@@ -34,5 +35,6 @@ __all__ = [
     "parse_settings",
     "read_config",
     "readers_by_suffix",
+    "validate_json",
     "validate_section",
 ]

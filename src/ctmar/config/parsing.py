@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from reprlib import Repr
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -9,6 +10,8 @@ from pydantic import BaseModel, ValidationError
 from ctmar.errors import InputError
 
 SectionT = TypeVar("SectionT", bound=BaseModel)
+SHORT = Repr()  # a message stays a line, whatever a file holds
+SHORT.maxstring = SHORT.maxother = 100
 
 
 def validate_section(model: type[SectionT], values: Any, where: str, *, folder: Path | None = None) -> SectionT:
@@ -28,34 +31,65 @@ def validate_section(model: type[SectionT], values: Any, where: str, *, folder: 
     try:
         return model.model_validate(dict(values), context={"folder": folder})
     except ValidationError as error:
-        raise InputError(f"{where}: " + "; ".join(_one_line(problem) for problem in error.errors())) from None
+        raise InputError(f"{where}: {_one_line(error)}") from None
 
 
-def _one_line(problem: Any) -> str:
+def validate_json(model: type[SectionT], content: bytes | str, where: str) -> SectionT:
+    """Read JSON text as ``model``.
+
+    Raises:
+        InputError: as `validate_section`, or the text is not JSON.
+    """
+    try:
+        return model.model_validate_json(content)
+    except ValidationError as error:
+        raise InputError(f"{where}: {_one_line(error)}") from None
+
+
+def _one_line(error: ValidationError) -> str:
+    return "; ".join(_one_problem(problem) for problem in error.errors())
+
+
+def _one_problem(problem: Any) -> str:
     key = _printable(".".join(str(part) for part in problem["loc"])) or "(whole section)"
     if problem["type"] == "extra_forbidden":
         return f"unknown key '{key}'"
+    if problem["type"] == "missing":
+        return f"expected the key '{key}', found none"
     message = problem["msg"].removeprefix("Value error, ")
-    return f"'{key}': {message}, found {problem['input']!r}" if problem["loc"] else message
+    return f"'{key}': {message}, found {SHORT.repr(problem['input'])}" if problem["loc"] else message
 
 
 def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
-def parse_settings(model: type[SectionT], text: str) -> SectionT:
+def parse_settings(model: type[SectionT], text: str, **defaults: Any) -> SectionT:
     """Read one section from YAML or JSON text, or from a file when the text starts with ``@``.
 
+    Text of one line may leave the outer braces out.
+
+    Args:
+        model: the section.
+        text: its keys and values.
+        defaults: values of keys that the text does not have.
+
     Examples:
-        >>> from ctmar.config import Split
+        >>> from ctmar.config import Run, Split
         >>> parse_settings(Split, "{seed: 3}").seed
         3
+        >>> parse_settings(Run, "norm: frobenius, method: projection", network="dncnn").norm
+        'frobenius'
     """
     where = f"settings of {model.__name__.lower()}"
     if text.startswith("@"):
         where = text[1:]
-        return validate_section(model, read_yaml(Path(where)), where)
-    return validate_section(model, _values_of(text, where), where)
+        values = read_yaml(Path(where))
+    else:
+        values = _values_of(text, where)
+    if isinstance(values, Mapping):
+        values = {**defaults, **values}
+    return validate_section(model, values, where)
 
 
 def read_yaml(path: Path) -> Any:
@@ -75,6 +109,8 @@ def _values_of(text: str, where: str) -> Any:
     try:
         values = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:  # a date that is none is no YAMLError
+        if "\n" not in text and ": " in text and text[0] not in "{[":
+            return _values_of(f"{{{text}}}", where)
         raise InputError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
         raise InputError(f"{where}: not valid YAML: lists or keys within each other a thousandfold") from None

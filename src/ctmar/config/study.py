@@ -120,6 +120,16 @@ class Run(Section):
         return self
 
 
+class RunSettings(Section):
+    """One run with all that shapes its weights beside data and software."""
+
+    run: Run
+    network: Network
+    training: Training
+    group_order: int = Field(4, ge=1, description="n of the rotation group C_n.")
+    power: Literal[1, 2] = Field(1, description="1: the penalty is the norm, 2: its square.")
+
+
 class RunGroup(Section):
     """Runs of one method, written once: every list is expanded against the others, the networks and the seeds."""
 

@@ -17,25 +17,13 @@ from torch.profiler import ProfilerActivity, profile
 
 from ctmar.config import Network, Run, Study, Timing, Training
 from ctmar.config.methods import METHODS
+from ctmar.evaluation.columns import COST_COLUMNS
+from ctmar.models.device import device_name
 from ctmar.store.tables import write_rows
 from ctmar.training.patches import Batch, PatchSampler
-from ctmar.training.step import TrainingState, device_name, start, training_step
+from ctmar.training.state import TrainingState, start
+from ctmar.training.step import training_step
 
-COLUMNS = (
-    "network",
-    "method",
-    "norm",
-    "milliseconds_per_step",
-    "ratio_to_plain",
-    "penalty_milliseconds",
-    "penalty_share",
-    "peak_memory_mb",
-    "threads",
-    "batch_size",
-    "patch_size",
-    "n_repeats",
-    "device",
-)
 STEPS_OF_A_REPEAT = 8
 STEPS_BEFORE = 3  # allocations, and the power iteration's first blocks
 WEIGHT = 1e-6  # of every penalty: its cost does not depend on it
@@ -49,7 +37,7 @@ def measure_cost(pairs_train: Path, study: Study, training: Training, settings: 
     A repeat is the median of 8 steps; the table holds medians over repeats. Ratios and differences to the plain step
     are taken within a repeat. ``penalty_milliseconds`` is what a step takes beyond the plain one, whatever the method
     (for EQ-Reg and augmentation that includes turning the images), ``penalty_share`` the same over the method's step.
-    ``peak_memory_mb`` is what a run keeps (weights, buffers, moments of Adam; a residual pathway keeps two sets of
+    ``step_memory_mb`` is what a run keeps (weights, buffers, moments of Adam; a residual pathway keeps two sets of
     them) and the most that torch's allocator holds during a step beyond that.
 
     Args:
@@ -69,7 +57,7 @@ def measure_cost(pairs_train: Path, study: Study, training: Training, settings: 
         for name in study.networks
         for row in cost_of_network(name, methods_of(study, name), study, training, settings.repeats, batch)
     ]
-    write_rows(output_csv, COLUMNS, rows)
+    write_rows(output_csv, COST_COLUMNS, rows)
 
 
 def methods_of(study: Study, network: str) -> list[tuple[str, str]]:
@@ -119,7 +107,7 @@ def cost_of_network(
     return [
         {"network": name, "method": method, "norm": norm}
         | compare([repeat[index] for repeat in seconds], [repeat[0] for repeat in seconds])
-        | {"peak_memory_mb": round(peak_memory_of_training(states[index], batch) / 1e6, 3)}
+        | {"step_memory_mb": round(peak_memory_of_training(states[index], batch) / 1e6, 3)}
         | facts
         for index, (method, norm) in enumerate(methods)
     ]

@@ -16,7 +16,8 @@ from ctmar.config import Config, Network, Study, Training
 from ctmar.config.methods import METHODS
 from ctmar.estimate.step_cost import methods_of, representative_run, seconds_of
 from ctmar.training.patches import Batch
-from ctmar.training.step import TrainingState, start, training_step
+from ctmar.training.state import TrainingState, start
+from ctmar.training.step import training_step
 
 FULL_SIZE_SECONDS = 0.3  # of a plain step on a CPU, up to which methods are timed at full size
 SMALL_PATCH = 32  # pixels: the side of the single patch on which methods are compared beyond that

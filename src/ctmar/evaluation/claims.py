@@ -5,6 +5,7 @@ Weights λ⊥ are chosen by validation PSNR, never on the test pairs; in the com
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from operator import attrgetter
 
 from ctmar.config.methods import METHODS
 from ctmar.evaluation.measured_study import MeasuredStudy, Model
@@ -156,8 +157,9 @@ def _sweep(study: MeasuredStudy, norm: str) -> list[Model]:
 
 
 def _along(study: MeasuredStudy, sweep: list[Model]) -> tuple[list[Interval], list[Interval]]:
-    weights = [study.interval_over_seeds(model.per_seed("relative_non_equivariance")) for model in sweep]
-    return weights, [study.interval_over_seeds(model.per_seed("defect_mean")) for model in sweep]
+    measures = (attrgetter("relative_non_equivariance"), attrgetter("defect_mean"))
+    weights, defects = ([study.interval_over_seeds(model.per_seed(measure)) for model in sweep] for measure in measures)
+    return weights, defects
 
 
 def _falls(study: MeasuredStudy, sweep: list[Model]) -> tuple[bool, bool]:

@@ -1,7 +1,7 @@
 """The tables of a finished study; `ctmar.evaluation.columns` names their columns."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from ctmar.evaluation.claims import judge_claims
 from ctmar.evaluation.columns import (
     CURVE_COLUMNS,
     IDENTITY,
+    MEASURES_OF_A_RUN,
     METRICS,
     PAIR_COLUMNS,
     curve_columns,
@@ -23,7 +24,7 @@ from ctmar.evaluation.columns import (
     slice_columns,
 )
 from ctmar.evaluation.groups import MeasuredImages, everything_measured, group_rows, interval_fields, slice_rows
-from ctmar.evaluation.measured_study import MeasuredStudy, Model, number, read_study
+from ctmar.evaluation.measured_study import MeasuredStudy, Model, check_numbers, read_study
 from ctmar.evaluation.model_table import model_row, tests_against_plain
 from ctmar.evaluation.preference import choices
 from ctmar.evaluation.questions import ask_questions
@@ -86,29 +87,14 @@ def read_references(study: MeasuredStudy, path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def check_numbers(path: Path, rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> None:
-    """Refuse a table with a text where a number or nothing should be.
-
-    Raises:
-        InputError: a field is no number.
-    """
-    for k, row in enumerate(rows, start=1):
-        for column in columns:
-            try:
-                number(row[column])
-            except ValueError:
-                raise InputError(f"{path}: expected a number in row {k}, {column}, found '{row[column]}'") from None
-
-
 def run_rows(model: Model) -> list[Row]:
     """One row for each seed of a model: means over the test pairs."""
     return [
         dict(zip(IDENTITY, model.identity, strict=True))
         | {"seed": run.seed}
         | {metric: _mean(run.metrics[metric]) for metric in METRICS}
-        | {name: run.model[name] for name in ("relative_non_equivariance", "defect_mean", "defect_max")}
-        | {"seconds_per_image": run.model["seconds_per_image"], "validation_psnr": run.validation_psnr}
-        | {"seconds_total": run.description["seconds_total"]}
+        | {name: getattr(run.measurements, name) for name in MEASURES_OF_A_RUN}
+        | {"validation_psnr": run.validation_psnr, "seconds_total": run.description.seconds_total}
         for run in model.runs
     ]
 
@@ -126,7 +112,7 @@ def curve_rows(model: Model) -> list[Row]:
     return [
         dict(zip(IDENTITY, model.identity, strict=True))
         | {"seed": run.seed}
-        | {column: epoch[column] for column in CURVE_COLUMNS}
+        | {column: getattr(epoch, column) for column in CURVE_COLUMNS}
         for run in model.runs
         for epoch in run.epochs
     ]

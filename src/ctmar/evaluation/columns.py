@@ -27,7 +27,24 @@ QUARTER_TURNS_DEG = (0, 90, 180, 270)
 REFERENCE_NETWORK = "reference"  # stands for the network in tables that hold models and references
 CHOICES = ("chosen", "chosen_of_kind")  # models that validation prefers: of a method and norm, of a kind of method
 P_VALUES = ("p_value", "p_value_holm", "p_value_smallest", "p_value_slices", "p_value_slices_holm")
+MEASURES_OF_A_RUN = ("relative_non_equivariance", "defect_mean", "defect_max", "seconds_per_image")
 CURVE_COLUMNS = ("epoch", "step", "loss", "task_loss", "penalty", "learning_rate", "validation_loss", "validation_psnr")
+
+COST_COLUMNS = (
+    "network",
+    "method",
+    "norm",
+    "milliseconds_per_step",
+    "ratio_to_plain",
+    "penalty_milliseconds",
+    "penalty_share",
+    "step_memory_mb",
+    "threads",
+    "batch_size",
+    "patch_size",
+    "n_repeats",
+    "device",
+)
 
 
 def interval_columns(measure: str) -> tuple[str, str, str]:
@@ -95,8 +112,7 @@ def slice_columns() -> list[str]:
 
 def run_columns() -> list[str]:
     """Columns of runs.csv: one row for each model and seed, means over the test pairs."""
-    model = ["relative_non_equivariance", "defect_mean", "defect_max", "seconds_per_image"]
-    return [*IDENTITY, "seed", *METRICS, *model, "validation_psnr", "seconds_total"]
+    return [*IDENTITY, "seed", *METRICS, *MEASURES_OF_A_RUN, "validation_psnr", "seconds_total"]
 
 
 def reference_columns() -> list[str]:

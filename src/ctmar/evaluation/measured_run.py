@@ -1,13 +1,10 @@
 """One trained run on every test pair: image quality, speed, and how far it is from equivariant."""
 
-import json
-import resource
 import statistics
 import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -15,44 +12,33 @@ from ctmar.config import Evaluation
 from ctmar.evaluation.pair_metrics import Images, measure_pairs, write_examples, write_slices
 from ctmar.evaluation.turned import defects_at_angles, pair_input, psnr_of_turned
 from ctmar.models import layer_types
+from ctmar.models.device import peak_memory_mb
 from ctmar.models.predictor import predictor_of
 from ctmar.models.scaling import to_per_cm
-from ctmar.models.trained_network import load_network, read_run_file
-from ctmar.store.atomic import atomic_path
+from ctmar.models.trained_network import load_network
+from ctmar.store.even_choice import evenly_spaced
 from ctmar.store.pairs import Pair, PairFile
+from ctmar.store.run_folder import LayerNorms, Measurements, RunFolder
 from equiproj import equivariance_report, measured_defect
 from equiproj.groups import CyclicGroup
 
 
-def evaluate_run(
-    weights: Path,
-    run_file: Path,
-    pairs_test: Path,
-    settings: Evaluation,
-    slices_csv: Path,
-    model_json: Path,
-    examples_npz: Path,
-    device: str = "cpu",
-) -> None:
-    """Measure one trained run.
+def evaluate_run(folder: RunFolder, pairs_test: Path, settings: Evaluation, device: str = "cpu") -> None:
+    """Measure one trained run: every pair, the example images, and the network's speed, memory and equivariance.
 
     Args:
-        weights: state dictionary written by training.
-        run_file: `run.json` written by training.
+        folder: a run as training left it; the table of pairs, examples and measurements are written beside.
         pairs_test: pair file.
         settings: number of example images, and pairs and angles for the defect.
-        slices_csv: one row per pair: `PAIR_COLUMNS` and `METRICS` of `ctmar.evaluation.columns`.
-        model_json: relative non-equivariance, defect, PSNR on turned inputs, size, speed and memory.
-        examples_npz: ``prediction`` (n, h, w) in 1/cm of the example pairs, and which pairs they are.
         device: cpu or cuda.
 
     Raises:
         InputError: a file is missing or unreadable, the weights are not of the network that `run.json` describes, or
             there is no such device.
     """
-    description = read_run_file(run_file)
-    network = load_network(weights, description, device)
-    predictor = predictor_of(network, description["run"]["method"], description["group_order"])
+    description = folder.read_description()
+    network = load_network(folder, description, device)
+    predictor = predictor_of(network, description.run.method, description.group_order)
     seconds: list[float] = []
 
     def predict(pair: Pair) -> Images:
@@ -63,21 +49,18 @@ def evaluate_run(
 
     with torch.inference_mode():
         tables, examples = measure_pairs(pairs_test, settings.examples, predict)
-        memory_mb = peak_memory_mb(device)
-        facts = {
-            "n_parameters": sum(parameter.numel() for parameter in network.parameters()),
-            "seconds_per_image": statistics.median(seconds),
-            "peak_memory_mb": memory_mb,
-            "device": device,
-            **non_equivariance(network, CyclicGroup(description["group_order"])),
-            **defects(predictor, description["group_order"], pairs_test, settings),
-        }
-    write_slices(slices_csv, tables["prediction"])
-    write_examples(
-        examples_npz, [pair for pair, _ in examples], {"prediction": [images["prediction"] for _, images in examples]}
-    )
-    with atomic_path(model_json) as temporary:
-        temporary.write_text(json.dumps(facts, indent=2) + "\n")
+        memory_mb = peak_memory_mb(torch.device(device))
+        measured = Measurements(
+            seconds_per_image=statistics.median(seconds),
+            peak_memory_mb=memory_mb,
+            device=device,
+            **non_equivariance(network, CyclicGroup(description.group_order)),
+            **defects(predictor, description.group_order, pairs_test, settings),
+        )
+    write_slices(folder.slices, tables["prediction"])
+    predictions = [images["prediction"] for _, images in examples]
+    write_examples(folder.examples, [pair for pair, _ in examples], {"prediction": predictions})
+    folder.write_measurements(measured)
 
 
 def non_equivariance(network: nn.Module, group: CyclicGroup) -> dict[str, Any]:
@@ -85,7 +68,7 @@ def non_equivariance(network: nn.Module, group: CyclicGroup) -> dict[str, Any]:
     report = equivariance_report(network, group, layers=layer_types(network, group), include_bias=True)
     return {
         "relative_non_equivariance": report.total_ratio,
-        "layers": [row._asdict() for row in report.rows],
+        "layers": [LayerNorms(**row._asdict()) for row in report.rows],
     }
 
 
@@ -96,8 +79,7 @@ def defects(network: nn.Module, group_order: int, pairs_test: Path, settings: Ev
     `defects_at_angles`; ``psnr_turned_db``: `psnr_of_turned`.
     """
     with PairFile(pairs_test) as file:
-        chosen = np.linspace(0, file.n_pairs - 1, min(settings.defect_slices, file.n_pairs)).round().astype(int)
-        pairs = [file.read_pair(int(index)) for index in chosen]
+        pairs = [file.read_pair(index) for index in evenly_spaced(file.n_pairs, settings.defect_slices)]
     batch = torch.cat([pair_input(pair) for pair in pairs]).to(next(network.parameters()).device)
     measured = measured_defect(network, batch, CyclicGroup(2 if group_order == 2 else 4))
     return {
@@ -107,10 +89,3 @@ def defects(network: nn.Module, group_order: int, pairs_test: Path, settings: Ev
         **defects_at_angles(network, batch, settings.defect_angles_deg),
         "psnr_turned_db": psnr_of_turned(network, pairs),
     }
-
-
-def peak_memory_mb(device: str) -> float:
-    """Largest memory so far in 10⁶ bytes: of the whole process on a CPU, of torch's allocator on a GPU."""
-    if device == "cuda":
-        return torch.cuda.max_memory_allocated() / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6

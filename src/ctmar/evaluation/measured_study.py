@@ -1,19 +1,18 @@
 """What the finished runs of a study measured, gathered so that every comparison is paired."""
 
-import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ctmar.config import Judgement
+from ctmar.config import Judgement, Run
 from ctmar.errors import InputError
-from ctmar.evaluation.columns import IDENTITY, METRICS, PAIR_COLUMNS
+from ctmar.evaluation.columns import METRICS, PAIR_COLUMNS, QUARTER_TURNS_DEG
 from ctmar.evaluation.statistics import NO_INTERVAL, Interval, mean_interval, seed_interval
+from ctmar.store.run_folder import Epoch, Measurements, RunDescription, RunFolder
 from ctmar.store.tables import read_rows
 
 Identity = tuple[str, str, str, float, float, float]
@@ -25,23 +24,21 @@ class RunResult:
 
     identity: Identity
     seed: int
-    description: dict[str, Any]
-    model: dict[str, Any]
-    epochs: list[dict[str, Any]]
+    description: RunDescription
+    measurements: Measurements
+    epochs: list[Epoch]
     pairs: list[tuple[str, ...]]
     metrics: dict[str, NDArray[np.float64]]
 
     @property
     def angles_deg(self) -> list[float]:
         """Angles between quarter turns at which its defect was measured."""
-        return [float(angle) for angle in self.model["defect_at_angles"]]
+        return [float(angle) for angle in self.measurements.defect_at_angles]
 
     @property
     def validation_psnr(self) -> float:
         """Validation PSNR [dB] of the weights that were kept: the last, or the best where training may stop early."""
-        values = [float(epoch["validation_psnr"]) for epoch in self.epochs]
-        early = self.description.get("training", {}).get("early_stopping_epochs") is not None
-        return max(values) if early else values[-1]
+        return self.epochs[self.description.kept_epoch - 1].validation_psnr
 
 
 @dataclass(frozen=True)
@@ -84,10 +81,9 @@ class Model:
         """A metric of every pair, shape (n_seeds, n_pairs)."""
         return np.stack([run.metrics[name] for run in self.runs])
 
-    def per_seed(self, name: str, key: str | None = None) -> NDArray[np.float64]:
-        """A number of `model.json` (or the one of ``key`` in a table of it), shape (n_seeds)."""
-        found = [run.model[name] if key is None else run.model[name][key] for run in self.runs]
-        return np.array(found, np.float64)
+    def per_seed(self, measure: Callable[[Measurements], float]) -> NDArray[np.float64]:
+        """A number of the measurements of every run, shape (n_seeds)."""
+        return np.array([measure(run.measurements) for run in self.runs], np.float64)
 
     def validation_psnr(self) -> float:
         """Mean over seeds of `RunResult.validation_psnr` [dB]: what weights are chosen by."""
@@ -170,7 +166,7 @@ def read_study(run_folders: Iterable[Path], settings: Judgement) -> MeasuredStud
         InputError: no folder, a file is missing or malformed, a run is given twice, or two runs were measured on
             different pairs or at different angles.
     """
-    runs = [read_run(Path(folder)) for folder in run_folders]
+    runs = [read_run(RunFolder(Path(folder))) for folder in run_folders]
     if not runs:
         raise InputError("expected at least one finished run, found none")
     for run in runs:
@@ -190,42 +186,50 @@ def read_study(run_folders: Iterable[Path], settings: Judgement) -> MeasuredStud
     return MeasuredStudy(models, settings)
 
 
-def read_run(folder: Path) -> RunResult:
-    """Read one folder with run.json, metrics.jsonl, slices.csv and model.json.
+def read_run(folder: RunFolder) -> RunResult:
+    """Read a trained and measured run.
 
     Raises:
-        InputError: a file is missing or malformed.
+        InputError: a file is missing or malformed, or the defect was not measured at every quarter turn.
     """
-    rows = read_rows(folder / "slices.csv", (*PAIR_COLUMNS, *METRICS))
-    try:
-        description = json.loads((folder / "run.json").read_text())
-        model = json.loads((folder / "model.json").read_text())
-        epochs = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-        run = description["run"]
-        if not epochs:
-            raise ValueError("metrics.jsonl: expected a line for each epoch, found none")
-        return RunResult(
-            identity=identity_of(run),
-            seed=int(run["seed"]),
-            description=description,
-            model=model,
-            epochs=epochs,
-            pairs=[tuple(row[column] for column in PAIR_COLUMNS) for row in rows],
-            metrics={name: np.array([number(row[name]) for row in rows]) for name in METRICS},
-        )
-    except OSError as error:
-        raise InputError(f"{folder}: the run is not finished, {Path(error.filename).name} is missing") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder}: malformed result file ({type(error).__name__}: {error})") from None
+    description, measurements, epochs = folder.read_description(), folder.read_measurements(), folder.read_epochs()
+    if not 1 <= description.kept_epoch <= len(epochs):
+        raise InputError(f"{folder.run}: 'kept_epoch': expected 1 to {len(epochs)}, found {description.kept_epoch}")
+    if set(measurements.psnr_turned_db) != set(map(str, QUARTER_TURNS_DEG)):
+        expected, found = ", ".join(map(str, QUARTER_TURNS_DEG)), ", ".join(measurements.psnr_turned_db)
+        raise InputError(f"{folder.model}: 'psnr_turned_db': expected {expected}, found {found}")
+    rows = read_rows(folder.slices, (*PAIR_COLUMNS, *METRICS))
+    check_numbers(folder.slices, rows, METRICS)
+    return RunResult(
+        identity=identity_of(description.run),
+        seed=description.run.seed,
+        description=description,
+        measurements=measurements,
+        epochs=epochs,
+        pairs=[tuple(row[column] for column in PAIR_COLUMNS) for row in rows],
+        metrics={name: np.array([number(row[name]) for row in rows]) for name in METRICS},
+    )
 
 
-def identity_of(run: dict[str, Any]) -> Identity:
+def identity_of(run: Run) -> Identity:
     """The settings that seeds share, in the order of `IDENTITY`."""
-    network, method, norm, *weights = (run[name] for name in IDENTITY)
-    perp, equi, softness = map(float, weights)
-    return network, method, norm, perp, equi, softness
+    return run.network, str(run.method), run.norm, run.lam_perp, run.lam_equi, run.softness
 
 
 def number(text: str) -> float:
     """A field of a table; an empty one is NaN."""
     return float(text) if text else float("nan")
+
+
+def check_numbers(path: Path, rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> None:
+    """Refuse a table with a text where a number or nothing should be.
+
+    Raises:
+        InputError: a field is no number.
+    """
+    for k, row in enumerate(rows, start=1):
+        for column in columns:
+            try:
+                number(row[column])
+            except ValueError:
+                raise InputError(f"{path}: expected a number in row {k}, {column}, found '{row[column]}'") from None

@@ -1,6 +1,7 @@
 """One row for each model: intervals of all it was measured by, and its comparison with the plain model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from ctmar.evaluation.groups import interval_fields
 from ctmar.evaluation.measured_study import Identity, MeasuredStudy, Model
 from ctmar.evaluation.significance import holm, sign_flip_p_value
 from ctmar.evaluation.statistics import NO_INTERVAL
+from ctmar.store.run_folder import Measurements
 
 Row = dict[str, Any]
 
@@ -31,14 +33,14 @@ def model_row(study: MeasuredStudy, model: Model) -> Row:
         row |= interval_fields(metric, study.interval(model.metric(metric)))
         gap = NO_INTERVAL if plain is None or plain is model else study.difference(model, plain, metric)
         row |= interval_fields(difference(metric), gap)
-    for column, (name, key) in measures_per_seed(study.angles_deg).items():
-        row |= interval_fields(column, study.interval_over_seeds(model.per_seed(name, key)))
+    for column, measure in measures_per_seed(study.angles_deg).items():
+        row |= interval_fields(column, study.interval_over_seeds(model.per_seed(measure)))
     return row | {
-        "seconds_per_step": float(np.median([run.description["seconds_per_step_median"] for run in model.runs])),
-        "peak_memory_mb": float(np.max([run.description["peak_memory_mb"] for run in model.runs])),
-        "seconds_per_image": float(np.median(model.per_seed("seconds_per_image"))),
-        "prediction_peak_memory_mb": float(np.max(model.per_seed("peak_memory_mb"))),
-        "n_parameters": model.runs[0].description["n_parameters"],
+        "seconds_per_step": float(np.median([run.description.seconds_per_step_median for run in model.runs])),
+        "peak_memory_mb": float(np.max([run.description.peak_memory_mb for run in model.runs])),
+        "seconds_per_image": float(np.median(model.per_seed(attrgetter("seconds_per_image")))),
+        "prediction_peak_memory_mb": float(np.max(model.per_seed(attrgetter("peak_memory_mb")))),
+        "n_parameters": model.runs[0].description.n_parameters,
         "n_seeds": len(model.runs),
         "n_pairs": len(study.patients),
         "n_patients": len(set(study.patients)),
@@ -46,16 +48,22 @@ def model_row(study: MeasuredStudy, model: Model) -> Row:
     }
 
 
-def measures_per_seed(angles_deg: Sequence[float]) -> dict[str, tuple[str, str | None]]:
-    """Columns of numbers that are one for each run, and where `model.json` has them."""
-    found: dict[str, tuple[str, str | None]] = {
-        "relative_non_equivariance": ("relative_non_equivariance", None),
-        "defect": ("defect_mean", None),
+def measures_per_seed(angles_deg: Sequence[float]) -> dict[str, Callable[[Measurements], float]]:
+    """Columns of numbers that are one for each run, and how they are found in its measurements."""
+    found: dict[str, Callable[[Measurements], float]] = {
+        "relative_non_equivariance": attrgetter("relative_non_equivariance"),
+        "defect": attrgetter("defect_mean"),
     }
     for angle in angles_deg:
-        found[defect_at(angle)] = ("defect_at_angles", f"{angle:g}")
-        found[defect_floor_at(angle)] = ("defect_floor_at_angles", f"{angle:g}")
-    return found | {psnr_turned(angle): ("psnr_turned_db", str(angle)) for angle in QUARTER_TURNS_DEG}
+        found[defect_at(angle)] = _in_table("defect_at_angles", f"{angle:g}")
+        found[defect_floor_at(angle)] = _in_table("defect_floor_at_angles", f"{angle:g}")
+    for turn in QUARTER_TURNS_DEG:
+        found[psnr_turned(turn)] = _in_table("psnr_turned_db", str(turn))
+    return found
+
+
+def _in_table(name: str, key: str) -> Callable[[Measurements], float]:
+    return lambda measured: float(getattr(measured, name)[key])
 
 
 def tests_against_plain(study: MeasuredStudy) -> dict[Identity, Row]:

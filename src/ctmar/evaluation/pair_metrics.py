@@ -13,6 +13,7 @@ from ctmar.evaluation.metrics import Image, Metal, psnr_fixed, ssim_fixed
 from ctmar.evaluation.official import psnr_official, ssim_official
 from ctmar.evaluation.regions import errors_hu, metal_size
 from ctmar.store.atomic import atomic_path
+from ctmar.store.even_choice import evenly_spaced
 from ctmar.store.pairs import Pair, PairFile
 from ctmar.store.tables import write_rows
 
@@ -98,8 +99,7 @@ def example_pairs(metal_pixels: NDArray[np.int64], n_examples: int) -> list[int]
         [1, 0, 4]
     """
     order = np.argsort(metal_pixels, kind="stable")
-    positions = np.linspace(0, len(order) - 1, min(n_examples, len(order))).round().astype(int)
-    return [int(order[position]) for position in positions]
+    return [int(order[position]) for position in evenly_spaced(len(order), n_examples)]
 
 
 def write_examples(path: Path, pairs: list[Pair], images: Mapping[str, list[NDArray[Any]]]) -> None:

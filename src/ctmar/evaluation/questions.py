@@ -5,6 +5,7 @@ Weights are chosen by validation PSNR, never on the test pairs.
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from operator import attrgetter
 
 import numpy as np
 
@@ -109,7 +110,7 @@ def _nearly_equivariant(study: MeasuredStudy, method: str, norm: str | None = No
     own = [
         model
         for model in candidates(study, method, norm, lam_equi=0.0)
-        if np.max(model.per_seed("relative_non_equivariance")) < NEARLY_EQUIVARIANT
+        if np.max(model.per_seed(attrgetter("relative_non_equivariance"))) < NEARLY_EQUIVARIANT
     ]
     return preferred(own)
 
@@ -126,7 +127,7 @@ def _better_than(study: MeasuredStudy, cost: Cost, method: str) -> Finding | Non
 
 
 def _range_over_turns(model: Model, seeds: Sequence[int]) -> np.ndarray:
-    tables = [run.model["psnr_turned_db"] for run in model.runs if run.seed in seeds]
+    tables = [run.measurements.psnr_turned_db for run in model.runs if run.seed in seeds]
     return np.array([max(table.values()) - min(table.values()) for table in tables])
 
 

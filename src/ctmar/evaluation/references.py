@@ -13,22 +13,21 @@ def reference_images(pair: Pair) -> Images:
     return images if pair.NMAR_CT is None else images | {"NMAR": pair.NMAR_CT}
 
 
-def evaluate_references(pairs_test: Path, settings: Evaluation, slices_csv: Path, examples_npz: Path) -> None:
+def evaluate_references(pairs_test: Path, settings: Evaluation, folder: Path) -> None:
     """Measure the references on every pair.
 
     Args:
         pairs_test: pair file.
         settings: number of example images.
-        slices_csv: one row per reference and pair.
-        examples_npz: image, ma_CT, LI_CT, where the file has it NMAR_CT (1/cm), and mask of the example pairs, and
-            which pairs they are.
+        folder: gets ``slices.csv``, one row per reference and pair, and ``examples.npz``: image, ma_CT, LI_CT, where
+            the file has it NMAR_CT (1/cm), and mask of the example pairs, and which pairs they are.
 
     Raises:
         InputError: the file holds no pairs.
     """
     tables, examples = measure_pairs(pairs_test, settings.examples, reference_images, nmar=True)
     rows = [{"reference": name} | row for name, table in tables.items() for row in table]
-    write_slices(slices_csv, rows, ("reference",))
+    write_slices(folder / "slices.csv", rows, ("reference",))
     pairs = [pair for pair, _ in examples]
     names = ["image", "ma_CT", "LI_CT", *(["NMAR_CT"] if "NMAR" in tables else []), "mask"]
-    write_examples(examples_npz, pairs, {name: [getattr(pair, name) for pair in pairs] for name in names})
+    write_examples(folder / "examples.npz", pairs, {name: [getattr(pair, name) for pair in pairs] for name in names})

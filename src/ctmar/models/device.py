@@ -1,5 +1,6 @@
-"""Where networks run, and how exactly their convolutions compute there."""
+"""Where networks run, how exactly their convolutions compute there, and how much memory that takes."""
 
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -52,3 +53,15 @@ def convolutions_in(precision: Convolutions) -> Iterator[None]:
         yield
     finally:
         set_convolutions(before)
+
+
+def device_name(device: torch.device) -> str:
+    """The name of a GPU, or cpu."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """Largest memory so far in 10⁶ bytes: of the whole process on a CPU, of torch's allocator on a GPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6

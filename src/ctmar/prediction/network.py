@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +10,8 @@ from torch import nn
 
 from ctmar.errors import InputError
 from ctmar.models.scaling import network_input, to_per_cm
+from ctmar.prediction.choices import PredictionChoices
+from ctmar.store.run_folder import Grid
 
 # (slice, slice after linear interpolation, metal mask) -> change of the slice, all (size, size), images in 1/cm
 Correction = Callable[[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]], NDArray[np.float32]]
@@ -31,25 +31,17 @@ class WorkingGrid:
         return f"{self.size} x {self.size} pixels, {pixel}, scan of preset {self.preset}"
 
 
-def working_grid(
-    description: dict[str, Any], size: int | None, pixel_mm: float | None, preset: str | None, run_file: Path
-) -> WorkingGrid:
-    """The grid of the training data: what is given, else what the key `grid` of the run's description records.
+def working_grid(recorded: Grid, choices: PredictionChoices) -> WorkingGrid:
+    """What was trained on, as the run's description records it; what the user chooses comes first.
 
     Raises:
-        InputError: the size is neither given nor recorded, or a value does not fit.
+        InputError: a value does not fit.
     """
-    recorded = description.get("grid") or {}
-    try:
-        size = int(recorded["image_size"]) if size is None else size
-        pixel_mm = recorded.get("pixel_mm") if pixel_mm is None else pixel_mm
-        pixel_mm = None if pixel_mm is None else float(pixel_mm)
-        grid = WorkingGrid(size, pixel_mm, preset or recorded.get("preset") or PRESETS[0])
-    except (KeyError, ValueError, TypeError, AttributeError):
-        raise InputError(
-            f"{run_file}: does not say on which grid the network was trained; give --image-size, and --pixel-mm and"
-            " --preset where the training data had them"
-        ) from None
+    grid = WorkingGrid(
+        recorded.image_size if choices.image_size is None else choices.image_size,
+        recorded.pixel_mm if choices.pixel_mm is None else choices.pixel_mm,
+        choices.preset or recorded.preset or PRESETS[0],
+    )
     if not 16 <= grid.size <= 4096 or not (grid.pixel_mm is None or 0.01 <= grid.pixel_mm <= 100):
         raise InputError(f"working grid: expected 16 to 4096 pixels of 0.01 to 100 mm, found {grid}")
     if grid.preset not in PRESETS:

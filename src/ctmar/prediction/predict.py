@@ -21,7 +21,7 @@ from ctmar.dicom.headers import Image, silent
 from ctmar.dicom.pixels import read_display
 from ctmar.errors import InputError
 from ctmar.models.predictor import averaging_of, predictor_of
-from ctmar.models.trained_network import load_network, read_run_file
+from ctmar.models.trained_network import load_network
 from ctmar.prediction.choices import PredictionChoices, PredictionSummary
 from ctmar.prediction.correction import Unchanged, change_of_slice
 from ctmar.prediction.inputs import Progress, dicom_stacks, find_metal, images_of, masks_of, open_input
@@ -30,6 +30,7 @@ from ctmar.prediction.skin import reaches_skin
 from ctmar.store.provenance import package_versions, sha256_of
 from ctmar.store.pseudonyms import read_salt
 from ctmar.store.quarantine import Quarantined, Refused, summarise, write_quarantine
+from ctmar.store.run_folder import RunDescription, RunFolder
 
 IDENTITY = {True: "patient and study are copied", False: "patient and study are replaced by pseudonyms"}
 
@@ -81,10 +82,10 @@ class _Recipe:
 
 def predict(
     given: Path,
-    weights: Path,
-    run_file: Path,
+    folder: RunFolder,
     output: Path,
     settings: PredictionChoices,
+    *,
     quarantine: Path | None = None,
     progress: Progress = lambda done, total, text: None,
 ) -> PredictionSummary:
@@ -95,8 +96,7 @@ def predict(
 
     Args:
         given: DICOM file, or folder or archive of such.
-        weights: state dictionary of the trained network.
-        run_file: its description, `run.json`.
+        folder: the trained run.
         output: folder to fill, new or empty.
         settings: metal, working grid, what is told of the patient.
         quarantine: CSV of what is refused, with reason and remedy.
@@ -107,12 +107,11 @@ def predict(
     """
     if output.is_file() or (output.is_dir() and any(output.iterdir())):
         raise InputError(f"{output}: expected a new or empty folder, so that the images of two runs do not mix")
-    run = read_run_file(run_file)
-    grid = working_grid(run, settings.image_size, settings.pixel_mm, settings.preset, run_file)
-    network = load_network(weights, run, settings.device)
-    predictor = predictor_of(network, run["run"]["method"], run["group_order"])
-    correct = correction_of(predictor, settings.device)
-    recipe = _recipe(run, weights, grid, settings)
+    run = folder.read_description()
+    grid = working_grid(run.grid, settings)
+    network = load_network(folder, run, settings.device)
+    correct = correction_of(predictor_of(network, run.run.method, run.group_order), settings.device)
+    recipe = _recipe(run, sha256_of(folder.weights), grid, settings)
     print(f"{recipe.description}; {IDENTITY[settings.keep_identity]}", file=sys.stderr)
     # pydicom's warnings quote values of the header; silence is not made for threads, so it is set once around all
     with silent(), _one_torch_thread(), open_input(given, settings) as tree:
@@ -136,9 +135,8 @@ def predict(
     return summary
 
 
-def _recipe(run: dict[str, Any], weights: Path, grid: WorkingGrid, settings: PredictionChoices) -> _Recipe:
-    architecture, weights_digest = run["network"]["architecture"], sha256_of(weights)
-    averaging = averaging_of(run["run"]["method"], run["group_order"])
+def _recipe(run: RunDescription, weights_digest: str, grid: WorkingGrid, settings: PredictionChoices) -> _Recipe:
+    architecture, averaging = run.network.architecture, averaging_of(run.run.method, run.group_order)
     network = f"network {architecture}{averaging}, weights {weights_digest[:16]}"
     mask_digest = "" if settings.mask is None else sha256_of(settings.mask)
     return _Recipe(

@@ -14,32 +14,28 @@ from ctmar.reporting.model_tables import MAIN
 from ctmar.reporting.report_origin import provenance
 from ctmar.reporting.required_columns import IDENTITY, measured
 from ctmar.reporting.shown_tables import Measure, measure_cell
-from ctmar.reporting.study_files import ReportInputs, StudyTables, read_results, rows_of
+from ctmar.reporting.study_files import StudyTables, rows_of
 from ctmar.reporting.summary import counts, model_name
 from ctmar.store.atomic import atomic_path
 
 CARD = [measure for measure in MAIN if measure.name != "ratio_to_plain"]
 
 
-def write_model_card(inputs: ReportInputs, config: Config, output: Path) -> Path:
+def write_model_card(results: StudyTables, config: Config, output: Path) -> Path:
     """Write what the models are, what they are for, and how well they do.
 
     Args:
-        inputs: where the files of the study lie.
+        results: the study.
         config: the study's configuration as it was run.
         output: the Markdown file.
-
-    Raises:
-        InputError: a file is missing or malformed.
     """
-    results = read_results(inputs)
     measures = [measure for measure in CARD if measured(results.models, measure.name)]
     return _write(
         "model_card.md",
         output,
         config=config,
         n=counts(results),
-        n_parameters={record.identity[0]: f"{record.run['n_parameters']:,}" for record in results.records},
+        n_parameters={record.identity[0]: f"{record.description.n_parameters:,}" for record in results.records},
         methods=[METHODS[method] for method in dict.fromkeys(results.models["method"])],
         measures=measures,
         rows=[
@@ -53,18 +49,14 @@ def write_model_card(inputs: ReportInputs, config: Config, output: Path) -> Path
     )
 
 
-def write_dataset_card(inputs: ReportInputs, config: Config, output: Path) -> Path:
+def write_dataset_card(results: StudyTables, config: Config, output: Path) -> Path:
     """Write where the CT comes from, under which licence, and what was left out.
 
     Args:
-        inputs: where the files of the study lie.
+        results: the study.
         config: the study's configuration as it was run.
         output: the Markdown file.
-
-    Raises:
-        InputError: a file is missing or malformed.
     """
-    results = read_results(inputs)
     quality = {name: title for name, title in QUALITY_COLUMNS.items() if name in results.catalogue}
     return _write(
         "dataset_card.md",

@@ -74,11 +74,9 @@ def data_section(results: StudyTables, max_bytes: int) -> DataSection:
 
 
 def series_pictures(
-    catalogue: pd.DataFrame, thumbnails: Thumbnails | None, max_bytes: int
+    catalogue: pd.DataFrame, thumbnails: Thumbnails, max_bytes: int
 ) -> tuple[list[SeriesPictures], int]:
     """The series that have pictures, in the order of the catalogue, and how many had to be left out."""
-    if thumbnails is None:
-        return [], 0
     by_series: dict[str, list[int]] = {}
     for index, name in enumerate(thumbnails.series.tolist()):
         by_series.setdefault(str(name), []).append(index)

@@ -81,7 +81,7 @@ def build_examples(results: StudyTables, network: str, settings: Report, max_byt
         InputError: an examples file is missing or does not go with the references.
     """
     names = ("image", "ma_CT", "LI_CT", "mask", *PAIR, *PAIR_FACTS)
-    references = _load(results.references_folder, names, optional=("NMAR_CT",))
+    references = _load(results.references_folder / "examples.npz", names, optional=("NMAR_CT",))
     sources = _reference_images(results.references_folder, references)
     for identity in shown_settings(results.models, network):
         record = _first_seed(results.records, identity)
@@ -119,11 +119,11 @@ def _reference_images(folder: Path, references: Arrays) -> list[ImageSource]:
 
 
 def _model_images(record: RunRecord, references: Arrays) -> ImageSource:
-    predictions = _load(record.folder, ("prediction", *PAIR))
+    predictions = _load(record.folder.examples, ("prediction", *PAIR))
     for name in PAIR:
         if predictions[name].tolist() != references[name].tolist():
             raise InputError(f"{record.folder}: the example pairs are not those of the references; evaluate again")
-    metrics = _by_pair(read_table(record.folder / "slices.csv", "slices"))
+    metrics = _by_pair(read_table(record.folder.slices, "slices"))
     return ImageSource(model_label(*record.identity[1:]), predictions["prediction"], metrics)
 
 
@@ -177,8 +177,7 @@ def _by_pair(metrics: pd.DataFrame) -> pd.DataFrame:
     return metrics.set_index(list(PAIR))
 
 
-def _load(folder: Path, names: tuple[str, ...], optional: tuple[str, ...] = ()) -> Arrays:
-    path = folder / "examples.npz"
+def _load(path: Path, names: tuple[str, ...], optional: tuple[str, ...] = ()) -> Arrays:
     if not path.is_file():
         raise InputError(f"{path}: example images not found; the report needs them")
     with np.load(path, allow_pickle=False) as file:

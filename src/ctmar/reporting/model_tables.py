@@ -111,7 +111,7 @@ def equivariance_table(models: pd.DataFrame, angles_deg: Sequence[float], contex
 def cost_table(models: pd.DataFrame, cost: pd.DataFrame, context: Context) -> Table:
     """Time and memory of a step and of a corrected image, for each method and norm as validation chose it."""
     own = only(models, context.chosen)
-    steps = cost[cost["network"] == context.network].rename(columns={"peak_memory_mb": "step_memory_mb"})
+    steps = cost[cost["network"] == context.network]
     columns = ["method", "norm", *(m.name for m in COST if m.name in steps and m.name != "peak_memory_mb")]
     own = own.merge(steps[columns].drop_duplicates(["method", "norm"]), how="left", on=["method", "norm"])
     if "seconds_per_image" in own:

@@ -12,7 +12,7 @@ from ctmar.reporting.literature import ARCHITECTURES, REFERENCES
 from ctmar.reporting.marks import Mark, SeriesKey, assign_marks
 from ctmar.reporting.network_section import network_section
 from ctmar.reporting.report_origin import provenance, public_config
-from ctmar.reporting.study_files import ReportInputs, StudyTables, read_results
+from ctmar.reporting.study_files import StudyTables
 from ctmar.reporting.summary import claims_sentence, counts, facts
 from ctmar.store.atomic import atomic_path
 
@@ -38,18 +38,17 @@ SECTIONS = (
 )
 
 
-def build_report(inputs: ReportInputs, config: Config, output: Path) -> Path:
+def build_report(results: StudyTables, config: Config, output: Path) -> Path:
     """Write the report as one offline HTML file.
 
     Args:
-        inputs: where the files of the study lie.
-        config: the study's configuration as it was run.
+        results: the study.
+        config: its configuration as it was run.
         output: the HTML file.
 
     Raises:
-        InputError: a file is missing or malformed, or the page would exceed 4 MB.
+        InputError: the page would exceed 4 MB.
     """
-    results = read_results(inputs)
     for share in IMAGE_SHARES:
         html = render_page(results, config, share)
         n_bytes = len(html.encode("utf-8"))
@@ -83,7 +82,7 @@ def render_page(results: StudyTables, config: Config, image_share: float = 1.0) 
         sections=[(anchor, title) for anchor, title in SECTIONS if anchor != "response" or with_response],
         with_response=with_response,
         methods=[METHODS[method] for method in dict.fromkeys(results.models["method"])],
-        n_parameters={record.identity[0]: f"{record.run['n_parameters']:,}" for record in results.records},
+        n_parameters={record.identity[0]: f"{record.description.n_parameters:,}" for record in results.records},
         facts=facts(results),
         counts=counts(results),
         networks=sections,

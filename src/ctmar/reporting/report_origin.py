@@ -18,9 +18,9 @@ def provenance(results: StudyTables) -> dict[str, str]:
     """What made the results, as pairs of a name and a text."""
     recorded: dict[str, list[str]] = {}
     for record in results.records:
-        for name, value in _flat(record.run["provenance"]).items():
+        for name, value in _flat(record.description.provenance.model_dump()).items():
             recorded.setdefault(name, []).append(value)
-    devices = sorted({str(record.run["device"]) for record in results.records})
+    devices = sorted({record.description.device for record in results.records})
     return {
         "git commit": git_commit(),
         "source of both packages, SHA-256": CodeDigests().of_source,
@@ -57,7 +57,7 @@ def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, str]:
             flat[name] = _listing(value)
         elif isinstance(value, dict):
             flat |= _flat(value, f"{name}, ")
-        else:
+        elif value is not None:
             flat[name] = str(value)
     return flat
 

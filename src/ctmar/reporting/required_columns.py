@@ -1,16 +1,10 @@
-"""The columns that the report cannot do without, and how it finds those that older studies lack.
-
-The names themselves are those of `ctmar.evaluation.columns`.
-"""
-
-from typing import Any
+"""The columns that the report cannot do without; the names themselves are those of `ctmar.evaluation.columns`."""
 
 import pandas as pd
 
 from ctmar.evaluation import columns as written
 
 IDENTITY = list(written.IDENTITY)
-DEFAULTS: dict[str, Any] = {"softness": 0.0}  # of studies from before there was a choice
 
 MEASURES_ALWAYS = ("psnr_db", "ssim", "rmse_hu", "psnr_diff_db", "relative_non_equivariance", "defect")
 
@@ -27,41 +21,26 @@ def measured(table: pd.DataFrame, measure: str) -> bool:
 
 
 _SLICES = ["patient", "slice_id", "mask_index", "metal_pixels", "psnr_db", "ssim", "rmse_hu"]
-_SETTING = [name for name in IDENTITY if name not in DEFAULTS]
 COLUMNS = {
     "models": [
-        *_SETTING,
+        *IDENTITY,
         *written.CHOICES,
         *(column for measure in MEASURES_ALWAYS for column in interval_columns(measure)),
         "n_seeds",
         "n_pairs",
         "n_patients",
     ],
-    "runs": [*_SETTING, "seed", "validation_psnr"],
+    "runs": [*IDENTITY, "seed", "validation_psnr"],
     "references": [
         "reference",
         *interval_columns("psnr_db"),
         *interval_columns("ssim"),
         *interval_columns("rmse_hu"),
     ],
-    "curves": [*_SETTING, "seed", "epoch", "task_loss", "penalty", "validation_psnr"],
-    "sizes": [*_SETTING, "metal_size", *interval_columns("psnr_db"), *interval_columns("ssim")],
-    "materials": [*_SETTING, "metal", *interval_columns("psnr_db"), *interval_columns("ssim")],
-    "cost": [
-        "network",
-        "method",
-        "norm",
-        "milliseconds_per_step",
-        "ratio_to_plain",
-        "penalty_milliseconds",
-        "penalty_share",
-        "peak_memory_mb",
-        "threads",
-        "batch_size",
-        "patch_size",
-        "n_repeats",
-        "device",
-    ],
+    "curves": [*IDENTITY, "seed", "epoch", "task_loss", "penalty", "validation_psnr"],
+    "sizes": [*IDENTITY, "metal_size", *interval_columns("psnr_db"), *interval_columns("ssim")],
+    "materials": [*IDENTITY, "metal", *interval_columns("psnr_db"), *interval_columns("ssim")],
+    "cost": list(written.COST_COLUMNS),
     "catalogue": ["patient", "series", "n_slices_found", "n_slices_kept", "pixel_mm", "source", "licence"],
     "quarantine": ["file", "reason", "remedy"],
     "split": ["patient", "subset", "n_slices"],

@@ -11,6 +11,7 @@ from ctmar.reporting.charts import SMALLEST_SHOWN, interval_text, with_plain_at_
 from ctmar.reporting.labels import number, scientific, weight
 from ctmar.reporting.panels import Axis, Dot, Line, Panel, Panels, horizontal, line, vertical
 from ctmar.reporting.required_columns import IDENTITY, interval_columns
+from ctmar.store.even_choice import evenly_spaced
 
 MAXIMUM_EPOCHS = 24  # drawn of each curve; a long training would fill the page with points
 FIRST_EPOCHS = 0.15  # share of the epochs that may run out of the picture: they would flatten all that follows
@@ -70,7 +71,7 @@ def curve_panels(
         logarithmic: logarithmic vertical axis.
     """
     epochs = np.unique(curves["epoch"])
-    shown = epochs[np.unique(np.linspace(0, len(epochs) - 1, MAXIMUM_EPOCHS).round().astype(int))]
+    shown = epochs[evenly_spaced(len(epochs), MAXIMUM_EPOCHS)]
     thin = curves[curves["epoch"].isin(shown)]
     ends = sorted({int(shown[0]), int(shown[-1])})
     x = horizontal([float(epoch) for epoch in shown], [(epoch, f"{epoch}") for epoch in ends])
@@ -130,4 +131,4 @@ def _curve_panel(own: pd.DataFrame, column: str, x: Axis, y: Axis, dashed: Line)
 
 def _few(values: list[float], most: int = 4) -> list[float]:
     """Both ends and some of what lies between."""
-    return [values[index] for index in np.unique(np.linspace(0, len(values) - 1, most).round().astype(int))]
+    return [values[index] for index in evenly_spaced(len(values), most)]

@@ -3,7 +3,7 @@
 import json
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ctmar.errors import InputError
-from ctmar.reporting.required_columns import COLUMNS, DEFAULTS, IDENTITY
+from ctmar.reporting.required_columns import COLUMNS, IDENTITY
+from ctmar.store.run_folder import RunDescription, RunFolder
 
 CLAIM_KEYS = ("claim", "source", "test", "measured", "verdict")
 VERDICTS = ("agrees", "disagrees", "not decided")
@@ -20,10 +21,7 @@ VERDICTS = ("agrees", "disagrees", "not decided")
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """Where the files of a study lie.
-
-    Studies of an earlier version have no thumbnails, and no sizes.csv, materials.csv and questions.json in the summary.
-    """
+    """Where the files of a study lie."""
 
     summary: Path
     references: Path
@@ -32,8 +30,8 @@ class ReportInputs:
     catalogue: Path
     quarantine: Path
     split: Path
+    thumbnails: Path
     sources: Path | None = None
-    thumbnails: Path | None = None
 
     @classmethod
     def of_study(cls, results: Path, sources: Path | None = None) -> "ReportInputs":
@@ -53,21 +51,20 @@ class ReportInputs:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One trained model: its folder and what training and evaluation wrote about it."""
+    """One trained model: its folder and what training wrote about it."""
 
-    folder: Path
-    run: dict[str, Any]
-    model: dict[str, Any]
+    folder: RunFolder
+    description: RunDescription
 
     @property
     def identity(self) -> tuple[Any, ...]:
         """Network, method, norm and weights: the row of ``models.csv`` this run belongs to."""
-        return tuple(self.run["run"].get(key, DEFAULTS.get(key)) for key in IDENTITY)
+        return tuple(getattr(self.description.run, key) for key in IDENTITY)
 
     @property
     def seed(self) -> int:
         """Seed of initialisation, data order and method."""
-        return int(self.run["run"]["seed"])
+        return self.description.run.seed
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,7 @@ class Thumbnails:
 
 @dataclass(frozen=True)
 class StudyTables:
-    """Every table of a finished study; a table that an older study lacks is empty."""
+    """Every table of a finished study."""
 
     models: pd.DataFrame
     runs: pd.DataFrame
@@ -98,7 +95,7 @@ class StudyTables:
     sources: list[dict[str, str]]
     records: list[RunRecord]
     references_folder: Path
-    thumbnails: Thumbnails | None = None
+    thumbnails: Thumbnails
 
 
 def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -127,29 +124,17 @@ def read_table(path: Path, name: str) -> pd.DataFrame:
     missing = [column for column in COLUMNS[name] if column not in table.columns]
     if missing:
         raise InputError(f"{path}: expected column(s) {', '.join(missing)}, found {', '.join(table.columns)}")
-    if not set(IDENTITY) - set(DEFAULTS) <= set(table.columns):
-        return table
-    # one block: a hundred loose columns are slow
-    return table.copy().assign(**{name: table.get(name, value) for name, value in DEFAULTS.items()})
+    return table.copy()  # one block: a hundred loose columns are slow
 
 
-def read_optional_table(path: Path, name: str) -> pd.DataFrame:
-    """Read a table that older studies lack; without the file it is empty.
+def read_thumbnails(path: Path) -> Thumbnails:
+    """Read the thumbnails of the ingestion.
 
     Raises:
-        InputError: there is a file, but it is empty or lacks columns.
+        InputError: the file is missing or lacks an array, or the arrays do not go together.
     """
-    return read_table(path, name) if path.exists() else pd.DataFrame(columns=[*COLUMNS[name], *DEFAULTS])
-
-
-def read_thumbnails(path: Path | None) -> Thumbnails | None:
-    """Read the thumbnails of the ingestion, if the study has them.
-
-    Raises:
-        InputError: the file lacks an array, or the arrays do not go together.
-    """
-    if path is None or not path.exists():
-        return None
+    if not path.is_file():
+        raise InputError(f"{path}: file not found; the report needs it")
     try:
         with np.load(path, allow_pickle=False) as file:
             missing = {"series", "position", "image"} - set(file.files)
@@ -181,7 +166,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_claims(path: Path) -> list[dict[str, str]]:
-    """Read the paper's claims with what was measured.
+    """Read the paper's claims, or what readers of the paper ask beyond them, with what was measured.
 
     Raises:
         InputError: a claim lacks a key or has an unknown verdict.
@@ -194,15 +179,6 @@ def read_claims(path: Path) -> list[dict[str, str]]:
         if claim["verdict"] not in VERDICTS:
             raise InputError(f"{path}: expected verdict {' | '.join(VERDICTS)}, found {claim['verdict']!r}")
     return claims
-
-
-def read_questions(path: Path) -> list[dict[str, str]]:
-    """Read what readers of the paper ask beyond its claims, if the study has it; the form is that of claims.
-
-    Raises:
-        InputError: a question lacks a key or has an unknown verdict.
-    """
-    return read_claims(path) if path.exists() else []
 
 
 def read_sources(path: Path, patients: set[str]) -> list[dict[str, str]]:
@@ -224,13 +200,13 @@ def read_results(inputs: ReportInputs) -> StudyTables:
         references=read_table(inputs.summary / "references.csv", "references"),
         curves=read_table(inputs.summary / "curves.csv", "curves"),
         cost=read_table(inputs.cost, "cost"),
-        sizes=read_optional_table(inputs.summary / "sizes.csv", "sizes"),
-        materials=read_optional_table(inputs.summary / "materials.csv", "materials"),
+        sizes=read_table(inputs.summary / "sizes.csv", "sizes"),
+        materials=read_table(inputs.summary / "materials.csv", "materials"),
         catalogue=catalogue,
         quarantine=read_table(inputs.quarantine, "quarantine"),
         split=read_table(inputs.split, "split"),
         claims=read_claims(inputs.summary / "claims.json"),
-        questions=read_questions(inputs.summary / "questions.json"),
+        questions=read_claims(inputs.summary / "questions.json"),
         sources=[] if inputs.sources is None else read_sources(inputs.sources, set(catalogue["patient"])),
         records=read_records(inputs.runs, runs),
         references_folder=inputs.references,
@@ -247,11 +223,10 @@ def read_records(folders: Sequence[Path], runs: pd.DataFrame) -> list[RunRecord]
     expected = set(runs[[*IDENTITY, "seed"]].itertuples(index=False, name=None))
     records = {}
     for folder in folders:
-        description = read_json(folder / "run.json")
-        record = RunRecord(folder, description, {})
+        record = RunRecord(RunFolder(folder), RunFolder(folder).read_description())
         key = (*record.identity, record.seed)
         if key in expected:
-            records[key] = replace(record, model=read_json(folder / "model.json"))
+            records[key] = record
     absent = sorted(map(str, expected - set(records)))
     if absent:
         raise InputError(f"runs: expected a folder for each of {len(expected)} runs, none found for {absent[0]}")

@@ -7,15 +7,20 @@ it up.
 import hashlib
 import json
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
-from ctmar.config import Study, Tracking
+from ctmar.config import Report, Study, Tracking
 from ctmar.errors import InputError
 from ctmar.store.atomic import atomic_path
+from ctmar.store.run_folder import RunFolder
 from ctmar.tracking.bounded import attempt, time_limit
 from ctmar.tracking.mirrored_run import MirroredRun, example_images, read_run, study_parameters
 
@@ -86,7 +91,7 @@ def initialise(output: Path, settings: Tracking, study: Study) -> None:
         temporary.write_text(parent.model_copy(update={**found, "warning": warning}).model_dump_json(indent=2) + "\n")
 
 
-def synchronise(parent: Path, run_folders: list[Path], output: Path) -> None:
+def synchronise(parent: Path, run_folders: list[Path], output: Path, settings: Report) -> None:
     """Write finished runs to MLflow; a run that is there already is not written again.
 
     A run is known by a digest of its results, so that a training with other results is another run. Images show
@@ -97,24 +102,26 @@ def synchronise(parent: Path, run_folders: list[Path], output: Path) -> None:
         parent: file made by `initialise`.
         run_folders: folders of finished runs.
         output: JSON file to write: for each run its folder, key, status (written, present, failed) and MLflow id.
+        settings: the CT window of the images.
 
     Raises:
         InputError: ``parent`` or a result file is missing or is not what it should be.
     """
     study = read_parent(parent)
-    runs = [read_run(folder) for folder in run_folders]
+    runs = [read_run(RunFolder(folder)) for folder in run_folders]
     rows: list[dict[str, Any]] = [
         {"folder": str(folder), "key": run.key, "status": "failed", "run_id": None}
         for folder, run in zip(run_folders, runs, strict=True)
     ]
     references = parent.resolve().parent.parent / "references" / "examples.npz"
+    images = partial(example_images, references=references, window_hu=settings.window_hu)
 
     def work() -> None:
         with time_limit(LIMIT_SECONDS):
             opened = open_study(parent.parent, study)
         for row, run in zip(rows, runs, strict=True):
             with time_limit(LIMIT_SECONDS):
-                row.update(write_run(opened, run, references))
+                row.update(write_run(opened, run, images))
         with time_limit(LIMIT_SECONDS):
             finish(opened)
 
@@ -219,7 +226,7 @@ def find_run(client: "MlflowClient", experiment_id: str, key: str) -> "StoredRun
     return found[0] if found else None
 
 
-def write_run(study: OpenStudy, run: MirroredRun, references: Path) -> dict[str, str]:
+def write_run(study: OpenStudy, run: MirroredRun, images: Callable[[Path], list[NDArray[np.uint8]]]) -> dict[str, str]:
     """Write a run that is not there or only half; gives its status and MLflow id."""
     client = study.client
     stored = find_run(client, study.experiment_id, run.key) or client.create_run(
@@ -236,7 +243,7 @@ def write_run(study: OpenStudy, run: MirroredRun, references: Path) -> dict[str,
         return {"status": "present", "run_id": run_id}
     write_parameters(client, run_id, run.parameters)
     write_metrics(client, run_id, run, stored.info.start_time)
-    for number, image in enumerate(example_images(run.examples, references), start=1):
+    for number, image in enumerate(images(run.examples), start=1):
         client.log_image(run_id, image, artifact_file=f"examples/pair-{number}.png")
     client.set_terminated(run_id, FINISHED, end_time=run.end_ms)
     return {"status": "written", "run_id": run_id}

@@ -1,9 +1,9 @@
 """What MLflow is told about a finished run: read from the run's result files, free of patients, users and hosts."""
 
 import hashlib
-import json
 import statistics
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,21 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.transform import downscale_local_mean
 
-from ctmar.config import Report, Run, Study
+from ctmar.config import Run, Study
 from ctmar.errors import InputError
+from ctmar.evaluation.columns import MEASURES_OF_A_RUN
+from ctmar.evaluation.measured_study import check_numbers
 from ctmar.store.provenance import sha256_of
+from ctmar.store.run_folder import Epoch, RunDescription, RunFolder
 from ctmar.store.tables import read_rows
 from ctmar.units import attenuation_to_hu
 
-RESULT_FILES = ("run.json", "metrics.jsonl", "slices.csv", "model.json")
 TEST_METRICS = ("psnr_db", "ssim", "psnr_official_db", "ssim_official", "rmse_hu", "mae_hu")
-MODEL_METRICS = ("relative_non_equivariance", "defect_mean", "defect_max", "seconds_per_image")
 COST_METRICS = ("seconds_total", "seconds_per_step_median", "peak_memory_mb")
 REFERENCES = ("image", "ma_CT", "LI_CT")
 LARGEST_TILE = 256  # pixels; keeps the images of a run at some hundred kB
 
 
-class Epoch(NamedTuple):
+class MirroredEpoch(NamedTuple):
     """Where training stood after an epoch; ``seconds`` count from its start."""
 
     step: int
@@ -44,43 +45,41 @@ class MirroredRun:
     end_ms: int
     parameters: dict[str, str]
     tags: dict[str, str]
-    epochs: list[Epoch]
+    epochs: list[MirroredEpoch]
     results: dict[str, float]
 
 
-def read_run(folder: Path) -> MirroredRun:
+def read_run(folder: RunFolder) -> MirroredRun:
     """Read the result files of a run.
 
     Raises:
         InputError: a file is missing or is not what `ctmar train` and `ctmar evaluate` write.
     """
-    try:
-        description = json.loads((folder / "run.json").read_text())
-        model = json.loads((folder / "model.json").read_text())
-        # training ends with run.json; the file itself holds no time, so that equal runs are equal files
-        end = (folder / "run.json").stat().st_mtime
-        return MirroredRun(
-            examples=(folder / "examples.npz").resolve(strict=True),
-            key=run_key(folder),
-            name=run_name(Run(**description["run"])),
-            start_ms=int(1000 * (end - description["seconds_total"])),
-            end_ms=int(1000 * end),
-            parameters=parameters(description),
-            tags=flatten({"provenance": description["provenance"]}),
-            epochs=read_epochs(folder / "metrics.jsonl"),
-            results=mean_metrics(folder / "slices.csv")
-            | {name: float(model[name]) for name in MODEL_METRICS}
-            | {name: float(description[name]) for name in COST_METRICS},
-        )
-    except OSError as error:
-        raise InputError(f"{error.filename}: result file not found; train and evaluate the run first") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{folder}: expected the result files of a run ({type(error).__name__}: {error})") from None
+    description, epochs, measured = folder.read_description(), folder.read_epochs(), folder.read_measurements()
+    means = mean_metrics(folder.slices)
+    if not folder.examples.is_file():
+        raise InputError(f"{folder.examples}: result file not found; train and evaluate the run first")
+    # training ends with run.json; the file itself holds no time, so that equal runs are equal files
+    end = folder.run.stat().st_mtime
+    return MirroredRun(
+        examples=folder.examples.resolve(),
+        key=run_key(folder),
+        name=run_name(description.run),
+        start_ms=int(1000 * (end - description.seconds_total)),
+        end_ms=int(1000 * end),
+        parameters=parameters(description),
+        tags=flatten({"provenance": description.provenance.model_dump()}),
+        epochs=mirrored_epochs(epochs),
+        results=means
+        | {name: float(getattr(measured, name)) for name in MEASURES_OF_A_RUN}
+        | {name: float(getattr(description, name)) for name in COST_METRICS},
+    )
 
 
-def run_key(folder: Path) -> str:
+def run_key(folder: RunFolder) -> str:
     """Digest of a run's results: equal for the same results, another one as soon as a result differs."""
-    return hashlib.sha256("".join(sha256_of(folder / name) for name in RESULT_FILES).encode()).hexdigest()
+    files = (folder.run, folder.metrics, folder.slices, folder.model)
+    return hashlib.sha256("".join(map(sha256_of, files)).encode()).hexdigest()
 
 
 def run_name(run: Run) -> str:
@@ -107,11 +106,12 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def parameters(description: dict[str, Any]) -> dict[str, str]:
+def parameters(description: RunDescription) -> dict[str, str]:
     """The settings of a run; those of the run itself by their plain names."""
-    facts = {name: description[name] for name in ("group", "power", "n_parameters", "device", "threads")}
-    sections = flatten(description["network"], "network.") | flatten(description["training"], "training.")
-    return flatten(description["run"]) | flatten(facts) | sections
+    values = description.model_dump(mode="json")
+    facts = {name: values[name] for name in ("group_order", "power", "n_parameters", "device", "threads")}
+    sections = flatten(values["network"], "network.") | flatten(values["training"], "training.")
+    return flatten(values["run"]) | flatten(facts) | sections
 
 
 def study_parameters(study: Study) -> dict[str, str]:
@@ -121,36 +121,36 @@ def study_parameters(study: Study) -> dict[str, str]:
     return compared | flatten({"group_order": study.group_order, "power": study.power, "n_runs": len(runs)})
 
 
-def read_epochs(path: Path) -> list[Epoch]:
-    """The metrics of every epoch.
-
-    Raises:
-        ValueError: there is no epoch.
-    """
-    seconds, epochs = 0.0, []
-    for record in map(json.loads, path.read_text().splitlines()):
-        seconds += record["seconds"]
-        metrics = {name: float(value) for name, value in record.items() if name not in ("epoch", "step")}
-        epochs.append(Epoch(record["step"], seconds, metrics))
-    if not epochs:
-        raise ValueError("no epoch in metrics.jsonl")
-    return epochs
+def mirrored_epochs(epochs: list[Epoch]) -> list[MirroredEpoch]:
+    """The metrics of every epoch, and when it was."""
+    ends = accumulate(epoch.seconds for epoch in epochs)
+    return [
+        MirroredEpoch(epoch.step, end, {name: float(value) for name, value in epoch if name not in ("epoch", "step")})
+        for epoch, end in zip(epochs, ends, strict=True)
+    ]
 
 
 def mean_metrics(slices_csv: Path) -> dict[str, float]:
-    """Means over all test pairs; patients and slices stay behind."""
+    """Means over all test pairs; patients and slices stay behind.
+
+    Raises:
+        InputError: the table is missing or malformed, or has no rows.
+    """
     rows = read_rows(slices_csv, TEST_METRICS)
+    if not rows:
+        raise InputError(f"{slices_csv}: expected a row for each test pair, found none")
+    check_numbers(slices_csv, rows, TEST_METRICS)
     return {f"test_{name}": statistics.fmean(float(row[name]) for row in rows) for name in TEST_METRICS}
 
 
-def example_images(examples: Path, references: Path) -> list[NDArray[np.uint8]]:
+def example_images(examples: Path, references: Path, window_hu: tuple[float, float]) -> list[NDArray[np.uint8]]:
     """For each example pair ground truth, input, LI and prediction side by side, without any name of a patient.
 
     Where ``references`` does not hold the pair, the prediction stands alone.
     """
     known = dict(read_stacks(references, REFERENCES)) if references.is_file() else {}
     return [
-        np.concatenate([tile(image) for image in (*known.get(pair, ()), *prediction)], axis=1)
+        np.concatenate([tile(image, window_hu) for image in (*known.get(pair, ()), *prediction)], axis=1)
         for pair, prediction in read_stacks(examples, ("prediction",))
     ]
 
@@ -163,9 +163,9 @@ def read_stacks(path: Path, names: tuple[str, ...]) -> list[tuple[tuple[str, int
         return [(pair, [stack[index] for stack in stacks]) for index, pair in enumerate(pairs)]
 
 
-def tile(image: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """A small 8-bit picture of an image (1/cm) in the CT window of the report."""
-    low, high = Report().window_hu
+def tile(image: NDArray[np.float32], window_hu: tuple[float, float]) -> NDArray[np.uint8]:
+    """A small 8-bit picture of an image (1/cm) in a CT window."""
+    low, high = window_hu
     factor = -(-max(image.shape) // LARGEST_TILE)
     shown = attenuation_to_hu(downscale_local_mean(image, (factor, factor)))
     return np.round(255 * np.clip((shown - low) / (high - low), 0, 1)).astype(np.uint8)

@@ -15,6 +15,7 @@ import torch
 
 from ctmar.models.published import UNREADABLE
 from ctmar.store.atomic import atomic_path
+from ctmar.store.run_folder import Epoch
 from ctmar.training.state import EpochSoFar, TrainingState
 
 
@@ -46,7 +47,7 @@ def snapshot(state: TrainingState, identity: str) -> Checkpoint:
         average=state.average,
         best=state.best,
         epoch=vars(state.epoch),
-        records=state.records,
+        records=[record.model_dump() for record in state.records],
     )
 
 
@@ -63,7 +64,7 @@ def resume(state: TrainingState, checkpoint: Checkpoint | None) -> None:
         state.average[name].copy_(tensor)  # type: ignore[index]  # equal settings: both have an average or none
     state.best = checkpoint.best
     state.epoch = EpochSoFar(**checkpoint.epoch)
-    state.records = checkpoint.records
+    state.records = [Epoch(**record) for record in checkpoint.records]
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

@@ -7,18 +7,19 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
-from ctmar.config import Network, Run, Training
+from ctmar.config import RunSettings, Training
 from ctmar.errors import InputError
+from ctmar.store.run_folder import Epoch, RunFolder
 from ctmar.training.batch_readers import ReaderDiedError, read_batches
 from ctmar.training.checkpoint import load_checkpoint, resume, save_checkpoint, snapshot
 from ctmar.training.description import describe_run
 from ctmar.training.diagnosis import write_diagnosis
 from ctmar.training.holdout import hold_out
-from ctmar.training.outcome import TrainingFiles, write_results
+from ctmar.training.outcome import write_results
 from ctmar.training.patches import CACHE_BYTES, Batch, PatchSampler, validation_batches
 from ctmar.training.schedule import learning_rate, set_learning_rate
 from ctmar.training.state import EpochSoFar, TrainingState, detached, kept_weights, start
@@ -37,12 +38,9 @@ class InterruptedTrainingError(Exception):
 def train(
     pairs_train: Path,
     pairs_validation: Path | None,
-    run: Run,
-    network: Network,
-    training: Training,
-    group_order: int,
-    power: Literal[1, 2],
-    files: TrainingFiles,
+    settings: RunSettings,
+    folder: RunFolder,
+    *,
     progress: Progress = lambda done, total, text: None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> None:
@@ -53,12 +51,8 @@ def train(
     Args:
         pairs_train: pair file to train on.
         pairs_validation: pair file to validate on after each epoch; None holds patients of ``pairs_train`` out.
-        run: method, norm, weights of the penalty, seed.
-        network: architecture and settings.
-        training: optimisation.
-        group_order: n of the rotation group C_n.
-        power: 1 for the norm as penalty, 2 for its square.
-        files: where results go.
+        settings: run, network, optimisation, group and power of the penalty.
+        folder: where results go, and the checkpoint until they are there.
         progress: called with the steps done, the steps in all, and a line of text.
         interrupted: asked after each step whether to save and stop.
 
@@ -66,25 +60,26 @@ def train(
         InputError: a setting does not fit the data, the network or the machine, or the loss stopped being finite.
         InterruptedTrainingError: ``interrupted`` said so.
     """
+    training = settings.training
     torch.set_num_threads(training.threads)
-    files.check()
-    files.remove_leftovers()
-    state = start(run, network, training, group_order, power)
-    sampler, validation = open_data(pairs_train, pairs_validation, training, run.seed)
-    description = describe_run(pairs_train, pairs_validation, run, network, training, group_order, power)
-    identity = hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
-    resume(state, load_checkpoint(files.checkpoint, identity))
-    loop = Loop(state, sampler, validation, files, identity, progress, interrupted)
+    folder.prepare()
+    state = start(settings.run, settings.network, training, settings.group_order, settings.power)
+    sampler, validation = open_data(pairs_train, pairs_validation, training, settings.run.seed)
+    origin = describe_run(pairs_train, pairs_validation, settings)
+    identity = hashlib.sha256(json.dumps(origin.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+    resume(state, load_checkpoint(folder.checkpoint, identity))
+    loop = Loop(state, sampler, validation, folder, identity, progress, interrupted)
     try:
         loop.run()
     except InterruptedTrainingError:
         loop.save()
         raise
-    kept_epoch = finish(state)
+    kept = finish(state)
     # the record of the epoch that is kept describes the weights that are written
-    state.records[kept_epoch - 1] |= validate(state.predictor, validation, training.channels_last)
-    write_results(files, state, kept_epoch, description)
-    files.checkpoint.unlink(missing_ok=True)
+    scores = validate(state.predictor, validation, training.channels_last)
+    state.records[kept - 1] = state.records[kept - 1].model_copy(update=scores)
+    write_results(folder, state, kept, origin)
+    folder.checkpoint.unlink(missing_ok=True)
 
 
 def open_data(
@@ -106,7 +101,7 @@ class Loop:
     state: TrainingState
     sampler: PatchSampler
     validation: list[Batch]
-    files: TrainingFiles
+    folder: RunFolder
     identity: str
     progress: Progress
     interrupted: Callable[[], bool]
@@ -120,7 +115,7 @@ class Loop:
                 self.run_epoch(batches)
                 with kept_weights(state) as predictor:
                     scores = validate(predictor, self.validation, training.channels_last, self.stop_if_asked)
-                    state.records.append(epoch_record(state) | scores)
+                    state.records.append(Epoch(**running_means(state) | scores))
                     keep_best(state)
                 state.epoch = EpochSoFar()
                 self.save()
@@ -151,9 +146,9 @@ class Loop:
             return training_step(state, batch, state.step)
         except NotFiniteError as error:
             origins = self.sampler.origins(state.step)
-            place = write_diagnosis(self.files.diagnosis, state, batch, origins, state.step)
+            place = write_diagnosis(self.folder.diagnosis, state, batch, origins, state.step)
             raise InputError(
-                f"{error}; first in: {place}; the patches are listed in {self.files.diagnosis};"
+                f"{error}; first in: {place}; the patches are listed in {self.folder.diagnosis};"
                 " lower training.learning_rate or the penalty's weight"
             ) from None
 
@@ -175,7 +170,7 @@ class Loop:
 
     def save(self) -> None:
         """Write the checkpoint."""
-        save_checkpoint(self.files.checkpoint, snapshot(self.state, self.identity))
+        save_checkpoint(self.folder.checkpoint, snapshot(self.state, self.identity))
 
     def report(self) -> None:
         """Tell the progress bar."""
@@ -185,17 +180,14 @@ class Loop:
 
 def progress_text(state: TrainingState) -> str:
     """Loss, penalty and speed of the running epoch (or of the last one), and the last validation."""
-    if state.epoch.losses:
-        record = epoch_record(state)
-    elif state.records:
-        record = state.records[-1]
-    else:
+    if not state.epoch.losses and not state.records:
         return ""
+    record = running_means(state) if state.epoch.losses else dict(state.records[-1])
     text = f"loss {record['loss']:.3g}, penalty {record['penalty']:.3g}, {record['images_per_second']:.0f} images/s"
-    return f"{text}, PSNR {state.records[-1]['validation_psnr']:.2f} dB" if state.records else text
+    return f"{text}, PSNR {state.records[-1].validation_psnr:.2f} dB" if state.records else text
 
 
-def epoch_record(state: TrainingState) -> dict[str, Any]:
+def running_means(state: TrainingState) -> dict[str, Any]:
     """Means and times of the running epoch, over the steps that it has had."""
     so_far, n_steps = state.epoch, len(state.epoch.losses)
     loss, penalty, seconds = (sum(values) for values in (so_far.losses, so_far.penalties, so_far.seconds))
@@ -214,7 +206,7 @@ def epoch_record(state: TrainingState) -> dict[str, Any]:
 
 def keep_best(state: TrainingState) -> None:
     """With early stopping, remember the weights of the last epoch if no epoch before had a higher validation PSNR."""
-    psnr = state.records[-1]["validation_psnr"]
+    psnr = state.records[-1].validation_psnr
     if state.training.early_stopping_epochs and (state.best is None or psnr > state.best["psnr"]):
         state.best = {"epoch": len(state.records), "psnr": psnr, "weights": detached(state.network)}
 

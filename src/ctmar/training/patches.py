@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ctmar.errors import InputError
 from ctmar.models.scaling import network_input, network_target
+from ctmar.store.even_choice import evenly_spaced
 from ctmar.store.pairs import Pair, PairFile
 from ctmar.training.random_streams import numpy_generator
 from equiproj.representations.action import send
@@ -155,5 +156,5 @@ def validation_batches(path: Path, n_pairs: int, pairs: Sequence[int] | None = N
         pairs = range(file.n_pairs) if pairs is None else pairs
         if not pairs:
             raise InputError(f"{path}: expected at least one pair to validate on, found none")
-        chosen = np.linspace(0, len(pairs) - 1, min(n_pairs, len(pairs))).round().astype(int)
+        chosen = evenly_spaced(len(pairs), n_pairs)
         return [collate([file.read_pair(pairs[int(index)])]) for index in chosen]

@@ -13,6 +13,7 @@ from ctmar.errors import InputError
 from ctmar.models import build_network, load_weights
 from ctmar.models.device import choose_device
 from ctmar.models.predictor import predictor_of
+from ctmar.store.run_folder import Epoch
 from ctmar.training.method import Method
 from ctmar.training.methods import attach_method
 from ctmar.training.random_streams import torch_seed
@@ -52,7 +53,7 @@ class TrainingState:
     seed: int
     step: int = 0
     epoch: EpochSoFar = field(default_factory=EpochSoFar)
-    records: list[dict[str, Any]] = field(default_factory=list)
+    records: list[Epoch] = field(default_factory=list)
     average: dict[str, Tensor] | None = None
     best: dict[str, Any] | None = None
 
@@ -60,11 +61,6 @@ class TrainingState:
     def device(self) -> torch.device:
         """Where the network is."""
         return next(self.network.parameters()).device
-
-
-def device_name(device: torch.device) -> str:
-    """The name of a GPU, or cpu."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
 def start(run: Run, network: Network, training: Training, group_order: int, power: Literal[1, 2]) -> TrainingState:

@@ -13,9 +13,7 @@ from ctmar.models.device import convolutions_in
 from ctmar.training.losses import masked_mean_square, stage_loss
 from ctmar.training.patches import Batch
 from ctmar.training.random_streams import torch_seed
-from ctmar.training.state import TrainingState, device_name, start, update_average
-
-__all__ = ["NotFiniteError", "TrainingState", "backward", "device_name", "start", "training_step"]
+from ctmar.training.state import TrainingState, update_average
 
 PRECISIONS = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 

@@ -12,6 +12,7 @@ from ctmar.cli import app, main
 from ctmar.cli.progress import progress
 from ctmar.config import Network, Run, Training
 from ctmar.store.pairs import PairRecord, SliceRecord, write_pairs
+from ctmar.store.run_folder import RunFolder
 
 SETTINGS = "{epochs: 1, steps_per_epoch: 2, batch_size: 2, patch_size: 8}"
 
@@ -44,16 +45,15 @@ def test_help_explains_every_option_and_every_key(monkeypatch):
             assert re.search(rf"^ +{key} ", shown.output, re.MULTILINE), key
             first_words = " ".join(field.description.split()[:2])
             assert first_words in shown.output, f"{key}: {first_words}"
-    # of the options, only files and flags that others replace go without a default
     (command,) = [command for command in app.registered_commands if command.callback.__name__ == "train"]
     for name in command.callback.__annotations__.keys() - {"pairs_train", "pairs_validation", "return"}:
         assert f"--{name.replace('_', '-')}" in shown.output
-    assert shown.output.count("Default: ") == 10
-    assert shown.output.count("[default: ") == 4
+    assert shown.output.count("[default: ") == 5
+    assert len(command.callback.__annotations__) == 8 + 1
 
 
 def test_one_file_is_enough(pairs, tmp_path, monkeypatch, capsys):
-    options = ["--method", "projection", "--norm", "frobenius", "--lam-perp", "1e-5", "--seed", "3"]
+    options = ["--run", "method: projection, norm: frobenius, lam_perp: 1e-5, seed: 3"]
     assert run_main(monkeypatch, pairs, "--output", tmp_path / "run", *options, "--settings", SETTINGS) == 0
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["metrics.jsonl", "run.json", "weights.pt"]
     assert json.loads((tmp_path / "run" / "run.json").read_text())["run"] == {
@@ -69,30 +69,30 @@ def test_one_file_is_enough(pairs, tmp_path, monkeypatch, capsys):
 
 
 def test_the_form_of_the_workflow(pairs, tmp_path, monkeypatch):
-    files = {"weights": "w.pt", "metrics": "m.jsonl", "run-file": "r.json", "checkpoint": "side/c.pt"}
-    named = [f"--{name}={tmp_path / file}" for name, file in files.items()]
-    run = Run(network="small", method="strict", seed=1).model_dump_json()
+    run = Run(network="small", method="strict", seed=1)
     network = Network(settings={"fields": 1, "depth": 2}).model_dump_json()
-    arguments = [*named, "--run", run, "--network", network, "--settings", SETTINGS, "--group-order", 4, "--power", 1]
+    arguments = ["--output", tmp_path / "run", "--run", run.model_dump_json(), "--network", network]
+    arguments += ["--settings", SETTINGS, "--group-order", 4, "--power", 1]
     assert run_main(monkeypatch, pairs, pairs, *arguments) == 0
-    assert (tmp_path / "w.pt").exists()
-    assert not list((tmp_path / "side").iterdir())
+    assert RunFolder(tmp_path / "run").read_description().run == run
+    assert not RunFolder(tmp_path / "run").checkpoint.exists()
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--weights", "w.pt"], "--output: expected a folder, or --metrics, found neither"),
-        (["--output", "o", "--run", "{method: plain}", "--seed", "1"], "--run and --seed: expected one or the other"),
-        (["--output", "o", "--method", "magic"], "options of the run: 'method'"),
-        (["--output", "o", "--method", "projection"], "method 'projection' with norm"),
-        (["--output", "o", "--network", "nothing"], "network architecture: expected one of"),
-        (["--output", "o", "--settings", "{epoch: 3}"], "unknown key 'epoch'"),
+        (["--run", "method: magic"], "settings of run: 'method'"),
+        (["--run", "method: projection"], "method 'projection' with norm"),
+        (["--run", "method: projection, norm"], "settings of run: "),
+        (["--run", "method: plain, seed: [1"], "settings of run: not valid YAML"),
+        (["--run", "plain"], "settings of run: expected keys and values, found str 'plain'"),
+        (["--network", "nothing"], "network architecture: expected one of"),
+        (["--settings", "{epoch: 3}"], "unknown key 'epoch'"),
     ],
 )
 def test_mistakes_are_one_line(pairs, tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
-    assert run_main(monkeypatch, pairs, *arguments) == 2
+    assert run_main(monkeypatch, pairs, "--output", "o", *arguments) == 2
     error = capsys.readouterr().err.strip().splitlines()
     assert error[-1].startswith("ctmar: ")
     assert message in error[-1]

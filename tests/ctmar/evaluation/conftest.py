@@ -1,13 +1,15 @@
 """Finished runs whose every number is known."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.ctmar.run_folders import description, epoch, measurements
 
+from ctmar.config import Run
 from ctmar.evaluation.columns import METRICS
 from ctmar.evaluation.pair_metrics import write_slices
+from ctmar.store.run_folder import RunFolder
 
 PAIRS = [
     {"patient": patient, "slice_id": f"{patient}/1/{k:04d}", "mask_index": mask, "metal_pixels": 10 + 90 * mask}
@@ -36,21 +38,17 @@ def make_run(tmp_path: Path) -> MakeRun:
         softness: float = 0.0,
     ) -> Path:
         folder = tmp_path / f"{method}-{norm}-{lam_perp}-{lam_equi}-{softness}-{seed}".replace(":", "-")
-        run = {"network": "n", "method": method, "norm": norm, "lam_perp": lam_perp, "lam_equi": lam_equi}
-        run |= {"softness": softness, "seed": seed}
-        facts = {"seconds_per_step_median": 0.1, "peak_memory_mb": 100.0, "n_parameters": 7, "seconds_total": 1.0}
-        model = {"relative_non_equivariance": non_equivariance, "defect_mean": non_equivariance / 10, "defect_max": 1.0}
-        model |= {"defect_at_angles": {"15": 0.05}, "defect_floor_at_angles": {"15": 0.01}, "peak_memory_mb": 300.0}
-        model |= {"psnr_turned_db": {"0": 30.0, "90": 29.0, "180": 28.0, "270": 27.0}, "seconds_per_image": 0.02}
-        epoch = dict.fromkeys(("step", "loss", "task_loss", "penalty", "learning_rate", "validation_loss"), 0.0)
-        epoch |= {"epoch": 1, "validation_psnr": psnr if validation_psnr is None else validation_psnr}
+        settings = {"norm": norm, "lam_perp": lam_perp, "lam_equi": lam_equi, "softness": softness, "seed": seed}
+        run = Run(network="n", method=method, **settings)
+        measured = measurements(relative_non_equivariance=non_equivariance, defect_mean=non_equivariance / 10)
         metrics = dict.fromkeys(METRICS, 50.0) | {"ssim": 0.9, "rmse_bone_hu": float("nan")}
         folder.mkdir(exist_ok=True)
         rows = [pair | metrics | {"psnr_db": psnr + k} for k, pair in enumerate(pairs)]
         write_slices(folder / "slices.csv", rows)
-        (folder / "run.json").write_text(json.dumps({"run": run, **facts}))
-        (folder / "model.json").write_text(json.dumps(model))
-        (folder / "metrics.jsonl").write_text(json.dumps(epoch) + "\n")
+        files = RunFolder(folder)
+        files.write_description(description(run=run))
+        files.write_measurements(measured)
+        files.write_epochs([epoch(validation_psnr=psnr if validation_psnr is None else validation_psnr)])
         return folder
 
     return make

@@ -1,9 +1,11 @@
 """Tables of a study with known numbers."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
+from tests.ctmar.run_folders import epoch
 
 from ctmar.config import Judgement
 from ctmar.errors import InputError
@@ -11,6 +13,7 @@ from ctmar.evaluation.collect import collect
 from ctmar.evaluation.columns import METRICS, model_columns, slice_columns
 from ctmar.evaluation.measured_study import read_study
 from ctmar.evaluation.pair_metrics import write_slices
+from ctmar.store.run_folder import RunFolder
 from ctmar.store.tables import write_rows
 
 from .conftest import PAIRS
@@ -117,15 +120,15 @@ def test_references_on_other_pairs_are_refused(make_run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_early_stopping_keeps_the_best_epoch(make_run):
-    folder = make_run("plain", validation_psnr=30)
-    epoch = json.loads((folder / "metrics.jsonl").read_text())
-    lines = [json.dumps(epoch | {"validation_psnr": value}) for value in (31.0, 33.0, 32.0)]
-    (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
-    assert read_study([folder], SETTINGS).models[0].validation_psnr() == 32
-    run = json.loads((folder / "run.json").read_text())
-    (folder / "run.json").write_text(json.dumps(run | {"training": {"early_stopping_epochs": 2}}))
-    assert read_study([folder], SETTINGS).models[0].validation_psnr() == 33
+def test_the_epoch_that_training_kept_is_the_one_that_counts(make_run):
+    folder = RunFolder(make_run("plain"))
+    folder.write_epochs([epoch(epoch=k, validation_psnr=value) for k, value in enumerate((31.0, 33.0, 32.0), 1)])
+    for kept, psnr in ((3, 32.0), (2, 33.0)):
+        folder.write_description(folder.read_description().model_copy(update={"kept_epoch": kept}))
+        assert read_study([folder.path], SETTINGS).models[0].validation_psnr() == psnr
+    folder.write_description(folder.read_description().model_copy(update={"kept_epoch": 4}))
+    with pytest.raises(InputError, match=r"run\.json: 'kept_epoch': expected 1 to 3, found 4"):
+        read_study([folder.path], SETTINGS)
 
 
 def test_softness_tells_models_apart(make_run):
@@ -139,24 +142,21 @@ def test_runs_on_different_pairs_are_refused(make_run):
         read_study(runs, SETTINGS)
 
 
-def test_an_unfinished_run_is_named(make_run):
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("model.json", None, "expected a file written by `ctmar evaluate`, found No such file"),
+        ("run.json", "{}", "expected the key 'run', found none"),
+        ("metrics.jsonl", "", "expected a line for each epoch, found none"),
+        ("slices.csv", None, "table not found"),
+    ],
+)
+def test_an_unfinished_or_malformed_run_is_named(make_run, name, content, message):
     folder = make_run("plain")
-    (folder / "model.json").unlink()
-    with pytest.raises(InputError, match=r"model\.json is missing"):
-        read_study([folder], SETTINGS)
-
-
-def test_a_malformed_run_is_named(make_run):
-    folder = make_run("plain")
-    (folder / "run.json").write_text("{}")
-    with pytest.raises(InputError, match="malformed"):
-        read_study([folder], SETTINGS)
-
-
-def test_a_run_without_epochs_is_named(make_run):
-    folder = make_run("plain")
-    (folder / "metrics.jsonl").write_text("")
-    with pytest.raises(InputError, match=r"malformed .*metrics\.jsonl: expected a line for each epoch"):
+    (folder / name).unlink()
+    if content is not None:
+        (folder / name).write_text(content)
+    with pytest.raises(InputError, match=rf"{re.escape(str(folder / name))}: {message}"):
         read_study([folder], SETTINGS)
 
 
@@ -179,7 +179,15 @@ def test_a_text_in_place_of_a_number_is_named_and_nothing_is_written(make_run, t
 
 def test_runs_measured_at_different_angles_are_refused(make_run):
     runs = [make_run("plain"), make_run("augmentation")]
-    model = json.loads((runs[1] / "model.json").read_text())
-    (runs[1] / "model.json").write_text(json.dumps(model | {"defect_at_angles": {"30": 0.1}}))
+    tables = {"defect_at_angles": {"30": 0.1}, "defect_floor_at_angles": {"30": 0.0}}
+    folder = RunFolder(runs[1])
+    folder.write_measurements(folder.read_measurements().model_copy(update=tables))
     with pytest.raises(InputError, match=r"expected defects at the same angles, found \[15.0\] and \[30.0\]"):
         read_study(runs, SETTINGS)
+
+
+def test_a_run_without_every_quarter_turn_is_named(make_run):
+    folder = RunFolder(make_run("plain"))
+    folder.write_measurements(folder.read_measurements().model_copy(update={"psnr_turned_db": {"0": 30.0}}))
+    with pytest.raises(InputError, match=r"model\.json: 'psnr_turned_db': expected 0, 90, 180, 270, found 0"):
+        read_study([folder.path], SETTINGS)

@@ -1,23 +1,25 @@
 """A network without training, and CT with metal."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tests.ctmar.run_folders import description
 
+from ctmar.config import Network
 from ctmar.models import build_network
+from ctmar.store.run_folder import RunFolder
 
-MakeNetwork = Callable[..., tuple[Path, Path]]
+MakeNetwork = Callable[..., RunFolder]
 
 
 @pytest.fixture
 def make_network(tmp_path: Path) -> MakeNetwork:
     """Write weights.pt and run.json of a network that returns its first image, or (``kind="LI"``) its second."""
 
-    def make(kind: str = "identity", **description: object) -> tuple[Path, Path]:
+    def make(kind: str = "identity", **changes: object) -> RunFolder:
         settings = {"fields": 1, "depth": 2}
         network = build_network("dncnn", **settings, group_order=4)
         first, last = network.layers
@@ -33,15 +35,10 @@ def make_network(tmp_path: Path) -> MakeNetwork:
                 last.weight.fill_(1e38)
         folder = tmp_path / f"network-{kind}"
         folder.mkdir(exist_ok=True)
-        torch.save(network.state_dict(), folder / "weights.pt")
-        run = {
-            "run": {"network": "n", "method": "plain"},
-            "network": {"architecture": "dncnn", "settings": settings},
-            "group_order": 4,
-            **description,
-        }
-        (folder / "run.json").write_text(json.dumps(run))
-        return folder / "weights.pt", folder / "run.json"
+        run = RunFolder(folder)
+        torch.save(network.state_dict(), run.weights)
+        run.write_description(description(network=Network(settings=settings), **changes))
+        return run
 
     return make
 

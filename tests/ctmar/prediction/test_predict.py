@@ -14,7 +14,7 @@ from tests.ctmar.canaries import CANARY, plant, traces
 from typer.testing import CliRunner
 
 from ctmar.cli import app, main
-from ctmar.config import Ingest, Simulation
+from ctmar.config import Ingest, Run, Simulation
 from ctmar.datasets.ingest import ingest
 from ctmar.dicom.pixels import read_display
 from ctmar.dicom.scan import read_images
@@ -22,6 +22,7 @@ from ctmar.errors import InputError
 from ctmar.prediction.choices import PredictionChoices
 from ctmar.prediction.predict import predict
 from ctmar.simulation.scanner import build_scanner, scan_metal, scan_slice, trace_slice
+from ctmar.store.run_folder import Grid
 from ctmar.store.tables import read_rows
 from ctmar.units import hu_to_attenuation
 
@@ -50,7 +51,7 @@ def series(write_ct, metal_hu, phantom, tmp_path) -> Path:
 
 
 def test_an_identity_network_gives_the_source_back(series, make_network, tmp_path):
-    summary = predict(series, *make_network(), tmp_path / "out", SMALL)
+    summary = predict(series, make_network(), tmp_path / "out", SMALL)
     assert (summary.n_corrected, summary.n_unchanged, summary.quarantined) == (1, 2, [])
     files = written(tmp_path / "out")
     assert [path.name for path in files] == ["0000.dcm", "0001.dcm", "0002.dcm"]
@@ -63,7 +64,7 @@ def test_an_identity_network_gives_the_source_back(series, make_network, tmp_pat
 
 
 def test_only_slices_with_metal_change_and_only_outside_it(series, make_network, metal_hu, tmp_path):
-    predict(series, *make_network("LI"), tmp_path / "out", SMALL)
+    predict(series, make_network("LI"), tmp_path / "out", SMALL)
     first, second, _ = map(image_hu, written(tmp_path / "out"))
     np.testing.assert_array_equal(first, image_hu(series / "0.dcm"))
     metal = metal_hu > 2500
@@ -72,14 +73,14 @@ def test_only_slices_with_metal_change_and_only_outside_it(series, make_network,
 
 
 def test_slices_without_metal_can_be_left_out(series, make_network, tmp_path):
-    summary = predict(series, *make_network(), tmp_path / "out", changed(SMALL, metal_only=True))
+    summary = predict(series, make_network(), tmp_path / "out", changed(SMALL, metal_only=True))
     assert (summary.n_corrected, summary.n_unchanged, summary.n_left_out) == (1, 0, 2)
     assert [path.name for path in written(tmp_path / "out")] == ["0001.dcm"]
 
 
 def test_series_share_a_study_and_never_a_series(series, write_ct, make_network, tmp_path):
     write_ct(series / "other.dcm", 0, SeriesInstanceUID="1.2.9", SOPInstanceUID="1.2.9.1")
-    predict(series, *make_network(), tmp_path / "out", SMALL)
+    predict(series, make_network(), tmp_path / "out", SMALL)
     datasets = [pydicom.dcmread(path) for path in written(tmp_path / "out")]
     assert len({dataset.StudyInstanceUID for dataset in datasets}) == 1
     assert len({dataset.SeriesInstanceUID for dataset in datasets}) == 2
@@ -88,7 +89,7 @@ def test_series_share_a_study_and_never_a_series(series, write_ct, make_network,
 
 
 def test_the_pseudonym_is_that_of_ingestion(series, make_network, tmp_path):
-    predict(series, *make_network(), tmp_path / "out", SMALL)
+    predict(series, make_network(), tmp_path / "out", SMALL)
     ingest(
         series,
         tmp_path / "s.h5",
@@ -103,26 +104,25 @@ def test_the_pseudonym_is_that_of_ingestion(series, make_network, tmp_path):
 
 def test_bytes_do_not_depend_on_threads_or_on_how_the_input_is_given(series, make_network, tmp_path):
     network = make_network("LI")
-    predict(series, *network, tmp_path / "one", SMALL)
-    predict(series, *network, tmp_path / "two", changed(SMALL, threads=3))
+    predict(series, network, tmp_path / "one", SMALL)
+    predict(series, network, tmp_path / "two", changed(SMALL, threads=3))
     for first, second in zip(written(tmp_path / "one"), written(tmp_path / "two"), strict=True):
         assert first.read_bytes() == second.read_bytes()
-    summary = predict(series / "1.dcm", *network, tmp_path / "file", SMALL)
+    summary = predict(series / "1.dcm", network, tmp_path / "file", SMALL)
     assert summary.n_corrected == 1
     (single,) = written(tmp_path / "file")
     assert pydicom.dcmread(single).SOPInstanceUID == pydicom.dcmread(written(tmp_path / "one")[1]).SOPInstanceUID
 
 
 def test_the_grid_of_the_run_file_is_used(series, make_network, tmp_path, capfd):
-    network = make_network("LI", grid={"image_size": 32, "pixel_mm": 4.0, "preset": "benchmark"})
-    predict(series, *network, tmp_path / "out", PredictionChoices())
+    network = make_network("LI", grid=Grid(image_size=32, pixel_mm=4.0, preset="benchmark"))
+    predict(series, network, tmp_path / "out", PredictionChoices())
     assert "working grid 32 x 32 pixels, 4 mm, scan of preset benchmark" in capfd.readouterr().err
 
 
 def test_a_method_that_averages_says_so_and_gives_images_of_their_own(series, make_network, averaging, tmp_path):
     for name, method in (("own", "plain"), ("averaged", averaging)):
-        weights, run_file = make_network("LI", run={"network": "n", "method": method})
-        predict(series, weights, run_file, tmp_path / name, SMALL)
+        predict(series, make_network("LI", run=Run(network="n", method=method)), tmp_path / name, SMALL)
     own, averaged = ([pydicom.dcmread(path) for path in written(tmp_path / name)] for name in ("own", "averaged"))
     # LI commutes with turns, so the weights and the pixels are the same and only what is said of them differs
     assert [dataset.PixelData for dataset in own] == [dataset.PixelData for dataset in averaged]
@@ -133,7 +133,7 @@ def test_a_method_that_averages_says_so_and_gives_images_of_their_own(series, ma
 
 def test_enhanced_ct(write_enhanced_ct, metal_hu, phantom, make_network, tmp_path):
     write_enhanced_ct(tmp_path / "in" / "e.dcm", np.stack([phantom, metal_hu]), [(1, -1024), (1, 0)])
-    summary = predict(tmp_path / "in" / "e.dcm", *make_network(), tmp_path / "out", SMALL)
+    summary = predict(tmp_path / "in" / "e.dcm", make_network(), tmp_path / "out", SMALL)
     assert (summary.n_corrected, summary.n_unchanged) == (1, 1)
     for path, frame in zip(written(tmp_path / "out"), (phantom, metal_hu), strict=True):
         np.testing.assert_array_equal(image_hu(path), frame)
@@ -143,7 +143,7 @@ def test_a_mask_takes_the_place_of_the_threshold(series, make_network, tmp_path)
     masks = np.zeros((3, 64, 64), bool)
     masks[0, 30:34, 20:24] = True
     np.save(tmp_path / "mask.npy", masks)
-    summary = predict(series, *make_network("LI"), tmp_path / "out", changed(SMALL, mask=tmp_path / "mask.npy"))
+    summary = predict(series, make_network("LI"), tmp_path / "out", changed(SMALL, mask=tmp_path / "mask.npy"))
     assert (summary.n_corrected, summary.n_unchanged) == (1, 2)
     first, second, _ = map(image_hu, written(tmp_path / "out"))
     assert (first != image_hu(series / "0.dcm")).any()
@@ -158,14 +158,14 @@ def test_a_mask_takes_the_place_of_the_threshold(series, make_network, tmp_path)
 def test_masks_that_do_not_fit(series, make_network, tmp_path, masks, message):
     np.save(tmp_path / "mask.npy", masks)
     with pytest.raises(InputError, match=message):
-        predict(series, *make_network(), tmp_path / "out", changed(SMALL, mask=tmp_path / "mask.npy"))
+        predict(series, make_network(), tmp_path / "out", changed(SMALL, mask=tmp_path / "mask.npy"))
 
 
 def test_a_mask_of_another_shape_refuses_its_image(series, make_network, tmp_path):
     np.save(tmp_path / "mask.npy", np.zeros((3, 32, 32)))
     settings = changed(SMALL, mask=tmp_path / "mask.npy")
     with pytest.raises(InputError, match="the mask has 32 × 32 pixels, the image 64 × 64"):
-        predict(series, *make_network(), tmp_path / "out", settings)
+        predict(series, make_network(), tmp_path / "out", settings)
 
 
 def test_what_is_refused_is_told(series, write_ct, metal_hu, make_network, tmp_path):
@@ -175,7 +175,7 @@ def test_what_is_refused_is_told(series, write_ct, metal_hu, make_network, tmp_p
     nibabel.save(
         nibabel.Nifti1Image(np.zeros((64, 64, 2), np.int16), np.diag([-2.0, -2.0, 5.0, 1.0])), series / "a.nii"
     )
-    summary = predict(series, *make_network("overflow"), tmp_path / "out", SMALL, tmp_path / "q.csv")
+    summary = predict(series, make_network("overflow"), tmp_path / "out", SMALL, quarantine=tmp_path / "q.csv")
     rows = read_rows(tmp_path / "q.csv", ["file", "reason", "remedy"])
     assert sorted(row["reason"] for row in rows) == sorted(
         [
@@ -191,9 +191,9 @@ def test_what_is_refused_is_told(series, write_ct, metal_hu, make_network, tmp_p
 
 def test_our_own_output_is_not_read_again(series, make_network, tmp_path):
     network = make_network()
-    predict(series, *network, tmp_path / "out", SMALL)
+    predict(series, network, tmp_path / "out", SMALL)
     with pytest.raises(InputError, match="image type SECONDARY"):
-        predict(tmp_path / "out", *network, tmp_path / "again", SMALL)
+        predict(tmp_path / "out", network, tmp_path / "again", SMALL)
 
 
 def test_the_command_says_which_images_stay_as_they_are_and_why(write_ct, metal_hu, phantom, make_network, tmp_path):
@@ -220,7 +220,7 @@ def test_the_command_says_which_images_stay_as_they_are_and_why(write_ct, metal_
 
 def test_a_folder_that_holds_files_is_left_alone(series, make_network):
     with pytest.raises(InputError, match="new or empty folder"):
-        predict(series, *make_network(), series, SMALL)
+        predict(series, make_network(), series, SMALL)
 
 
 @pytest.mark.slow
@@ -236,8 +236,7 @@ def test_no_identifier_leaves_the_folder(
         plant(write_ct(inside / f"{CANARY}_bad{number}.dcm", 10 + number, **tags))
     (inside / f"{CANARY}.txt").write_text(CANARY)
     assert traces((inside / f"{CANARY}_0.dcm").read_bytes()), "nothing was planted"
-    weights, run_file = make_network("LI")
-    options = ["--weights", weights, "--run-file", run_file, "--output", tmp_path / "out", "--threads", 2]
+    options = [make_network("LI"), "--output", tmp_path / "out", "--threads", 2]
     options += ["--quarantine", tmp_path / "q.csv", "--image-size", 64, "--pixel-mm", 2]
     monkeypatch.setattr(sys, "argv", ["ctmar", "predict", *map(str, [tmp_path / "in", *options])])
     with caplog.at_level(logging.DEBUG), pytest.raises(SystemExit) as ended:
@@ -262,7 +261,7 @@ def test_help_says_what_is_kept_and_what_it_is_not():
 
 def test_a_refused_file_can_be_found(series, make_network, tmp_path):
     (series / "smith.txt").write_text("not DICOM")
-    predict(series, *make_network(), tmp_path / "out", SMALL, tmp_path / "q.csv")
+    predict(series, make_network(), tmp_path / "out", SMALL, quarantine=tmp_path / "q.csv")
     (row,) = read_rows(tmp_path / "q.csv", ["file"])
     shown = CliRunner().invoke(app, ["find-file", row["file"], str(series)])
     assert shown.output.strip() == str(series / "smith.txt")
@@ -281,7 +280,7 @@ def test_a_nifti_mask_lies_where_the_image_lies(series, make_network, tmp_path):
     np.save(tmp_path / "m.npy", masks)
     network = make_network("LI")
     for name in ("m.npy", "m.nii.gz"):
-        predict(series, *network, tmp_path / name[2:], changed(SMALL, mask=tmp_path / name))
+        predict(series, network, tmp_path / name[2:], changed(SMALL, mask=tmp_path / name))
     for first, second in zip(written(tmp_path / "npy"), written(tmp_path / "nii.gz"), strict=True):
         np.testing.assert_array_equal(image_hu(first), image_hu(second))
     assert (image_hu(written(tmp_path / "npy")[0]) != image_hu(series / "0.dcm")).any()
@@ -304,7 +303,7 @@ def test_metal_simulated_into_a_real_image(shared, make_network, tmp_path):
     stored = np.where(raw == dataset.PixelPaddingValue, raw, with_metal - float(dataset.RescaleIntercept))
     dataset.PixelData = np.rint(stored).astype("<i2").tobytes()
     dataset.save_as(given)
-    summary = predict(given, *make_network("LI"), tmp_path / "out", PredictionChoices(image_size=256, pixel_mm=1.6))
+    summary = predict(given, make_network("LI"), tmp_path / "out", PredictionChoices(image_size=256, pixel_mm=1.6))
     assert summary.n_corrected == 1
     (path,) = written(tmp_path / "out")
     distance = ndimage.distance_transform_edt(mask == 0)

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from tests.ctmar.run_folders import description, epoch, measurements
 
-from ctmar.config import Config, Judgement, validate_section
+from ctmar.config import Config, Judgement, Run, validate_section
 from ctmar.evaluation.collect import collect
 from ctmar.evaluation.columns import IDENTITY
 from ctmar.evaluation.pair_metrics import image_metrics
@@ -18,6 +20,7 @@ from ctmar.evaluation.regions import metal_size
 from ctmar.reporting.images import window_image
 from ctmar.reporting.page import render_page
 from ctmar.reporting.study_files import ReportInputs, StudyTables, read_results
+from ctmar.store.run_folder import Epoch, RunFolder
 from ctmar.units import hu_to_attenuation
 
 SIZE = 96
@@ -146,49 +149,40 @@ def write_run(folder: Path, setting: tuple, seed: int) -> None:
     table = pd.DataFrame([measured(pair, image) for pair, image in enumerate(predictions)])
     table.to_csv(folder / "slices.csv", index=False)
     write_examples(folder / "examples.npz", prediction=[hu_to_attenuation(predictions[pair]) for pair in EXAMPLES])
-    run = {"network": "dncnn"} | dict(zip(IDENTITY[1:], setting, strict=False)) | {"seed": seed}
-    software = {"equiproj": "0.1.0", "torch": "2.13.0+cpu", "numpy": "2.3.0"}
-    description = {
-        "run": run,
-        "provenance": {"code_sha256": "ab" * 32, "pairs_train_sha256": "cd" * 32, "software": software},
-        "n_parameters": 31_440,
-        "device": "cpu",
-        "seconds_total": 20.0,
-        "seconds_per_step_median": 0.05,
-        "peak_memory_mb": 512.0,
-    }
-    (folder / "run.json").write_text(json.dumps(description))
+    run = Run(network="dncnn", **dict(zip(IDENTITY[1:], setting, strict=False)), seed=seed)
+    files = RunFolder(folder)
+    facts = {"n_parameters": 31_440, "seconds_total": 20.0, "seconds_per_step_median": 0.05, "peak_memory_mb": 512.0}
+    files.write_description(description(run=run, kept_epoch=8, **facts))
     broken = non_equivariance * (1 + 0.03 * seed)
     defect = 0.06 * broken
-    model = {
-        "relative_non_equivariance": broken,
-        "defect_mean": defect,
-        "defect_max": 1.3 * defect,
-        "defect_at_angles": dict.fromkeys(("15", "30", "45"), 0.02 + 0.8 * defect),
-        "defect_floor_at_angles": {"15": 0.018, "30": 0.019, "45": 0.02},
-        "psnr_turned_db": {str(turn): 38 - 12 * left - (5 * defect if turn else 0) for turn in (0, 90, 180, 270)},
-        "seconds_per_image": 0.012,
-        "peak_memory_mb": 301.0,
-        "n_parameters": 31_440,
-    }
-    (folder / "model.json").write_text(json.dumps(model))
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(epoch) + "\n" for epoch in epochs(left, seed)))
+    values = measurements(
+        relative_non_equivariance=broken,
+        defect_mean=defect,
+        defect_max=1.3 * defect,
+        defect_at_angles=dict.fromkeys(("15", "30", "45"), 0.02 + 0.8 * defect),
+        defect_floor_at_angles={"15": 0.018, "30": 0.019, "45": 0.02},
+        psnr_turned_db={str(turn): 38 - 12 * left - (5 * defect if turn else 0) for turn in (0, 90, 180, 270)},
+        seconds_per_image=0.012,
+        peak_memory_mb=301.0,
+    )
+    files.write_measurements(values)
+    files.write_epochs(epochs(left, seed))
 
 
-def epochs(left: float, seed: int) -> list[dict[str, float]]:
+def epochs(left: float, seed: int) -> list[Epoch]:
     """Records of a training that ends the better, the less artefact its model leaves."""
     return [
-        {
-            "epoch": epoch,
-            "step": 40 * epoch,
-            "loss": 0.02 * left * np.exp(-0.4 * epoch) + 3e-4,
-            "task_loss": 0.02 * left * np.exp(-0.4 * epoch) + 2e-4 * (1 + 0.1 * seed),
-            "penalty": 0.1 * np.exp(-0.3 * epoch),
-            "learning_rate": 1e-3,
-            "validation_loss": 1e-3,
-            "validation_psnr": 38 - 12 * left - 5 * np.exp(-0.5 * epoch) + 0.1 * seed,
-        }
-        for epoch in range(1, 9)
+        epoch(
+            epoch=number,
+            step=40 * number,
+            loss=0.02 * left * math.exp(-0.4 * number) + 3e-4,
+            task_loss=0.02 * left * math.exp(-0.4 * number) + 2e-4 * (1 + 0.1 * seed),
+            penalty=0.1 * math.exp(-0.3 * number),
+            learning_rate=1e-3,
+            validation_loss=1e-3,
+            validation_psnr=38 - 12 * left - 5 * math.exp(-0.5 * number) + 0.1 * seed,
+        )
+        for number in range(1, 9)
     ]
 
 
@@ -279,7 +273,7 @@ def write_cost(path: Path, settings: list[tuple]) -> None:
                 "ratio_to_plain": ratio,
                 "penalty_milliseconds": 48.0 * (ratio - 1),
                 "penalty_share": 1 - 1 / ratio,
-                "peak_memory_mb": 512.0,
+                "step_memory_mb": 512.0,
                 "threads": 1,
                 "batch_size": 8,
                 "patch_size": 64,

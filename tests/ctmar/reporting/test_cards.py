@@ -6,14 +6,15 @@ import pytest
 from tests.ctmar.reporting.conftest import N_SERIES
 
 from ctmar.reporting.cards import write_dataset_card, write_model_card
+from ctmar.reporting.study_files import read_results
 
 
 @pytest.fixture(scope="module")
-def cards(study, config, tmp_path_factory):
+def cards(results, config, tmp_path_factory):
     folder = tmp_path_factory.mktemp("cards")
     return {
-        "model": write_model_card(study, config, folder / "model_card.md").read_text(),
-        "dataset": write_dataset_card(study, config, folder / "dataset_card.md").read_text(),
+        "model": write_model_card(results, config, folder / "model_card.md").read_text(),
+        "dataset": write_dataset_card(results, config, folder / "dataset_card.md").read_text(),
     }
 
 
@@ -81,11 +82,11 @@ def test_series_of_the_imaging_data_commons_bring_their_citations(study, config,
     idc = config.model_copy(
         update={"source": config.source.model_copy(update={"kind": "idc", "manifest": tmp_path / "manifest.csv"})}
     )
-    inputs = dataclasses.replace(study, sources=listing)
-    text = write_dataset_card(inputs, idc, tmp_path / "card.md").read_text()
+    tables = read_results(dataclasses.replace(study, sources=listing))
+    text = write_dataset_card(tables, idc, tmp_path / "card.md").read_text()
     assert "doi 10.7937/p5k5-tg43; Imaging Data Commons, doi 10.1148/rg.230180" in text
     assert "Imaging Data Commons, stageii\\_colorectal\\_ct v20, list of MD5" in text
-    assert "public CT" in write_model_card(inputs, idc, tmp_path / "model.md").read_text()
+    assert "public CT" in write_model_card(tables, idc, tmp_path / "model.md").read_text()
 
 
 @pytest.mark.parametrize("card", ["model", "dataset"])
@@ -94,13 +95,13 @@ def test_hostile_text_and_secrets_stay_out(cards, card):
     assert "a-secret-of-the-hospital" not in cards[card]
 
 
-def test_own_data_carry_the_licence_of_the_configuration(study, config, tmp_path):
+def test_own_data_carry_the_licence_of_the_configuration(results, config, tmp_path):
     own = config.model_copy(
         update={
             "source": config.source.model_copy(update={"kind": "dicom_dir", "licence": "CC BY 4.0", "citation": "us"})
         }
     )
-    text = write_dataset_card(dataclasses.replace(study, sources=None), own, tmp_path / "card.md").read_text()
+    text = write_dataset_card(dataclasses.replace(results, sources=[]), own, tmp_path / "card.md").read_text()
     assert "- Licence: CC BY 4.0" in text
     assert "- Citation: us" in text
 

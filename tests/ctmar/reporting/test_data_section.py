@@ -6,7 +6,7 @@ import pytest
 
 from ctmar.errors import InputError
 from ctmar.reporting.data_section import data_section, quarantine_summary, series_pictures
-from ctmar.reporting.study_files import read_thumbnails
+from ctmar.reporting.study_files import Thumbnails, read_thumbnails
 
 
 def test_every_series_with_pictures_is_shown_in_the_order_of_the_catalogue(results):
@@ -35,7 +35,8 @@ def test_numbers_of_the_catalogue_are_readable(results):
 
 def test_a_study_without_pictures_or_quality_numbers_still_has_its_tables(results):
     catalogue = results.catalogue.drop(columns=["minimum_hu", "maximum_hu", "mean_hu", "body_fraction"])
-    section = data_section(dataclasses.replace(results, catalogue=catalogue, thumbnails=None), 10**6)
+    thumbnails = Thumbnails(*(array[:0] for array in vars(results.thumbnails).values()))
+    section = data_section(dataclasses.replace(results, catalogue=catalogue, thumbnails=thumbnails), 10**6)
     assert section.series == []
     assert list(section.catalogue_columns) == ["slice_spacing_mm"]
     assert len(section.catalogue) == 4

@@ -74,7 +74,7 @@ def test_panel_shows_no_error_under_metal():
 def test_other_example_pairs_are_refused(make_study):
     results = read_results(make_study(SMALL, [0]))
     record = next(record for record in results.records if record.identity[1] == "plain" and record.seed == 0)
-    path = record.folder / "examples.npz"
+    path = record.folder.examples
     with np.load(path) as file:
         arrays = dict(file)
     np.savez_compressed(path, **(arrays | {"mask_index": arrays["mask_index"] + 1}))

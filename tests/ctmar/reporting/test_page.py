@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from ctmar.config import Run
 from ctmar.config.methods import METHODS, Kind
 from ctmar.errors import InputError
 from ctmar.reporting import page as page_module
@@ -16,7 +17,7 @@ from ctmar.reporting.labels import series_label
 from ctmar.reporting.page import build_report, render_page
 from ctmar.reporting.report_origin import public_config
 from ctmar.reporting.required_columns import IDENTITY
-from ctmar.reporting.study_files import read_results
+from ctmar.reporting.study_files import RunRecord, read_results
 
 
 class Outline(HTMLParser):
@@ -176,9 +177,12 @@ def test_two_networks_get_a_table_each(results, config):
     def both(table: pd.DataFrame) -> pd.DataFrame:
         return pd.concat([table, table.assign(network="wide")], ignore_index=True)
 
+    def wide_run(record: RunRecord) -> Run:
+        return record.description.run.model_copy(update={"network": "wide"})
+
     tables = {name: both(getattr(results, name)) for name in ("models", "curves", "cost", "runs", "sizes", "materials")}
     wide = [
-        dataclasses.replace(record, run=record.run | {"run": record.run["run"] | {"network": "wide"}})
+        dataclasses.replace(record, description=record.description.model_copy(update={"run": wide_run(record)}))
         for record in results.records
     ]
     networks = config.study.networks | {"wide": config.study.networks["dncnn"]}
@@ -227,60 +231,17 @@ def check_without_holes(text: str) -> list[str]:
 )
 def test_small_studies_have_pages_without_holes(make_study, config, tmp_path, settings, seeds, n_charts):
     inputs = dataclasses.replace(make_study(settings, seeds, nmar=False), sources=None)
-    text = build_report(inputs, config, tmp_path / "index.html").read_text(encoding="utf-8")
+    text = build_report(read_results(inputs), config, tmp_path / "index.html").read_text(encoding="utf-8")
     assert len(check_without_holes(text)) == n_charts
     assert f"mean over {len(seeds)} seed" in text
     assert "NMAR</th>" not in text
 
 
-def test_a_study_of_the_first_format_has_a_page_without_holes(results, config):
-    new = (
-        "official",
-        "mae_",
-        "soft",
-        "bone",
-        "near_metal",
-        "deg",
-        "p_value",
-        "per_image",
-        "prediction_",
-        "n_parameters",
-    )
-
-    def old(table):
-        return table.drop(columns=[name for name in table if any(part in name for part in new) and name != "softness"])
-
-    empty = {name: getattr(results, name).head(0) for name in ("sizes", "materials")} | {"questions": []}
-    catalogue = results.catalogue[
-        ["patient", "series", "n_slices_found", "n_slices_kept", "pixel_mm", "source", "licence"]
-    ]
-    study = dataclasses.replace(
-        results,
-        models=old(results.models),
-        references=old(results.references),
-        catalogue=catalogue,
-        thumbnails=None,
-        **empty,
-    )
-    text = render_page(study, config)
-    check_without_holes(text)
-    for absent in (
-        "Protocol official</th>",
-        "By size",
-        "By material",
-        "Soft tissue",
-        "turned inputs, dB",
-        "thumbnails",
-    ):
-        assert absent not in re.sub(r"<style>.*?</style>", "", text, flags=re.S)
-
-
-@pytest.mark.slow
-def test_pictures_give_way_before_a_page_is_too_large(study, config, tmp_path, monkeypatch):
-    whole = build_report(study, config, tmp_path / "whole.html").read_text(encoding="utf-8")
-    bare = render_page(read_results(study), config, 0.0)
+def test_pictures_give_way_before_a_page_is_too_large(results, config, tmp_path, monkeypatch):
+    whole = build_report(results, config, tmp_path / "whole.html").read_text(encoding="utf-8")
+    bare = render_page(results, config, 0.0)
     monkeypatch.setattr(page_module, "MAXIMUM_BYTES", len(bare.encode()) + 1000)
-    text = build_report(study, config, tmp_path / "index.html").read_text(encoding="utf-8")
+    text = build_report(results, config, tmp_path / "index.html").read_text(encoding="utf-8")
     assert len(text) < len(whole)
     assert "3 further example pairs left out to keep this page below 4 MB" in text
     assert "Pictures of 3 further series left out" in text
@@ -288,10 +249,10 @@ def test_pictures_give_way_before_a_page_is_too_large(study, config, tmp_path, m
 
 
 @pytest.mark.slow
-def test_a_page_that_is_too_large_is_refused_and_not_written(study, config, tmp_path, monkeypatch):
+def test_a_page_that_is_too_large_is_refused_and_not_written(results, config, tmp_path, monkeypatch):
     monkeypatch.setattr(page_module, "MAXIMUM_BYTES", 1000)
     with pytest.raises(InputError, match="expected a page below 1,000 bytes"):
-        build_report(study, config, tmp_path / "index.html")
+        build_report(results, config, tmp_path / "index.html")
     assert not list(tmp_path.iterdir())
 
 

@@ -30,35 +30,12 @@ def test_folders_of_an_earlier_configuration_are_ignored(make_study):
     (stale / "run.json").write_text(json.dumps(description))
     again = ReportInputs.of_study(inputs.summary.parent)
     assert stale in again.runs
-    assert all(record.folder != stale for record in read_results(again).records)
+    assert all(record.folder.path != stale for record in read_results(again).records)
 
 
 def test_missing_run_is_named(study):
     with pytest.raises(InputError, match=r"none found for .*train_then_project"):
         read_results(dataclasses.replace(study, runs=study.runs[:-3]))
-
-
-def test_a_study_from_before_softness_and_groups_is_read(make_study):
-    settings = [("plain", "none", 0.0, 0.0, 0.0, 0.3, 0.9), ("projection", "frobenius", 1e-2, 0.0, 0.0, 0.26, 0.05)]
-    inputs = make_study(settings, [0])
-    for name in ("models", "runs", "curves"):
-        path = inputs.summary / f"{name}.csv"
-        table = pd.read_csv(path, keep_default_na=False)
-        table.drop(columns="softness").to_csv(path, index=False)
-    for folder in inputs.runs:
-        description = json.loads((folder / "run.json").read_text())
-        del description["run"]["softness"]
-        (folder / "run.json").write_text(json.dumps(description))
-    new = [inputs.summary / name for name in ("sizes.csv", "materials.csv", "questions.json")]
-    for path in (*new, inputs.thumbnails):
-        path.unlink()
-    results = read_results(inputs)
-    assert results.models["softness"].tolist() == [0.0, 0.0]
-    assert [record.identity[-1] for record in results.records] == [0.0, 0.0]
-    assert results.sizes.empty
-    assert results.materials.empty
-    assert results.questions == []
-    assert results.thumbnails is None
 
 
 def test_a_table_that_is_there_must_be_whole(make_study):

@@ -12,17 +12,19 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric
 from mlflow.entities import Run as StoredRun
 
-from ctmar.config import Evaluation, Network, Run, Study, Tracking, Training
+from ctmar.config import Evaluation, Network, Report, Run, RunSettings, Study, Tracking, Training
 from ctmar.errors import InputError
 from ctmar.evaluation.measured_run import evaluate_run
 from ctmar.evaluation.references import evaluate_references
 from ctmar.store.pairs import PairRecord, SliceRecord, write_pairs
+from ctmar.store.run_folder import RunFolder
 from ctmar.tracking import mirror as tracking
 from ctmar.tracking.mirror import initialise, synchronise
-from ctmar.training.loop import TrainingFiles, train
+from ctmar.training.loop import train
 
 PATIENT, USER, HOST = "canary-patient", "canary-user", "canary-host"
 SETTINGS = Tracking()
+REPORT = Report()
 STUDY = Study(seeds=[0, 1], runs=[{"method": "plain"}])
 DEAD = "http://127.0.0.1:9"  # the port where everything is discarded; nobody answers
 
@@ -40,15 +42,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_pairs(pairs, slices, [PairRecord(images[2], images[3], mask, 0, k) for k in range(2)], "test", {})
     training, evaluation = Training(epochs=2, steps_per_epoch=2, batch_size=1, patch_size=16), Evaluation(examples=1)
     for seed in STUDY.seeds:
-        run = folder / "results" / "runs" / f"seed-{seed}"
-        files = TrainingFiles(run / "weights.pt", run / "metrics.jsonl", run / "run.json", run / "checkpoint.pt")
+        run = RunFolder(folder / "results" / "runs" / f"seed-{seed}")
         network = Network(settings={"fields": 1, "depth": 2})
-        train(pairs, pairs, Run(network="dncnn", method="plain", seed=seed), network, training, 4, 1, files)
-        outputs = (run / "slices.csv", run / "model.json", run / "examples.npz")
-        evaluate_run(files.weights, files.run_file, pairs, evaluation, *outputs)
+        one = Run(network="dncnn", method="plain", seed=seed)
+        train(pairs, pairs, RunSettings(run=one, network=network, training=training), run)
+        evaluate_run(run, pairs, evaluation)
     references = folder / "results" / "references"
-    references.mkdir()
-    evaluate_references(pairs, evaluation, references / "slices.csv", references / "examples.npz")
+    evaluate_references(pairs, evaluation, references)
     (folder / "results" / "mlflow").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -68,9 +68,9 @@ class Mirror:
         initialise(self.parent, SETTINGS, study)
         return json.loads(self.parent.read_text())
 
-    def synchronise(self, runs: list[Path] | None = None) -> dict:
+    def synchronise(self, runs: list[Path] | None = None, report: Report = REPORT) -> dict:
         output = self.folder / "synchronised.json"
-        synchronise(self.parent, self.runs if runs is None else runs, output)
+        synchronise(self.parent, self.runs if runs is None else runs, output, report)
         return json.loads(output.read_text())
 
     @property
@@ -135,17 +135,20 @@ def test_runs_are_nested_under_the_study(mirror: Mirror) -> None:
     assert Study.model_validate_json(text) == STUDY
 
 
-def test_images_show_truth_input_li_and_prediction_in_the_ct_window(mirror: Mirror) -> None:
+@pytest.mark.parametrize(("low", "high"), [(-175.0, 275.0), (-1000.0, 400.0)])
+def test_images_show_truth_input_li_and_prediction_in_the_window_of_the_study(
+    mirror: Mirror, low: float, high: float
+) -> None:
     from skimage.io import imread
 
     mirror.initialise()
-    run_id = mirror.synchronise()["runs"][0]["run_id"]
+    run_id = mirror.synchronise(report=Report(window_hu=(low, high)))["runs"][0]["run_id"]
     (artefact,) = mirror.client.list_artifacts(run_id, "examples")
     shown = imread(mirror.client.download_artifacts(run_id, artefact.path))
     arrays = np.load(mirror.folder.parent / "references" / "examples.npz")
     prediction = np.load(mirror.runs[0] / "examples.npz")["prediction"][0]
     images = np.hstack([arrays["image"][0], arrays["ma_CT"][0], arrays["LI_CT"][0], prediction])
-    window = np.clip((1000 * (images / 0.192 - 1) + 175) / 450, 0, 1)
+    window = np.clip((1000 * (images / 0.192 - 1) - low) / (high - low), 0, 1)
     assert shown.shape == (32, 4 * 32)
     np.testing.assert_allclose(shown / 255, window, atol=0.51 / 255)
 
@@ -154,7 +157,7 @@ def test_prediction_of_another_pair_stands_alone(mirror: Mirror) -> None:
     references = mirror.folder.parent / "references" / "examples.npz"
     arrays = dict(np.load(references))
     np.savez(references, **arrays | {"mask_index": arrays["mask_index"] + 5})
-    (image,) = tracking.example_images(mirror.runs[0] / "examples.npz", references)
+    (image,) = tracking.example_images(mirror.runs[0] / "examples.npz", references, REPORT.window_hu)
     assert image.shape == (32, 32)
 
 

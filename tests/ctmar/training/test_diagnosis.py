@@ -12,7 +12,8 @@ from ctmar.config import Run
 from ctmar.errors import InputError
 from ctmar.training.diagnosis import first_not_finite
 from ctmar.training.patches import PatchSampler
-from ctmar.training.step import NotFiniteError, start, training_step
+from ctmar.training.state import start
+from ctmar.training.step import NotFiniteError, training_step
 
 PLAIN = Run(network="n", method="plain")
 PROJECTION = Run(network="n", method="projection", norm="frobenius", lam_perp=1e-3)

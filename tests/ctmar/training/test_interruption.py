@@ -15,8 +15,8 @@ import torch
 from tests.ctmar.training.conftest import NETWORK, TRAINING
 
 import ctmar.training.loop as loop
-from ctmar.config import Run, Training
-from ctmar.training.outcome import TrainingFiles
+from ctmar.config import Run, RunSettings, Training
+from ctmar.store.run_folder import RunFolder
 
 N_KILLS = 20
 RUN = Run(network="n", method="projection", norm="spectral", lam_perp=1e-3)
@@ -24,14 +24,10 @@ LONG = TRAINING.model_copy(update={"epochs": 32, "steps_per_epoch": 8, "ema_deca
 TIMES = ("seconds", "seconds_per_step", "images_per_second")
 
 
-def files_in(folder: Path) -> TrainingFiles:
-    return TrainingFiles(*(folder / name for name in ("weights.pt", "metrics.jsonl", "run.json", "checkpoint.pt")))
-
-
 def train_in(folder: Path, pair_files: tuple[Path, Path], training: Training = LONG, pace: float = 60.0) -> None:
     """Train with a checkpoint within epochs every ``pace`` seconds."""
     loop.SECONDS_BETWEEN_CHECKPOINTS = pace
-    loop.train(*pair_files, RUN, NETWORK, training, 4, 1, files_in(folder))
+    loop.train(*pair_files, RunSettings(run=RUN, network=NETWORK, training=training), RunFolder(folder))
 
 
 def timeless(folder: Path) -> list[dict]:

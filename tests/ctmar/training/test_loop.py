@@ -9,16 +9,16 @@ import torch
 from tests.ctmar.training.conftest import NETWORK, TRAINING
 
 import ctmar.training.loop as loop
-from ctmar.config import Run
+from ctmar.config import Run, RunSettings
 from ctmar.errors import InputError
 from ctmar.models import layer_types
 from ctmar.store.pairs import PairFile
 from ctmar.store.provenance import sha256_of
+from ctmar.store.run_folder import RunFolder
 from ctmar.training.checkpoint import load_checkpoint, save_checkpoint
 from ctmar.training.method import Method
-from ctmar.training.outcome import TrainingFiles
 from ctmar.training.patches import collate, validation_batches
-from ctmar.training.step import start
+from ctmar.training.state import start
 from equiproj import project_
 from equiproj.baselines import GroupAveraged
 from equiproj.groups import CyclicGroup
@@ -32,11 +32,11 @@ RUNS = [
 ]
 
 
-def weights(files: TrainingFiles) -> dict[str, torch.Tensor]:
+def weights(files: RunFolder) -> dict[str, torch.Tensor]:
     return torch.load(files.weights, weights_only=True)
 
 
-def same(one: TrainingFiles, other: TrainingFiles) -> bool:
+def same(one: RunFolder, other: RunFolder) -> bool:
     first, second = weights(one), weights(other)
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
@@ -54,11 +54,11 @@ def test_writes_its_results_and_leaves_nothing_else(train_run):
     assert [(record["epoch"], record["step"]) for record in records] == [(1, 4), (2, 8), (3, 12)]
     assert all(record["penalty"] > 0 for record in records)
     assert records[0]["loss"] == pytest.approx(records[0]["task_loss"] + records[0]["penalty"])
-    description = json.loads(files.run_file.read_text())
+    description = json.loads(files.run.read_text())
     assert description["run"] == SPECTRAL.model_dump()
     assert description["n_parameters"] == sum(tensor.numel() for tensor in weights(files).values())
     assert len(description["layers"]) == 6  # three weights, three biases
-    assert str(files.weights.parent) not in files.run_file.read_text()
+    assert str(files.weights.parent) not in files.run.read_text()
 
 
 def test_validation_is_that_of_what_the_run_predicts_with(train_run, pair_files):
@@ -88,7 +88,7 @@ def test_the_weight_of_the_penalty_makes_the_weights_equivariant(train_run):
     ratios = []
     for lam_perp in (1e-8, 1e-3, 1.0):
         run = Run(network="n", method="projection", norm="frobenius", lam_perp=lam_perp)
-        layers = json.loads(train_run(str(lam_perp), run, long).run_file.read_text())["layers"]
+        layers = json.loads(train_run(str(lam_perp), run, long).run.read_text())["layers"]
         ratios.append(layers[2]["ratio"])
     assert ratios[0] > 0.8
     assert ratios[0] > ratios[1] > ratios[2]
@@ -155,7 +155,7 @@ def test_early_stopping_keeps_the_best_weights(train_run, monkeypatch):
     patient = TRAINING.model_copy(update={"epochs": 6, "early_stopping_epochs": 2, "schedule": "constant"})
     stopped = train_run("stopped", RUNS[0], patient)
     assert len(stopped.metrics.read_text().splitlines()) == 4
-    assert json.loads(stopped.run_file.read_text())["kept_epoch"] == 2
+    assert json.loads(stopped.run.read_text())["kept_epoch"] == 2
     monkeypatch.undo()
     two = TRAINING.model_copy(update={"epochs": 2, "schedule": "constant"})
     assert same(stopped, train_run("two", RUNS[0], two))
@@ -224,19 +224,19 @@ def test_starts_from_given_weights(train_run, pair_files, tmp_path):
     network = NETWORK.model_copy(update={"weights": first.weights})
     state = start(SPECTRAL, network, TRAINING, 4, 1)
     assert all(torch.equal(tensor, weights(first)[name]) for name, tensor in state.network.state_dict().items())
-    files = TrainingFiles(*(tmp_path / name for name in ("w.pt", "m.jsonl", "r.json", "c.pt")))
-    loop.train(*pair_files, SPECTRAL, network, TRAINING, 4, 1, files)
-    description = json.loads(files.run_file.read_text())
+    files = RunFolder(tmp_path / "own")
+    loop.train(*pair_files, RunSettings(run=SPECTRAL, network=network, training=TRAINING), files)
+    description = json.loads(files.run.read_text())
     assert description["provenance"]["initial_weights_sha256"] == sha256_of(first.weights)
-    assert str(tmp_path) not in files.run_file.read_text()
+    assert str(tmp_path) not in files.run.read_text()
     with pytest.raises(InputError, match=r"missing\.pt"):
         start(SPECTRAL, NETWORK.model_copy(update={"weights": tmp_path / "missing.pt"}), TRAINING, 4, 1)
 
 
 def test_one_file_holds_validation_out(pair_files, tmp_path):
-    files = TrainingFiles(*(tmp_path / name for name in ("w.pt", "m.jsonl", "r.json", "c.pt")))
-    loop.train(pair_files[0], None, RUNS[0], NETWORK, TRAINING, 4, 1, files)
-    assert json.loads(files.run_file.read_text())["provenance"]["pairs_validation_sha256"] is None
+    files = RunFolder(tmp_path / "own")
+    loop.train(pair_files[0], None, RunSettings(run=RUNS[0], network=NETWORK, training=TRAINING), files)
+    assert json.loads(files.run.read_text())["provenance"]["pairs_validation_sha256"] is None
     sampler, validation = loop.open_data(pair_files[0], None, TRAINING, 0)
     trained = {origin.slice_id for step in range(20) for origin in sampler.origins(step)}
     assert trained == {"patient-0/1/0000", "patient-1/1/0001"}
@@ -249,9 +249,3 @@ def test_a_folder_in_the_place_of_a_result_is_refused_before_the_first_step(trai
     (tmp_path / "run" / taken).mkdir(parents=True)
     with pytest.raises(InputError, match=f"{taken}: expected a file to write, found a folder"):
         train_run("run", Run(network="n", method="plain"), progress=lambda *_: pytest.fail("training has begun"))
-
-
-def test_two_results_in_one_file_are_refused(pair_files, tmp_path):
-    files = TrainingFiles(*(tmp_path / name for name in ("a", "a", "b", "c")))
-    with pytest.raises(InputError, match="expected four different files"):
-        loop.train(*pair_files, Run(network="n", method="plain"), NETWORK, TRAINING, 4, 1, files)

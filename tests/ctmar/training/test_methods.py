@@ -13,7 +13,8 @@ from ctmar.errors import InputError
 from ctmar.models import layer_types
 from ctmar.training.methods import attach_method
 from ctmar.training.patches import Batch, PatchSampler
-from ctmar.training.step import start, training_step
+from ctmar.training.state import start
+from ctmar.training.step import training_step
 from equiproj.groups import CyclicGroup
 from equiproj.norms import matrix_norm
 from equiproj.projections import project_bias, project_conv

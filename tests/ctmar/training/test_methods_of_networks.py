@@ -8,7 +8,8 @@ from tests.ctmar.training.test_methods_of_weights import EVERY_METHOD, EXACT, by
 from ctmar.config import Network, Run
 from ctmar.models import build_network, layer_types
 from ctmar.training.patches import PatchSampler
-from ctmar.training.step import TrainingState, start, training_step
+from ctmar.training.state import TrainingState, start
+from ctmar.training.step import training_step
 from equiproj import equivariance_report
 from equiproj.groups import CyclicGroup
 

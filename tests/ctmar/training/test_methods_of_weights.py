@@ -10,7 +10,8 @@ from ctmar.config import Run
 from ctmar.config.methods import METHODS
 from ctmar.models import build_network, layer_types
 from ctmar.training.patches import PatchSampler
-from ctmar.training.step import TrainingState, start, training_step
+from ctmar.training.state import TrainingState, start
+from ctmar.training.step import training_step
 from equiproj import equivariance_report
 from equiproj.groups import CyclicGroup
 
@@ -184,6 +185,6 @@ def test_stopped_between_epochs_goes_on_to_the_same_bits(train_run, run):
 
 @pytest.mark.parametrize("run", EXACT, ids=by_method)
 def test_a_trained_run_describes_the_finished_weights(train_run, run):
-    layers = json.loads(train_run("run", run).run_file.read_text())["layers"]
+    layers = json.loads(train_run("run", run).run.read_text())["layers"]
     assert len(layers) == 6
     assert max(layer["ratio"] for layer in layers) <= 1e-6

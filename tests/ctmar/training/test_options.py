@@ -11,8 +11,8 @@ from ctmar.errors import InputError
 from ctmar.training import step as step_module
 from ctmar.training.patches import PatchSampler
 from ctmar.training.schedule import learning_rate
-from ctmar.training.state import TrainingState
-from ctmar.training.step import start, training_step
+from ctmar.training.state import TrainingState, start
+from ctmar.training.step import training_step
 
 PLAIN = Run(network="n", method="plain")
 RUNS = [

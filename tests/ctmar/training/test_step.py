@@ -12,7 +12,8 @@ from ctmar.errors import InputError
 from ctmar.training.losses import masked_mean_square
 from ctmar.training.patches import PatchSampler
 from ctmar.training.schedule import learning_rate
-from ctmar.training.step import start, training_step
+from ctmar.training.state import start
+from ctmar.training.step import training_step
 
 PLAIN = Run(network="n", method="plain")
 

@@ -1,0 +1,236 @@
+"""The folder of a run: what training and evaluation leave in it, and the only reader and writer of its records.
+
+Training writes ``weights.pt``, ``metrics.jsonl`` (an `Epoch` in each line) and ``run.json`` (a `RunDescription`);
+evaluation ``slices.csv``, ``model.json`` (`Measurements`) and ``examples.npz``. ``checkpoint.pt`` is there while a
+training is not finished, ``not-finite.json`` where its loss stopped being finite. A folder may come from anybody: every
+key and type is checked.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+
+from ctmar.config import RunSettings, validate_json
+from ctmar.errors import InputError
+from ctmar.store.atomic import atomic_path, check_target, remove_leftovers
+
+RecordT = TypeVar("RecordT", bound=BaseModel)
+
+
+class _Record(BaseModel):
+    """A part of a file of a run: exactly these keys, of these types; measured numbers may be NaN or infinite."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, ser_json_inf_nan="constants")
+
+
+class Grid(_Record):
+    """The grid of the training images: pixels, their size where all slices share one [mm], preset of the scan."""
+
+    image_size: int
+    pixel_mm: float | None
+    preset: str | None
+
+
+class Provenance(_Record):
+    """Digests of code, data and initial weights, and versions: no path, user or time."""
+
+    code_sha256: str
+    pairs_train_sha256: str
+    pairs_validation_sha256: str | None
+    initial_weights_sha256: str | None
+    software: dict[str, str]
+    processor: str
+
+
+def _by_angle(table: dict[str, float]) -> dict[str, float]:
+    for angle in table:
+        float(angle)  # a ValueError of any other text is told with the name of the key
+    return table
+
+
+ByAngle = Annotated[dict[str, float], AfterValidator(_by_angle)]
+
+
+class LayerNorms(_Record):
+    """‖P(W)‖, ‖W − P(W)‖ and ‖W − P(W)‖ / ‖W‖ of one weight or bias."""
+
+    name: str
+    norm_equivariant: float
+    norm_perpendicular: float
+    ratio: float
+    norm: str
+
+
+class RunOrigin(RunSettings):
+    """What a run is made of: settings, data, software. Equal origins give equal weights (on one kind of processor)."""
+
+    grid: Grid
+    provenance: Provenance
+
+
+class RunDescription(RunOrigin):
+    """What training says of a run: its origin, which epoch was kept, its cost, and its layers."""
+
+    model_config = ConfigDict(strict=True)
+
+    kept_epoch: int
+    n_parameters: int
+    seconds_total: float
+    seconds_per_step_median: float
+    peak_memory_mb: float
+    device: str
+    threads: int
+    layers: list[LayerNorms]
+
+
+class Epoch(_Record):
+    """An epoch of training: means over its steps, where it left the weights, and its time [s]."""
+
+    epoch: int
+    step: int
+    loss: float
+    task_loss: float
+    penalty: float
+    learning_rate: float
+    seconds: float
+    seconds_per_step: float
+    images_per_second: float
+    validation_loss: float
+    validation_psnr: float
+
+
+class Measurements(_Record):
+    """What evaluation measured of a network beside the images of the pairs; tables by angle have it as text [°]."""
+
+    seconds_per_image: float
+    peak_memory_mb: float
+    device: str
+    relative_non_equivariance: float
+    layers: list[LayerNorms]
+    defect_mean: float
+    defect_max: float
+    defect_pairs: int
+    defect_at_angles: ByAngle
+    defect_floor_at_angles: ByAngle
+    psnr_turned_db: ByAngle
+
+    @model_validator(mode="after")
+    def _floors_are_of_the_same_angles(self) -> "Measurements":
+        if set(self.defect_at_angles) != set(self.defect_floor_at_angles):
+            raise ValueError("defect_at_angles and defect_floor_at_angles: expected the same angles, found others")
+        return self
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of one run."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def weights(self) -> Path:
+        """State dictionary of the trained network."""
+        return self.path / "weights.pt"
+
+    @property
+    def metrics(self) -> Path:
+        """The epochs."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def run(self) -> Path:
+        """The description; training writes it last."""
+        return self.path / "run.json"
+
+    @property
+    def slices(self) -> Path:
+        """Table of every test pair."""
+        return self.path / "slices.csv"
+
+    @property
+    def model(self) -> Path:
+        """The measurements."""
+        return self.path / "model.json"
+
+    @property
+    def examples(self) -> Path:
+        """Images of the example pairs."""
+        return self.path / "examples.npz"
+
+    @property
+    def checkpoint(self) -> Path:
+        """What a killed training goes on from; removed when the run is finished."""
+        return self.path / "checkpoint.pt"
+
+    @property
+    def diagnosis(self) -> Path:
+        """What stopped a run whose loss was not finite."""
+        return self.path / "not-finite.json"
+
+    def prepare(self) -> None:
+        """Make the folder ready for a training: what killed writers left half-written, and an old diagnosis, go.
+
+        Raises:
+            InputError: a file could not be written at the end, see `check_target`.
+        """
+        for path in (self.weights, self.metrics, self.run, self.checkpoint):
+            check_target(path)
+            remove_leftovers(path)
+        self.diagnosis.unlink(missing_ok=True)
+
+    def read_description(self) -> RunDescription:
+        """Read ``run.json``.
+
+        Raises:
+            InputError: it is missing, or a key or value is wrong.
+        """
+        return validate_json(RunDescription, _content(self.run, "ctmar train"), str(self.run))
+
+    def read_epochs(self) -> list[Epoch]:
+        """Read ``metrics.jsonl``, at least one epoch.
+
+        Raises:
+            InputError: it is missing or empty, or a key or value is wrong.
+        """
+        lines = _content(self.metrics, "ctmar train").splitlines()
+        if not lines:
+            raise InputError(f"{self.metrics}: expected a line for each epoch, found none")
+        return [validate_json(Epoch, line, f"{self.metrics}, line {number}") for number, line in enumerate(lines, 1)]
+
+    def read_measurements(self) -> Measurements:
+        """Read ``model.json``.
+
+        Raises:
+            InputError: it is missing, or a key or value is wrong.
+        """
+        return validate_json(Measurements, _content(self.model, "ctmar evaluate"), str(self.model))
+
+    def write_description(self, description: RunDescription) -> None:
+        """Write ``run.json``."""
+        _write(self.run, json.dumps(description.model_dump(mode="json"), indent=2) + "\n")
+
+    def write_epochs(self, epochs: list[Epoch]) -> None:
+        """Write ``metrics.jsonl``."""
+        _write(self.metrics, "".join(json.dumps(epoch.model_dump()) + "\n" for epoch in epochs))
+
+    def write_measurements(self, measurements: Measurements) -> None:
+        """Write ``model.json``."""
+        _write(self.model, json.dumps(measurements.model_dump(), indent=2) + "\n")
+
+
+def _content(path: Path, command: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: expected a file written by `{command}`, found {error.strerror or error}") from None
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,57 @@
+"""Records of a run for tests that do not train: complete, and different in what a test is about."""
+
+from typing import Any
+
+from ctmar.config import Network, Run, Training
+from ctmar.store.run_folder import Epoch, Grid, Measurements, Provenance, RunDescription
+
+SOFTWARE = {"equiproj": "0.1.0", "torch": "2.13.0+cpu", "numpy": "2.3.0"}
+PROVENANCE = Provenance(
+    code_sha256="ab" * 32,
+    pairs_train_sha256="cd" * 32,
+    pairs_validation_sha256="ef" * 32,
+    initial_weights_sha256=None,
+    software=SOFTWARE,
+    processor="AVX2",
+)
+
+
+def description(**changes: Any) -> RunDescription:
+    values = {
+        "run": Run(network="n", method="plain"),
+        "network": Network(),
+        "training": Training(),
+        "grid": Grid(image_size=32, pixel_mm=1.0, preset="benchmark"),
+        "provenance": PROVENANCE,
+        "kept_epoch": 1,
+        "n_parameters": 7,
+        "seconds_total": 1.0,
+        "seconds_per_step_median": 0.1,
+        "peak_memory_mb": 100.0,
+        "device": "cpu",
+        "threads": 1,
+        "layers": [],
+    }
+    return RunDescription(**values | changes)
+
+
+def measurements(**changes: Any) -> Measurements:
+    values = {
+        "seconds_per_image": 0.02,
+        "peak_memory_mb": 300.0,
+        "device": "cpu",
+        "relative_non_equivariance": 0.9,
+        "layers": [],
+        "defect_mean": 0.09,
+        "defect_max": 1.0,
+        "defect_pairs": 1,
+        "defect_at_angles": {"15": 0.05},
+        "defect_floor_at_angles": {"15": 0.01},
+        "psnr_turned_db": {"0": 30.0, "90": 29.0, "180": 28.0, "270": 27.0},
+    }
+    return Measurements(**values | changes)
+
+
+def epoch(**changes: Any) -> Epoch:
+    values = dict.fromkeys(set(Epoch.model_fields) - {"epoch", "step"}, 0.0)
+    return Epoch(**{"epoch": 1, "step": 0} | values | changes)

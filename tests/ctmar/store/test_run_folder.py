@@ -1,0 +1,128 @@
+"""A run folder is written and read by one room; what somebody else put into it is refused in one line."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from tests.ctmar.run_folders import description, epoch, measurements
+
+from ctmar.config import Run
+from ctmar.errors import InputError
+from ctmar.store.run_folder import RunFolder
+
+RECORDS = {
+    "run": description(run=Run(network="n", method="projection", norm="mixed:2,1", lam_perp=1e-3, seed=3)),
+    "model": measurements(defect_at_angles={"22.5": 0.1}, defect_floor_at_angles={"22.5": 0.0}),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    run = RunFolder(tmp_path / "run")
+    run.write_description(RECORDS["run"])
+    run.write_measurements(RECORDS["model"])
+    run.write_epochs([epoch(epoch=k) for k in (1, 2)])
+    return run
+
+
+def test_what_is_written_is_read_back(folder):
+    assert folder.read_description() == RECORDS["run"]
+    assert folder.read_measurements() == RECORDS["model"]
+    assert folder.read_epochs() == [epoch(epoch=1), epoch(epoch=2)]
+
+
+def test_measured_numbers_may_be_infinite_or_none_at_all(folder):
+    folder.write_epochs([epoch(validation_psnr=math.inf, validation_loss=math.nan)])
+    (read,) = folder.read_epochs()
+    assert read.validation_psnr == math.inf
+    assert math.isnan(read.validation_loss)
+
+
+@pytest.mark.parametrize("name", ["run.json", "metrics.jsonl", "model.json"])
+def test_a_file_that_is_not_there_says_who_writes_it(folder, name):
+    (folder.path / name).unlink()
+    command = "evaluate" if name == "model.json" else "train"
+    with pytest.raises(InputError, match=rf"{name}: expected a file written by `ctmar {command}`, found No such file"):
+        read(folder, name)
+
+
+def read(folder: RunFolder, name: str) -> object:
+    readers = {"run.json": folder.read_description, "metrics.jsonl": folder.read_epochs}
+    return (readers | {"model.json": folder.read_measurements})[name]()
+
+
+@pytest.mark.parametrize("name", ["run.json", "metrics.jsonl", "model.json"])
+@pytest.mark.parametrize(
+    "content", [b"[]", b"not json", b"\xff\xfe", b"{", b"[" * 100_000, b'"' + b"x" * 10**6 + b'"', b"1" * 5000, b"\0"]
+)
+def test_what_is_no_record_is_one_short_line(folder, name, content):
+    (folder.path / name).write_bytes(content)
+    with pytest.raises(InputError, match=name) as caught:
+        read(folder, name)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400 + len(str(folder.path))
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "value", "message"),
+    [
+        ("run.json", ("run", "method"), "magic", "'run.method': "),
+        ("run.json", ("run", "norm"), "secret-file", "'run.norm': "),
+        ("run.json", ("network", "architecture"), ["dncnn"], "'network.architecture': "),
+        ("run.json", ("network", "weight"), "x.pt", "unknown key 'network.weight'"),
+        ("run.json", ("training", "epochs"), -1, "'training.epochs': "),
+        ("run.json", ("group_order",), "4", "'group_order': .*integer, found '4'"),
+        ("run.json", ("grid", "image_size"), 3.5, "'grid.image_size': .*integer, found 3.5"),
+        ("run.json", ("grid",), None, "'grid': .*found None"),
+        ("run.json", ("seconds_total",), "1.0", "'seconds_total': .*number, found '1.0'"),
+        ("run.json", ("provenance", "software", "torch"), 2, "'provenance.software.torch': .*string, found 2"),
+        ("run.json", ("layers",), {"a": 1}, "'layers': "),
+        ("model.json", ("defect_mean",), True, "'defect_mean': .*number, found True"),
+        ("model.json", ("defect_at_angles",), {"north": 0.1}, "'defect_at_angles': .*'north'"),
+        ("model.json", ("defect_at_angles",), {"30": 0.1}, "expected the same angles"),
+        ("model.json", ("surname",), "Doe", "unknown key 'surname'"),
+    ],
+)
+def test_a_wrong_value_is_named_with_file_and_key(folder, name, keys, value, message):
+    path = folder.path / name
+    content = place = json.loads(path.read_text())
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=rf"{name}: .*{message}") as caught:
+        read(folder, name)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("key", "value"), [("loss", "0.1"), ("epoch", 1.5), ("validation_psnr", None)])
+def test_a_wrong_epoch_is_named_with_its_line(folder, key, value):
+    lines = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
+    lines[1][key] = value
+    folder.metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(InputError, match=rf"metrics\.jsonl, line 2: '{key}': "):
+        folder.read_epochs()
+
+
+def test_a_missing_key_is_named(folder):
+    content = json.loads(folder.run.read_text())
+    del content["training"], content["kept_epoch"]
+    folder.run.write_text(json.dumps(content))
+    expected = "run.json: expected the key 'training', found none; expected the key 'kept_epoch', found none"
+    with pytest.raises(InputError) as caught:
+        folder.read_description()
+    assert str(caught.value).endswith(expected)
+
+
+def test_a_folder_is_made_ready_for_training(folder):
+    leftover = folder.path / ".weights.99999.pt"
+    for path in (leftover, folder.diagnosis, folder.checkpoint):
+        path.write_text("x")
+    folder.prepare()
+    assert not leftover.exists()
+    assert not folder.diagnosis.exists()
+    assert folder.checkpoint.exists()
+    folder.weights.mkdir()
+    with pytest.raises(InputError, match=r"weights\.pt: expected a file to write, found a folder"):
+        folder.prepare()
