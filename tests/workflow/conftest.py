@@ -1,6 +1,7 @@
 """Running Snakemake as a user would, in a folder of the test's own."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -79,6 +80,15 @@ def snakemake_on() -> Callable[[Path], Snakemake]:
 def snakemake_of() -> Callable[[Path], Snakemake]:
     """Snakemake on the small study, with the workflow and the code of another checkout."""
     return lambda checkout: Snakemake(checkout=checkout)
+
+
+@pytest.fixture(scope="session")
+def hostile_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the checkout in a folder with blanks, an apostrophe, brackets and an umlaut in its name."""
+    checkout = tmp_path_factory.mktemp("checkout") / "Jörg's work (2) [a]"
+    for name in ("workflow", "config", "src", "benchmarks", "envs"):
+        shutil.copytree(REPOSITORY / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__", "results"))
+    return checkout
 
 
 @pytest.fixture(scope="session")

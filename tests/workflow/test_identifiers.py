@@ -1,15 +1,33 @@
-"""DICOM with a canary in every identifier, through the whole workflow: no trace in anything written."""
+"""DICOM with a canary in every identifier, through the whole workflow: no trace in anything written.
 
+The checkout and the folders have names that a shell would take apart, and every free text of the configuration tries to
+run a command: what identifies and what attacks goes the same way.
+"""
+
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 from tests.ctmar.canaries import CANARY, plant, traces
+from tests.workflow.conftest import Snakemake
 
 pytestmark = pytest.mark.workflow
 
+DICOM = "My DICOM (2) $(touch RAN)"
+ATTACKS = [
+    "$(touch RAN)",
+    "`touch RAN`",
+    "'; touch RAN; '",
+    '"; touch RAN; "',
+    "{input} {wildcards.x} {{}}",
+    "-rf",
+    "../..",
+    "Jörg\nzwei",
+]
+HOSTILE = " ".join(ATTACKS)
 STUDY = {
-    "source": {"kind": "dicom_dir", "folder": "study/dicom"},
+    "source": {"kind": "dicom_dir", "folder": f"own study/{DICOM}", "licence": HOSTILE, "citation": f"={HOSTILE}"},
     "ingest": {"image_size": 64, "pixel_mm": 6.0, "minimum_rows": 96},
     "simulation": {"masks_per_slice": {"train": 1, "validation": 1, "test": 1}},
     "training": {"epochs": 1, "steps_per_epoch": 2, "batch_size": 2, "patch_size": 32},
@@ -21,6 +39,8 @@ STUDY = {
     "evaluation": {"defect_slices": 1, "examples": 1},
     "judgement": {"bootstrap_samples": 100},
     "timing": {"repeats": 3},
+    "tracking": {"experiment": HOSTILE.replace("\n", " ")},
+    "report": {"title": f"<script>alert(1)</script> {HOSTILE}"},
 }
 
 
@@ -37,18 +57,51 @@ def planted_patients(slices: list[Path], folder: Path) -> None:
         assert traces(target.read_bytes())
 
 
-def test_no_identifier_reaches_results_logs_tracking_or_report(finished_study, snakemake_on, tmp_path):
+def test_no_identifier_reaches_results_logs_tracking_or_report(finished_study, hostile_checkout, tmp_path):
     slices = sorted((finished_study / "resources" / "packages" / "abdomen-petct").rglob("*.dcm"))[:9]
     assert len(slices) == 9
-    folder = tmp_path / "study"
-    planted_patients(slices, folder / "dicom")
+    folder = tmp_path / "own study"
+    planted_patients(slices, folder / DICOM)
     study = tmp_path / "study.yaml"
     study.write_text(yaml.safe_dump(STUDY))
-    done = snakemake_on(study)(folder)
+    done = Snakemake(study, checkout=hostile_checkout)(folder)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     assert traces((done.stdout + done.stderr).encode()) == []
-    written = [path for path in folder.rglob("*") if path.is_file() and folder / "dicom" not in path.parents]
+    written = [path for path in folder.rglob("*") if path.is_file() and folder / DICOM not in path.parents]
     assert {"mlflow.db", "index.html", "slices.h5", "ingest.log"} <= {path.name for path in written}
     for path in written:
         assert traces(path.read_bytes()) == [], path
         assert traces(str(path.relative_to(folder)).encode()) == []
+    assert not [path for path in tmp_path.rglob("RAN") if path.name == "RAN"]
+    page = (folder / "reports" / "study" / "index.html").read_text()
+    assert "<script>alert(1)" not in page
+
+
+def test_a_dry_run_of_every_rule_with_hostile_texts(hostile_checkout, tmp_path):
+    """Every shell line that a configuration's text reaches holds it as one word."""
+    (tmp_path / DICOM).mkdir()
+    names = {"salt": "salt $(touch RAN)", "masks": "masks;touch RAN", "weights": "w'x.pt"}
+    for name in names.values():
+        (tmp_path / name).write_text("x")
+    study = {
+        **STUDY,
+        "source": {**STUDY["source"], "folder": DICOM},
+        "ingest": {**STUDY["ingest"], "salt_file": names["salt"]},
+        "simulation": {**STUDY["simulation"], "masks": "folder", "mask_folder": names["masks"]},
+        "study": {**STUDY["study"], "networks": {"dncnn": {"architecture": "dncnn", "weights": names["weights"]}}},
+    }
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
+    done = Snakemake(tmp_path / "study.yaml", checkout=hostile_checkout)(
+        tmp_path, "--dry-run", "--printshellcmds", "--workflow-profile", "none"
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    commands = re.findall(r"Shell command: (.*?)(?=\n\n|\n\[|\Z)", done.stdout, re.DOTALL)
+    assert len(commands) >= 10
+    for word in ("$(touch RAN)", "`touch RAN`", "{input} {wildcards.x} {{}}"):
+        assert any(word in command for command in commands)
+    for command in commands:
+        # outside single quotes nothing is left that a shell would run
+        bare = re.sub(r"'[^']*'", "", command.replace("""'"'"'""", ""))
+        assert "touch" not in bare, command
+        assert "$(" not in bare, command
+    assert not list(tmp_path.rglob("RAN"))

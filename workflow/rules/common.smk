@@ -25,10 +25,21 @@ CODE = CodeDigests(memory=Path(".snakemake", "code_digests.json"))
 command_digest = CODE.command
 
 
-def settings(section):
-    """One section of the configuration, defaults filled in, as JSON: command line and re-run trigger."""
+def section_text(section):
+    """One section of the configuration, defaults filled in, as JSON."""
     values = getattr(CONFIG, section).model_dump(mode="json")
     return json.dumps(values, sort_keys=True)  # the order of keys in the file is no reason to run again
+
+
+# Texts and paths of the user reach Snakemake through functions: in a plain text it would read braces as wildcards.
+def settings(section):
+    """One section of the configuration: command line and re-run trigger."""
+    return lambda wildcards: section_text(section)
+
+
+def given(path):
+    """A file or folder of the user's own as an input, or none."""
+    return (lambda wildcards: str(path)) if path else []
 
 
 def key(*parts):
@@ -50,10 +61,10 @@ BENCHMARKS = f"benchmarks/results/{CONFIG.study.name}"
 PACKAGES = "resources/packages"
 IDC_KEY = key(content(CONFIG.source.manifest))
 IDC = f"resources/idc/{IDC_KEY}"
-SLICES_SETTINGS = (settings("source"), content(CONFIG.source.manifest), settings("ingest"))
+SLICES_SETTINGS = (section_text("source"), content(CONFIG.source.manifest), section_text("ingest"))
 SLICES_KEY = key(*SLICES_SETTINGS)
 SLICES = f"resources/slices/{SLICES_KEY}"
-PAIRS_KEY = key(*SLICES_SETTINGS, settings("split"), settings("simulation"))
+PAIRS_KEY = key(*SLICES_SETTINGS, section_text("split"), section_text("simulation"))
 PAIRS = f"resources/pairs/{PAIRS_KEY}"
 
 

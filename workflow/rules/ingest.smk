@@ -25,7 +25,7 @@ rule acquire:
 # Download the series of a manifest of the Imaging Data Commons
 rule idc_download:
     input:
-        manifest=CONFIG.source.manifest or [],
+        manifest=given(CONFIG.source.manifest),
     output:
         # only the list that is written last: Snakemake deletes a declared folder when a job fails or starts again, and
         # a stopped download is to go on where it was
@@ -50,8 +50,8 @@ rule idc_download:
 # Read, check and resample CT to slices of linear attenuation
 rule ingest:
     input:
-        ready=SOURCE_READY,
-        salt=CONFIG.ingest.salt_file or [],
+        ready=given(SOURCE_READY),
+        salt=given(CONFIG.ingest.salt_file),
     output:
         slices=f"{SLICES}/slices.h5",
         catalogue=f"{SLICES}/catalogue.csv",

@@ -16,7 +16,7 @@ rule configuration:
         "../../envs/ctmar.yaml"
     threads: 1
     params:
-        text=json.dumps(CONFIG.published(), indent=2),
+        text=lambda wildcards: json.dumps(CONFIG.published(), indent=2),
     shell:
         "printf '%s\\n' {params.text:q} > {output:q} 2> {log:q}"
 
@@ -45,7 +45,7 @@ rule report:
             subset=SUBSETS if CONFIG.simulation.pairs == "stored" else [],
         ),
         config=f"{RESULTS}/config.yaml",
-        source=SOURCE_READY if SOURCES_LIST else [],
+        source=given(SOURCES_LIST and SOURCE_READY),
     output:
         page=report(
             f"{REPORTS}/index.html",

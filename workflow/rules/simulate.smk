@@ -17,7 +17,7 @@ rule simulate:
     input:
         slices=f"{SLICES}/slices.h5",
         split=f"{PAIRS}/split.csv",
-        masks=CONFIG.simulation.mask_folder or [],
+        masks=given(CONFIG.simulation.mask_folder),
     output:
         f"{PAIRS}/{{subset}}-{{shard}}.h5",
     log:
@@ -63,9 +63,9 @@ rule join_pairs:
 # Take the pairs that were published with the slices
 rule import_pairs:
     input:
-        folder=SOURCE_READY,
+        folder=given(SOURCE_READY),
         split=f"{PAIRS}/split.csv",
-        salt=CONFIG.ingest.salt_file or [],
+        salt=given(CONFIG.ingest.salt_file),
     output:
         pairs=f"{PAIRS}/{{subset}}.h5",
         quarantine=f"{PAIRS}/{{subset}}-quarantine.csv",
