@@ -184,7 +184,7 @@ def phantom() -> np.ndarray:
 def packages(tmp_path_factory) -> Path:
     """The public CT of ``ctmar acquire``: where it was fetched before, else fetched once for the session."""
     folder = Path(__file__).resolve().parents[2] / "resources" / "packages"
-    if not (folder / "sources.json").is_file():
+    if not (folder / "ctmar-sources.json").is_file():
         folder = tmp_path_factory.mktemp("packages")
         acquire_packages(folder)
     return folder

@@ -91,8 +91,8 @@ def network_settings(wildcards):
 
 
 # where the CT lies, and what must be there first; what is downloaded comes with a list of sources and licences
-SOURCE_READY = {"package": PACKAGES, "idc": f"{IDC}/sources.json"}.get(CONFIG.source.kind) or str(CONFIG.source.folder)
-SOURCES_LIST = {"package": f"{PACKAGES}/sources.json", "idc": f"{IDC}/sources.json"}.get(CONFIG.source.kind)
+SOURCE_READY = {"package": PACKAGES, "idc": f"{IDC}/ctmar-sources.json"}.get(CONFIG.source.kind) or str(CONFIG.source.folder)
+SOURCES_LIST = {"package": f"{PACKAGES}/ctmar-sources.json", "idc": f"{IDC}/ctmar-sources.json"}.get(CONFIG.source.kind)
 # small tables about the data, which each study keeps a copy of
 DATA_TABLES = {
     **{name: f"{SLICES}/{name}" for name in ("catalogue.csv", "quarantine.csv", "thumbnails.npz")},
@@ -114,7 +114,7 @@ def source_folder(wildcards, input):
 def sources_option(wildcards, input):
     """The option of `ctmar report` that names the list of downloaded sources, if there is one."""
     folder = os.path.dirname(input.source) if CONFIG.source.kind == "idc" else input.source
-    return ["--sources", f"{folder}/sources.json"] if input.source else []
+    return ["--sources", f"{folder}/ctmar-sources.json"] if input.source else []
 
 
 TRACKING_TARGETS = [f"{RESULTS}/mlflow/synchronised.json"] if CONFIG.tracking.enabled else []

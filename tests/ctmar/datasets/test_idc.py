@@ -206,7 +206,7 @@ def test_a_download_can_be_ingested_with_its_licences(manifest, bucket, tmp_path
     for key, content in bucket.files.items():
         assert (tmp_path / "idc" / key).read_bytes() == content
     assert len(read_rows(tmp_path / "idc" / "checksums.csv", ["file", "n_bytes", "md5"])) == 10
-    sources = json.loads((tmp_path / "idc" / "sources.json").read_text())
+    sources = json.loads((tmp_path / "idc" / "ctmar-sources.json").read_text())
     assert [source["patient"] for source in sources] == [entry.patient for entry in read_manifest(manifest)]
     outputs = [tmp_path / "out" / name for name in ("slices.h5", "quarantine.csv", "catalogue.csv")]
     summary = ingest(tmp_path / "idc", *outputs, settings=Ingest(image_size=64, pixel_mm=2.0, minimum_rows=32))
@@ -239,7 +239,7 @@ def test_attempts_are_bounded(manifest, bucket, tmp_path):
     with pytest.raises(InputError, match=r"cannot be fetched \(TimeoutError\); check the network and run .* again"):
         fetch(manifest, tmp_path / "other", bucket)
     assert len(bucket.asked) == 3
-    assert not (tmp_path / "other" / "sources.json").exists()
+    assert not (tmp_path / "other" / "ctmar-sources.json").exists()
 
 
 def test_what_is_not_what_the_bucket_lists_is_refused(manifest, bucket, tmp_path, monkeypatch):
@@ -254,7 +254,7 @@ def test_what_is_not_what_the_bucket_lists_is_refused(manifest, bucket, tmp_path
     with pytest.raises(InputError, match=r"expected at most \d+ bytes, found more"):
         fetch(manifest, tmp_path / "idc", bucket)
     assert not (tmp_path / "idc" / key).exists()
-    assert not (tmp_path / "idc" / "sources.json").exists()
+    assert not (tmp_path / "idc" / "ctmar-sources.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -355,7 +355,7 @@ def test_the_workflow_plans_the_download_and_tells_the_report_of_its_licences(ma
     found = re.search(rf"ctmar idc-download {manifest} (resources/idc/[0-9a-f]+) ", done.stdout)
     assert found
     assert f"ctmar ingest {found[1]} --output" in done.stdout
-    assert re.search(rf"ctmar report .*--sources {found[1]}/sources.json", done.stdout)
+    assert re.search(rf"ctmar report .*--sources {found[1]}/ctmar-sources.json", done.stdout)
 
 
 @pytest.mark.workflow
@@ -367,7 +367,7 @@ def test_the_workflow_resumes_a_download_and_ingests_it(manifest, bucket, serve,
     assert "cannot be fetched (HTTPError)" in (folder / "logs" / "config" / "idc_download.log").read_text()
     kept = list((folder / "resources" / "idc").rglob("*.dcm"))
     assert 0 < len(kept) < 10
-    assert not list((folder / "resources" / "idc").rglob("sources.json"))
+    assert not list((folder / "resources" / "idc").rglob("ctmar-sources.json"))
 
     bucket.failures_after, bucket.asked = 10**6, []
     done = snakemake(folder, manifest, serve, "results/config/data/catalogue.csv")
@@ -376,7 +376,8 @@ def test_the_workflow_resumes_a_download_and_ingests_it(manifest, bucket, serve,
     rows = read_rows(folder / "results" / "config" / "data" / "catalogue.csv", ["patient", "n_slices_kept", "licence"])
     assert {row["patient"] for row in rows} == {entry.patient for entry in read_manifest(manifest)}
     assert [(row["n_slices_kept"], row["licence"]) for row in rows] == [("5", "CC BY 4.0")] * 2
-    with np.load(folder / "results" / "config" / "data" / "thumbnails.npz") as thumbnails:
+    (images,) = (folder / "resources" / "slices").glob("*/thumbnails.npz")
+    with np.load(images) as thumbnails:
         assert len(thumbnails["image"]) == 6
 
 

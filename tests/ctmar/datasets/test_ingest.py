@@ -198,7 +198,7 @@ def test_aliases_of_an_acquired_folder(series, write_ct, tmp_path):
     write_ct(folder / "head-1" / "a.dcm")
     (folder / "head-1" / "b.txt").write_text("not DICOM")
     entry = {"patient": "head-1", "path": "head-1", "package": "ct", "version": "1.0", "licence": "MIT"}
-    (folder / "sources.json").write_text(json.dumps([entry]))
+    (folder / "ctmar-sources.json").write_text(json.dumps([entry]))
     run(folder, tmp_path / "out")
     assert [record.slice_id for record in read_slices(tmp_path / "out" / "slices.h5")] == ["head-1/1/0000"]
     assert list(quarantine(tmp_path / "out")) == ["head-1/b.txt"]
@@ -217,7 +217,7 @@ def test_a_list_of_sources_is_not_trusted(tmp_path, changes, expected):
     (tmp_path / "in" / "one").mkdir(parents=True)
     (tmp_path / "outside").mkdir()
     entry = {"patient": "one", "path": "one", "package": "ct", "version": "1.0", "licence": "MIT", **changes}
-    (tmp_path / "in" / "sources.json").write_text(json.dumps([entry]))
+    (tmp_path / "in" / "ctmar-sources.json").write_text(json.dumps([entry]))
     with pytest.raises(InputError, match=expected):
         run(tmp_path / "in", tmp_path / "out")
 
@@ -393,3 +393,10 @@ def test_only_the_patients_that_are_wanted(series, write_ct, tmp_path):
         assert [row["patient"] for row in catalogue(tmp_path / name)] == [name]
     with pytest.raises(InputError, match=r"^source\.patients: patient 'x' not found; patients with CT: p-"):
         run(series, tmp_path / "none", source=Source(patients=["x"]))
+
+
+@pytest.mark.parametrize("name", ["sources.json", "Sources.json", "dataset_description.json", "manifest.json"])
+def test_a_list_of_somebody_elses_is_a_file_like_any_other(series, tmp_path, name):
+    (series / name).write_text('{"sources": ["https://example.org"]}')
+    ingest(series, tmp_path / "s.h5", tmp_path / "q.csv", settings=SMALL)
+    assert "not a DICOM file" in (tmp_path / "q.csv").read_text()

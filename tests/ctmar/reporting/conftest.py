@@ -254,8 +254,8 @@ def write_study(
     collect(folders, results / "references" / "slices.csv", results / "cost.csv", judgement, results / "summary")
     write_data_tables(results / "data")
     write_thumbnails(results / "data" / "thumbnails.npz")
-    write_sources(root / "sources.json")
-    return ReportInputs.of_study(results, root / "sources.json")
+    write_sources(root / "ctmar-sources.json")
+    return ReportInputs.of_study(results, root / "ctmar-sources.json")
 
 
 def write_cost(path: Path, settings: list[tuple]) -> None:

@@ -77,7 +77,7 @@ def test_series_of_the_imaging_data_commons_bring_their_citations(study, config,
         "citation": "doi 10.7937/p5k5-tg43; Imaging Data Commons, doi 10.1148/rg.230180",
         "description": "CT, ABDOMEN, 120 slices",
     }
-    listing = tmp_path / "sources.json"
+    listing = tmp_path / "ctmar-sources.json"
     listing.write_text(json.dumps([source]))
     idc = config.model_copy(
         update={"source": config.source.model_copy(update={"kind": "idc", "manifest": tmp_path / "manifest.csv"})}
@@ -108,7 +108,7 @@ def test_own_data_carry_the_licence_of_the_configuration(results, config, tmp_pa
 
 def test_only_the_patients_of_the_study_are_told_of(study, config, tmp_path):
     """`ctmar acquire` brings more patients than a study may take."""
-    listing = tmp_path / "sources.json"
+    listing = tmp_path / "ctmar-sources.json"
     others = [dict(source, patient="chest-lidc") for source in json.loads(study.sources.read_text())]
     listing.write_text(json.dumps([*json.loads(study.sources.read_text()), *others]))
     cards = [
