@@ -91,7 +91,9 @@ def network_settings(wildcards):
 
 
 # where the CT lies, and what must be there first; what is downloaded comes with a list of sources and licences
-SOURCE_READY = {"package": PACKAGES, "idc": f"{IDC}/ctmar-sources.json"}.get(CONFIG.source.kind) or str(CONFIG.source.folder)
+SOURCE_READY = {"package": PACKAGES, "idc": f"{IDC}/ctmar-sources.json"}.get(CONFIG.source.kind) or str(
+    CONFIG.source.folder
+)
 SOURCES_LIST = {"package": f"{PACKAGES}/ctmar-sources.json", "idc": f"{IDC}/ctmar-sources.json"}.get(CONFIG.source.kind)
 # small tables about the data, which each study keeps a copy of
 DATA_TABLES = {
