@@ -31,7 +31,7 @@ def markdown_text(value: object) -> Markup:
 
     Examples:
         >>> str(markdown_text("a|b <i> [x](y)"))
-        'a\\\\|b &lt;i&gt; \\\\[x\\\\](y)'
+        'a\\|b &lt;i&gt; \\[x\\](y)'
     """
     text = str(escape(" ".join(str(value).split())))
     for character in "\\`*_[]|":

@@ -52,7 +52,7 @@ def parts_of(source: bytes, annotations: bool = False) -> tuple[Part, ...]:
             because dataclasses and pydantic read them.
 
     Examples:
-        >>> zero, nought = (b'def f(x: int = 0):\\n    "Zero."\\n    return x', b"def f(x=0): return x  # nought")
+        >>> zero, nought = (b'def f(x: int = 0):\n    "Zero."\n    return x', b"def f(x=0): return x  # nought")
         >>> parts_of(zero)[0].code == parts_of(nought)[0].code
         True
     """
