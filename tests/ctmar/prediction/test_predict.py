@@ -204,7 +204,7 @@ def test_the_command_says_which_images_stay_as_they_are_and_why(write_ct, metal_
     for number, image in enumerate((phantom, phantom, metal_hu, speck, electrode)):
         write_ct(tmp_path / "in" / f"{number}.dcm", number, image_hu=image)
     summary = predict(
-        tmp_path / "in", *make_network("LI"), tmp_path / "out", PredictionChoices(image_size=60, pixel_mm=2)
+        tmp_path / "in", make_network("LI"), tmp_path / "out", PredictionChoices(image_size=60, pixel_mm=2)
     )
     (folder,) = {name.rpartition("/")[0] for names in summary.unchanged.values() for name in names}
     lines = str(summary).splitlines()

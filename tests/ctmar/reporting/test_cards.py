@@ -112,7 +112,7 @@ def test_only_the_patients_of_the_study_are_told_of(study, config, tmp_path):
     others = [dict(source, patient="chest-lidc") for source in json.loads(study.sources.read_text())]
     listing.write_text(json.dumps([*json.loads(study.sources.read_text()), *others]))
     cards = [
-        write_dataset_card(inputs, config, tmp_path / f"{number}.md").read_text()
+        write_dataset_card(read_results(inputs), config, tmp_path / f"{number}.md").read_text()
         for number, inputs in enumerate((study, dataclasses.replace(study, sources=listing)))
     ]
     assert cards[0] == cards[1]
