@@ -8,6 +8,7 @@ from ctmar.store.run_folder import Epoch, Grid, Measurements, Provenance, RunDes
 SOFTWARE = {"equiproj": "0.1.0", "torch": "2.13.0+cpu", "numpy": "2.3.0"}
 PROVENANCE = Provenance(
     code_sha256="ab" * 32,
+    own_code_sha256={},
     pairs_train_sha256="cd" * 32,
     pairs_validation_sha256="ef" * 32,
     initial_weights_sha256=None,

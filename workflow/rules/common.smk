@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 from ctmar.config import SUBSETS, Run, read_config, validate_section
+from ctmar.config.own_code import own_code_sha256
 from ctmar.errors import InputError
 from ctmar.store.code_digest import CodeDigests
 from snakemake.utils import Paramspace
@@ -16,6 +17,11 @@ from snakemake.utils import Paramspace
 try:
     CONFIG = read_config(config, workflow.configfiles)
     RUNS = CONFIG.study.expand()
+    if CONFIG.study.own_code:  # needs torch, which takes its time
+        from ctmar.training.own_code_check import check_own_code
+
+        check_own_code(CONFIG.study)
+    OWN_CODE = json.dumps(own_code_sha256(CONFIG.study.own_code))
 except InputError as error:
     # not a WorkflowError: that adds lines about this file, which is not where the mistake is
     sys.exit(f"equiproj: {error}")
@@ -35,6 +41,16 @@ def section_text(section):
 def settings(section):
     """One section of the configuration: command line and re-run trigger."""
     return lambda wildcards: section_text(section)
+
+
+def own_code(wildcards):
+    """Digest of the code that the study brings of its own: a re-run trigger."""
+    return OWN_CODE
+
+
+def extensions(wildcards):
+    """The options that name files of the user's own to the commands that run them."""
+    return [text for path in CONFIG.extensions for text in ("--extension", str(path))]
 
 
 def given(path):

@@ -29,9 +29,11 @@ rule evaluate:
         device=CONFIG.training.device,
         settings=settings("evaluation"),
         code=command_digest("evaluate"),
+        own_code=own_code,
+        extensions=extensions,
     shell:
         "ctmar evaluate {input.test:q} {params.folder:q} --device {params.device:q}"
-        " --settings {params.settings:q} &> {log:q}"
+        " --settings {params.settings:q} {params.extensions:q} &> {log:q}"
 
 
 # Measure the uncorrected input and linear interpolation on every test pair
@@ -78,9 +80,11 @@ rule cost:
         training=settings("training"),
         settings=settings("timing"),
         code=command_digest("cost"),
+        own_code=own_code,
+        extensions=extensions,
     shell:
         "ctmar cost {input:q} --output {output:q} --study {params.study:q}"
-        " --training {params.training:q} --settings {params.settings:q} &> {log:q}"
+        " --training {params.training:q} --settings {params.settings:q} {params.extensions:q} &> {log:q}"
 
 
 # List the folders of all runs in a file: five thousand names are too long for a command line

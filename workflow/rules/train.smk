@@ -28,11 +28,13 @@ rule train:
         run=run_settings,
         network=network_settings,
         training=settings("training"),
-        group_order=CONFIG.study.group_order,
+        group=CONFIG.study.group,
         power=CONFIG.study.power,
         folder=subpath(output.weights, parent=True),
         code=command_digest("train"),
+        own_code=own_code,
+        extensions=extensions,
     shell:
         "ctmar train {input.train:q} {input.validation:q} --output {params.folder:q}"
         " --run {params.run:q} --network {params.network:q} --settings {params.training:q}"
-        " --group-order {params.group_order:q} --power {params.power:q} 2>&1 | tee {log:q}"
+        " --group {params.group:q} --power {params.power:q} {params.extensions:q} 2>&1 | tee {log:q}"

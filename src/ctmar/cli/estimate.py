@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ctmar.cli.options import Output, Pairs, Settings
+from ctmar.cli.options import Extensions, Output, Pairs, Settings
 from ctmar.cli.progress import progress
 
 
@@ -46,6 +46,7 @@ def cost(
     study: Annotated[str, typer.Option(help="The `study` section: networks and methods to time.")],
     training: Annotated[str, typer.Option(help="The `training` section: batch and patch size.")] = "{}",
     settings: Settings = "{}",
+    extension: Extensions = None,
 ) -> None:
     """Time a training step with every method and norm, side by side in one process."""
     from ctmar.config import Study, Timing, Training, parse_settings

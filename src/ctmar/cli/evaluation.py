@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ctmar.cli.options import Pairs, RunFolders, RunPath, Settings, listed
+from ctmar.cli.options import Extensions, Pairs, RunFolders, RunPath, Settings, listed
 
 
 def evaluate(
@@ -13,6 +13,7 @@ def evaluate(
     run: RunPath,
     settings: Settings = "{}",
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where the network runs.")] = "cpu",
+    extension: Extensions = None,
 ) -> None:
     """Measure one trained model on every pair: PSNR and SSIM of both protocols, errors in HU, equivariance defect.
 

@@ -13,6 +13,23 @@ Settings = Annotated[
 ]
 Output = Annotated[Path, typer.Option(help="File to write; it appears whole or not at all.")]
 Threads = Annotated[int, typer.Option(min=1, help="Processes or threads; the result does not depend on them.")]
+
+
+def _run_files(files: list[Path] | None) -> list[Path] | None:
+    from ctmar.config.own_code import register_extensions
+
+    register_extensions(files or ())
+    return files
+
+
+Extensions = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--extension",
+        callback=_run_files,
+        help="Python file of your own, as `extensions` of the configuration lists it; its code runs. May be repeated.",
+    ),
+]
 RunFolders = Annotated[
     list[Path], typer.Argument(help="Folders of finished runs; @FILE stands for those that a file names, one a line.")
 ]

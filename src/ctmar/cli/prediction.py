@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ctmar.cli.options import RunPath, Threads
+from ctmar.cli.options import Extensions, RunPath, Threads
 from ctmar.cli.progress import progress
 
 
@@ -77,6 +77,7 @@ def predict(
     ] = None,
     device: Annotated[PredictionDevice, typer.Option(help="Where the network runs.")] = PredictionDevice.cpu,
     threads: Threads = 1,
+    extension: Extensions = None,
 ) -> None:
     """Reduce metal artefacts in CT: DICOM in, derived DICOM out. Research software, not a medical device.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctmar.cli.explain import explains
-from ctmar.cli.options import Settings
+from ctmar.cli.options import Extensions, Settings
 from ctmar.cli.progress import progress
 from ctmar.cli.stopping import EXIT_CODE, stop_requests
 
@@ -44,8 +44,11 @@ def train(
     ] = "method: plain",
     network: Annotated[str, typer.Option(help="Name of an architecture, or its keys: YAML, JSON, or @FILE.")] = "dncnn",
     settings: Settings = "{}",
-    group_order: Annotated[int, typer.Option(min=1, help="n of the rotation group C_n.")] = 4,
+    group: Annotated[
+        str, typer.Option(help="Group of turns and mirror images: C<n>, D<n>, a product of such, module:name.")
+    ] = "C4",
     power: Annotated[int, typer.Option(min=1, max=2, help="1: the penalty is the norm, 2: its square.")] = 1,
+    extension: Extensions = None,
 ) -> None:
     """Train one model; with the same settings a killed run goes on where it stopped.
 
@@ -64,7 +67,7 @@ def train(
         run=one_run,
         network=one_network,
         training=parse_settings(Training, settings),
-        group_order=group_order,
+        group=group,
         power=2 if power == 2 else 1,
     )
     if pairs_validation is None:
@@ -82,7 +85,7 @@ def train(
 def _network(text: str) -> "Network":
     from ctmar.config import Network, parse_settings
 
-    return Network(architecture=text) if re.fullmatch(r"\w+", text) else parse_settings(Network, text)
+    return Network(architecture=text) if re.fullmatch(r"[\w.:]+", text) else parse_settings(Network, text)
 
 
 def _run(text: str, network: str) -> "Run":

@@ -59,7 +59,7 @@ def _run_file(name: str, path: Path) -> None:
         raise InputError(f"extensions: expected a Python file whose name can be imported, found '{path.name}'")
     if not path.is_file():
         raise InputError(f"extensions: {path}: file not found")
-    if name in sys.modules or _spec_of(name) is not None:
+    if name in sys.modules or _spec_of(name) not in (None, str(path)):
         raise InputError(f"extensions: {path}: there is another module of the name '{name}'; rename the file")
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -74,11 +74,13 @@ def _run_file(name: str, path: Path) -> None:
     _listed[name] = path
 
 
-def _spec_of(name: str) -> Any:
+def _spec_of(name: str) -> str | None:
+    """Where Python would find a module of that name."""
     try:
-        return importlib.util.find_spec(name)
+        spec = importlib.util.find_spec(name)
     except (ImportError, ValueError):
         return None
+    return None if spec is None else str(spec.origin)
 
 
 def load_object(text: str, key: str) -> Any:

@@ -13,8 +13,12 @@ from ctmar.config.study import Network, RunGroup
 
 def markdown_reference() -> str:
     """One table of key, default and meaning for each section, in the order of the file."""
-    sections: dict[str, Any] = {name: field.annotation for name, field in Config.model_fields.items()}
-    tables = [_table(f"`{name}`", model) for name, model in sections.items()]
+    sections: dict[str, Any] = {
+        name: field.annotation for name, field in Config.model_fields.items() if _is_section(field)
+    }
+    files = Config.model_fields["extensions"]
+    tables = [f"`extensions` (a list, `[]` by default): {files.description}\n"]
+    tables += [_table(f"`{name}`", model) for name, model in sections.items()]
     tables.append(_table("an entry of `study.networks`", Network))
     tables.append(_table("an entry of `study.runs`", RunGroup))
     return "\n".join(tables)
@@ -23,6 +27,10 @@ def markdown_reference() -> str:
 def reference_rows(model: type[Section]) -> list[tuple[str, str, str]]:
     """Key, default and meaning of every key of a section; keys without a description are left to their name."""
     return [(key, _default(field), field.description or "") for key, field in model.model_fields.items()]
+
+
+def _is_section(field: FieldInfo) -> bool:
+    return isinstance(field.annotation, type) and issubclass(field.annotation, Section)
 
 
 def _table(title: str, model: type[Section]) -> str:

@@ -7,7 +7,7 @@ them in step.
 from pydantic import Field, model_validator
 
 from ctmar.config.data import Ingest, Simulation, Source, Split
-from ctmar.config.section import Section
+from ctmar.config.section import Section, UserPath
 from ctmar.config.study import Study, Training
 
 
@@ -55,6 +55,11 @@ class Report(Section):
 class Config(Section):
     """A whole study."""
 
+    extensions: list[UserPath] = Field(
+        [],
+        description="Python files of your own whose networks, norms and groups the study names as `module:name`, in the"
+        " order in which they run; what is on the Python path needs no entry.",
+    )
     source: Source = Source()
     ingest: Ingest = Ingest()
     split: Split = Split()

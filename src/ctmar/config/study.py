@@ -1,12 +1,14 @@
 """Sections about models: networks, optimisation, and which runs are compared."""
 
 import itertools
+import re
 from collections import Counter
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from ctmar.config.methods import METHODS, MethodName, every_method_in_words
+from ctmar.config.own_code import is_import_path
 from ctmar.config.section import Section, Slug, UserPath
 from ctmar.errors import InputError
 from equiproj.norms import parse_norm
@@ -17,7 +19,9 @@ DecayRate = Annotated[float, Field(ge=0, lt=1)]
 class Network(Section):
     """One network: an architecture of `ctmar.models` and its settings."""
 
-    architecture: str = Field("dncnn", description="Name known to `ctmar.models.build_network`.")
+    architecture: str = Field(
+        "dncnn", description="Name known to `ctmar.models.build_network`, or `module:name` of your own."
+    )
     settings: dict[str, Any] = Field({}, description="Keyword arguments of the architecture.")
     weights: UserPath | None = Field(
         None,
@@ -81,8 +85,19 @@ class Training(Section):
     )
 
 
+def _known_group(text: str) -> str:
+    if not is_import_path(text) and not _GROUP_NAME.fullmatch(text):
+        raise ValueError("expected C<n>, D<n>, a product of such as 'C2 x D1', or module:name")
+    return text
+
+
+# what `equiproj.groups.parse_group` reads; checked without waiting for torch
+_GROUP_NAME = re.compile(r"[CD][1-9]\d*( *x *[CD][1-9]\d*)*")
+GroupName = Annotated[str, AfterValidator(_known_group)]
+
+
 def _known_norm(text: str) -> str:
-    if text != "none":
+    if text != "none" and not is_import_path(text):
         parse_norm(text)
     return text
 
@@ -108,7 +123,7 @@ class Run(Section):
 
     network: Slug = Field(description="Name of the network in the study.")
     method: MethodName = Field(description=every_method_in_words())
-    norm: NormName = Field("none", description="Matrix norm of the projection penalty.")
+    norm: NormName = Field("none", description="Matrix norm of the projection penalty; `module:name`: your own.")
     lam_perp: float = Field(0.0, ge=0, description="Weight λ⊥ of ‖W − P(W)‖ (for other methods: their weight).")
     lam_equi: float = Field(0.0, ge=0, description="Weight λ_G of ‖P(W)‖.")
     softness: float = Field(0.0, ge=0, le=1, description="Share of W − P(W) that `softness` keeps, from 0 to 1.")
@@ -126,7 +141,11 @@ class RunSettings(Section):
     run: Run
     network: Network
     training: Training
-    group_order: int = Field(4, ge=1, description="n of the rotation group C_n.")
+    group: GroupName = Field(
+        "C4",
+        description="Group of the study: `C<n>` (n turns), `D<n>` (and as many mirror images), a product such as"
+        " `C2 x D1`, or `module:name` of your own; it has to map the pixels of a square image onto themselves.",
+    )
     power: Literal[1, 2] = Field(1, description="1: the penalty is the norm, 2: its square.")
 
 
@@ -134,7 +153,9 @@ class RunGroup(Section):
     """Runs of one method, written once: every list is expanded against the others, the networks and the seeds."""
 
     method: MethodName = Field(description=every_method_in_words())
-    norm: list[NormName] = Field(["none"], description="Matrix norms of the projection penalty.")
+    norm: list[NormName] = Field(
+        ["none"], description="Matrix norms of the projection penalty; `module:name`: your own."
+    )
     lam_perp: list[float] = Field([0.0], description="Weights λ⊥ of ‖W − P(W)‖ (for other methods: their weight).")
     lam_equi: list[float] = Field([0.0], description="Weights λ_G of ‖P(W)‖.")
     softness: list[float] = Field([0.0], description="Share of W − P(W) that `softness` keeps, from 0 to 1.")
@@ -167,7 +188,11 @@ class Study(Section):
     )
     networks: dict[Slug, Network] = Field({"dncnn": Network()}, description="Networks by the name used in paths.")
     seeds: list[int] = Field([0, 1, 2], min_length=1, description="Seeds of initialisation, data order and method.")
-    group_order: int = Field(4, ge=1, description="n of the rotation group C_n.")
+    group: GroupName = Field(
+        "C4",
+        description="Group of the study: `C<n>` (n turns), `D<n>` (and as many mirror images), a product such as"
+        " `C2 x D1`, or `module:name` of your own; it has to map the pixels of a square image onto themselves.",
+    )
     power: Literal[1, 2] = Field(1, description="1: the penalty is the norm, 2: its square.")
     runs: list[RunGroup] = Field(min_length=1, description="What is compared.")
 
@@ -178,6 +203,18 @@ class Study(Section):
                 if name not in self.networks:
                     raise ValueError(f"runs: unknown network '{name}', expected one of {', '.join(self.networks)}")
         return self
+
+    @property
+    def own_code(self) -> list[str]:
+        """Every import path that the study names.
+
+        Examples:
+            >>> Study(runs=[RunGroup(method="plain")], group="my_groups:Kite").own_code
+            ['my_groups:Kite']
+        """
+        architectures = [network.architecture for network in self.networks.values()]
+        named = [self.group, *architectures, *(norm for group in self.runs for norm in group.norm)]
+        return [text for text in dict.fromkeys(named) if is_import_path(text)]
 
     def expand(self) -> list[Run]:
         """All training runs in the order of the file; a run written twice is an error."""

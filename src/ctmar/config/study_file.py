@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ctmar.config.own_code import register_extensions
 from ctmar.config.parsing import read_yaml, validate_section
 from ctmar.config.schema import Config
 
@@ -25,12 +26,15 @@ def read_config(values: Any, files: Sequence[Path | str]) -> Config:
         files: where they come from; relative paths begin in the folder of the last, which also names the study.
 
     Raises:
-        InputError: wrong keys or values.
+        InputError: wrong keys or values, or a file of `extensions` that cannot run.
     """
     where = " + ".join(map(str, files)) or "configuration"
-    if not files:
-        return validate_section(Config, values, where)
-    return validate_section(Config, _named(values, Path(files[-1]).stem), where, folder=Path(files[-1]).parent)
+    if files:
+        found = validate_section(Config, _named(values, Path(files[-1]).stem), where, folder=Path(files[-1]).parent)
+    else:
+        found = validate_section(Config, values, where)
+    register_extensions(found.extensions)
+    return found
 
 
 def _named(values: Any, name: str) -> Any:

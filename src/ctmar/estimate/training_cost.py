@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ctmar.config import Config, Network, Study, Training
 from ctmar.config.methods import METHODS
 from ctmar.estimate.step_cost import methods_of, representative_run, seconds_of
+from ctmar.models.symmetry import study_group
 from ctmar.training.patches import Batch
 from ctmar.training.state import TrainingState, start
 from ctmar.training.step import training_step
@@ -143,7 +144,7 @@ def _measurable(training: Training, device: str) -> Training:
 
 def _started(method: str, norm: str, network: Network, study: Study, training: Training) -> TrainingState:
     unread = network.model_copy(update={"weights": None})  # the file may not be there yet
-    return start(representative_run("n", method, norm), unread, training, study.group_order, study.power)
+    return start(representative_run("n", method, norm), unread, training, study.group, study.power)
 
 
 def _measure(state: TrainingState, batch: Batch, flops: float | None) -> StepCost:
@@ -169,7 +170,7 @@ def _processor_seconds(work: Callable[[], object]) -> float:
 def _validation(plain: StepCost, method: str, config: Config) -> StepCost:
     """All validations of a run: a forward pass (or one for each element) of whole slices after each epoch."""
     training = config.training
-    n_passes = config.study.group_order if METHODS[method].averages_predictions else 1
+    n_passes = study_group(config.study.group).order if METHODS[method].averages_predictions else 1
     slices = training.epochs * training.validation_pairs * n_passes
     steps = slices * (config.ingest.image_size / training.patch_size) ** 2 / training.batch_size
     return StepCost(*(FORWARD_SHARE * steps * value for value in plain))

@@ -15,12 +15,13 @@ from ctmar.models import layer_types
 from ctmar.models.device import peak_memory_mb
 from ctmar.models.predictor import predictor_of
 from ctmar.models.scaling import to_per_cm
+from ctmar.models.symmetry import study_group
 from ctmar.models.trained_network import load_network
 from ctmar.store.even_choice import evenly_spaced
 from ctmar.store.pairs import Pair, PairFile
 from ctmar.store.run_folder import LayerNorms, Measurements, RunFolder
 from equiproj import equivariance_report, measured_defect
-from equiproj.groups import CyclicGroup
+from equiproj.groups import CyclicGroup, FiniteGroup
 
 
 def evaluate_run(folder: RunFolder, pairs_test: Path, settings: Evaluation, device: str = "cpu") -> None:
@@ -38,7 +39,8 @@ def evaluate_run(folder: RunFolder, pairs_test: Path, settings: Evaluation, devi
     """
     description = folder.read_description()
     network = load_network(folder, description, device)
-    predictor = predictor_of(network, description.run.method, description.group_order)
+    group = study_group(description.group)
+    predictor = predictor_of(network, description.run.method, group)
     seconds: list[float] = []
 
     def predict(pair: Pair) -> Images:
@@ -54,8 +56,8 @@ def evaluate_run(folder: RunFolder, pairs_test: Path, settings: Evaluation, devi
             seconds_per_image=statistics.median(seconds),
             peak_memory_mb=memory_mb,
             device=device,
-            **non_equivariance(network, CyclicGroup(description.group_order)),
-            **defects(predictor, description.group_order, pairs_test, settings),
+            **non_equivariance(network, group),
+            **defects(predictor, group, pairs_test, settings),
         )
     write_slices(folder.slices, tables["prediction"])
     predictions = [images["prediction"] for _, images in examples]
@@ -63,7 +65,7 @@ def evaluate_run(folder: RunFolder, pairs_test: Path, settings: Evaluation, devi
     folder.write_measurements(measured)
 
 
-def non_equivariance(network: nn.Module, group: CyclicGroup) -> dict[str, Any]:
+def non_equivariance(network: nn.Module, group: FiniteGroup) -> dict[str, Any]:
     """‖W − PW‖_F / ‖W‖_F of all weights and biases of typed layers together, and of each."""
     report = equivariance_report(network, group, layers=layer_types(network, group), include_bias=True)
     return {
@@ -72,16 +74,17 @@ def non_equivariance(network: nn.Module, group: CyclicGroup) -> dict[str, Any]:
     }
 
 
-def defects(network: nn.Module, group_order: int, pairs_test: Path, settings: Evaluation) -> dict[str, Any]:
+def defects(network: nn.Module, group: FiniteGroup, pairs_test: Path, settings: Evaluation) -> dict[str, Any]:
     """What turning the input does, on ``settings.defect_slices`` pairs evenly spaced through the file.
 
-    ``defect_mean`` and ``defect_max``: ‖f(g·x) − g·f(x)‖ / ‖f(x)‖ over quarter turns (over the half turn for C_2);
+    ``defect_mean`` and ``defect_max``: ‖f(g·x) − g·f(x)‖ / ‖f(x)‖ over the group (over quarter turns where
+    it has but one element);
     `defects_at_angles`; ``psnr_turned_db``: `psnr_of_turned`.
     """
     with PairFile(pairs_test) as file:
         pairs = [file.read_pair(index) for index in evenly_spaced(file.n_pairs, settings.defect_slices)]
     batch = torch.cat([pair_input(pair) for pair in pairs]).to(next(network.parameters()).device)
-    measured = measured_defect(network, batch, CyclicGroup(2 if group_order == 2 else 4))
+    measured = measured_defect(network, batch, group if group.order > 1 else CyclicGroup(4))
     return {
         "defect_mean": measured.mean,
         "defect_max": measured.maximum,

@@ -6,6 +6,7 @@ from ctmar.config import RunSettings
 from ctmar.models.build import build_network
 from ctmar.models.device import choose_device
 from ctmar.models.published import load_weights
+from ctmar.models.symmetry import study_group
 from ctmar.store.run_folder import RunFolder
 
 
@@ -22,6 +23,6 @@ def load_network(folder: RunFolder, settings: RunSettings, device: str = "cpu") 
     """
     where = choose_device(device)
     network = build_network(
-        settings.network.architecture, **{"group_order": settings.group_order, **settings.network.settings}
+        settings.network.architecture, **{"group_order": study_group(settings.group).order, **settings.network.settings}
     )
     return load_weights(network, folder.weights).eval().to(where)

@@ -21,6 +21,7 @@ from ctmar.dicom.headers import Image, silent
 from ctmar.dicom.pixels import read_display
 from ctmar.errors import InputError
 from ctmar.models.predictor import averaging_of, predictor_of
+from ctmar.models.symmetry import study_group
 from ctmar.models.trained_network import load_network
 from ctmar.prediction.choices import PredictionChoices, PredictionSummary
 from ctmar.prediction.correction import Unchanged, change_of_slice
@@ -110,7 +111,7 @@ def predict(
     run = folder.read_description()
     grid = working_grid(run.grid, settings)
     network = load_network(folder, run, settings.device)
-    correct = correction_of(predictor_of(network, run.run.method, run.group_order), settings.device)
+    correct = correction_of(predictor_of(network, run.run.method, study_group(run.group)), settings.device)
     recipe = _recipe(run, sha256_of(folder.weights), grid, settings)
     print(f"{recipe.description}; {IDENTITY[settings.keep_identity]}", file=sys.stderr)
     # pydicom's warnings quote values of the header; silence is not made for threads, so it is set once around all
@@ -136,7 +137,7 @@ def predict(
 
 
 def _recipe(run: RunDescription, weights_digest: str, grid: WorkingGrid, settings: PredictionChoices) -> _Recipe:
-    architecture, averaging = run.network.architecture, averaging_of(run.run.method, run.group_order)
+    architecture, averaging = run.network.architecture, averaging_of(run.run.method, run.group)
     network = f"network {architecture}{averaging}, weights {weights_digest[:16]}"
     mask_digest = "" if settings.mask is None else sha256_of(settings.mask)
     return _Recipe(

@@ -21,7 +21,9 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    jinja.globals.update(weight=labels.weight, number=labels.number, plural=plural)
+    jinja.globals.update(
+        weight=labels.weight, group_in_words=labels.group_in_words, number=labels.number, plural=plural
+    )
     jinja.filters["cell"] = markdown_text
     return jinja
 

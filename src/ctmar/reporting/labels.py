@@ -1,6 +1,7 @@
 """Texts a reader sees: numbers, weights, and the names of norms and models."""
 
 import math
+import re
 
 from ctmar.config.methods import METHODS
 
@@ -41,6 +42,20 @@ def scientific(value: float, digits: int = 2) -> str:
     if -3 <= power < 4:
         return number(value, max(digits - 1 - power, 0))
     return f"{mantissa.replace('-', MINUS)}·10{str(power).translate(SUPERSCRIPT)}"
+
+
+def group_in_words(name: str) -> str:
+    """What the elements of a group by its name are, to follow the name; nothing for other groups.
+
+    Examples:
+        >>> group_in_words("C4"), group_in_words("D4"), group_in_words("my_groups:Kite")
+        (', the turns by 90°', ', the turns by 90° and the mirror images', '')
+    """
+    found = re.fullmatch(r"([CD])(\d+)", name)
+    if found is None:
+        return ""
+    mirrored = " and the mirror images" if found[1] == "D" else ""
+    return f", the turns by {360 / int(found[2]):g}°{mirrored}"
 
 
 def weight(value: float) -> str:

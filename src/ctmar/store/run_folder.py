@@ -38,6 +38,7 @@ class Provenance(_Record):
     """Digests of code, data and initial weights, and versions: no path, user or time."""
 
     code_sha256: str
+    own_code_sha256: dict[str, str]
     pairs_train_sha256: str
     pairs_validation_sha256: str | None
     initial_weights_sha256: str | None

@@ -109,7 +109,7 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
 def parameters(description: RunDescription) -> dict[str, str]:
     """The settings of a run; those of the run itself by their plain names."""
     values = description.model_dump(mode="json")
-    facts = {name: values[name] for name in ("group_order", "power", "n_parameters", "device", "threads")}
+    facts = {name: values[name] for name in ("group", "power", "n_parameters", "device", "threads")}
     sections = flatten(values["network"], "network.") | flatten(values["training"], "training.")
     return flatten(values["run"]) | flatten(facts) | sections
 
@@ -118,7 +118,7 @@ def study_parameters(study: Study) -> dict[str, str]:
     """A study in few words; all of it is too long for parameters."""
     runs = study.expand()
     compared = {name: " ".join(sorted({str(getattr(run, name)) for run in runs})) for name in Run.model_fields}
-    return compared | flatten({"group_order": study.group_order, "power": study.power, "n_runs": len(runs)})
+    return compared | flatten({"group": study.group, "power": study.power, "n_runs": len(runs)})
 
 
 def mirrored_epochs(epochs: list[Epoch]) -> list[MirroredEpoch]:

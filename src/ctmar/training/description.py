@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from ctmar.config import Network, RunSettings
+from ctmar.config.own_code import own_code_sha256
 from ctmar.store.code_digest import CodeDigests
 from ctmar.store.pairs import PairFile
 from ctmar.store.provenance import package_versions, sha256_of
@@ -21,10 +22,11 @@ def describe_run(pairs_train: Path, pairs_validation: Path | None, settings: Run
         run=settings.run,
         network=Network.model_validate(settings.network.published()),
         training=settings.training,
-        group_order=settings.group_order,
+        group=settings.group,
         power=settings.power,
         grid=describe_grid(pairs_train),
         provenance=Provenance(
+            own_code_sha256=own_code_sha256([settings.group, settings.network.architecture, settings.run.norm]),
             code_sha256=CodeDigests().command("train"),
             pairs_train_sha256=sha256_of(pairs_train),
             pairs_validation_sha256=sha256_of(pairs_validation) if pairs_validation is not None else None,

@@ -63,7 +63,7 @@ def train(
     training = settings.training
     torch.set_num_threads(training.threads)
     folder.prepare()
-    state = start(settings.run, settings.network, training, settings.group_order, settings.power)
+    state = start(settings.run, settings.network, training, settings.group, settings.power)
     sampler, validation = open_data(pairs_train, pairs_validation, training, settings.run.seed)
     origin = describe_run(pairs_train, pairs_validation, settings)
     identity = hashlib.sha256(json.dumps(origin.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()

@@ -8,11 +8,11 @@ from torch import nn
 
 from ctmar.models import layer_types
 from ctmar.models.device import device_name, peak_memory_mb
+from ctmar.models.symmetry import study_group
 from ctmar.store.atomic import atomic_path
 from ctmar.store.run_folder import LayerNorms, RunDescription, RunFolder, RunOrigin
 from ctmar.training.state import TrainingState
 from equiproj import equivariance_report
-from equiproj.groups import CyclicGroup
 
 
 def write_results(folder: RunFolder, state: TrainingState, kept_epoch: int, origin: RunOrigin) -> None:
@@ -22,12 +22,10 @@ def write_results(folder: RunFolder, state: TrainingState, kept_epoch: int, orig
         # given a path, torch writes its name into the file, and equal weights would differ in bytes
         torch.save(weights, file)
     folder.write_epochs(state.records)
-    folder.write_description(
-        RunDescription(**dict(origin), kept_epoch=kept_epoch, **outcome(state, origin.group_order))
-    )
+    folder.write_description(RunDescription(**dict(origin), kept_epoch=kept_epoch, **outcome(state, origin.group)))
 
 
-def outcome(state: TrainingState, group_order: int) -> dict[str, Any]:
+def outcome(state: TrainingState, group: str) -> dict[str, Any]:
     """Size, time, memory and the table of layers."""
     return {
         "n_parameters": sum(parameter.numel() for parameter in state.network.parameters()),
@@ -36,12 +34,12 @@ def outcome(state: TrainingState, group_order: int) -> dict[str, Any]:
         "peak_memory_mb": peak_memory_mb(state.device),
         "device": device_name(state.device),
         "threads": torch.get_num_threads(),
-        "layers": layer_table(state.network, group_order),
+        "layers": layer_table(state.network, group),
     }
 
 
-def layer_table(network: nn.Module, group_order: int) -> list[LayerNorms]:
+def layer_table(network: nn.Module, group: str) -> list[LayerNorms]:
     """‖P(W)‖_F, ‖W − P(W)‖_F and their ratio for every weight and bias of a typed layer."""
-    group = CyclicGroup(group_order)
-    report = equivariance_report(network, group, layers=layer_types(network, group), include_bias=True)
+    symmetry = study_group(group)
+    report = equivariance_report(network, symmetry, layers=layer_types(network, symmetry), include_bias=True)
     return [LayerNorms(**row._asdict()) for row in report.rows]

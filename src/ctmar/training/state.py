@@ -13,6 +13,7 @@ from ctmar.errors import InputError
 from ctmar.models import build_network, load_weights
 from ctmar.models.device import choose_device
 from ctmar.models.predictor import predictor_of
+from ctmar.models.symmetry import study_group
 from ctmar.store.run_folder import Epoch
 from ctmar.training.method import Method
 from ctmar.training.methods import attach_method
@@ -63,28 +64,29 @@ class TrainingState:
         return next(self.network.parameters()).device
 
 
-def start(run: Run, network: Network, training: Training, group_order: int, power: Literal[1, 2]) -> TrainingState:
+def start(run: Run, network: Network, training: Training, group: str, power: Literal[1, 2]) -> TrainingState:
     """A run before its first step; the initial weights depend on the network and the seed, not on the method.
 
     Raises:
         InputError: a setting does not fit the network, its weights cannot be loaded, or there is no such device.
     """
     device = choose_device(training.device, "training.device")
+    symmetry = study_group(group)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(run.seed, "initialisation"))
-        module = build_network(network.architecture, **{"group_order": group_order, **network.settings})
+        module = build_network(network.architecture, **{"group_order": symmetry.order, **network.settings})
     if network.weights is not None:
         load_weights(module, network.weights)
     forward = module if training.loss == "masked_mse" else stage_outputs(module)
     layout = torch.channels_last if training.channels_last else torch.contiguous_format
     module = module.to(device).to(memory_format=layout)  # type: ignore[call-overload]
-    method = attach_method(module, run, group_order, power)
+    method = attach_method(module, run, symmetry, power)
     optimiser = torch.optim.Adam(method.parameter_groups(), lr=training.learning_rate, betas=training.betas, fused=True)
     scaler = torch.amp.GradScaler(device.type, enabled=training.precision == "float16")
     if training.compile:
         forward = torch.compile(forward)
     average = detached(module) if training.ema_decay else None
-    predictor = predictor_of(module, run.method, group_order)
+    predictor = predictor_of(module, run.method, symmetry)
     return TrainingState(module, predictor, method, optimiser, scaler, forward, training, run.seed, average=average)
 
 

@@ -49,7 +49,7 @@ def test_help_explains_every_option_and_every_key(monkeypatch):
     for name in command.callback.__annotations__.keys() - {"pairs_train", "pairs_validation", "return"}:
         assert f"--{name.replace('_', '-')}" in shown.output
     assert shown.output.count("[default: ") == 5
-    assert len(command.callback.__annotations__) == 8 + 1
+    assert len(command.callback.__annotations__) == 9 + 1
 
 
 def test_one_file_is_enough(pairs, tmp_path, monkeypatch, capsys):
@@ -72,7 +72,7 @@ def test_the_form_of_the_workflow(pairs, tmp_path, monkeypatch):
     run = Run(network="small", method="strict", seed=1)
     network = Network(settings={"fields": 1, "depth": 2}).model_dump_json()
     arguments = ["--output", tmp_path / "run", "--run", run.model_dump_json(), "--network", network]
-    arguments += ["--settings", SETTINGS, "--group-order", 4, "--power", 1]
+    arguments += ["--settings", SETTINGS, "--group", "C4", "--power", 1]
     assert run_main(monkeypatch, pairs, pairs, *arguments) == 0
     assert RunFolder(tmp_path / "run").read_description().run == run
     assert not RunFolder(tmp_path / "run").checkpoint.exists()

@@ -78,6 +78,7 @@ SECRET = "home/of/somebody"
 def test_what_is_published_tells_no_path():
     config = Config.model_validate(
         {
+            "extensions": [f"{SECRET}/code.py"],
             "source": {"kind": "idc", "folder": f"/{SECRET}", "manifest": f"{SECRET}/m.csv"},
             "ingest": {"salt_file": f"{SECRET}/salt"},
             "simulation": {"masks": "folder", "mask_folder": f"{SECRET}/masks"},
@@ -96,7 +97,7 @@ def test_what_is_published_tells_no_path():
 def test_every_path_of_the_schema_is_one_of_these():
     """A path that somebody adds to the configuration is published as a path only if it is declared as one."""
     text = json.dumps(Config.model_json_schema())
-    assert text.count('"format": "path"') == 5
+    assert text.count('"format": "path"') == 6
 
 
 BAD_NAMES = [

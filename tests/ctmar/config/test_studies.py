@@ -7,7 +7,7 @@ import pytest
 
 from ctmar.config import load_config
 from ctmar.models import build_network, layer_types
-from equiproj.groups import CyclicGroup
+from ctmar.models.symmetry import study_group
 
 CONFIG = Path(__file__).parents[3] / "config"
 
@@ -16,8 +16,8 @@ CONFIG = Path(__file__).parents[3] / "config"
 def test_every_network_is_built_and_declares_fields_of_the_group(name):
     study = load_config(CONFIG / f"{name}.yaml").study
     for network in study.networks.values():
-        settings = {"group_order": study.group_order, **network.settings}
-        assert layer_types(build_network(network.architecture, **settings), CyclicGroup(study.group_order))
+        settings = {"group_order": study_group(study.group).order, **network.settings}
+        assert layer_types(build_network(network.architecture, **settings), study_group(study.group))
 
 
 def test_the_workstation_network_has_nearly_the_published_size():

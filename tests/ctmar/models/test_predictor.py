@@ -6,6 +6,7 @@ import torch
 from ctmar.config.methods import METHODS
 from ctmar.models import build_network
 from ctmar.models.predictor import IMAGES_AT_ONCE, averaging_of, predictor_of
+from equiproj.groups import CyclicGroup
 
 
 def network() -> torch.nn.Module:
@@ -19,8 +20,8 @@ def network() -> torch.nn.Module:
 @pytest.mark.parametrize("method", [name for name, facts in METHODS.items() if not facts.averages_predictions])
 def test_most_methods_predict_with_their_network(method):
     built = network()
-    assert predictor_of(built, method, 4) is built
-    assert averaging_of(method, 4) == ""
+    assert predictor_of(built, method, CyclicGroup(4)) is built
+    assert averaging_of(method, "C4") == ""
 
 
 @pytest.mark.parametrize("group_order", [1, 2, 4])
@@ -29,8 +30,10 @@ def test_an_average_runs_over_the_turns_of_the_group(averaging, group_order):
     built, images = network(), torch.rand(3, 3, 12, 12)
     turns = range(0, 4, 4 // group_order)
     expected = sum(torch.rot90(built(torch.rot90(images, k, (2, 3))), -k, (2, 3)) for k in turns) / group_order
-    torch.testing.assert_close(predictor_of(built, averaging, group_order)(images), expected, atol=1e-5, rtol=1e-5)
-    assert averaging_of(averaging, group_order) == f" averaged over C_{group_order}"
+    torch.testing.assert_close(
+        predictor_of(built, averaging, CyclicGroup(group_order))(images), expected, atol=1e-5, rtol=1e-5
+    )
+    assert averaging_of(averaging, f"C{group_order}") == f" averaged over C{group_order}"
 
 
 @torch.no_grad()
@@ -38,6 +41,6 @@ def test_no_more_images_go_through_at_once_than_memory_is_planned_for(averaging)
     built, sizes = network(), []
     built.register_forward_hook(lambda _, arguments, output: sizes.append(len(arguments[0])))
     for n_images in (1, 3, 9):
-        predictor_of(built, averaging, 4)(torch.rand(n_images, 3, 8, 8))
+        predictor_of(built, averaging, CyclicGroup(4))(torch.rand(n_images, 3, 8, 8))
     assert sizes == [4, 6, 6, 9, 9, 9, 9]  # a batch that is larger by itself is not cut
     assert max(sizes[:3]) <= IMAGES_AT_ONCE

@@ -126,7 +126,7 @@ def test_a_method_that_averages_says_so_and_gives_images_of_their_own(series, ma
     own, averaged = ([pydicom.dcmread(path) for path in written(tmp_path / name)] for name in ("own", "averaged"))
     # LI commutes with turns, so the weights and the pixels are the same and only what is said of them differs
     assert [dataset.PixelData for dataset in own] == [dataset.PixelData for dataset in averaged]
-    assert "network dncnn averaged over C_4, weights" in averaged[1].DerivationDescription
+    assert "network dncnn averaged over C4, weights" in averaged[1].DerivationDescription
     assert "averaged" not in own[1].DerivationDescription
     assert not {dataset.SOPInstanceUID for dataset in own} & {dataset.SOPInstanceUID for dataset in averaged}
 

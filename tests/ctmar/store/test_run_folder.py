@@ -72,7 +72,7 @@ def test_what_is_no_record_is_one_short_line(folder, name, content):
         ("run.json", ("network", "architecture"), ["dncnn"], "'network.architecture': "),
         ("run.json", ("network", "weight"), "x.pt", "unknown key 'network.weight'"),
         ("run.json", ("training", "epochs"), -1, "'training.epochs': "),
-        ("run.json", ("group_order",), "4", "'group_order': .*integer, found '4'"),
+        ("run.json", ("group",), "E4", "'group': expected C<n>.*found 'E4'"),
         ("run.json", ("grid", "image_size"), 3.5, "'grid.image_size': .*integer, found 3.5"),
         ("run.json", ("grid",), None, "'grid': .*found None"),
         ("run.json", ("seconds_total",), "1.0", "'seconds_total': .*number, found '1.0'"),

@@ -49,7 +49,7 @@ def batch(pair_files):
 def trained(run: Run, batch, n_steps: int = 30) -> TrainingState:
     """Some steps with a rate large enough to move every weight, biases too."""
     training = TRAINING.model_copy(update={"learning_rate": 5e-3, "epochs": 1, "steps_per_epoch": n_steps})
-    state = start(run, NETWORK, training, 4, 1)
+    state = start(run, NETWORK, training, "C4", 1)
     for step in range(n_steps):
         training_step(state, batch, step)
     return state
@@ -120,7 +120,7 @@ def test_softness_scales_what_is_not_equivariant(batch, softness):
 
 
 def test_annealed_relaxes_up_to_half_time_and_comes_back(batch):
-    state = start(Run(network="n", method="annealed"), NETWORK, TRAINING, 4, 1)
+    state = start(Run(network="n", method="annealed"), NETWORK, TRAINING, "C4", 1)
     assert max(ratios(state.network)) <= 1e-6
     with torch.no_grad():  # as training does once the softness lets a gradient through
         for parameter in state.network.parameters():
@@ -145,7 +145,7 @@ def test_proximal_ends_equivariant_under_a_strong_weight_and_not_without_one(bat
 
 def test_residual_pathway_decays_each_pathway_by_its_weight(batch):
     run = Run(network="n", method="residual_pathway", lam_perp=0.5, lam_equi=0.125)
-    state = start(run, NETWORK, TRAINING, 4, 1)
+    state = start(run, NETWORK, TRAINING, "C4", 1)
     decay = {id(p): group["weight_decay"] for group in state.optimiser.param_groups for p in group["params"]}
     named = dict(state.network.named_parameters())
     assert set(decay) == {id(parameter) for parameter in named.values()}

@@ -1,6 +1,6 @@
 """The methods, each a module of the name that the configuration calls it by, with one function ``attach``.
 
-    def attach(network: nn.Module, run: Run, group: CyclicGroup, power: Literal[1, 2]) -> Method
+    def attach(network: nn.Module, run: Run, group: FiniteGroup, power: Literal[1, 2]) -> Method
 
 What is known about a method beside what it does stands in `ctmar.config.methods`.
 
@@ -15,7 +15,6 @@ projection after training leaves the running statistics of normalisation as they
 import importlib
 from typing import Literal, cast
 
-import torch
 from torch import nn
 
 from ctmar.config import Run
@@ -23,21 +22,17 @@ from ctmar.config.methods import METHODS
 from ctmar.errors import InputError
 from ctmar.models import layer_types
 from ctmar.training.method import Method
-from equiproj.baselines.augmentation import check_image_batches
-from equiproj.groups import CyclicGroup
+from equiproj.groups import FiniteGroup
 from equiproj.regularisers import project_initial_
 
 
-def attach_method(network: nn.Module, run: Run, group_order: int, power: Literal[1, 2]) -> Method:
-    """Attach the method of ``run`` to ``network`` for the rotation group C_n, n = ``group_order``.
+def attach_method(network: nn.Module, run: Run, group: FiniteGroup, power: Literal[1, 2]) -> Method:
+    """Attach the method of ``run`` to ``network`` for a group of `ctmar.models.symmetry`.
 
     Raises:
-        InputError: the group does not fit the network, or turns pixels between pixels.
+        InputError: the group does not fit the network.
     """
-    group = CyclicGroup(group_order)
     try:
-        # what turns images would find out in its first step, and the table of layers after the last one
-        check_image_batches((torch.empty(1, 1, 2, 2, device="meta"),), group)
         types = layer_types(network, group)
         if METHODS[run.method].starts_equivariant:
             project_initial_(network, layers=types)  # P(W) alone would have lost the scale of what was drawn

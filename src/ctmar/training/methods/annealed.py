@@ -8,10 +8,10 @@ from ctmar.config import Run
 from ctmar.models import layer_types
 from ctmar.training.method import Method, all_parameters
 from equiproj.baselines import AnnealedRelaxation
-from equiproj.groups import CyclicGroup
+from equiproj.groups import FiniteGroup
 
 
-def attach(network: nn.Module, run: Run, group: CyclicGroup, power: Literal[1, 2]) -> Method:
+def attach(network: nn.Module, run: Run, group: FiniteGroup, power: Literal[1, 2]) -> Method:
     """W = P(V) + s (V − P(V)) with s rising from 0 to 1 at half time and back to 0, V the trained weights."""
     relaxed = AnnealedRelaxation(network, layer_types(network, group))
 

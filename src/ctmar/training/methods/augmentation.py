@@ -9,10 +9,10 @@ from ctmar.training.method import Method, all_parameters
 from ctmar.training.patches import Batch
 from ctmar.training.random_streams import torch_generator
 from equiproj.baselines import random_group_transform
-from equiproj.groups import CyclicGroup
+from equiproj.groups import FiniteGroup
 
 
-def attach(network: nn.Module, run: Run, group: CyclicGroup, power: Literal[1, 2]) -> Method:
+def attach(network: nn.Module, run: Run, group: FiniteGroup, power: Literal[1, 2]) -> Method:
     """Every patch is turned by an element of its own."""
 
     def turned(batch: Batch, step: int) -> Batch:

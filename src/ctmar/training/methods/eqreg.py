@@ -11,10 +11,10 @@ from ctmar.training.method import Method, all_parameters
 from ctmar.training.patches import Batch
 from ctmar.training.random_streams import torch_generator
 from equiproj.baselines import EQReg
-from equiproj.groups import CyclicGroup
+from equiproj.groups import FiniteGroup
 
 
-def attach(network: nn.Module, run: Run, group: CyclicGroup, power: Literal[1, 2]) -> Method:
+def attach(network: nn.Module, run: Run, group: FiniteGroup, power: Literal[1, 2]) -> Method:
     """The batch is doubled with a copy turned by one g, and λ_⊥ Σ_l ‖g·z_l(x) − ρ_l(g)⁻¹ z_l(g·x)‖₂ is added.
 
     Where a batch is cut into n parts, the mean over parts, which for independent patches is smaller by √n.

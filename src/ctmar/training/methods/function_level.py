@@ -9,10 +9,10 @@ from ctmar.training.method import Method, all_parameters
 from ctmar.training.patches import Batch
 from ctmar.training.random_streams import torch_generator
 from equiproj.baselines import function_mismatch
-from equiproj.groups import CyclicGroup
+from equiproj.groups import FiniteGroup
 
 
-def attach(network: nn.Module, run: Run, group: CyclicGroup, power: Literal[1, 2]) -> Method:
+def attach(network: nn.Module, run: Run, group: FiniteGroup, power: Literal[1, 2]) -> Method:
     """λ_⊥ times the mean over the batch of ‖f(g·x) − g·f(x)‖₂ is added, f the network and g a random element."""
 
     def penalty(batch: Batch, output: Tensor, step: int) -> Tensor:

@@ -7,16 +7,17 @@ from torch import nn
 from ctmar.config import Run
 from ctmar.models import layer_types
 from ctmar.training.method import Method, all_parameters
+from ctmar.training.penalty_norm import penalty_norm
 from equiproj import ProjectionPenalty
-from equiproj.groups import CyclicGroup
+from equiproj.groups import FiniteGroup
 
 
-def attach(network: nn.Module, run: Run, group: CyclicGroup, power: Literal[1, 2]) -> Method:
+def attach(network: nn.Module, run: Run, group: FiniteGroup, power: Literal[1, 2]) -> Method:
     """λ_⊥ Σ_l ‖W_l − P(W_l)‖^power + λ_G Σ_l ‖P(W_l)‖^power is added, P the projection."""
     penalty = ProjectionPenalty(
         network,
         group,
-        norm=run.norm,
+        norm=penalty_norm(run.norm),
         weight_perpendicular=run.lam_perp,
         weight_equivariant=run.lam_equi,
         power=power,

@@ -8,10 +8,10 @@ from ctmar.config import Run
 from ctmar.models import layer_types
 from ctmar.training.method import Method, all_parameters
 from equiproj import ProximalPenalty
-from equiproj.groups import CyclicGroup
+from equiproj.groups import FiniteGroup
 
 
-def attach(network: nn.Module, run: Run, group: CyclicGroup, power: Literal[1, 2]) -> Method:
+def attach(network: nn.Module, run: Run, group: FiniteGroup, power: Literal[1, 2]) -> Method:
     """After every step of the optimiser comes the proximal step of λ_⊥ Σ_l ‖W_l − P(W_l)‖_F^power."""
     penalty = ProximalPenalty(
         network,

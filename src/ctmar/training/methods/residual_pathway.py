@@ -8,10 +8,10 @@ from ctmar.config import Run
 from ctmar.models import layer_types
 from ctmar.training.method import Method
 from equiproj.baselines import ResidualPathway
-from equiproj.groups import CyclicGroup
+from equiproj.groups import FiniteGroup
 
 
-def attach(network: nn.Module, run: Run, group: CyclicGroup, power: Literal[1, 2]) -> Method:
+def attach(network: nn.Module, run: Run, group: FiniteGroup, power: Literal[1, 2]) -> Method:
     """W = P(A) + B, weight decay λ_G of every A and λ_⊥ of every B."""
     pathways = ResidualPathway(network, layer_types(network, group))
     return Method(

@@ -1,0 +1,31 @@
+"""What a study brings of its own, tried before anything is computed."""
+
+from ctmar.config import Study
+from ctmar.config.own_code import is_import_path
+from ctmar.errors import InputError
+from ctmar.models import build_network, layer_types
+from ctmar.models.symmetry import study_group
+from ctmar.training.penalty_norm import penalty_norm
+
+
+def check_own_code(study: Study) -> None:
+    """Load every network, norm and group that a study names by import path, and check that it is one.
+
+    A network corrects a tiny batch and its layers have types of the group; a norm is one on random matrices; a group
+    fulfils the axioms and moves pixels onto pixels.
+
+    Raises:
+        InputError: one of them does not, in one line that names its key.
+    """
+    if not study.own_code:
+        return
+    group = study_group(study.group)
+    for norm in dict.fromkeys(norm for runs in study.runs for norm in runs.norm if is_import_path(norm)):
+        penalty_norm(norm)
+    for name, network in study.networks.items():
+        if is_import_path(network.architecture):
+            module = build_network(network.architecture, **{"group_order": group.order, **network.settings})
+            try:
+                layer_types(module, group)
+            except ValueError as error:
+                raise InputError(f"study.networks.{name}: its layers do not fit {study.group}: {error}") from None
