@@ -20,7 +20,13 @@ from ctmar.store.running_code import PACKAGES
 
 SOURCE = Path(__file__).resolve().parents[2]
 # packages that pip knows by another name than Python
-DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "vl_convert": "vl-convert-python", "yaml": "pyyaml"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "nrrd": "pynrrd",
+    "skimage": "scikit-image",
+    "vl_convert": "vl-convert-python",
+    "yaml": "pyyaml",
+}
 
 
 class CodeDigests:
