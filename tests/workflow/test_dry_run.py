@@ -38,6 +38,35 @@ def test_every_profile_plans_the_default_study(snakemake, tmp_path, profile):
     assert n_jobs(done.stdout, "all") == 1
 
 
+def test_the_order_of_keys_is_no_reason_to_run_again(snakemake_on, tmp_path):
+    def commands(text: str) -> list[str]:
+        (tmp_path / "mine.yaml").write_text(text)
+        planned = ("--dry-run", "--printshellcmds", "--workflow-profile", "none")
+        done = snakemake_on(tmp_path / "mine.yaml")(tmp_path, *planned)
+        assert done.returncode == 0, done.stderr
+        return sorted(line for line in done.stdout.splitlines() if "ctmar " in line)
+
+    network = "{architecture: dncnn, settings: {fields: 2, depth: 3}}"
+    turned = "{settings: {depth: 3, fields: 2}, architecture: dncnn}"
+    runs = "[{method: projection, norm: [frobenius], lam_perp: [0.1]}]"
+    first = commands(f"study: {{networks: {{a: {network}}}, runs: {runs}}}\ntraining: {{epochs: 1, threads: 2}}")
+    assert len(first) > 10
+    assert commands(f"training: {{threads: 2, epochs: 1}}\nstudy: {{runs: {runs}, networks: {{a: {turned}}}}}") == first
+
+
+def test_no_shell_line_grows_with_the_number_of_runs(snakemake_on, tmp_path):
+    # Linux takes 128 KiB in one argument, and a shell line is one argument
+    def longest(n_seeds: int) -> int:
+        study = tmp_path / "many.yaml"
+        study.write_text(yaml.safe_dump({"study": {"seeds": list(range(n_seeds)), "runs": [{"method": "plain"}]}}))
+        done = snakemake_on(study)(tmp_path, "--dry-run", "--printshellcmds", "--workflow-profile", "none")
+        assert done.returncode == 0, done.stderr
+        assert n_jobs(done.stdout, "train") == n_seeds
+        return max(len(line) for line in done.stdout.splitlines() if "ctmar " in line and "seeds" not in line)
+
+    assert longest(400) - longest(10) < 10
+
+
 def test_the_default_study_is_found_from_any_folder(snakemake, tmp_path):
     command = snakemake.command(tmp_path, "--dry-run", "--workflow-profile", "none")
     where = command.index("--configfile")

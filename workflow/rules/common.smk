@@ -31,10 +31,15 @@ CODE = CodeDigests(memory=Path(".snakemake", "code_digests.json"))
 command_digest = CODE.command
 
 
+def as_json(section):
+    """Part of the configuration, defaults filled in."""
+    # sorted: the order of keys in the file is no reason to run again
+    return json.dumps(section.model_dump(mode="json"), sort_keys=True)
+
+
 def section_text(section):
-    """One section of the configuration, defaults filled in, as JSON."""
-    values = getattr(CONFIG, section).model_dump(mode="json")
-    return json.dumps(values, sort_keys=True)  # the order of keys in the file is no reason to run again
+    """One section of the configuration as JSON."""
+    return as_json(getattr(CONFIG, section))
 
 
 # Texts and paths of the user reach Snakemake through functions: in a plain text it would read braces as wildcards.
@@ -98,12 +103,12 @@ RUN_FOLDERS = [f"{RESULTS}/runs/{instance}" for instance in RUN_SPACE.instance_p
 def run_settings(wildcards):
     """The run that the wildcards stand for, as JSON."""
     instance = {**wildcards, "norm": NORM_OF_SLUG[wildcards.norm]}
-    return validate_section(Run, instance, "run").model_dump_json()
+    return as_json(validate_section(Run, instance, "run"))
 
 
 def network_settings(wildcards):
     """The network that the wildcards name, as JSON."""
-    return CONFIG.study.networks[wildcards.network].model_dump_json()
+    return as_json(CONFIG.study.networks[wildcards.network])
 
 
 # where the CT lies, and what must be there first; what is downloaded comes with a list of sources and licences
