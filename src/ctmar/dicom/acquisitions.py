@@ -52,7 +52,8 @@ def choose_acquisition(images: list[Image]) -> tuple[list[Image], _LeftOut]:
 
     Groups that lie one after the other, as those of a step-and-shoot scan do, belong together. Of groups that overlap
     by more than half the largest is kept, of equally large ones the first. What does not differ in any of the
-    attributes above cannot be told apart, nor can exposures or times where no two images share a position.
+    attributes above cannot be told apart, nor can exposures or times where no two images share a position: of two
+    modulated exposures the slices that only one of them covers are added to the other.
 
     Returns:
         The images to keep, and those to leave out with the reason.

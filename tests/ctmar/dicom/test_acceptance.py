@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from ctmar.dicom.scan import read_images
 from ctmar.store.quarantine import Refused
 
+_DERIVED = ["DERIVED", "PRIMARY", "AXIAL"]
 PYDICOM = Path(pydicom.__file__).parent / "data" / "test_files"
 
 
@@ -210,3 +211,92 @@ def test_a_refusal_never_quotes_the_header(write_ct, tmp_path):
             assert read_images(path, 16)[0].manufacturer == "other"
         else:
             assert "ZEBRA" not in reason(path)
+
+
+@pytest.mark.parametrize(
+    ("tags", "attribute"),
+    [
+        ({"ImageType": ["DERIVED", "PRIMARY", "AXIAL", "IODINE"]}, "ImageType"),
+        ({"ImageType": ["DERIVED", "PRIMARY", "AXIAL", "CT_SOM7 SPI DUAL IODINE"]}, "ImageType"),
+        ({"ImageType": ["DERIVED", "PRIMARY", "AXIAL", "SUBTRACTION"]}, "ImageType"),
+        ({"ImageType": ["DERIVED", "PRIMARY", "AXIAL", "ELECTRON_DENSITY"]}, "ImageType"),
+        ({"ImageType": ["DERIVED", "PRIMARY", "AXIAL", "EFF_ATOMIC_NUM"]}, "ImageType"),
+        ({"ImageType": ["DERIVED", "PRIMARY", "AXIAL", "Z EFFECTIVE", "Z_EFF"]}, "ImageType"),
+        ({"ImageType": ["DERIVED", "PRIMARY", "AXIAL", "MAT_SPECIFIC"]}, "ImageType"),
+        ({"ImageType": ["DERIVED", "PRIMARY", "AXIAL", "VNC"]}, "ImageType"),
+        (
+            {"DerivationDescription": "Iodine map", "ImageType": ["DERIVED", "PRIMARY", "AXIAL"]},
+            "DerivationDescription",
+        ),
+        (
+            {"SeriesDescription": "Pre/post subtraction", "ImageType": ["DERIVED", "PRIMARY", "AXIAL"]},
+            "SeriesDescription",
+        ),
+        ({"DerivationCodeSequence": "113062"}, "DerivationCodeSequence"),
+        ({"RealWorldValueMappingSequence": "mg/cm3"}, "RealWorldValueMappingSequence"),
+    ],
+)
+def test_maps_that_are_no_hounsfield_numbers(write_ct, tmp_path, tags, attribute):
+    code = Dataset()
+    if attribute == "DerivationCodeSequence":
+        code.CodeValue = tags[attribute]
+        tags = {attribute: [code]}
+    if attribute == "RealWorldValueMappingSequence":
+        code.CodeValue, mapping = tags[attribute], Dataset()
+        mapping.MeasurementUnitsCodeSequence = [code]
+        tags = {attribute: [mapping]}
+    path = write_ct(tmp_path / "a.dcm", **tags)
+    assert reason(path) == (
+        f"a map of a material, a difference or a mask instead of Hounsfield numbers: {attribute} says so"
+    )
+    assert read_images(path, 16, derived_maps=True)
+
+
+@pytest.mark.parametrize("rescale_type", ["ED", "EDW", "Z_EFF", "MGML", "PCT", "HU_MOD", "US"])
+def test_a_rescale_to_something_else(write_ct, tmp_path, rescale_type):
+    path = write_ct(tmp_path / "a.dcm", ImageType=["DERIVED", "PRIMARY", "AXIAL"], RescaleType=rescale_type)
+    assert reason(path) == "RescaleType is not HU"
+    assert read_images(path, 16, derived_maps=True)
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"ImageType": ["DERIVED", "PRIMARY", "AXIAL", "CT_SOM5 SPI", "MONO_E70"]},
+        {"ImageType": ["ORIGINAL", "PRIMARY", "AXIAL", "HELIX"], "SeriesDescription": "Abdomen iodine contrast"},
+        {"ImageType": ["DERIVED", "PRIMARY", "AXIAL"], "DerivationDescription": "lossy compression"},
+    ],
+)
+def test_images_in_hounsfield_numbers_stay(write_ct, tmp_path, tags):
+    assert read_images(write_ct(tmp_path / "a.dcm", **tags), 16)
+
+
+def test_enhanced_ct_of_a_map(write_enhanced_ct, phantom, tmp_path):
+    path = write_enhanced_ct(tmp_path / "e.dcm", phantom[None], [(1, -1024)])
+    dataset = pydicom.dcmread(path)
+    dataset.PerFrameFunctionalGroupsSequence[0].PixelValueTransformationSequence[0].RescaleType = "MGML"
+    dataset.save_as(path)
+    assert reason(path) == "RescaleType is not HU"
+
+
+@pytest.mark.parametrize(
+    ("keyword", "values"),
+    [
+        ("PixelSpacing", ["2.125", "2.125"]),
+        ("RescaleIntercept", "-1024.25"),
+        ("ImagePositionPatient", ["1.125", "2.5", "3.5"]),
+    ],
+)
+def test_a_decimal_comma_is_named(write_ct, tmp_path, keyword, values):
+    path = write_ct(tmp_path / "a.dcm", **{keyword: values})
+    written = (values if isinstance(values, str) else "\\".join(values)).encode()
+    assert written in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(written, written.replace(b".", b",")))
+    assert reason(path) == f"{keyword} is written with a decimal comma"
+
+
+@pytest.mark.parametrize("position", [[0, 0, 1e6], [-5001, 0, 0], [0, 1e300, 0]])
+def test_positions_beyond_any_table(write_ct, tmp_path, position):
+    path = write_ct(tmp_path / "a.dcm", ImagePositionPatient=position)
+    farthest = max(map(abs, position))
+    assert reason(path) == f"ImagePositionPatient is {farthest:.4g} mm from the origin"
