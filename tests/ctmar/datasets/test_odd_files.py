@@ -67,14 +67,14 @@ def test_what_is_no_file(series, tmp_path, monkeypatch):
 
 
 def test_folders_nested_deeper_than_the_stack(series, tmp_path):
-    deep = series
-    for _ in range(1200):
-        deep = deep / "d"
-        try:
-            deep.mkdir()
-        except OSError:  # the system allows no longer path
-            break
-    assert run(series, tmp_path / "out").n_slices == 4
+    nested = [series / "/".join("d" * depth) for depth in range(1, 1201)]
+    for folder in nested:
+        folder.mkdir()
+    try:
+        assert run(series, tmp_path / "out").n_slices == 4
+    finally:  # pytest cannot clean up what is nested that deep
+        for folder in reversed(nested):
+            folder.rmdir()
 
 
 @pytest.mark.parametrize(
