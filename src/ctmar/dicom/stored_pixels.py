@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, get_frame
 from pydicom.pixels import get_decoder
 from pydicom.pixels.utils import as_pixel_options
-from pydicom.uid import UID
+from pydicom.uid import UID, JPEGLSTransferSyntaxes
 
 from ctmar.dicom.headers import EXPORT_AGAIN, Image, text
 from ctmar.dicom.padding import Range, find_padding
@@ -110,6 +110,9 @@ def _decode(header: Dataset, encoded: bytes, syntax: UID) -> NDArray[np.integer]
     # pydicom corrects the sign of JPEG 2000 samples that contradict PixelRepresentation; unused bits are removed later,
     # because padding may need them
     options["correct_unused_bits"] = False
+    if syntax in JPEGLSTransferSyntaxes:
+        # it refuses a damaged stream; pydicom's second choice, tried after a refusal, decodes it to something else
+        options["decoding_plugin"] = "pyjpegls"
     array, _ = get_decoder(syntax).as_array(encoded, index=0, **options)
     return array
 

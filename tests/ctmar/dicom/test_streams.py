@@ -174,3 +174,17 @@ def test_overlay_bits_in_a_jpeg_2000_stream_are_removed(compressed, phantom, sig
 def test_both_names_of_jpeg_lossless(compressed, phantom):
     path, stream = compressed("JPEG")
     np.testing.assert_array_equal(read(set_stream(path, stream, JPEGLossless)), phantom)
+
+
+@pytest.mark.parametrize("place", range(60, 340, 20))
+def test_a_damaged_jpeg_ls_stream_is_refused(compressed, place):
+    """The decoder that pydicom would try second decodes it to hundreds of HU beside the truth.
+
+    Damage in the last bytes of a stream can pass, as can damage in JPEG lossless, JPEG 2000 and literal runs of RLE.
+    """
+    path, stream = compressed("JPEG-LS")
+    start = stream.index(b"\xff\xda") + place
+    damaged = stream[:start] + bytes(16) + stream[start + 16 :]
+    assert damaged != stream
+    with pytest.raises(Refused, match="pixel data cannot be decoded"):
+        read(set_stream(path, damaged, JPEGLSLossless))
