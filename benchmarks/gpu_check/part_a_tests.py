@@ -12,6 +12,8 @@ from benchmarks.gpu_check.worker import Settings
 
 FOLDER = ROOT / "tests" / "gpu"
 NONE_FAILS = Target("≤", 0, "0")
+# beartype, which checks annotations elsewhere, is not in the bundle; and no plugin of that machine's pytest is wanted
+ALONE = {"EQUIPROJ_SKIP_TYPE_HOOK": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 
 def measure(settings: Settings, record: Recorder) -> None:
@@ -26,8 +28,7 @@ def run_file(path: Path, settings: Settings, record: Recorder) -> None:
     report.unlink(missing_ok=True)
     name = str(path.relative_to(ROOT))
     command = [sys.executable, "-m", "pytest", "-m", "gpu", name, "-q", "-p", "no:cacheprovider", "-p", "no:doctest"]
-    # shapes of annotations are checked elsewhere; beartype is not in the bundle
-    variables = os.environ | {"EQUIPROJ_SKIP_TYPE_HOOK": "1", "EQUIPROJ_GPU_TESTS_ON": settings.device}
+    variables = os.environ | ALONE | {"EQUIPROJ_GPU_TESTS_ON": settings.device}
     try:
         subprocess.run(
             [*command, "--override-ini=addopts=--import-mode=importlib -rfE", f"--junitxml={report}"],

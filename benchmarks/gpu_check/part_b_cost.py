@@ -42,7 +42,7 @@ def measure(settings: Settings, record: Recorder) -> None:
     batch = real_batch(settings.bundle, chosen).to(device)
     steps = {name: partial(training_step, state, batch, 0) for name, state in states.items()}
     tell_launches(states, steps, device, settings, record)
-    times = take_turns(steps, device, settings.by(SHARE_FOR_COST), most=8 if settings.quick else 60)
+    times = take_turns(steps, device, settings.by(SHARE_FOR_COST), most=3 if settings.quick else 60)
     tell_steps(times, chosen.batch_size, record)
     tell_penalties(states, batch, times["plain"], device, settings, record)
     states.clear()
@@ -115,7 +115,7 @@ def tell_penalties(
         return lambda: state.method.penalty(batch, batch.target, 0).backward()
 
     works = {name: alone(state) for name, state in states.items() if name.startswith("projection")}
-    times = take_turns(works, device, settings.by(0.2), most=8 if settings.quick else 40)
+    times = take_turns(works, device, settings.by(0.2), most=3 if settings.quick else 40)
     middle = sorted(plain)[len(plain) // 2]
     for name, values in times.items():
         record(f"penalty alone / plain step: {name}", [value / middle for value in values], "", target_of(name))

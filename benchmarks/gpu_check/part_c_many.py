@@ -50,7 +50,7 @@ def batched(name: str, settings: Settings, record: Recorder) -> None:
     single = start(representative("plain"), network, chosen, GROUP_ORDER, 1)
     one = real_batch(settings.bundle, chosen).to(device)
     works = {"one": partial(training_step, single, one, 0), "many": partial(many.step_stacked, stacked)}
-    times = take_turns(works, device, settings.by(0.2), most=8 if settings.quick else 30)
+    times = take_turns(works, device, settings.by(0.2), most=3 if settings.quick else 30)
     ratios = [n_seeds * alone / together for alone, together in zip(times["one"], times["many"], strict=True)]
     record(f"{name}: one training", [1e3 * chosen.batch_size / value for value in times["one"]], "images/s")
     record(f"{name}: {n_seeds} seeds in one network / one training", ratios, "×", TARGETS[name])

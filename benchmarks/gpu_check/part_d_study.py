@@ -51,7 +51,11 @@ def measure(settings: Settings, record: Recorder) -> None:
 def chosen_training(settings: Settings) -> Training:
     """As config/workstation.yaml trains, not compiled; the rate is constant, as the number of steps is not known."""
     fast = {"precision": "bfloat16", "reader_processes": 4, "threads": 4} if settings.device == "cuda" else {}
-    pairs = {"validation_pairs": 1 if settings.quick else 3, "epochs": EPOCHS, "schedule": "constant"}
+    pairs = {
+        "validation_pairs": 1 if settings.quick else 3,
+        "epochs": 2 if settings.quick else EPOCHS,
+        "schedule": "constant",
+    }
     return training(settings.device, settings.quick, **pairs, **fast)
 
 
@@ -64,7 +68,7 @@ def one_run(method: str, norm: str, name: str, until: float, settings: Settings,
     sampler, validation = open_data(settings.bundle / "pairs.h5", None, chosen, state.seed)
     before = validate(state.network, validation, chosen.channels_last)["validation_psnr"]
     seconds = seconds_of_step(state, sampler.batch(0).to(state.device))
-    n_steps = max(2, int(0.7 * (until - time.monotonic()) / seconds / EPOCHS))
+    n_steps = max(2, int(0.7 * (until - time.monotonic()) / seconds / chosen.epochs))
     if settings.quick:
         n_steps = min(n_steps, 4)
     state.training = chosen.model_copy(update={"steps_per_epoch": n_steps})

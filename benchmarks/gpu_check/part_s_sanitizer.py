@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 from benchmarks.gpu_check.bundle import ROOT
+from benchmarks.gpu_check.part_a_tests import ALONE
 from benchmarks.gpu_check.rows import Recorder, Target
 from benchmarks.gpu_check.worker import Settings
 
@@ -22,7 +23,7 @@ def measure(settings: Settings, record: Recorder) -> None:
         command = [tool, "--tool", "memcheck", "--error-exitcode", "9", "--target-processes", "all", sys.executable]
         command += ["-m", "pytest", "-m", "gpu", name, "-q", "-x", "--override-ini=addopts=--import-mode=importlib"]
         # with torch's own allocator an access beyond a tensor would still be inside its block
-        variables = os.environ | {"EQUIPROJ_SKIP_TYPE_HOOK": "1", "PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}
+        variables = os.environ | ALONE | {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}
         done = subprocess.run(command, cwd=ROOT, env=variables, check=False, timeout=max(1.0, settings.seconds_left()))
         note = "" if done.returncode == 0 else f"failed: exit code {done.returncode} (9: the sanitizer found an error)"
         record(

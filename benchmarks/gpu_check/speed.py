@@ -73,7 +73,7 @@ def measure_speed(settings: Settings, record: Recorder) -> None:
     steps["straightforward, Adam fused"] = Straightforward(settings, chosen, fused=True).step
     for name, work in our_steps(settings, chosen).items():
         steps |= {name: step} if (step := record.attempt(name, work)) is not None else {}
-    most = 8 if settings.quick else 40
+    most = 3 if settings.quick else 40
     times = take_turns(steps, device, settings.by(0.25), most=most)
     tell(times, chosen.batch_size, record)
     late: dict[str, Callable[[], Work]] = {
