@@ -17,7 +17,7 @@ class Part:
 # the limits of a GPU sum to less than eight minutes
 PARTS = (
     Part("a", "part_a_tests", "Tests that need a GPU", 115, 100),
-    Part("b", "part_b_cost", "Cost of every method and norm, and speed of the step", 135, 60),
+    Part("b", "part_b_cost", "Cost of every method and norm, and speed of the step", 135, 110),
     Part("c", "part_c_many", "Several trainings on one GPU", 60, 60),
     Part("d", "part_d_study", "A study on real CT at 416²", 125, 60),
     Part("e", "part_e_simulation", "Simulation and filtered back-projection in torch", 35, 40),
