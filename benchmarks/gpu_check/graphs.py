@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from benchmarks.gpu_check.settings import GROUP_ORDER, representative
+from benchmarks.gpu_check.settings import GROUP, representative
 
 from ctmar.config import Network, Training
 from ctmar.config.methods import METHODS
 from ctmar.training.patches import Batch
-from ctmar.training.step import start
+from ctmar.training.state import start
 
 UNROLLED = {"n_stages": 1, "n_blocks": 1, "n_extra_channels": 3, "normalisation": "field"}
 NETWORKS: dict[str, dict[str, Any]] = {
@@ -39,7 +39,7 @@ def breaks_of(network: str, method: str, norm: str = "none") -> dict[str, Any]:
     loss = "stages" if network in WITH_STAGES else "masked_mse"
     chosen = Training(epochs=1, loss=loss)  # type: ignore[arg-type]
     settings = Network(architecture=network, settings=NETWORKS[network])
-    state = start(representative(method, norm), settings, chosen, GROUP_ORDER, 1)
+    state = start(representative(method, norm), settings, chosen, GROUP, 1)
     drawn = Batch(torch.rand(2, 3, 16, 16), torch.rand(2, 1, 16, 16), torch.ones(2, 1, 16, 16))
     batch = state.method.batch(drawn, 0)
     found = {"network": network, "method": method} | counted(lambda: state.forward(batch.inputs))

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from benchmarks.gpu_check.measure import Work, launches, take_turns
 from benchmarks.gpu_check.rows import Recorder, Target
-from benchmarks.gpu_check.settings import GROUP_ORDER, acdnet, real_batch, representative, training
+from benchmarks.gpu_check.settings import GROUP, acdnet, real_batch, representative, training
 from benchmarks.gpu_check.speed import measure_speed
 from benchmarks.gpu_check.worker import Settings
 
@@ -54,7 +54,7 @@ def started(settings: Settings, record: Recorder) -> dict[str, TrainingState | N
 
     def begin(method: str, norm: str = "none", power: Any = 1) -> TrainingState:
         chosen = training(settings.device, settings.quick)
-        return start(representative(method, norm), acdnet(settings.quick), chosen, GROUP_ORDER, power)
+        return start(representative(method, norm), acdnet(settings.quick), chosen, GROUP, power)
 
     # the plain step first: what starts before it would pay for the first use of the device
     kinds: dict[str, Callable[[], TrainingState]] = {"plain": partial(begin, "plain")}

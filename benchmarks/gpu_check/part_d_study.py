@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from benchmarks.gpu_check.rows import Recorder, Target
-from benchmarks.gpu_check.settings import GROUP_ORDER, acdnet, representative, training
+from benchmarks.gpu_check.settings import GROUP, acdnet, representative, training
 from benchmarks.gpu_check.worker import Settings
 
 from ctmar.config import Training
@@ -64,7 +64,7 @@ def one_run(method: str, norm: str, name: str, until: float, settings: Settings,
     if settings.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     chosen = chosen_training(settings)
-    state = start(representative(method, norm), acdnet(settings.quick), chosen, GROUP_ORDER, 1)
+    state = start(representative(method, norm), acdnet(settings.quick), chosen, GROUP, 1)
     sampler, validation = open_data(settings.bundle / "pairs.h5", None, chosen, state.seed)
     before = validate(state.network, validation, chosen.channels_last)["validation_psnr"]
     seconds = seconds_of_step(state, sampler.batch(0).to(state.device))

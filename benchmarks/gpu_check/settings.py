@@ -7,7 +7,7 @@ from ctmar.config import Network, Run, Training
 from ctmar.estimate.step_cost import representative_run
 from ctmar.training.patches import Batch, PatchSampler
 
-GROUP_ORDER = 4
+GROUP = "C4"
 # the ACDNet of config/workstation.yaml: 9 fields × 4 channels, near the published size
 ACDNET = {"n_maps": 4, "n_extra_channels": 35, "n_atoms": 44, "normalisation": "field"}
 SMALL_ACDNET = {

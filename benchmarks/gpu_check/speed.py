@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from benchmarks.gpu_check.measure import Work, take_turns, warm_up
 from benchmarks.gpu_check.rows import Recorder, Target
-from benchmarks.gpu_check.settings import GROUP_ORDER, acdnet, real_batch, representative, training
+from benchmarks.gpu_check.settings import GROUP, acdnet, real_batch, representative, training
 from benchmarks.gpu_check.worker import Settings
 
 from ctmar.config import Training
@@ -28,9 +28,7 @@ class Straightforward:
     def __init__(self, settings: Settings, chosen: Training, fused: bool, capturable: bool = False) -> None:
         network = acdnet(settings.quick)
         device = torch.device(settings.device)
-        self.network = build_network(network.architecture, **{"group_order": GROUP_ORDER, **network.settings}).to(
-            device
-        )
+        self.network = build_network(network.architecture, **{"group_order": 4, **network.settings}).to(device)
         options = {"fused": fused} | ({"capturable": True} if capturable else {})
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=1e-4, betas=chosen.betas, **options)
         self.batch: Batch = real_batch(settings.bundle, chosen).to(device, channels_last=False)
@@ -113,7 +111,7 @@ def our_steps(settings: Settings, chosen: Training) -> dict[str, Callable[[], Wo
 def ours(settings: Settings, chosen: Training, precision: str, channels_last: bool, compiled: bool) -> Work:
     """The step of `ctmar.training` with these options."""
     changed = chosen.model_copy(update={"precision": precision, "channels_last": channels_last, "compile": compiled})
-    state = start(representative("plain"), acdnet(settings.quick), changed, GROUP_ORDER, 1)
+    state = start(representative("plain"), acdnet(settings.quick), changed, GROUP, 1)
     batch = real_batch(settings.bundle, changed).to(state.device, channels_last)
     return partial(training_step, state, batch, 0)
 

@@ -23,7 +23,8 @@ from ctmar.config import Network, Run, Training
 from ctmar.config.methods import METHODS
 from ctmar.models.build import NETWORKS
 from ctmar.training.patches import Batch
-from ctmar.training.step import TrainingState, start, training_step
+from ctmar.training.state import TrainingState, start
+from ctmar.training.step import training_step
 
 SOURCE = Path(__file__).resolve().parents[3] / "src"
 UNROLLED = {"n_stages": 1, "n_blocks": 1, "n_extra_channels": 3, "normalisation": "field"}
