@@ -23,7 +23,8 @@ import numpy as np
 import torch
 
 from ctmar.config import Network, Run, Training
-from ctmar.store.pairs import PairRecord, SliceRecord, write_pairs
+from ctmar.store.pair_writer import write_pairs
+from ctmar.store.pairs import PairRecord, SliceRecord
 from ctmar.training.batch_readers import read_batches
 from ctmar.training.patches import CACHE_BYTES, Batch, PatchSampler
 from ctmar.training.state import TrainingState, start

@@ -13,7 +13,8 @@ from scipy.ndimage import gaussian_filter
 
 from ctmar.config.methods import METHODS
 from ctmar.datasets.acquire import acquire_packages
-from ctmar.store.pairs import PairRecord, SliceRecord, write_pairs
+from ctmar.store.pair_writer import write_pairs
+from ctmar.store.pairs import PairRecord, SliceRecord
 
 SIZE = 64
 PAIR_SIZE = 32

@@ -9,7 +9,8 @@ import torch
 
 from ctmar.config import Network, Run, RunSettings, Training
 from ctmar.config.methods import METHODS
-from ctmar.store.pairs import PairRecord, SliceRecord, write_pairs
+from ctmar.store.pair_writer import write_pairs
+from ctmar.store.pairs import PairRecord, SliceRecord
 from ctmar.store.run_folder import RunFolder
 from ctmar.training.loop import InterruptedTrainingError, train
 from ctmar.training.patches import Batch, PatchSampler

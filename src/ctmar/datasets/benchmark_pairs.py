@@ -22,7 +22,8 @@ from ctmar.datasets.tree import Tree
 from ctmar.datasets.worker import OUTSIDE
 from ctmar.errors import InputError
 from ctmar.store.atomic import check_target
-from ctmar.store.pairs import PairRecord, PairWriter, SliceRecord, open_pair_writer
+from ctmar.store.pair_writer import PairWriter, open_pair_writer
+from ctmar.store.pairs import PairRecord, SliceRecord
 from ctmar.store.provenance import provenance_json, sha256_of
 from ctmar.store.pseudonyms import read_salt
 from ctmar.store.quarantine import Quarantined, Refused, summarise, write_quarantine

@@ -16,7 +16,8 @@ from ctmar.simulation.noise import random_stream
 from ctmar.simulation.operators import Operators
 from ctmar.simulation.pair import prepare_slice, simulate_pair
 from ctmar.simulation.subset import Work
-from ctmar.store.pairs import bytes_per_entry, write_pairs
+from ctmar.store.pair_writer import write_pairs
+from ctmar.store.pairs import bytes_per_entry
 from ctmar.store.slices import Slice
 from ctmar.units import WATER_PER_CM
 

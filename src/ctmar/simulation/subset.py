@@ -21,7 +21,8 @@ from ctmar.simulation.pair import Prepared, prepare_slice, simulate_pair
 from ctmar.simulation.pair_origin import describe
 from ctmar.simulation.scanner import build_scanner
 from ctmar.store.atomic import check_target
-from ctmar.store.pairs import PairRecord, SliceRecord, open_pair_writer
+from ctmar.store.pair_writer import open_pair_writer
+from ctmar.store.pairs import PairRecord, SliceRecord
 from ctmar.store.provenance import sha256_of
 from ctmar.store.slices import Slice, SliceFile, open_slices
 from ctmar.store.tables import read_rows

@@ -9,7 +9,8 @@ import numpy as np
 from ctmar.errors import InputError
 from ctmar.store.atomic import atomic_path, check_target
 from ctmar.store.hdf5 import open_hdf5
-from ctmar.store.pairs import OF_PAIR, OF_SLICE, TEXT, PairFile, write_header
+from ctmar.store.pair_writer import write_header
+from ctmar.store.pairs import OF_PAIR, OF_SLICE, TEXT, PairFile
 from ctmar.store.parts import allow_open_parts, describe_part, write_parts
 
 

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from ctmar.cli import app, main
 from ctmar.cli.progress import progress
 from ctmar.config import Network, Run, Training
-from ctmar.store.pairs import PairRecord, SliceRecord, write_pairs
+from ctmar.store.pair_writer import write_pairs
+from ctmar.store.pairs import PairRecord, SliceRecord
 from ctmar.store.run_folder import RunFolder
 
 SETTINGS = "{epochs: 1, steps_per_epoch: 2, batch_size: 2, patch_size: 8}"

@@ -20,7 +20,8 @@ from ctmar.evaluation.regions import metal_size
 from ctmar.evaluation.turned import pair_input
 from ctmar.models import build_network, layer_types
 from ctmar.models.scaling import to_per_cm
-from ctmar.store.pairs import PairFile, PairRecord, SliceRecord, write_pairs
+from ctmar.store.pair_writer import write_pairs
+from ctmar.store.pairs import PairFile, PairRecord, SliceRecord
 from ctmar.store.run_folder import RunFolder
 from equiproj import project_
 from equiproj.groups import CyclicGroup

@@ -17,7 +17,8 @@ from ctmar.errors import InputError
 from ctmar.store import hdf5, parts
 from ctmar.store.benchmark import numeric_fields, read_field
 from ctmar.store.hdf5 import open_hdf5
-from ctmar.store.pairs import PairFile, PairRecord, SliceRecord, write_pairs
+from ctmar.store.pair_writer import write_pairs
+from ctmar.store.pairs import PairFile, PairRecord, SliceRecord
 from ctmar.store.slices import Slice, open_slice_writer, open_slices
 
 SIZE = 8

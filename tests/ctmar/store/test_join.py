@@ -12,7 +12,8 @@ import pytest
 
 from ctmar.errors import InputError
 from ctmar.store.join import join_pair_files
-from ctmar.store.pairs import PairFile, PairRecord, SliceRecord, open_pair_writer
+from ctmar.store.pair_writer import open_pair_writer
+from ctmar.store.pairs import PairFile, PairRecord, SliceRecord
 
 SIZE, N_SLICES, N_MASKS = 40, 5, 3
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from ctmar.errors import InputError
-from ctmar.store.pairs import Pair, PairFile, PairRecord, SliceRecord, open_pair_writer, write_pairs
+from ctmar.store.pair_writer import open_pair_writer, write_pairs
+from ctmar.store.pairs import Pair, PairFile, PairRecord, SliceRecord
 
 SIZE = 150  # above the largest chunk, so that patches cross a chunk border
 

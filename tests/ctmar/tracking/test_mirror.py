@@ -16,7 +16,8 @@ from ctmar.config import Evaluation, Network, Report, Run, RunSettings, Study, T
 from ctmar.errors import InputError
 from ctmar.evaluation.measured_run import evaluate_run
 from ctmar.evaluation.references import evaluate_references
-from ctmar.store.pairs import PairRecord, SliceRecord, write_pairs
+from ctmar.store.pair_writer import write_pairs
+from ctmar.store.pairs import PairRecord, SliceRecord
 from ctmar.store.run_folder import RunFolder
 from ctmar.tracking import mirror as tracking
 from ctmar.tracking.mirror import initialise, synchronise

@@ -3,7 +3,8 @@
 import pytest
 
 from ctmar.errors import InputError
-from ctmar.store.pairs import PairFile, PairRecord, SliceRecord, write_pairs
+from ctmar.store.pair_writer import write_pairs
+from ctmar.store.pairs import PairFile, PairRecord, SliceRecord
 from ctmar.training.holdout import hold_out
 
 
