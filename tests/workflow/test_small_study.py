@@ -69,7 +69,7 @@ SHOWN = {"summarise", "configuration", "report"}
         ("judgement", {"confidence": 0.9}, SHOWN),
         ("judgement", {"bootstrap_samples": 300}, SHOWN),
         ("timing", {"repeats": 4}, {"cost", *SHOWN}),
-        ("report", {"title": "Another"}, {"configuration", "report"}),
+        ("report", {"title": "Another"}, {"configuration", "track_synchronise", "report"}),
     ],
 )
 def test_a_changed_setting_runs_what_reads_it_and_what_follows(

@@ -37,10 +37,18 @@ def test_an_average_runs_over_the_turns_of_the_group(averaging, group_order):
 
 
 @torch.no_grad()
-def test_no_more_images_go_through_at_once_than_memory_is_planned_for(averaging):
+def test_no_more_images_go_through_at_once_than_memory_is_planned_for(averaging, monkeypatch):
+    monkeypatch.setitem(IMAGES_AT_ONCE, "cpu", 8)
     built, sizes = network(), []
     built.register_forward_hook(lambda _, arguments, output: sizes.append(len(arguments[0])))
     for n_images in (1, 3, 9):
         predictor_of(built, averaging, CyclicGroup(4))(torch.rand(n_images, 3, 8, 8))
     assert sizes == [4, 6, 6, 9, 9, 9, 9]  # a batch that is larger by itself is not cut
-    assert max(sizes[:3]) <= IMAGES_AT_ONCE
+
+
+@torch.no_grad()
+def test_on_a_cpu_turned_images_go_through_one_by_one(averaging):
+    built, sizes = network(), []
+    built.register_forward_hook(lambda _, arguments, output: sizes.append(len(arguments[0])))
+    predictor_of(built, averaging, CyclicGroup(4))(torch.rand(1, 3, 8, 8))
+    assert sizes == [1] * 4
