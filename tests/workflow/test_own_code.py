@@ -72,6 +72,9 @@ def test_what_is_no_norm_ends_the_study_before_it_starts(tutorial):
 def test_a_study_with_mirror_images_runs_to_the_report(tmp_path, snakemake_on):
     done = snakemake_on(Path(__file__).with_name("d4.yaml"))(tmp_path)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
-    assert "D4, the turns by 90° and the mirror images" in (tmp_path / "reports" / "d4" / "index.html").read_text()
+    assert (
+        "Let G = D4 be the group of the study, the turns by 90° and the mirror images."
+        in (tmp_path / "reports" / "d4" / "index.html").read_text()
+    )
     strict = [json.loads(path.read_text()) for path in tmp_path.glob("results/d4/runs/**/method~strict/**/model.json")]
     assert strict[0]["defect_max"] < 1e-5  # over all eight elements

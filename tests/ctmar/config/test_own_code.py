@@ -59,12 +59,12 @@ answer = 42
 
 
 def validate(folder: Path, study: dict, extensions=("own.py",), code: str = CODE) -> subprocess.CompletedProcess:
-    """`ctmar validate` in a process of its own: what is imported once stays."""
+    """`ctmar validate` in a process of its own, since what is imported once stays; without its folder on the path."""
     (folder / "own.py").write_text(code)
     runs = [{"method": "plain"}]
     text = yaml.safe_dump({"extensions": list(extensions), "study": {"runs": runs, **study}})
     (folder / "study.yaml").write_text(text)
-    command = [sys.executable, "-m", "ctmar", "validate", "study.yaml"]
+    command = [sys.executable, "-P", "-m", "ctmar", "validate", "study.yaml"]
     return subprocess.run(command, cwd=folder, text=True, capture_output=True, check=False, timeout=120)
 
 
