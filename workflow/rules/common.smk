@@ -17,10 +17,10 @@ from snakemake.utils import Paramspace
 try:
     CONFIG = read_config(config, workflow.configfiles)
     RUNS = CONFIG.study.expand()
-    if CONFIG.study.own_code:  # needs torch, which takes its time
+    if CONFIG.extensions or CONFIG.study.own_code:  # needs torch, which takes its time
         from ctmar.training.own_code_check import check_own_code
 
-        check_own_code(CONFIG.study)
+        check_own_code(CONFIG)
     OWN_CODE = json.dumps(own_code_sha256(CONFIG.study.own_code))
 except InputError as error:
     # not a WorkflowError: that adds lines about this file, which is not where the mistake is

@@ -11,12 +11,12 @@ def validate(config: Annotated[Path, typer.Argument(help="Configuration of a stu
     """Check a configuration and print how many training runs it asks for."""
     from ctmar.config import load_config
 
-    study = load_config(config).study
-    n_runs = len(study.expand())
-    if study.own_code:
+    found = load_config(config)
+    n_runs = len(found.study.expand())
+    if found.extensions or found.study.own_code:
         from ctmar.training.own_code_check import check_own_code
 
-        check_own_code(study)
+        check_own_code(found)
     typer.echo(f"{config}: valid, {n_runs} training runs")
 
 

@@ -29,8 +29,10 @@ def estimate(
     from ctmar.config import load_config
     from ctmar.estimate.training_cost import estimate_training
     from ctmar.estimate.wording import simulation_text, table, training_text
+    from ctmar.training.own_code_check import check_own_code
 
     study = load_config(config)
+    check_own_code(study)
     wanted = study.training.device
     device = "cuda" if wanted == "cuda" and torch.cuda.is_available() else "cpu"
     with progress(f"estimate {config.name}") as show:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ctmar.config.own_code import register_extensions
 from ctmar.config.parsing import read_yaml, validate_section
 from ctmar.config.schema import Config
 
@@ -26,15 +25,12 @@ def read_config(values: Any, files: Sequence[Path | str]) -> Config:
         files: where they come from; relative paths begin in the folder of the last, which also names the study.
 
     Raises:
-        InputError: wrong keys or values, or a file of `extensions` that cannot run.
+        InputError: wrong keys or values.
     """
     where = " + ".join(map(str, files)) or "configuration"
-    if files:
-        found = validate_section(Config, _named(values, Path(files[-1]).stem), where, folder=Path(files[-1]).parent)
-    else:
-        found = validate_section(Config, values, where)
-    register_extensions(found.extensions)
-    return found
+    if not files:
+        return validate_section(Config, values, where)
+    return validate_section(Config, _named(values, Path(files[-1]).stem), where, folder=Path(files[-1]).parent)
 
 
 def _named(values: Any, name: str) -> Any:

@@ -1,15 +1,15 @@
 """What a study brings of its own, tried before anything is computed."""
 
-from ctmar.config import Study
-from ctmar.config.own_code import is_import_path
+from ctmar.config import Config
+from ctmar.config.own_code import is_import_path, register_extensions
 from ctmar.errors import InputError
 from ctmar.models import build_network, layer_types
 from ctmar.models.symmetry import study_group
 from ctmar.training.penalty_norm import penalty_norm
 
 
-def check_own_code(study: Study) -> None:
-    """Load every network, norm and group that a study names by import path, and check that it is one.
+def check_own_code(config: Config) -> None:
+    """Run the files of `extensions`, and check every network, norm and group that a study names by import path.
 
     A network corrects a tiny batch and its layers have types of the group; a norm is one on random matrices; a group
     fulfils the axioms and moves pixels onto pixels.
@@ -17,6 +17,8 @@ def check_own_code(study: Study) -> None:
     Raises:
         InputError: one of them does not, in one line that names its key.
     """
+    register_extensions(config.extensions)
+    study = config.study
     if not study.own_code:
         return
     group = study_group(study.group)
