@@ -37,7 +37,6 @@ STUDY = {
         "runs": [{"method": "plain"}],
     },
     "evaluation": {"defect_slices": 1, "examples": 1},
-    "judgement": {"bootstrap_samples": 100},
     "timing": {"repeats": 3},
     "tracking": {"experiment": HOSTILE.replace("\n", " ")},
     "report": {"title": f"<script>alert(1)</script> {HOSTILE}"},

@@ -67,7 +67,7 @@ SHOWN = {"summarise", "configuration", "report"}
         ("training", {"epochs": 3}, {"train", "evaluate", "cost", "list_runs", "track_synchronise", *SHOWN}),
         ("evaluation", {"defect_slices": 1}, {"evaluate", "evaluate_references", "track_synchronise", *SHOWN}),
         ("judgement", {"confidence": 0.9}, SHOWN),
-        ("judgement", {"bootstrap_samples": 300}, SHOWN),
+        ("judgement", {"equivalence_margin_db": 0.2}, SHOWN),
         ("timing", {"repeats": 4}, {"cost", *SHOWN}),
         ("report", {"title": "Another"}, {"configuration", "track_synchronise", "report"}),
     ],

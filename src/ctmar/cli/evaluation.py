@@ -70,7 +70,7 @@ def summarise(
     ],
     settings: Settings = "{}",
 ) -> None:
-    """Join all runs into tables with intervals and paired tests against plain, and judge the paper's claims."""
+    """Join all runs into tables with intervals and tests against plain, and judge the paper's claims."""
     from ctmar.config import Judgement, parse_settings
     from ctmar.evaluation.collect import collect
 

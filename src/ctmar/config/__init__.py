@@ -1,9 +1,10 @@
 """The configuration of a study: typed sections, and errors that name the key."""
 
 from ctmar.config.data import SOURCE_KINDS, Ingest, Metal, Simulation, Source, Split, readers_by_suffix
+from ctmar.config.judgement import Judgement, PrimaryComparison
 from ctmar.config.parsing import parse_settings, validate_json, validate_section
 from ctmar.config.reference import markdown_reference
-from ctmar.config.schema import Config, Evaluation, Judgement, Report, Timing, Tracking
+from ctmar.config.schema import Config, Evaluation, Report, Timing, Tracking
 from ctmar.config.section import SUBSETS, Subset
 from ctmar.config.study import MethodName, Network, Run, RunGroup, RunSettings, Study, Training
 from ctmar.config.study_file import load_config, read_config
@@ -18,6 +19,7 @@ __all__ = [
     "Metal",
     "MethodName",
     "Network",
+    "PrimaryComparison",
     "Report",
     "Run",
     "RunGroup",

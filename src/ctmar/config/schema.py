@@ -7,6 +7,7 @@ them in step.
 from pydantic import Field, model_validator
 
 from ctmar.config.data import Ingest, Simulation, Source, Split
+from ctmar.config.judgement import Judgement, series_text
 from ctmar.config.section import Section, UserPath
 from ctmar.config.study import Study, Training
 
@@ -21,14 +22,6 @@ class Evaluation(Section):
         [15.0, 30.0, 45.0], description="Turns between quarter turns at which the defect is measured too [degrees]."
     )
     examples: int = Field(4, ge=1, description="Test pairs shown as images in the report.")
-
-
-class Judgement(Section):
-    """How what was measured is compared; changing it repeats no measurement."""
-
-    bootstrap_samples: int = Field(2000, ge=100, description="Resamples of the paired bootstrap.")
-    bootstrap_seed: int = Field(0, ge=0, description="Seed of the bootstrap.")
-    confidence: float = Field(0.95, gt=0.5, lt=1, description="Level of the intervals.")
 
 
 class Timing(Section):
@@ -79,4 +72,15 @@ class Config(Section):
                 f"simulation.pairs 'stored' needs source.kind 'syndeeplesion', found '{self.source.kind}': no other"
                 " source brings pairs"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _primary_comparisons_are_run(self) -> "Config":
+        run = {(group.method, norm) for group in self.study.runs for norm in (*group.norm, None)}
+        for one in self.judgement.primary:
+            for method, norm in ((one.method, one.norm), (one.against, one.against_norm)):
+                if (method, norm) not in run:
+                    raise ValueError(
+                        f"judgement.primary: '{one}' needs runs of {series_text(method, norm)} in study.runs"
+                    )
         return self

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ctmar.config import Judgement
 from ctmar.errors import InputError
 from ctmar.evaluation.claims import judge_claims
@@ -43,7 +41,7 @@ def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings:
         run_folders: folders of trained and measured runs.
         references: table of `evaluate_references`.
         cost: table of `measure_cost`.
-        settings: bootstrap and level of the intervals.
+        settings: level of the intervals, margin of equivalence, and primary comparisons.
         output: folder for the tables.
 
     Raises:
@@ -57,7 +55,7 @@ def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings:
         "models": (model_columns(study.angles_deg), models),
         "sizes": (group_columns("metal_size"), group_rows(study, measured, "metal_size")),
         "materials": (group_columns("metal"), group_rows(study, measured, "metal")),
-        "runs": (run_columns(), [row for model in study.models for row in run_rows(model)]),
+        "runs": (run_columns(), [row for model in study.models for row in run_rows(study, model)]),
         "references": (reference_columns(), [reference_row(study, one) for one in measured if one.seeds == [None]]),
         "curves": (curve_columns(), [row for model in study.models for row in curve_rows(model)]),
     }
@@ -87,12 +85,12 @@ def read_references(study: MeasuredStudy, path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def run_rows(model: Model) -> list[Row]:
-    """One row for each seed of a model: means over the test pairs."""
+def run_rows(study: MeasuredStudy, model: Model) -> list[Row]:
+    """One row for each seed of a model: means over the patients, of each the mean over its pairs."""
     return [
         dict(zip(IDENTITY, model.identity, strict=True))
         | {"seed": run.seed}
-        | {metric: _mean(run.metrics[metric]) for metric in METRICS}
+        | {metric: study.estimate(run.metrics[metric][None]).mean for metric in METRICS}
         | {name: getattr(run.measurements, name) for name in MEASURES_OF_A_RUN}
         | {"validation_psnr": run.validation_psnr, "seconds_total": run.description.seconds_total}
         for run in model.runs
@@ -103,7 +101,7 @@ def reference_row(study: MeasuredStudy, reference: MeasuredImages) -> Row:
     """Input, linear interpolation or NMAR on the same pairs as the models."""
     row: Row = {"reference": reference.identity[1]}
     for metric in METRICS:
-        row |= interval_fields(metric, study.interval(reference.metrics[metric]))
+        row |= interval_fields(metric, reference.interval(study, metric))
     return row | {"n_pairs": len(study.patients)}
 
 
@@ -116,8 +114,3 @@ def curve_rows(model: Model) -> list[Row]:
         for run in model.runs
         for epoch in run.epochs
     ]
-
-
-def _mean(values: np.ndarray) -> float:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else float("nan")

@@ -26,7 +26,7 @@ UNITS = ("_db", "_hu")
 QUARTER_TURNS_DEG = (0, 90, 180, 270)
 REFERENCE_NETWORK = "reference"  # stands for the network in tables that hold models and references
 CHOICES = ("chosen", "chosen_of_kind")  # models that validation prefers: of a method and norm, of a kind of method
-P_VALUES = ("p_value", "p_value_holm", "p_value_smallest", "p_value_slices", "p_value_slices_holm")
+P_VALUES = ("p_value", "p_value_holm")
 MEASURES_OF_A_RUN = ("relative_non_equivariance", "defect_mean", "defect_max", "seconds_per_image")
 CURVE_COLUMNS = ("epoch", "step", "loss", "task_loss", "penalty", "learning_rate", "validation_loss", "validation_psnr")
 
@@ -111,7 +111,7 @@ def slice_columns() -> list[str]:
 
 
 def run_columns() -> list[str]:
-    """Columns of runs.csv: one row for each model and seed, means over the test pairs."""
+    """Columns of runs.csv: one row for each model and seed, means over the test patients."""
     return [*IDENTITY, "seed", *METRICS, *MEASURES_OF_A_RUN, "validation_psnr", "seconds_total"]
 
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctmar.evaluation.columns import GROUPED_METRICS, IDENTITY, METRICS, PAIR_COLUMNS, REFERENCE_NETWORK
+from ctmar.evaluation.intervals import Interval
 from ctmar.evaluation.measured_study import Identity, MeasuredStudy, number
-from ctmar.evaluation.statistics import Interval
 
 Row = dict[str, Any]
 
@@ -19,6 +19,11 @@ class MeasuredImages(NamedTuple):
     identity: Identity
     seeds: list[int | None]
     metrics: dict[str, NDArray[np.float64]]
+
+    def interval(self, study: MeasuredStudy, metric: str, chosen: NDArray[np.bool_] | None = None) -> Interval:
+        """Mean and interval of a metric: over patients and seeds, of a reference over patients alone."""
+        of = study.interval_over_patients if self.seeds == [None] else study.interval
+        return of(self.metrics[metric], chosen)
 
 
 def everything_measured(study: MeasuredStudy, references: Sequence[dict[str, str]]) -> list[MeasuredImages]:
@@ -42,14 +47,14 @@ def everything_measured(study: MeasuredStudy, references: Sequence[dict[str, str
 def group_rows(study: MeasuredStudy, measured: Sequence[MeasuredImages], column: str) -> Iterator[Row]:
     """One row for each model or reference and each value of a column of `PAIR_COLUMNS`."""
     values = study.column(column)
-    for identity, seeds, metrics in measured:
+    for one in measured:
         for value in np.unique(values):
             chosen = values == value
-            row: Row = {**dict(zip(IDENTITY, identity, strict=True)), column: str(value)}
+            row: Row = {**dict(zip(IDENTITY, one.identity, strict=True)), column: str(value)}
             for metric in GROUPED_METRICS:
-                row |= interval_fields(metric, study.interval(metrics[metric], chosen))
+                row |= interval_fields(metric, one.interval(study, metric, chosen))
             counts = {"n_pairs": int(chosen.sum()), "n_patients": len(set(study.patients[chosen]))}
-            yield row | {"n_seeds": len(seeds)} | counts
+            yield row | {"n_seeds": len(one.seeds)} | counts
 
 
 def slice_rows(study: MeasuredStudy, measured: Sequence[MeasuredImages]) -> Iterator[Row]:

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from ctmar.config import Judgement, Run
 from ctmar.errors import InputError
 from ctmar.evaluation.columns import METRICS, PAIR_COLUMNS, QUARTER_TURNS_DEG
-from ctmar.evaluation.statistics import NO_INTERVAL, Interval, mean_interval, seed_interval
+from ctmar.evaluation.intervals import (
+    NOTHING,
+    Estimate,
+    Interval,
+    over_patients,
+    over_patients_and_seeds,
+    over_seeds,
+    patient_means,
+)
 from ctmar.store.run_folder import Epoch, Measurements, RunDescription, RunFolder
 from ctmar.store.tables import read_rows
 
@@ -117,30 +125,40 @@ class MeasuredStudy:
         place = PAIR_COLUMNS.index(name)
         return np.array([pair[place] for pair in self.models[0].runs[0].pairs])
 
-    def interval(self, values: NDArray[np.float64], chosen: NDArray[np.bool_] | None = None) -> Interval:
-        """Mean and interval of values (n_seeds, n_pairs), over seeds, patients and slices.
+    @property
+    def alpha(self) -> float:
+        """One minus the level of the intervals."""
+        return 1 - self.settings.confidence
 
-        Pairs that are NaN (a region without pixels) or not ``chosen`` are left out; without any pair nothing is known.
+    def patient_table(
+        self, values: NDArray[np.float64], chosen: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.float64]:
+        """Means over the pairs of each patient, shape (n_patients, n_seeds), of values (n_seeds, n_pairs).
+
+        Pairs that are NaN (a region without pixels) or not ``chosen`` are left out, and so is a patient without any.
         """
         known = ~np.isnan(values).any(axis=0)
         if chosen is not None:
             known &= chosen
-        if not known.any():
-            return NO_INTERVAL
-        how = self.settings
-        return mean_interval(
-            values[:, known],
-            self.patients[known],
-            self.slices[known],
-            how.bootstrap_samples,
-            how.bootstrap_seed,
-            how.confidence,
-        )
+        return patient_means(values[:, known], self.patients[known])
+
+    def estimate(self, values: NDArray[np.float64], chosen: NDArray[np.bool_] | None = None) -> Estimate:
+        """Mean of values (n_seeds, n_pairs) over patients and seeds."""
+        table = self.patient_table(values, chosen)
+        return over_patients_and_seeds(table) if table.size else NOTHING
+
+    def interval(self, values: NDArray[np.float64], chosen: NDArray[np.bool_] | None = None) -> Interval:
+        """Mean and interval of `estimate`."""
+        return self.estimate(values, chosen).interval(self.alpha)
+
+    def interval_over_patients(self, values: NDArray[np.float64], chosen: NDArray[np.bool_] | None = None) -> Interval:
+        """The same of what has no seed, values (1, n_pairs)."""
+        table = self.patient_table(values, chosen)
+        return (over_patients(table[:, 0]) if table.size else NOTHING).interval(self.alpha)
 
     def interval_over_seeds(self, values: NDArray[np.float64]) -> Interval:
         """Mean and interval of one value per seed."""
-        how = self.settings
-        return seed_interval(values, how.bootstrap_samples, how.bootstrap_seed, how.confidence)
+        return over_seeds(values).interval(self.alpha)
 
     def paired(self, model: Model, other: Model, metric: str) -> NDArray[np.float64]:
         """``model`` − ``other`` of a metric over the seeds that both have, shape (n_common_seeds, n_pairs)."""
@@ -148,10 +166,10 @@ class MeasuredStudy:
         first, second = ([side.seeds().index(seed) for seed in common] for side in (model, other))
         return model.metric(metric)[first] - other.metric(metric)[second]
 
-    def difference(self, model: Model, other: Model, metric: str) -> Interval:
-        """Mean and interval of `paired`."""
+    def difference(self, model: Model, other: Model, metric: str) -> Estimate:
+        """Mean of `paired` over patients and seeds."""
         values = self.paired(model, other, metric)
-        return self.interval(values) if len(values) else NO_INTERVAL
+        return self.estimate(values) if len(values) else NOTHING
 
     def plain_of(self, model: Model) -> Model | None:
         """The plain model of the same network, if the study has one."""

@@ -9,7 +9,6 @@ import numpy as np
 from ctmar.evaluation.columns import (
     IDENTITY,
     METRICS,
-    P_VALUES,
     QUARTER_TURNS_DEG,
     defect_at,
     defect_floor_at,
@@ -17,9 +16,9 @@ from ctmar.evaluation.columns import (
     psnr_turned,
 )
 from ctmar.evaluation.groups import interval_fields
+from ctmar.evaluation.intervals import NOTHING
 from ctmar.evaluation.measured_study import Identity, MeasuredStudy, Model
-from ctmar.evaluation.significance import holm, sign_flip_p_value
-from ctmar.evaluation.statistics import NO_INTERVAL
+from ctmar.evaluation.significance import holm
 from ctmar.store.run_folder import Measurements
 
 Row = dict[str, Any]
@@ -31,8 +30,8 @@ def model_row(study: MeasuredStudy, model: Model) -> Row:
     row = dict(zip(IDENTITY, model.identity, strict=True))
     for metric in METRICS:
         row |= interval_fields(metric, study.interval(model.metric(metric)))
-        gap = NO_INTERVAL if plain is None or plain is model else study.difference(model, plain, metric)
-        row |= interval_fields(difference(metric), gap)
+        gap = NOTHING if plain is None or plain is model else study.difference(model, plain, metric)
+        row |= interval_fields(difference(metric), gap.interval(study.alpha))
     for column, measure in measures_per_seed(study.angles_deg).items():
         row |= interval_fields(column, study.interval_over_seeds(model.per_seed(measure)))
     return row | {
@@ -67,25 +66,17 @@ def _in_table(name: str, key: str) -> Callable[[Measurements], float]:
 
 
 def tests_against_plain(study: MeasuredStudy) -> dict[Identity, Row]:
-    """P-values of the PSNR difference to the plain model, over patients and over slices, raw and after Holm.
+    """P-values of the PSNR difference to the plain model, those of its intervals, raw and after Holm.
 
-    Holm's family are all models of one network but the plain one. Over patients the test speaks about new patients;
-    over slices only about new slices of these patients, as if slices of a patient were independent.
+    Holm's family are all models of one network but the plain one.
     """
-    how = study.settings
     found: dict[Identity, Row] = {}
     for model in study.models:
         plain = study.plain_of(model)
-        values = None if plain is None or plain is model else study.paired(model, plain, "psnr_db")
-        row = dict.fromkeys(P_VALUES, float("nan"))
-        if values is not None and len(values):
-            for column, clusters in (("p_value", study.patients), ("p_value_slices", study.slices)):
-                p_value, smallest = sign_flip_p_value(values, clusters, how.bootstrap_samples, how.bootstrap_seed)
-                row |= {column: p_value} | ({"p_value_smallest": smallest} if column == "p_value" else {})
-        found[model.identity] = row
+        gap = NOTHING if plain is None or plain is model else study.difference(model, plain, "psnr_db")
+        found[model.identity] = {"p_value": gap.p_value()}
     for network in {model.network for model in study.models}:
         own = [row for identity, row in found.items() if identity[0] == network]
-        for column in ("p_value", "p_value_slices"):
-            for row, corrected in zip(own, holm(np.array([row[column] for row in own])), strict=True):
-                row[f"{column}_holm"] = float(corrected)
+        for row, corrected in zip(own, holm(np.array([row["p_value"] for row in own])), strict=True):
+            row["p_value_holm"] = float(corrected)
     return found

@@ -10,27 +10,27 @@ from operator import attrgetter
 import numpy as np
 
 from ctmar.config.methods import METHODS, Kind
+from ctmar.evaluation.intervals import over_seeds
 from ctmar.evaluation.measured_study import MeasuredStudy, Model
 from ctmar.evaluation.preference import preferred
+from ctmar.evaluation.primary import covers, judge_primary
 from ctmar.evaluation.verdicts import (
-    CLOSE_DB,
-    COMPETITIVE_DB,
+    NEARLY_EQUIVARIANT,
     Claim,
     Cost,
     Finding,
     all_close,
     candidates,
     chosen,
-    decibel_text,
+    gap_of,
     gaps,
     judge,
+    model_text,
     not_worse,
     verdict,
-    widened,
 )
 
 SOURCE = "asked by readers of the paper"
-NEARLY_EQUIVARIANT = 0.01  # ‖W − P(W)‖ / ‖W‖ below this
 # to a network that is equivariant, or nearly so
 OTHER_WAYS = tuple(kind for kind in Kind if kind not in (Kind.PLAIN, Kind.SAMPLE, Kind.PENALTY))
 
@@ -43,9 +43,10 @@ def ask_questions(study: MeasuredStudy, cost_rows: Sequence[Mapping[str, str]]) 
         cost_rows: table of `measure_cost`.
 
     Returns:
-        For each question, put as a statement: claim, source, test, measured, verdict.
+        For each question, put as a statement: claim, source, role, test, measured, verdict, precision; the primary
+        comparisons come first, and what they ask is not asked again.
     """
-    return judge(QUESTIONS, study, cost_rows)
+    return [*judge_primary(study, cost_rows), *judge(QUESTIONS, study, cost_rows)]
 
 
 def not_worse_than_other_ways(study: MeasuredStudy, cost: Cost) -> Finding | None:
@@ -55,9 +56,9 @@ def not_worse_than_other_ways(study: MeasuredStudy, cost: Cost) -> Finding | Non
     rivals = {way: model for name, way in ways.items() if (model := chosen(study, name)) is not None}
     if projection is None or not rivals:
         return None
-    found = gaps(study, projection, rivals)
-    measured = "; ".join(f"projection − {way}: {decibel_text(gap)}" for way, gap in found.items())
-    return measured, verdict(*not_worse(found))
+    found = gaps(study, {way: (projection, model) for way, model in rivals.items()})
+    measured = f"{model_text(projection)} " + "; ".join(f"− {way}: {gap.text}" for way, gap in found.items())
+    return Finding(measured, not_worse(found), found, study.settings.equivalence_margin_db)
 
 
 def equivariant_weight_matters_little(study: MeasuredStudy, cost: Cost) -> Finding | None:
@@ -70,9 +71,9 @@ def equivariant_weight_matters_little(study: MeasuredStudy, cost: Cost) -> Findi
     }
     if not pairs:
         return None
-    wide = widened(study, len(pairs))
-    found = {name: wide.difference(model, base, "psnr_db") for name, (model, base) in pairs.items()}
-    return "; ".join(f"{name}: {decibel_text(gap)}" for name, gap in found.items()), all_close(found)
+    found = gaps(study, pairs)
+    measured = "; ".join(f"{name}: {gap.text}" for name, gap in found.items())
+    return Finding(measured, all_close(found), found, study.settings.equivalence_margin_db)
 
 
 def depends_less_on_the_turn(study: MeasuredStudy, cost: Cost) -> Finding | None:
@@ -84,12 +85,12 @@ def depends_less_on_the_turn(study: MeasuredStudy, cost: Cost) -> Finding | None
     if not common:
         return None
     ours, theirs = (_range_over_turns(model, common) for model in (projection, plain))
-    gap = study.interval_over_seeds(ours - theirs)
+    gap = gap_of(study, over_seeds(ours - theirs))
     measured = (
         f"range over quarter turns {ours.mean():.3f} dB against {theirs.mean():.3f} dB of the plain network;"
-        f" difference {decibel_text(gap)}"
+        f" difference {gap.text}"
     )
-    return measured, verdict(gap.high < 0, gap.low > 0)
+    return Finding(measured, verdict(gap.below, gap.above), {"": gap})
 
 
 def better_beside_the_optimiser(study: MeasuredStudy, cost: Cost) -> Finding | None:
@@ -97,12 +98,9 @@ def better_beside_the_optimiser(study: MeasuredStudy, cost: Cost) -> Finding | N
     beside, inside = _nearly_equivariant(study, "proximal"), _nearly_equivariant(study, "projection", "frobenius")
     if beside is None or inside is None:
         return None
-    gap = study.difference(beside, inside, "psnr_db")
-    measured = (
-        f"beside (λ⊥ {beside.lam_perp:g} per unit of learning rate) − in the loss (λ⊥ {inside.lam_perp:g}):"
-        f" {decibel_text(gap)}"
-    )
-    return measured, verdict(gap.low > 0, gap.high < 0)
+    gap = gap_of(study, study.difference(beside, inside, "psnr_db"))
+    measured = f"beside, {model_text(beside)} − in the loss, {model_text(inside)}: {gap.text}"
+    return Finding(measured, verdict(gap.above, gap.below), {"": gap})
 
 
 def _nearly_equivariant(study: MeasuredStudy, method: str, norm: str | None = None) -> Model | None:
@@ -118,12 +116,11 @@ def _nearly_equivariant(study: MeasuredStudy, method: str, norm: str | None = No
 def _better_than(study: MeasuredStudy, cost: Cost, method: str) -> Finding | None:
     """The chosen penalty against one other method."""
     projection, rival = chosen(study, "projection"), chosen(study, method)
-    if projection is None or rival is None:
+    if projection is None or rival is None or covers(study.settings.primary, "projection", method):
         return None
-    gap = gaps(study, projection, {method: rival})[method]
-    name = METHODS[method].in_a_sentence
-    measured = f"projection ({projection.norm}, λ⊥ {projection.lam_perp:g}) − {name}: {decibel_text(gap)}"
-    return measured, verdict(gap.low > 0, gap.high < 0)
+    gap = gap_of(study, study.difference(projection, rival, "psnr_db"))
+    measured = f"{model_text(projection)} − {model_text(rival)}: {gap.text}"
+    return Finding(measured, verdict(gap.above, gap.below), {"": gap})
 
 
 def _range_over_turns(model: Model, seeds: Sequence[int]) -> np.ndarray:
@@ -145,13 +142,15 @@ QUESTIONS = (
     Claim(
         "No other way to an equivariant or nearly equivariant network is better.",
         SOURCE,
-        f"Paired PSNR against each of them, validation-chosen: not worse than {COMPETITIVE_DB} dB.",
+        "Paired PSNR against each of them, validation-chosen: not worse than by {margin} dB, levels divided by their"
+        " number.",
         not_worse_than_other_ways,
     ),
     Claim(
         "The weight λ_G of the equivariant part matters little.",
         SOURCE,
-        f"Paired PSNR of every λ_G > 0 minus λ_G = 0 at the same λ⊥: the interval lies within ±{CLOSE_DB} dB.",
+        "Paired PSNR of every λ_G > 0 minus λ_G = 0 at the same λ⊥: equivalent within ±{margin} dB by two one-sided"
+        " tests, levels divided by their number.",
         equivariant_weight_matters_little,
     ),
     Claim(
@@ -164,7 +163,8 @@ QUESTIONS = (
         "A network made equivariant by the penalty is better where the penalty stands beside Adam, not in its loss.",
         "this project, docs/derivation.md 6.3",
         "Frobenius norm; of the settings that end with ‖W − PW‖ below 1 % of ‖W‖, the one that validation prefers of"
-        " each kind; paired PSNR, proximal step (equivariant start) minus loss term: the interval lies above 0.",
+        " each kind; paired PSNR, proximal step minus loss term: the interval lies above 0. The proximal step starts at"
+        " the projected weights, the loss term at the drawn ones: the difference is that of both.",
         better_beside_the_optimiser,
     ),
 )

@@ -101,9 +101,16 @@ REFERENCES = (
         "D. P. Kingma and J. Ba. Adam: a method for stochastic optimization. ICLR 2015. arXiv:1412.6980.",
     ),
     Reference(
-        "davison1997",
-        "Davison & Hinkley 1997",
-        "A. C. Davison and D. V. Hinkley. Bootstrap methods and their application. Cambridge University Press, 1997.",
+        "banerjee1960",
+        "Banerjee 1960",
+        "S. K. Banerjee. Approximate confidence interval for linear functions of means of k populations when the "
+        "population variances are not equal. Sankhyā 22:357–358, 1960.",
+    ),
+    Reference(
+        "schuirmann1987",
+        "Schuirmann 1987",
+        "D. J. Schuirmann. A comparison of the two one-sided tests procedure and the power approach for assessing the "
+        "equivalence of average bioavailability. Journal of Pharmacokinetics and Biopharmaceutics 15:657–680, 1987.",
     ),
     Reference(
         "holm1979",

@@ -28,7 +28,7 @@ DEFECT, TURNED = "Measured defect", "PSNR (fixed) on turned inputs, dB"
 MAIN = (
     Measure("psnr_db", "PSNR", "dB", decimals(2), "high", FIXED),
     Measure("psnr_diff_db", "Difference to plain", "dB", decimals(2, signed=True), "high", FIXED, judged=True),
-    Measure("p_value_holm", "p", "Holm", p_value, "", FIXED, beside="p_value_slices_holm", called="slices"),
+    Measure("p_value_holm", "p", "Holm", p_value, "", FIXED),
     Measure("ssim", "SSIM", "", decimals(4), "high", FIXED),
     Measure("psnr_official_db", "PSNR", "dB", decimals(2), "high", OFFICIAL),
     Measure("ssim_official", "SSIM", "", decimals(4), "high", OFFICIAL),

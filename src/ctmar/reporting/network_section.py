@@ -14,7 +14,7 @@ from ctmar.reporting.examples import Example, build_examples
 from ctmar.reporting.marks import Mark, SeriesKey
 from ctmar.reporting.panels import Panels
 from ctmar.reporting.required_columns import IDENTITY, measured
-from ctmar.reporting.shown_tables import Context, Table, p_value
+from ctmar.reporting.shown_tables import Context, Table
 from ctmar.reporting.study_files import StudyTables, rows_of
 from ctmar.reporting.summary import listing, longest_sweep, sentences
 
@@ -46,7 +46,6 @@ class NetworkSection:
     main: Table
     has_difference: bool
     has_p_values: bool
-    smallest_p: str
     quality: list[Chart]
     regions: Table
     groups: list[tuple[str, Table]]
@@ -98,7 +97,6 @@ def network_section(
         n_patients=int(models["n_patients"].max()),
         has_difference=measured(models, "psnr_diff_db"),
         has_p_values=measured(models, "p_value_holm"),
-        smallest_p=p_value(float(models["p_value_smallest"].max())) if measured(models, "p_value_smallest") else "",
         main=model_tables.main_table(numbers, results.references, cost, context),
         quality=quality_charts(chosen),
         regions=model_tables.region_table(numbers, results.references, few, settings),

@@ -5,7 +5,9 @@ from pathlib import Path
 from ctmar.config import Config
 from ctmar.config.methods import METHODS
 from ctmar.errors import InputError
+from ctmar.evaluation.intervals import SIMULATED_COVERAGE
 from ctmar.evaluation.regions import REGION_TEXT
+from ctmar.evaluation.verdicts import PRIMARY
 from ctmar.reporting.data_section import data_section
 from ctmar.reporting.environment import asset, environment, vega_bundle
 from ctmar.reporting.literature import ARCHITECTURES, REFERENCES
@@ -13,7 +15,7 @@ from ctmar.reporting.marks import Mark, SeriesKey, assign_marks
 from ctmar.reporting.network_section import network_section
 from ctmar.reporting.report_origin import provenance, public_config
 from ctmar.reporting.study_files import StudyTables
-from ctmar.reporting.summary import claims_sentence, counts, facts
+from ctmar.reporting.summary import claims_sentence, counts, facts, primary_sentence
 from ctmar.store.atomic import atomic_path
 
 MAXIMUM_BYTES = 4_000_000
@@ -76,6 +78,7 @@ def render_page(results: StudyTables, config: Config, image_share: float = 1.0) 
     image_bytes = int(image_share * MAXIMUM_IMAGE_BYTES) // len(networks)
     sections = [network_section(results, config, name, marks, image_bytes) for name in networks]
     with_response = any(section.responses or section.norms or section.sensitivity for section in sections)
+    primary = [row for row in results.questions if row["role"] == PRIMARY]
     template = environment().get_template("page.html")
     return template.render(
         config=config,
@@ -87,7 +90,10 @@ def render_page(results: StudyTables, config: Config, image_share: float = 1.0) 
         counts=counts(results),
         networks=sections,
         claims=results.claims,
-        questions=results.questions,
+        primary=primary,
+        primary_sentence=primary_sentence(primary),
+        questions=[row for row in results.questions if row["role"] != PRIMARY],
+        coverage=SIMULATED_COVERAGE,
         claims_sentence=claims_sentence(results.claims),
         data=data_section(results, int(image_share * MAXIMUM_THUMBNAIL_BYTES)),
         references=REFERENCES,

@@ -15,7 +15,7 @@ from ctmar.errors import InputError
 from ctmar.reporting.required_columns import COLUMNS, IDENTITY
 from ctmar.store.run_folder import RunDescription, RunFolder
 
-CLAIM_KEYS = ("claim", "source", "test", "measured", "verdict")
+CLAIM_KEYS = ("claim", "source", "role", "test", "measured", "verdict", "precision")
 VERDICTS = ("agrees", "disagrees", "not decided")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ctmar.config.methods import METHODS, Kind
+from ctmar.evaluation.verdicts import NEARLY_EQUIVARIANT
 from ctmar.reporting.choice import Identity, shown_settings
 from ctmar.reporting.labels import model_label, number, scientific, series_label, weight
 from ctmar.reporting.required_columns import IDENTITY
@@ -16,8 +17,8 @@ from ctmar.reporting.shown_tables import judge_difference
 from ctmar.reporting.study_files import StudyTables, rows_of
 
 VERDICTS = {
-    "above": "better than plain training beyond the interval",
-    "below": "worse than plain training beyond the interval",
+    "above": "better than plain training",
+    "below": "worse than plain training",
     "undecided": "not distinguishable from plain training",
     "": "no interval, so undecided",
 }
@@ -99,6 +100,24 @@ def claims_sentence(claims: list[dict[str, str]]) -> str:
     )
 
 
+def primary_sentence(rows: list[dict[str, str]]) -> str:
+    """How many of the primary comparisons are decided, and which.
+
+    Examples:
+        >>> primary_sentence([{"verdict": "agrees", "claim": "A is better."}])
+        'Of 1 primary comparison 1 is decided: A is better (agrees).'
+        >>> primary_sentence([])
+        'The configuration names no primary comparison.'
+    """
+    if not rows:
+        return "The configuration names no primary comparison."
+    decided = [f"{row['claim'].rstrip('.')} ({row['verdict']})" for row in rows if row["verdict"] != "not decided"]
+    text = (
+        f"Of {plural(len(rows), 'primary comparison')} {len(decided) or 'none'} {'are' if len(decided) > 1 else 'is'}"
+    )
+    return f"{text} decided: {'; '.join(decided)}." if decided else f"{text} decided."
+
+
 def plural(n: int, noun: str, nouns: str = "") -> str:
     """A count with its noun, in the plural with an s unless ``nouns`` says otherwise.
 
@@ -137,16 +156,20 @@ def _quality(best: dict[str, Any] | None, plain: dict[str, Any] | None, results:
     around = ", ".join(f"{name} {number(row['psnr_db_mean'])} dB" for name, row in references.items())
     if best is None:
         return f"No model with a projection penalty was trained; for orientation: {around}."
-    text = f"{model_name(best)}, the setting that validation prefers, reaches {_psnr(best)}"
+    text = f"{model_name(best)}, the setting that validation prefers{_in_all_but_name(best)}, reaches {_psnr(best)}"
     if plain is None:
         return f"{text} ({around})."
-    difference = number(best["psnr_diff_db_mean"], 2, signed=True)
-    low, high = (number(best[f"psnr_diff_db_{bound}"], 2, signed=True) for bound in ("low", "high"))
+    difference = number(best["psnr_diff_db_mean"], 2, signed=True) + " dB" + _limits(best, "psnr_diff_db", signed=True)
     verdict = VERDICTS[judge_difference(best["psnr_diff_db_low"], best["psnr_diff_db_high"])]
     return (
-        f"{text}, against {_psnr(plain)} for plain training: a paired difference of {difference} dB [{low}, {high}], "
-        f"{verdict} ({around})."
+        f"{text}, against {_psnr(plain)} for plain training: a paired difference of {difference}, {verdict} ({around})."
     )
+
+
+def _in_all_but_name(row: dict[str, Any]) -> str:
+    """What to call a network whose penalty left nothing of the broken symmetry."""
+    share = row["relative_non_equivariance_mean"]
+    return " and a strictly equivariant network in all but name" if share < NEARLY_EQUIVARIANT else ""
 
 
 def _other_measures(best: dict[str, Any] | None, plain: dict[str, Any] | None) -> str:
@@ -223,7 +246,13 @@ def longest_sweep(models: pd.DataFrame, method: str, preferred_norm: str = "none
 
 
 def _psnr(row: dict[str, Any]) -> str:
-    return f"{number(row['psnr_db_mean'])} dB [{number(row['psnr_db_low'])}, {number(row['psnr_db_high'])}]"
+    return f"{number(row['psnr_db_mean'])} dB{_limits(row, 'psnr_db')}"
+
+
+def _limits(row: dict[str, Any], measure: str, signed: bool = False) -> str:
+    """An interval in brackets; nothing where there is none."""
+    low, high = row[f"{measure}_low"], row[f"{measure}_high"]
+    return f" [{number(low, 2, signed)}, {number(high, 2, signed)}]" if math.isfinite(low) else ""
 
 
 def model_name(row: dict[str, Any]) -> str:

@@ -36,6 +36,7 @@ def make_run(tmp_path: Path) -> MakeRun:
         pairs: list[dict] = PAIRS,
         lam_equi: float = 0.0,
         softness: float = 0.0,
+        n_parameters: int = 1_600_000,
     ) -> Path:
         folder = tmp_path / f"{method}-{norm}-{lam_perp}-{lam_equi}-{softness}-{seed}".replace(":", "-")
         settings = {"norm": norm, "lam_perp": lam_perp, "lam_equi": lam_equi, "softness": softness, "seed": seed}
@@ -46,7 +47,7 @@ def make_run(tmp_path: Path) -> MakeRun:
         rows = [pair | metrics | {"psnr_db": psnr + k} for k, pair in enumerate(pairs)]
         write_slices(folder / "slices.csv", rows)
         files = RunFolder(folder)
-        files.write_description(description(run=run))
+        files.write_description(description(run=run, n_parameters=n_parameters))
         files.write_measurements(measured)
         files.write_epochs([epoch(validation_psnr=psnr if validation_psnr is None else validation_psnr)])
         return folder

@@ -1,16 +1,24 @@
 """Each verdict, both ways, on studies whose outcome is known."""
 
 import json
+import re
 
+import numpy as np
 import pytest
 
-from ctmar.config import Judgement
+from ctmar.config import Judgement, parse_settings
 from ctmar.evaluation.claims import judge_claims
 from ctmar.evaluation.measured_study import read_study
+from ctmar.evaluation.pair_metrics import write_slices
 from ctmar.evaluation.questions import ask_questions
+from ctmar.evaluation.significance import holm
 from ctmar.evaluation.verdicts import chosen, gaps
+from ctmar.store.run_folder import RunFolder
+from ctmar.store.tables import read_rows
 
-SETTINGS = Judgement(bootstrap_samples=200)
+from .conftest import PAIRS
+
+SETTINGS = Judgement()
 
 
 def cost(ratios: dict[tuple[str, str], float]) -> list[dict[str, str]]:
@@ -42,7 +50,7 @@ def usual(make_run):
     """A study in which everything is as the paper says, but for the cost of the spectral norm."""
 
     def make(**psnr: float):
-        level = {"plain": 30, "frobenius": 32, "spectral": 31.9, "inf": 29, "mixed": 31.8, "eqreg": 31, **psnr}
+        level = {"plain": 30, "frobenius": 32, "spectral": 31.9, "inf": 29, "mixed": 31.95, "eqreg": 31, **psnr}
         runs = []
         for seed in (0, 1):
             runs += [make_run("plain", seed=seed, psnr=level["plain"], non_equivariance=0.9)]
@@ -106,7 +114,7 @@ def test_every_norm_with_a_sweep_must_fall(usual, make_run):
     rising = [make_run("projection", "nuclear", lam, seed, 30, lam) for lam in (0.1, 0.2) for seed in (0, 1)]
     found = judge_claims(read_study(usual() + rising, SETTINGS), COST)[4]
     assert found["verdict"] == "not decided"  # falls from the plain network, but not at every step
-    assert "falls clearly for 1 of 2 norms, not for nuclear" in found["measured"]
+    assert "falls for 1 of 2 norms, not for nuclear" in found["measured"]
 
 
 def test_every_sampling_regulariser_counts(usual, make_run):
@@ -126,11 +134,24 @@ def test_more_rivals_widen_the_intervals(make_run):
     runs = [make_run("plain", seed=seed, psnr=30 + 3 * seed) for seed in range(4)]
     runs += [make_run("augmentation", seed=seed) for seed in range(4)]
     study = read_study(runs, SETTINGS)
-    plain, other = study.models
-    alone = gaps(study, plain, {"a": other})["a"]
-    among = gaps(study, plain, dict.fromkeys("abcdefgh", other))["a"]
-    assert alone == study.difference(plain, other, "psnr_db")
-    assert among.low < alone.low < alone.high < among.high
+    pair = tuple(study.models)
+    alone = gaps(study, {"a": pair})["a"]
+    among = gaps(study, dict.fromkeys("abcdefgh", pair))["a"]
+    assert alone.interval == study.difference(*pair, "psnr_db").interval(study.alpha)
+    assert among.interval == study.difference(*pair, "psnr_db").interval(study.alpha / 8)
+    assert among.interval.low < alone.interval.low < alone.interval.high < among.interval.high
+
+
+def test_a_small_network_decides_nothing_about_cost(usual):
+    runs = usual()
+    for folder in runs:
+        description = RunFolder(folder).read_description()
+        RunFolder(folder).write_description(description.model_copy(update={"n_parameters": 31_440}))
+    found = judge_claims(read_study(runs, SETTINGS), COST)
+    of_cost = [row for row in found if "too small for a verdict on cost" in row["measured"]]
+    assert [row["claim"].split()[0] for row in of_cost] == ["Frobenius", "The", "Competitive"]
+    assert {row["verdict"] for row in of_cost} == {"not decided"}
+    assert all("million parameters" in row["test"] for row in of_cost)
 
 
 def test_claims_are_about_the_first_network_and_its_costs(usual):
@@ -140,6 +161,84 @@ def test_claims_are_about_the_first_network_and_its_costs(usual):
     other = json.loads((runs[-1] / "run.json").read_text())
     (runs[-1] / "run.json").write_text(json.dumps(other | {"run": other["run"] | {"network": "o"}}))
     assert all(row["measured"].startswith("n: ") for row in judge_claims(read_study(runs, SETTINGS), COST))
+
+
+PRIMARY = [
+    {"method": "projection", "norm": "frobenius", "against": "plain"},
+    {"method": "projection", "against": "strict"},
+    {"method": "proximal", "against": "strict"},  # not in every study
+]
+
+
+def wavering(make_run, levels: dict[str, float], n_seeds: int = 6) -> list:
+    """Runs of three patients whose differences between methods vary by seed, by patient and by both."""
+    random = np.random.default_rng(0)
+    runs = []
+    for method, level in levels.items():
+        patient = random.normal(0, 0.05, 3)
+        for seed in range(n_seeds):
+            psnr = level + random.normal(0, 0.05)
+            own = [
+                {**pair, "patient": name, "slice_id": f"{name}/1/{k}"}
+                for name in "abc"
+                for k, pair in enumerate(PAIRS[:2])
+            ]
+            setting = {"norm": "frobenius", "lam_perp": 0.1} if method == "projection" else {}
+            folder = make_run(method, seed=seed, pairs=own, **setting)
+            rows = read_rows(folder / "slices.csv", ())
+            values = psnr + patient.repeat(2) + random.normal(0, 0.02, 6)
+            write_slices(folder / "slices.csv", [r | {"psnr_db": v} for r, v in zip(rows, values, strict=True)])
+            runs.append(folder)
+    return runs
+
+
+def primary(runs, comparisons=PRIMARY) -> list[dict[str, str]]:
+    settings = parse_settings(Judgement, json.dumps({"primary": comparisons}))
+    return ask_questions(read_study(runs, settings), COST)
+
+
+def test_primary_comparisons_come_first_and_are_asked_once(make_run):
+    found = primary(wavering(make_run, {"plain": 30.0, "strict": 30.6, "projection": 30.5}))
+    assert [row["role"] for row in found[:2]] == ["primary", "primary"]
+    assert {row["role"] for row in found[2:]} == {"exploratory"}
+    assert found[0]["claim"] == "“Projection (frobenius)” has a higher PSNR than “Plain”."
+    assert found[0]["source"] == "primary comparison 1 of 3"
+    assert found[0]["verdict"] == "agrees"
+    assert found[1]["verdict"] == "not decided"
+    sentences = [row["claim"] for row in found]
+    assert "The penalty improves on the plain network." not in sentences
+    assert "Approximate equivariance is better than strict equivariance." not in sentences
+
+
+def test_holm_is_over_the_primary_comparisons_alone(make_run):
+    runs = wavering(make_run, {"plain": 30.0, "strict": 30.3, "projection": 30.5, "augmentation": 29.0})
+    study = read_study(runs, SETTINGS)
+    raw = [study.difference(study.models[2], study.models[k], "psnr_db").p_value() for k in (0, 1)]
+    for row, p_value in zip(primary(runs), holm(np.array(raw)), strict=False):
+        assert f"p after Holm {p_value:.3f}".replace("0.000", "below 0.001") in row["measured"]
+
+
+def test_a_primary_comparison_that_fails_the_other_way_disagrees(make_run):
+    runs = wavering(make_run, {"plain": 31.0, "projection": 30.0})
+    assert primary(runs, PRIMARY[:1])[0]["verdict"] == "disagrees"
+
+
+def test_one_seed_decides_nothing_and_says_what_it_takes(make_run):
+    row = primary(wavering(make_run, {"plain": 31.0, "projection": 30.0}, n_seeds=1), PRIMARY[:1])[0]
+    assert row["verdict"] == "not decided"
+    assert "no interval" in row["measured"]
+    assert "p after Holm unknown" in row["measured"]
+    assert row["precision"] == "No interval: that takes at least two seeds and two patients."
+
+
+def test_what_is_not_decided_says_what_would_decide_it(make_run):
+    row = primary(wavering(make_run, {"plain": 30.0, "projection": 30.02}), PRIMARY[:1])[0]
+    assert row["verdict"] == "not decided"
+    assert re.fullmatch(
+        r"Half-width now 0\.\d\d dB; would need about \d+ seeds with \d+ patients for 80% power to decide a difference"
+        r" that lies 0\.\d\d dB from 0\.",
+        row["precision"],
+    )
 
 
 def questions(runs) -> dict[str, str]:

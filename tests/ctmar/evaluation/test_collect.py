@@ -3,6 +3,7 @@
 import json
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 from tests.ctmar.run_folders import epoch
@@ -18,7 +19,7 @@ from ctmar.store.tables import write_rows
 
 from .conftest import PAIRS
 
-SETTINGS = Judgement(bootstrap_samples=200)
+SETTINGS = Judgement()
 
 
 @pytest.fixture
@@ -83,11 +84,31 @@ def test_a_region_without_pixels_has_no_number(tables):
     assert pd.read_parquet(tables / "slices.parquet").query("method == 'plain'")["rmse_bone_hu"].isna().all()
 
 
-def test_two_patients_cannot_be_significant(tables):
-    row = read(tables, "models").set_index("method").loc["projection"]
-    assert row["p_value"] == row["p_value_holm"] == row["p_value_smallest"] == 0.5
-    assert row["p_value_slices"] == row["p_value_slices_holm"] == 2**-5
-    assert read(tables, "models").set_index("method").loc["plain", ["p_value", "p_value_holm"]].isna().all()
+def test_a_gain_without_spread_is_beyond_chance_and_plain_is_not_tested(tables):
+    models = read(tables, "models").set_index("method")
+    assert models.loc["projection", "p_value"] == models.loc["projection", "p_value_holm"] < 1e-6
+    assert models.loc["plain", ["p_value", "p_value_holm"]].isna().all()
+
+
+def test_a_patient_counts_once_whatever_its_number_of_slices(make_run):
+    pairs = [PAIRS[0], *({**PAIRS[6], "slice_id": f"b/1/{k}"} for k in range(9))]  # PSNR 30, and 31 to 39
+    study = read_study([make_run("plain", pairs=pairs, seed=seed) for seed in (0, 1)], SETTINGS)
+    assert study.estimate(study.models[0].metric("psnr_db")).mean == pytest.approx((30 + 35) / 2)
+
+
+def test_a_reference_has_an_interval_over_patients_without_a_seed(tables):
+    row = read(tables, "sizes").set_index(["method", "metal_size"]).loc[("NMAR", 5)]
+    assert row[["psnr_db_low", "psnr_db_high"]].tolist() == [20, 20]
+
+
+@pytest.mark.parametrize(("seeds", "patients"), [((0,), "ab"), ((0, 1), "a")])
+def test_one_seed_or_one_patient_has_no_interval(make_run, seeds, patients):
+    pairs = [pair for pair in PAIRS if pair["patient"] in patients]
+    runs = [make_run(method, seed=seed, pairs=pairs) for method in ("plain", "augmentation") for seed in seeds]
+    study = read_study(runs, SETTINGS)
+    gap = study.difference(*study.models, "psnr_db")
+    assert gap.mean == 0
+    assert np.isnan([gap.half_width(study.alpha), gap.p_value()]).all()
 
 
 def test_sizes_and_materials_split_the_pairs(tables):

@@ -7,7 +7,7 @@ from ctmar.evaluation.columns import CHOICES
 from ctmar.evaluation.measured_study import read_study
 from ctmar.evaluation.preference import choices
 
-SETTINGS = Judgement(bootstrap_samples=100)
+SETTINGS = Judgement()
 
 
 def chosen(runs, column: str = "chosen") -> list[tuple]:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from tests.ctmar.run_folders import description, epoch, measurements
 
-from ctmar.config import Config, Judgement, Run, validate_section
+from ctmar.config import Config, Run, validate_section
 from ctmar.evaluation.collect import collect
 from ctmar.evaluation.columns import IDENTITY
 from ctmar.evaluation.pair_metrics import image_metrics
@@ -250,7 +250,7 @@ def write_study(
         folders.append(results / "runs" / values.replace(":", "-") / f"seed~{seed}")
         write_run(folders[-1], setting, seed)
     write_cost(results / "cost.csv", settings)
-    judgement = Judgement(bootstrap_samples=200)
+    judgement = study_config().judgement
     collect(folders, results / "references" / "slices.csv", results / "cost.csv", judgement, results / "summary")
     write_data_tables(results / "data")
     write_thumbnails(results / "data" / "thumbnails.npz")
@@ -289,9 +289,19 @@ def study_config() -> Config:
         Config,
         {
             "ingest": {"image_size": 128, "pixel_mm": 3.0, "salt_file": "a-secret-of-the-hospital"},
+            "judgement": {
+                "primary": [
+                    {"method": "projection", "norm": "frobenius", "against": "plain"},
+                    {"method": "projection", "against": "strict"},
+                ]
+            },
             "study": {
                 "networks": {"dncnn": {"architecture": "dncnn", "settings": {"fields": 4, "depth": 6}}},
-                "runs": [{"method": "plain"}, {"method": "projection", "norm": ["frobenius"], "lam_perp": [0.01]}],
+                "runs": [
+                    {"method": "plain"},
+                    {"method": "strict"},
+                    {"method": "projection", "norm": ["frobenius"], "lam_perp": [0.01]},
+                ],
             },
         },
         "test configuration",

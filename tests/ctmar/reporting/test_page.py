@@ -87,8 +87,8 @@ def test_accessible_structure(outline):
     levels = [int(tag[1]) for tag, _ in outline.tags if re.fullmatch("h[1-6]", tag)]
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
     assert all(a.get("scope") in ("row", "col", "rowgroup", "colgroup") for a in outline.all("th"))
-    # main, errors, sizes, materials, equivariance, cost; claims, questions; sources, split, series, left out twice
-    assert len(outline.all("caption")) == len(outline.all("table")) == 13
+    # main, errors, sizes, materials, equivariance, cost; primary, claims, questions; sources, split, series, 2 left out
+    assert len(outline.all("caption")) == len(outline.all("table")) == 14
     pictures = [a for a in outline.all("img") if a.get("src")]
     compared = [a for a in pictures if a.get("data-kind")]
     assert len(compared) == 3 * (1 + 2 * (3 + len(Kind)))  # the truth; references and one of each kind, with errors
@@ -110,9 +110,10 @@ def test_style_serves_dark_print_and_narrow(page):
 
 def test_metrics_carry_protocol_and_numbers(page):
     assert "mean over 3 seeds × 12 test pairs from 2 patients" in page
-    assert "95\u00a0% bootstrap" in page
-    assert "The test set holds 2 patients." in page
-    assert "no test over these patients can reach a p below 0.50" in page
+    assert "95\u00a0% intervals over patients and seeds" in page
+    assert "95 to 99 % of the intervals at 95 % hold the mean" in page
+    assert "The test set holds 2 patients, and the intervals" in page
+    assert "the intervals are wide for it" in page
     assert page.count('<th scope="colgroup" colspan="4">Protocol fixed</th>') == 1
     assert page.count('<th scope="colgroup" colspan="2">Protocol official</th>') == 2
 
@@ -144,8 +145,11 @@ def test_sections_fold_and_the_contents_name_them(outline):
 def test_claims_stand_beside_verdicts_in_words(page, results):
     signs = {"agrees": "✓", "disagrees": "✗", "not decided": "○"}
     shown = re.findall(r'<td class="verdict \w+"><span aria-hidden="true">(.)</span> ([a-z ]+)</td>', page)
-    judged = [*results.claims, *results.questions]
-    assert len(judged) > len(results.claims) > 0
+    primary = [row for row in results.questions if row["role"] == "primary"]
+    exploratory = [row for row in results.questions if row["role"] == "exploratory"]
+    assert len(primary) == 2
+    judged = [*primary, *results.claims, *exploratory]
+    assert exploratory
     assert shown == [(signs[claim["verdict"]], claim["verdict"]) for claim in judged]
     assert len(set(shown)) >= 2
 

@@ -7,7 +7,7 @@ import pytest
 from tests.ctmar.reporting.conftest import SEEDS, SETTINGS
 
 from ctmar.errors import InputError
-from ctmar.reporting.study_files import ReportInputs, read_results, read_table
+from ctmar.reporting.study_files import CLAIM_KEYS, ReportInputs, read_results, read_table
 
 SMALL = [("plain", "none", 0.0, 0.0, 0.0, 0.3, 0.9), ("projection", "frobenius", 1e-2, 0.0, 0.0, 0.26, 0.05)]
 
@@ -70,7 +70,7 @@ def test_a_file_that_is_no_table_is_one_line(tmp_path, text):
     ("claims", "message"),
     [
         ([{"claim": "c"}], "lacks the key"),
-        ([dict.fromkeys(("claim", "source", "test", "measured", "verdict"), "x")], "verdict"),
+        ([dict.fromkeys(CLAIM_KEYS, "x")], "verdict"),
     ],
 )
 def test_malformed_claims_are_named(make_study, claims, message):

@@ -27,6 +27,7 @@ def test_sentences_from_the_tables(results):
     assert f"reaches {best['psnr_db_mean']:.2f} dB [{best['psnr_db_low']:.2f}, {best['psnr_db_high']:.2f}]" in quality
     assert f"{best['psnr_diff_db_mean']:+.2f} dB" in quality
     assert "better than plain training" in quality
+    assert "in all but name" not in quality  # its ‖W−PW‖ is 5 % of ‖W‖
     assert f"PSNR under the protocol official is {best['psnr_official_db_mean']:.2f} dB against" in measures
     assert f"soft tissue (RMSE) {best['rmse_soft_hu_mean']:.1f} HU against" in measures
     assert equivariance.startswith(
@@ -67,7 +68,10 @@ def test_the_proximal_step_may_be_the_penalty_that_validation_prefers(results):
     chosen_of_kind = study.models["chosen_of_kind"] | strongest
     study = dataclasses.replace(study, models=study.models.assign(chosen_of_kind=chosen_of_kind))
     _, quality, _, equivariance, _ = summary.sentences(study, "dncnn")
-    assert quality.startswith("Proximal step, λ⊥\xa0=\xa0100, the setting that validation prefers, reaches")
+    assert quality.startswith(
+        "Proximal step, λ⊥\xa0=\xa0100, the setting that validation prefers and a strictly equivariant network in all"
+        " but name, reaches"
+    )
     assert equivariance.startswith("Proximal step: from λ⊥ = 3 to 100 the relative non-equivariance")
 
 

@@ -1,0 +1,129 @@
+"""What a difference between two models allows to say: better, worse, as good within a margin, or not yet decided.
+
+"Above" and "below" are read from the two-sided interval of level 1 − alpha. "Close" is equivalence by two one-sided
+tests: the interval of level 1 − 2 alpha lies within the margin. "Not worse" is one of the two.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ctmar.evaluation.intervals import Estimate, Interval
+from ctmar.evaluation.power import POWER, needed
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A difference with the level at which it is judged.
+
+    Args:
+        estimate: the mean difference.
+        alpha: one minus the level of the interval, divided by the number of comparisons of one verdict.
+        margin: differences within ± this are as good as none.
+        unit: of the difference; a bare number without.
+    """
+
+    estimate: Estimate
+    alpha: float
+    margin: float
+    unit: str = "dB"
+
+    @property
+    def mean(self) -> float:
+        """The mean difference."""
+        return self.estimate.mean
+
+    @property
+    def interval(self) -> Interval:
+        """The interval of level 1 − alpha."""
+        return self.estimate.interval(self.alpha)
+
+    @property
+    def half_width(self) -> float:
+        """Half the width of `interval`."""
+        return self.estimate.half_width(self.alpha)
+
+    @property
+    def above(self) -> bool:
+        """The interval lies above 0."""
+        return self.interval.low > 0
+
+    @property
+    def below(self) -> bool:
+        """The interval lies below 0."""
+        return self.interval.high < 0
+
+    @property
+    def close(self) -> bool:
+        """Equivalent within the margin, by two one-sided tests at level alpha."""
+        inner = self.estimate.interval(2 * self.alpha)
+        return inner.low > -self.margin and inner.high < self.margin
+
+    @property
+    def far(self) -> bool:
+        """The interval lies outside the margin."""
+        return self.interval.low > self.margin or self.interval.high < -self.margin
+
+    @property
+    def not_worse(self) -> bool:
+        """Not worse than by the margin, by a one-sided test at level alpha."""
+        return self.estimate.interval(2 * self.alpha).low > -self.margin
+
+    @property
+    def worse(self) -> bool:
+        """The interval lies below minus the margin."""
+        return self.interval.high < -self.margin
+
+    @property
+    def text(self) -> str:
+        """Mean and interval for reading.
+
+        Examples:
+            >>> Gap(Estimate(0.25), 0.05, 0.1).text
+            '+0.25 dB (no interval)'
+        """
+        if math.isnan(self.mean):
+            return "no seed in common"
+        low, high = self.interval.low, self.interval.high
+        limits = "no interval" if math.isnan(low) else f"{low:+.2f} to {high:+.2f}"
+        return f"{self.mean:+.2f} dB ({limits})".replace("-", "−")
+
+    def distance(self, threshold: float) -> float:
+        """Of the mean from the thresholds ± ``threshold``, at least the margin: smaller differences do not matter."""
+        return max(abs(abs(self.mean) - threshold), self.margin)
+
+    def precision(self, threshold: float, decided: bool) -> str:
+        """The half-width now, and what would decide whether the difference lies beyond ± ``threshold``."""
+        if math.isnan(self.half_width):
+            return "No interval: that takes at least two seeds and two patients."
+        now = f"Half-width now {self._written(self.half_width)}"
+        if decided:
+            return f"{now}."
+        known, distance = self.estimate.variances, self.distance(threshold)
+        design = None if known is None else needed(known, distance, self.alpha)
+        if known is None or design is None:
+            return f"{now}; no number of seeds and patients that could be had would decide it."
+        seeds = f"about {design.n_seeds} seeds" if known.n_seeds > 1 else ""
+        patients = f"{design.n_patients} patients" if known.n_patients > 1 else ""
+        return (
+            f"{now}; would need {' with '.join(filter(None, (seeds, patients)))} for {POWER:.0%} power to decide a"
+            f" difference that lies {self._written(distance)} from {f'±{threshold:g}' if threshold else '0'}."
+        )
+
+    def _written(self, value: float) -> str:
+        return f"{value:.2f} {self.unit}" if self.unit else f"{value:.2g}"
+
+
+def precision(gaps: Mapping[str, Gap], threshold: float, decided: bool) -> str:
+    """`Gap.precision` of the difference that is furthest from being decided, named where there are several."""
+    if not gaps:
+        return ""
+
+    def lack(name: str) -> float:
+        gap = gaps[name]
+        room = gap.distance(threshold)
+        return gap.half_width / room if room and not math.isnan(gap.half_width) else math.inf
+
+    name = max(gaps, key=lack)
+    text = gaps[name].precision(threshold, decided)
+    return text if len(gaps) == 1 else f"Least certain, {name}: {text[0].lower()}{text[1:]}"

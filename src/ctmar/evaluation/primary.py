@@ -1,0 +1,88 @@
+"""The primary comparisons: written into the configuration before the run, few, and corrected for each other."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import numpy as np
+
+from ctmar.config import PrimaryComparison
+from ctmar.config.methods import METHODS
+from ctmar.evaluation.measured_study import MeasuredStudy, Model
+from ctmar.evaluation.significance import holm
+from ctmar.evaluation.verdicts import (
+    PRIMARY,
+    Claim,
+    Cost,
+    Finding,
+    chosen,
+    first_network,
+    gap_of,
+    judge,
+    model_text,
+    verdict,
+)
+
+RULE = (
+    "Paired PSNR of the two, each at the setting that validation prefers: the two-sided p-value, after Holm over the"
+    " primary comparisons, is below"
+)
+
+
+def judge_primary(study: MeasuredStudy, cost_rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Test the comparisons of ``judgement.primary`` on the first network, with Holm's correction over them.
+
+    Args:
+        study: all models.
+        cost_rows: table of `measure_cost`.
+
+    Returns:
+        For each comparison the row of a claim, in the order of the configuration.
+    """
+    comparisons = study.settings.primary
+    own = first_network(study)
+    corrected = holm(np.array([_p_value(own, comparison) for comparison in comparisons]))
+    claims = [
+        Claim(
+            f"{_name(one.method, one.norm)} has a higher PSNR than {_name(one.against, one.against_norm)}.",
+            f"primary comparison {k} of {len(comparisons)}",
+            f"{RULE} {study.alpha:.2g}; the interval is widened for their number.",
+            partial(_decide, comparison=one, p_value=float(p_value)),
+            PRIMARY,
+        )
+        for k, (one, p_value) in enumerate(zip(comparisons, corrected, strict=True), start=1)
+    ]
+    return judge(claims, study, cost_rows)
+
+
+def covers(comparisons: Sequence[PrimaryComparison], method: str, against: str) -> bool:
+    """Whether two methods, whatever their norms, are compared among the primary comparisons."""
+    return any((one.method, one.against) == (method, against) for one in comparisons)
+
+
+def _decide(study: MeasuredStudy, cost: Cost, comparison: PrimaryComparison, p_value: float) -> Finding | None:
+    pair = _models(study, comparison)
+    if pair is None:
+        return None
+    gap = gap_of(study, study.difference(*pair, "psnr_db"), len(study.settings.primary))
+    measured = f"{model_text(pair[0])} − {model_text(pair[1])}: {gap.text}, p after Holm {_p_text(p_value)}"
+    decided = p_value < study.alpha
+    return Finding(measured, verdict(decided and gap.mean > 0, decided and gap.mean < 0), {"": gap})
+
+
+def _models(study: MeasuredStudy, comparison: PrimaryComparison) -> tuple[Model, Model] | None:
+    first = chosen(study, comparison.method, comparison.norm)
+    second = chosen(study, comparison.against, comparison.against_norm)
+    return None if first is None or second is None else (first, second)
+
+
+def _p_value(study: MeasuredStudy, comparison: PrimaryComparison) -> float:
+    pair = _models(study, comparison)
+    return float("nan") if pair is None else study.difference(*pair, "psnr_db").p_value()
+
+
+def _name(method: str, norm: str | None) -> str:
+    return f"“{METHODS[method].label}{f' ({norm})' if norm else ''}”"
+
+
+def _p_text(p_value: float) -> str:
+    return "unknown" if np.isnan(p_value) else "below 0.001" if p_value < 0.001 else f"{p_value:.3f}"
