@@ -33,7 +33,7 @@ NO_REGULAR_FILE = Refused(
     "no regular file: a link to a folder, a locked folder, a pipe or a device",
     "give the file or folder itself, with the permission to read it",
 )
-_KILLS = Refused(
+KILLS = Refused(
     "reading it kills the process: a decoder crashes on it, or it takes more time or memory than there is for an image",
     "export the series again from the scanner or archive; use fewer threads if memory is short",
 )
@@ -123,7 +123,7 @@ def split_paths(paths: list[Path]) -> list[list[Path]]:
 
 def lost_paths(paths: list[Path]) -> list[Headers]:
     """What stands for files whose headers kill the process."""
-    return [Headers(refused=_KILLS) for _ in paths]
+    return [Headers(refused=KILLS) for _ in paths]
 
 
 def _read_header(path: Path, selection: Selection) -> Headers:
@@ -169,14 +169,14 @@ def split_task(task: Task) -> list[Task]:
 
 def lost_task(task: Task) -> list[Finished]:
     """What stands for a task that kills the process."""
-    return [_refuse(part, _KILLS) for part in task.parts]
+    return [_refuse(part, KILLS) for part in task.parts]
 
 
 def _read_part(part: Part, recipe: Recipe) -> Iterator[Finished]:
     checksum = ""
     try:
         checksum = _checksum(part.paths)
-        for index, displayed in zip(part.indices, _slices(part), strict=True):
+        for index, displayed in zip(part.indices, slices_of(part), strict=True):
             outcome, pixel_mm = _finish_or_refuse(displayed, recipe)
             yield Finished(
                 part.paths[0],
@@ -194,7 +194,12 @@ def _read_part(part: Part, recipe: Recipe) -> Iterator[Finished]:
         yield _refuse(part, _unexpected(error), checksum)
 
 
-def _slices(part: Part) -> Iterator[DisplayedSlice]:
+def slices_of(part: Part) -> Iterator[DisplayedSlice]:
+    """The slices of a part; within bounds of time and memory where a decoder is needed that could go astray.
+
+    Raises:
+        Refused: the part cannot be used.
+    """
     if not part.fragile:
         yield from part.read()
         return

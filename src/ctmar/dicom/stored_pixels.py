@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, get_frame
 from pydicom.pixels import get_decoder
 from pydicom.pixels.utils import as_pixel_options
-from pydicom.uid import UID, JPEGLSTransferSyntaxes
+from pydicom.uid import UID, JPEGLossless, JPEGLosslessSV1, JPEGLSTransferSyntaxes
 
 from ctmar.dicom.headers import EXPORT_AGAIN, Image, text
 from ctmar.dicom.padding import Range, find_padding
@@ -18,6 +18,7 @@ from ctmar.dicom.streams import check_stream
 from ctmar.store.quarantine import Refused
 
 PIXEL_DATA = 0x7FE00010
+_JPEG_LOSSLESS = (JPEGLossless, JPEGLosslessSV1)
 # What is needed to decode an image and to bring it to Hounsfield numbers.
 TAGS = [
     "SamplesPerPixel",
@@ -61,19 +62,22 @@ def read_stored(image: Image, whole_header: bool = False) -> tuple[Dataset, Stor
         whole_header: parse all tags, not only those that pixels need.
 
     Raises:
-        Refused: the compressed stream contradicts the header.
+        Refused: the compressed stream contradicts the header, or is damaged in a way that can be told.
         Exception: nearly any, where the file is damaged.
     """
     with image.path.open("rb") as file:
         header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=None if whole_header else TAGS)
         encoded = _encoded_frame(file, header, max(0, image.frame))
-    syntax = UID(text(header.file_meta, "TransferSyntaxUID"))
+    syntax, stream = UID(text(header.file_meta, "TransferSyntaxUID")), None
     if syntax.is_encapsulated:
-        check_stream(encoded, syntax, image.rows, image.columns, int(header.BitsAllocated))
-        encoded = encapsulate([encoded])
+        stream = encoded
+        check_stream(stream, syntax, image.rows, image.columns, int(header.BitsAllocated))
+        encoded = encapsulate([stream])
     raw = _decode(header, encoded, syntax)
     if raw.shape != (image.rows, image.columns):
         raise Refused("decoded pixel data has another shape than the header says", EXPORT_AGAIN)
+    if stream is not None and syntax in _JPEG_LOSSLESS:
+        _decode_again(stream, raw)
     values = _used_bits(raw, int(header.BitsStored))
     is_padding, padding = find_padding(raw, values, header, rescale_of(header, image))
     return header, StoredPixels(np.where(is_padding, raw, values) if padding else values, is_padding, padding)
@@ -115,6 +119,20 @@ def _decode(header: Dataset, encoded: bytes, syntax: UID) -> NDArray[np.integer]
         options["decoding_plugin"] = "pyjpegls"
     array, _ = get_decoder(syntax).as_array(encoded, index=0, **options)
     return array
+
+
+def _decode_again(stream: bytes, raw: NDArray[np.integer]) -> None:
+    """Refuse a damaged stream of JPEG lossless, which the decoder of pydicom decodes to anything.
+
+    Raises:
+        Refused: the second decoder finds damage, or another value.
+    """
+    # imported here: numba takes half a second to load, and few files need it
+    from ctmar.dicom.jpeg_lossless import decode
+
+    again = decode(stream)
+    if again is not None and not np.array_equal(raw.astype(np.uint16), again):  # as it is stored, without a sign
+        raise Refused("damaged JPEG lossless stream: two decoders differ", EXPORT_AGAIN)
 
 
 def _used_bits(raw: NDArray[np.integer], bits_stored: int) -> NDArray[np.integer]:

@@ -6,15 +6,15 @@ pool, and no result depends on the number of threads. Reference: P. M. Joseph, I
 """
 
 import math
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from ctmar.errors import InputError
 from ctmar.simulation.geometry import FanBeam
+from ctmar.store import machine_code
 
 # zero pixels around the image: a ray may be interpolated just outside it without a test in the inner loop
 MARGIN = 3
@@ -23,17 +23,7 @@ MARGIN = 3
 FRACTIONS = 256
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile ``function``; keep the machine code beside the source or, failing that, in the user's cache."""
-    options: dict[str, Any] = {
-        "nogil": True,
-        "fastmath": {"contract", "arcp", "nsz", "reassoc"},
-        "error_model": "numpy",
-    }
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # neither place can be written: compile anew in each process
-        return numba.njit(**options)(function)
+compiled = partial(machine_code.compiled, fastmath={"contract", "arcp", "nsz", "reassoc"}, error_model="numpy")
 
 
 @compiled

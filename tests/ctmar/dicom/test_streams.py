@@ -13,6 +13,7 @@ from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import JPEG2000Lossless, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 from tests.ctmar.dicom.jpeg_lossless import encode
 
+from ctmar.dicom import jpeg_lossless
 from ctmar.dicom.pixels import read_display
 from ctmar.dicom.scan import read_images
 from ctmar.store.quarantine import Refused
@@ -180,7 +181,7 @@ def test_both_names_of_jpeg_lossless(compressed, phantom):
 def test_a_damaged_jpeg_ls_stream_is_refused(compressed, place):
     """The decoder that pydicom would try second decodes it to hundreds of HU beside the truth.
 
-    Damage in the last bytes of a stream can pass, as can damage in JPEG lossless, JPEG 2000 and literal runs of RLE.
+    Damage in the last bytes of a stream can pass, as can damage in JPEG 2000 and in literal runs of RLE.
     """
     path, stream = compressed("JPEG-LS")
     start = stream.index(b"\xff\xda") + place
@@ -188,3 +189,19 @@ def test_a_damaged_jpeg_ls_stream_is_refused(compressed, place):
     assert damaged != stream
     with pytest.raises(Refused, match="pixel data cannot be decoded"):
         read(set_stream(path, damaged, JPEGLSLossless))
+
+
+@pytest.mark.parametrize("place", range(60, 340, 20))
+def test_a_damaged_jpeg_lossless_stream_is_refused(compressed, place):
+    path, stream = compressed("JPEG")
+    start = stream.index(b"\xff\xda") + place
+    damaged = stream[:start] + b"\x5a" * 16 + stream[start + 16 :]
+    with pytest.raises(Refused, match=r"damaged JPEG lossless stream: (it|a code)|pixel data cannot be decoded"):
+        read(set_stream(path, damaged, JPEGLosslessSV1))
+
+
+def test_decoders_that_differ(compressed, monkeypatch):
+    path, _ = compressed("JPEG")
+    monkeypatch.setattr(jpeg_lossless, "decode", lambda stream: np.zeros((64, 64), np.uint16))
+    with pytest.raises(Refused, match="two decoders differ"):
+        read(path)
