@@ -57,7 +57,7 @@ def write_synthetic(path: Path, size: int, n_pairs: int) -> None:
 
     n_slices = max(2, n_pairs // 10)
     slices = (SliceRecord(image(k), image(k), "p", f"p/1/{k:04d}", 1.0) for k in range(n_slices))
-    pairs = (PairRecord(image(k), image(k), mask, k % n_slices, k // n_slices) for k in range(n_pairs))
+    pairs = (PairRecord(image(k), image(k), mask, k % n_slices, k // n_slices, "titanium") for k in range(n_pairs))
     write_pairs(path, slices, pairs, "train", {})
 
 

@@ -82,7 +82,7 @@ def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         slices.append(SliceRecord(image, image, f"patient-{k}", f"patient-{k}/1/0000", 2.0))
         streaks = (0.02 * np.cos(y / 3)).astype(np.float32)
         mask = ((y - 60) ** 2 + (x - 60) ** 2 < 36).astype(np.uint8)
-        pairs.append(PairRecord(image + 2 * streaks, image + streaks, mask, k, 0))
+        pairs.append(PairRecord(image + 2 * streaks, image + streaks, mask, k, 0, "titanium"))
     write_pairs(folder / "pairs.h5", slices, pairs, "train", {"seed": 0})
     (folder / "beam.json").write_text(json.dumps(bundle.beam_tables()))
     return folder

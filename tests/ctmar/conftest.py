@@ -207,7 +207,7 @@ def write_pair_file() -> Callable[..., Path]:
                 mask = ((y - row) ** 2 + (x - column) ** 2 < (2 + mask_index) ** 2).astype(np.uint8)
                 streaks = 0.05 * np.cos(y - row) * np.exp(-(((x - column) / 8) ** 2))
                 ma_CT, LI_CT = (image + factor * streaks.astype(np.float32) for factor in (2, 1))
-                pairs.append(PairRecord(ma_CT, LI_CT, mask, k, mask_index))
+                pairs.append(PairRecord(ma_CT, LI_CT, mask, k, mask_index, "titanium"))
         write_pairs(path, slices, pairs, "train", {"seed": seed})
         return path
 

@@ -39,7 +39,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         slices.append(SliceRecord(image, image, f"patient-{k}", f"patient-{k}/1/{k:04d}", 3.0))
         streaks = (0.05 * np.cos(y - 4 * k)).astype(np.float32)
         mask = ((y - 20) ** 2 + (x - 24) ** 2 < 9).astype(np.uint8)
-        records.append(PairRecord(image + 2 * streaks, image + streaks, mask, k, 0))
+        records.append(PairRecord(image + 2 * streaks, image + streaks, mask, k, 0, "titanium"))
     write_pairs(path, slices, records, "train", {"seed": 0})
     return path
 

@@ -2,20 +2,22 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
 from rich.text import Text
+
+from ctmar.long_work import Progress
 
 SECONDS_BETWEEN_LINES = 5.0  # at first
 LINES_GROW_APART = 0.05  # of the time so far: a day of training is some hundred lines
-Report = Callable[[int, int, str], None]
 
 
 @contextmanager
-def progress(name: str) -> Iterator[Report]:
+def progress(name: str) -> Iterator[Progress]:
     """Yield a function of (done, total, text) that shows how far ``name`` has come on stderr."""
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -34,7 +36,7 @@ def progress(name: str) -> Iterator[Report]:
         yield show
 
 
-class _TwoLines(Progress):
+class _TwoLines(Bars):
     """The text below the bar, so that a narrow terminal still shows both."""
 
     def get_renderables(self) -> Iterator[RenderableType]:
@@ -43,7 +45,7 @@ class _TwoLines(Progress):
             yield Text(task.fields["text"], no_wrap=True, overflow="ellipsis")
 
 
-def _lines(name: str) -> Report:
+def _lines(name: str) -> Progress:
     begin = time.monotonic()
     next_line = begin
 

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from ctmar.config import Ingest, Source, Subset
 from ctmar.datasets.benchmark_slices import PIXEL_MM, part_of_benchmark, read_masks, read_slice
-from ctmar.datasets.parallel import Progress, progress_on_stderr
 from ctmar.datasets.sources import Stack, find_stacks
 from ctmar.datasets.split import read_split
 from ctmar.datasets.tree import Tree
 from ctmar.datasets.worker import OUTSIDE
 from ctmar.errors import InputError
+from ctmar.long_work import Progress, no_progress
 from ctmar.store.atomic import check_target
 from ctmar.store.pair_writer import PairWriter, open_pair_writer
 from ctmar.store.pairs import PairRecord, SliceRecord
@@ -60,7 +60,7 @@ def import_pairs(
     split: Path | str | None = None,
     *,
     settings: Ingest,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> Imported:
     """Copy the stored pairs of one subset into a pair file, one slice after the other.
 
@@ -71,14 +71,14 @@ def import_pairs(
         subset: without a split, the part of the benchmark of this name.
         split: CSV of ``ctmar split`` for slices of the same folder (see :func:`choose_stacks`).
         settings: size of the stored images, file of the salt; all slices are taken.
-        progress: called as ``progress(n_done, n_total, what)``; None reports on stderr.
+        progress: called as ``progress(n_done, n_total, what)``.
 
     Raises:
         InputError: there is no list, no such part, the split is of other patients, or no pair can be used.
     """
     check_target(output)
     check_target(quarantine, output)
-    folder, progress = Path(folder), progress or progress_on_stderr()
+    folder = Path(folder)
     tree, salt = Tree(folder, folder), read_salt(settings.salt_file)
     findings = find_stacks(tree, settings, Source(kind="syndeeplesion", folder=folder), salt, 1, progress)
     stacks = choose_stacks(findings.stacks, subset, None if split is None else read_split(split))

@@ -8,9 +8,9 @@ from pathlib import Path
 from ctmar.config import Ingest, Source, Split
 from ctmar.datasets import catalogue
 from ctmar.datasets.ingest import ingest
-from ctmar.datasets.parallel import Progress
 from ctmar.datasets.split import split_patients
 from ctmar.errors import InputError
+from ctmar.long_work import Progress, no_progress
 from ctmar.store import quarantine
 from ctmar.store.tables import read_rows
 
@@ -30,7 +30,7 @@ class Checked:
 
 
 def check_folder(
-    folder: Path, settings: Ingest, source: Source, split: Split, *, threads: int, progress: Progress | None = None
+    folder: Path, settings: Ingest, source: Source, split: Split, *, threads: int, progress: Progress = no_progress
 ) -> Checked:
     """Read all headers of a folder and a few slices of each patient, and say what a study would make of it.
 

@@ -18,8 +18,8 @@ from typing import IO
 
 from ctmar.datasets.acquire import SOURCES_FILE
 from ctmar.datasets.idc import Entry, read_manifest
-from ctmar.datasets.parallel import Progress
 from ctmar.errors import InputError
+from ctmar.long_work import Progress, no_progress
 from ctmar.store.atomic import atomic_path
 from ctmar.store.tables import write_rows
 
@@ -52,7 +52,7 @@ def open_url(url: str) -> AbstractContextManager[IO[bytes]]:
 def download(
     manifest: Path | str,
     destination: Path | str,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
     open_url: Open = open_url,
     pauses_seconds: tuple[float, ...] = _PAUSES_SECONDS,
 ) -> None:
@@ -81,8 +81,7 @@ def download(
             list(pool.map(partial(_store, entry, destination=destination, fetch=fetch), stored))
         rows += [{"file": file.key, "n_bytes": file.n_bytes, "md5": file.md5} for file in stored]
         sources.append(_source(entry, stored))
-        if progress is not None:
-            progress(number + 1, len(entries), "series")
+        progress(number + 1, len(entries), "series")
     write_rows(destination / _CHECKSUMS_FILE, ("file", "n_bytes", "md5"), rows)
     with atomic_path(destination / SOURCES_FILE) as temporary:
         temporary.write_text(json.dumps(sources, indent=2) + "\n", encoding="utf-8")

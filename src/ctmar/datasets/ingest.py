@@ -12,13 +12,14 @@ from typing import Any
 from ctmar.config import Ingest, Source
 from ctmar.datasets.benchmark_slices import read_masks
 from ctmar.datasets.catalogue import write_catalogue
-from ctmar.datasets.parallel import Progress, ordered_map, progress_on_stderr
+from ctmar.datasets.parallel import ordered_map
 from ctmar.datasets.quality import Limits, Tally
 from ctmar.datasets.sources import Findings, Stack, find_stacks
 from ctmar.datasets.thumbnails import write_thumbnails
 from ctmar.datasets.tree import Tree, open_tree
 from ctmar.datasets.worker import Finished, Recipe, Task, lost_task, read_task, split_task
 from ctmar.errors import InputError
+from ctmar.long_work import Progress, no_progress
 from ctmar.store.atomic import check_target
 from ctmar.store.chunks import PackedImage
 from ctmar.store.provenance import PACKAGES, provenance_json
@@ -70,7 +71,7 @@ def ingest(
     settings: Ingest,
     source: Source | None = None,
     threads: int = 1,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> Summary:
     """Read all CT below a folder and write slices, a catalogue of series and a quarantine table.
 
@@ -84,7 +85,7 @@ def ingest(
         settings: working grid, quality control, file of the salt.
         source: patients to take, licence of the user's own data.
         threads: processes; the result does not depend on it.
-        progress: called as ``progress(n_done, n_total, what)``; None reports on stderr.
+        progress: called as ``progress(n_done, n_total, what)``.
 
     Raises:
         InputError: no salt in its file, a file to write that is in the way, an unknown patient, or nothing usable in
@@ -92,8 +93,7 @@ def ingest(
     """
     targets = [Path(target) for target in (output, quarantine, catalogue, thumbnails) if target is not None]
     _check_targets(targets)
-    progress, source = progress or progress_on_stderr(), source or Source()
-    job = _Job(settings, source, threads, progress)
+    job = _Job(settings, source or Source(), threads, progress)
     findings, tallies = job.findings, job.tallies
     try:
         n_slices = _fill(Path(folder), targets, job)

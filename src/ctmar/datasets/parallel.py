@@ -1,4 +1,4 @@
-"""Work on many files with several processes, in order, with bounded memory and a line of progress.
+"""Work on many files with several processes, in order, with bounded memory.
 
 A damaged file can crash a decoder and take the process with it: that file is found and left out, the rest goes on.
 """
@@ -6,7 +6,6 @@ A damaged file can crash a decoder and take the process with it: that file is fo
 import ctypes
 import os
 import sys
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -15,13 +14,13 @@ from multiprocessing import get_context
 from typing import TypeVar
 
 from ctmar.errors import InputError
+from ctmar.long_work import ahead
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # names of glibc's malloc.h
 _KEPT_BYTES = 2**26
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-Progress = Callable[[int, int, str], None]
 
 
 def ordered_map(
@@ -69,15 +68,14 @@ def _until_a_death(
 ) -> Iterator[tuple[Task, Result]]:
     """Work in a pool; when it breaks, ``under_way`` holds the tasks that were taken but not yielded."""
     with _pool(n_workers) as pool:
-        futures: deque[Future[Result]] = deque()
-        for task in tasks:
-            under_way.append(task)
-            futures.append(pool.submit(function, task))
-            if len(futures) > 2 * n_workers:
-                result = futures.popleft().result()
-                yield under_way.popleft(), result
-        while futures:
-            result = futures.popleft().result()
+
+        def submitted() -> Iterator[Future[Result]]:
+            for task in tasks:
+                under_way.append(task)
+                yield pool.submit(function, task)
+
+        for future in ahead(submitted(), 2 * n_workers):
+            result = future.result()
             yield under_way.popleft(), result
 
 
@@ -131,21 +129,3 @@ def _check_that_it_lives(pool: ProcessPoolExecutor) -> None:
         raise InputError(
             "the worker processes die when they start, perhaps for lack of memory; try --threads 1"
         ) from None
-
-
-def progress_on_stderr(interval_seconds: float = 10.0) -> Progress:
-    """A callback ``progress(n_done, n_total, what)``: a rewritten line on a terminal, elsewhere lines now and then."""
-    terminal = sys.stderr.isatty()
-    last = time.monotonic()
-
-    def progress(n_done: int, n_total: int, what: str) -> None:
-        nonlocal last
-        now, finished = time.monotonic(), n_done >= n_total
-        if not finished and now - last < (0.1 if terminal else interval_seconds):
-            return
-        last = now
-        line = f"{what}: {n_done} of {n_total}"
-        sys.stderr.write(f"\r{line}\x1b[K" + ("\n" if finished else "") if terminal else f"{line}\n")
-        sys.stderr.flush()
-
-    return progress

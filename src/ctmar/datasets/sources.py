@@ -11,13 +11,14 @@ from pathlib import Path
 from ctmar.config import Ingest, Source, readers_by_suffix
 from ctmar.datasets.acquire import SOURCES_FILE
 from ctmar.datasets.benchmark_slices import find_series
-from ctmar.datasets.parallel import Progress, ordered_map
+from ctmar.datasets.parallel import ordered_map
 from ctmar.datasets.tree import Tree, open_tree
 from ctmar.datasets.worker import Headers, Selection, lost_paths, read_headers, split_paths
 from ctmar.dicom.headers import Image
 from ctmar.dicom.patients import merge_patients
 from ctmar.dicom.series import group_series
 from ctmar.errors import InputError
+from ctmar.long_work import Progress
 from ctmar.store.ct_source import CtSource
 from ctmar.store.pseudonyms import Pseudonyms, pseudonym, read_salt
 from ctmar.store.quarantine import Quarantined, Refused

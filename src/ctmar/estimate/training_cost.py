@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ctmar.config import Config, Network, Study, Training
 from ctmar.config.methods import METHODS
 from ctmar.estimate.step_cost import methods_of, representative_run, seconds_of
+from ctmar.long_work import Progress, no_progress
 from ctmar.models.symmetry import study_group
 from ctmar.training.patches import Batch
 from ctmar.training.state import TrainingState, start
@@ -24,8 +25,6 @@ FULL_SIZE_SECONDS = 0.3  # of a plain step on a CPU, up to which methods are tim
 SMALL_PATCH = 32  # pixels: the side of the single patch on which methods are compared beyond that
 MAX_TIMED, TIMED_SECONDS = 25, 0.3  # steps, of which the median counts: as many as fit, at least one
 FORWARD_SHARE = 1 / 3  # of a step: the backward pass is twice the forward pass
-
-Progress = Callable[[int, int, str], None]
 
 
 class StepCost(NamedTuple):
@@ -61,9 +60,7 @@ class TrainingEstimate:
         return self.n_runs * (self.n_steps * self.step.flops + self.validation.flops)
 
 
-def estimate_training(
-    config: Config, device: str, progress: Progress = lambda done, total, text: None
-) -> list[TrainingEstimate]:
+def estimate_training(config: Config, device: str, progress: Progress = no_progress) -> list[TrainingEstimate]:
     """Cost of every network, method and norm of a study.
 
     Steps are timed at the size of the configuration, without `torch.compile`. Where that is slow on a CPU, the plain

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,12 +16,12 @@ from ctmar.datasets.tree import Tree, open_tree
 from ctmar.dicom.headers import Image
 from ctmar.dicom.series import Series
 from ctmar.errors import InputError
+from ctmar.long_work import Progress
 from ctmar.prediction.choices import PredictionChoices
 from ctmar.simulation.mask_files import read_masks
 from ctmar.store.quarantine import Quarantined, Refused
 
 NOT_DICOM = Refused("not DICOM: a derived image needs a DICOM source", "none needed: only DICOM is corrected")
-Progress = Callable[[int, int, str], None]
 
 
 @contextmanager

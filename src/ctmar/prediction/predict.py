@@ -1,7 +1,6 @@
 """From a folder of CT with metal to a folder of derived images, slice by slice."""
 
 import sys
-from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,12 +19,13 @@ from ctmar.dicom.derived import Derivation, write_derived
 from ctmar.dicom.headers import Image, silent
 from ctmar.dicom.pixels import read_display
 from ctmar.errors import InputError
+from ctmar.long_work import Progress, ahead, no_progress, thread_pool
 from ctmar.models.predictor import averaging_of, predictor_of
 from ctmar.models.symmetry import study_group
 from ctmar.models.trained_network import load_network
 from ctmar.prediction.choices import PredictionChoices, PredictionSummary
 from ctmar.prediction.correction import Unchanged, change_of_slice
-from ctmar.prediction.inputs import Progress, dicom_stacks, find_metal, images_of, masks_of, open_input
+from ctmar.prediction.inputs import dicom_stacks, find_metal, images_of, masks_of, open_input
 from ctmar.prediction.network import WorkingGrid, correction_of, working_grid
 from ctmar.prediction.skin import reaches_skin
 from ctmar.store.provenance import package_versions, sha256_of
@@ -88,7 +88,7 @@ def predict(
     settings: PredictionChoices,
     *,
     quarantine: Path | None = None,
-    progress: Progress = lambda done, total, text: None,
+    progress: Progress = no_progress,
 ) -> PredictionSummary:
     """Correct every CT image of a file, folder or archive and write derived images.
 
@@ -120,8 +120,8 @@ def predict(
         summary = PredictionSummary(quarantined=quarantined)
         masks = None if settings.mask is None else masks_of(settings.mask, stacks)
         change = partial(_correct, grid=grid, correct=correct, any_coarseness=settings.any_coarseness)
-        with ThreadPoolExecutor(settings.threads) as pool:
-            jobs = _in_order(_jobs(stacks, masks, settings, change, pool), 2 * settings.threads)
+        with thread_pool(settings.threads) as pool:
+            jobs = ahead(_jobs(stacks, masks, settings, change, pool), 2 * settings.threads)
             n_images = sum(stack.content.n_slices for stack in stacks)
             for n_done, job in enumerate(jobs, 1):
                 try:
@@ -170,16 +170,6 @@ def _jobs(
             except Refused as refusal:
                 future.set_exception(refusal)
             yield _Job(stack, index, image, future)
-
-
-def _in_order(jobs: Iterator[_Job], n_ahead: int) -> Iterator[_Job]:
-    """The jobs in their order, with at most ``n_ahead`` images in memory."""
-    waiting: deque[_Job] = deque()
-    for job in jobs:
-        waiting.append(job)
-        if len(waiting) > n_ahead:
-            yield waiting.popleft()
-    yield from waiting
 
 
 def _correct(

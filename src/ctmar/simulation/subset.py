@@ -4,17 +4,17 @@ Memory is bounded whatever the number of slices: at most 4 · threads + 1 result
 416 × 416 pixels with sinograms: 0.34 GB on one thread, 0.42 GB on four.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ctmar.config import Simulation, Subset
 from ctmar.errors import InputError
+from ctmar.long_work import Progress, ahead, no_progress, thread_pool
 from ctmar.simulation.given_masks import GivenMasks, masks_for
 from ctmar.simulation.operators import Device, Operators, operators_on
 from ctmar.simulation.pair import Prepared, prepare_slice, simulate_pair
@@ -26,9 +26,6 @@ from ctmar.store.pairs import PairRecord, SliceRecord
 from ctmar.store.provenance import sha256_of
 from ctmar.store.slices import Slice, SliceFile, open_slices
 from ctmar.store.tables import read_rows
-
-Progress = Callable[[int, int, str], None]
-T = TypeVar("T")
 
 
 class Work(NamedTuple):
@@ -52,7 +49,7 @@ def simulate_subset(
     settings: Simulation,
     *,
     threads: int = 1,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
     shard: int = 0,
     n_shards: int = 1,
     device: Device = "cpu",
@@ -83,7 +80,7 @@ def simulate_subset(
         raise InputError(f"shard: expected 0 to {n_shards - 1} of {n_shards} shards, found {shard}")
     check_target(output, slices, split)
     operators = operators_on(device)
-    with open_slices(slices) as file, ThreadPoolExecutor(threads) as pool:
+    with open_slices(slices) as file, thread_pool(threads) as pool:
         indices = _slices_of_subset(file, Path(split), subset)
         masks = masks_for(settings, subset, file)
         scanner = build_scanner(settings, file.image_size, file.pixel_mm[indices[0]], operators)
@@ -98,14 +95,14 @@ def simulate_subset(
         with open_pair_writer(output, subset, provenance, shard, n_shards) as writer:
             n_pairs, n_done = len(chosen) * masks.n_per_slice, 0
             jobs = _jobs(file, chosen, masks, settings, operators, subset in settings.nmar, pool)
-            for record in _in_order(jobs, 4 * threads):
+            for job in ahead(jobs, 4 * threads):
+                record = job.result()
                 if isinstance(record, SliceRecord):
                     writer.write_slice(record)
                     continue
                 writer.write_pair(record)
                 n_done += 1
-                if progress is not None:
-                    progress(n_done, n_pairs, "pairs")
+                progress(n_done, n_pairs, "pairs")
 
 
 def _slices_of_subset(file: SliceFile, split: Path, subset: Subset) -> list[int]:
@@ -144,18 +141,3 @@ def _pair_of(
     nmar: bool,
 ) -> PairRecord:
     return simulate_pair(settings, prepared.result(), slice_index, mask_index, mask, nmar)
-
-
-def _in_order(jobs: Iterator[Future[T]], n_ahead: int) -> Iterator[T]:
-    """Yield results in the order of submission, with at most ``n_ahead`` jobs waiting: memory stays bounded."""
-    waiting: deque[Future[T]] = deque()
-    try:
-        for job in jobs:
-            waiting.append(job)
-            if len(waiting) > n_ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for job in waiting:
-            job.cancel()

@@ -42,7 +42,6 @@ SLICE_ARRAYS = ("image", "poly_CT", "poly_sinogram")
 OF_SLICE = ("patient", "slice_id", "pixel_mm")
 OF_PAIR = ("slice_index", "mask_index", "metal_pixels", "metal")
 TEXT = ("patient", "slice_id", "metal")
-UNKNOWN_METAL = "unknown"  # of records whose maker names none
 _IMAGE, _SINOGRAM = ("side", "side"), ("views", "bins")
 LAYOUT = {
     **{name: Field("text", ("slices",)) for name in ("patient", "slice_id")},
@@ -80,7 +79,7 @@ class PairRecord:
     mask: NDArray[np.uint8]
     slice_index: int
     mask_index: int
-    metal: str = UNKNOWN_METAL
+    metal: str
     NMAR_CT: NDArray[np.float32] | None = None
     ma_sinogram: NDArray[np.float32] | None = None
     LI_sinogram: NDArray[np.float32] | None = None
@@ -104,7 +103,7 @@ class Pair:
     mask_index: int
     metal_pixels: int
     pixel_mm: float
-    metal: str = UNKNOWN_METAL
+    metal: str
     NMAR_CT: NDArray[np.float32] | None = None
 
 

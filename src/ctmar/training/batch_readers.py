@@ -8,12 +8,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from itertools import islice
 from multiprocessing.connection import wait
 from typing import Literal, TypeAlias
 
@@ -22,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from ctmar.errors import InputError
+from ctmar.long_work import ahead
 from ctmar.training.patches import Batch, PatchSampler
 
 StartMethod = Literal["spawn", "fork", "forkserver"]
@@ -64,15 +63,9 @@ def read_batches(
 
 
 def _in_order(pool: ProcessPoolExecutor, steps: range, n_processes: int) -> Iterator[Batch]:
-    to_come = iter(steps)
     try:
-        waiting: deque[Future[Arrays]] = deque(
-            pool.submit(_read, step) for step in islice(to_come, BATCHES_AHEAD * n_processes)
-        )
-        while waiting:
-            arrays = waiting.popleft().result()
-            waiting.extend(pool.submit(_read, step) for step in islice(to_come, 1))
-            yield Batch(*map(torch.from_numpy, arrays))
+        for arrays in ahead((pool.submit(_read, step) for step in steps), BATCHES_AHEAD * n_processes):
+            yield Batch(*map(torch.from_numpy, arrays.result()))
     except BrokenProcessPool:
         raise ReaderDiedError(
             f"training.reader_processes: one of {n_processes} reader processes died (killed, or out of memory?);"

@@ -26,7 +26,7 @@ def pairs(tmp_path_factory):
     mask[4:6, 4:6] = 1
     path = tmp_path_factory.mktemp("pairs") / "pairs.h5"
     slices = [SliceRecord(image[k], image[k], f"p{k}", f"p{k}/1/0000", 1.0) for k in range(3)]
-    write_pairs(path, slices, [PairRecord(image[k], image[k], mask, k, 0) for k in range(3)], "train", {})
+    write_pairs(path, slices, [PairRecord(image[k], image[k], mask, k, 0, "titanium") for k in range(3)], "train", {})
     return path
 
 

@@ -162,7 +162,7 @@ def test_where_the_file_has_nmar_it_is_a_reference(tmp_path):
     image, ma_CT, LI_CT, NMAR_CT = (random.random((SIZE, SIZE), dtype=np.float32) * 0.4 for _ in range(4))
     mask = np.zeros((SIZE, SIZE), np.uint8)
     mask[3, 3:6] = 1
-    pair = PairRecord(ma_CT, LI_CT, mask, 0, 0, NMAR_CT=NMAR_CT)
+    pair = PairRecord(ma_CT, LI_CT, mask, 0, 0, "titanium", NMAR_CT=NMAR_CT)
     write_pairs(tmp_path / "test.h5", [SliceRecord(image, image, "p", "p/1/0000", 3.0)], [pair], "test", {})
     evaluate_references(tmp_path / "test.h5", SETTINGS, tmp_path)
     rows = list(csv.DictReader((tmp_path / "slices.csv").open(newline="")))

@@ -36,7 +36,7 @@ def pair(side: int = 32) -> Pair:
     image, ma_CT, LI_CT = (random.random((side, side), dtype=np.float32) * 0.4 for _ in range(3))
     mask = np.zeros((side, side), np.uint8)
     mask[3, 4:9] = 1
-    return Pair(image, ma_CT, LI_CT, mask, "p", "p/1/0000", 0, 0, 5, 3.0)
+    return Pair(image, ma_CT, LI_CT, mask, "p", "p/1/0000", 0, 0, 5, 3.0, "titanium")
 
 
 def ramp(images):

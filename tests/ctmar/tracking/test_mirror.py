@@ -40,7 +40,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     mask[10:12, 10:13] = 1
     pairs = folder / "pairs.h5"
     slices = [SliceRecord(images[0], images[1], PATIENT, f"{PATIENT}/1/0000", 1.0)]
-    write_pairs(pairs, slices, [PairRecord(images[2], images[3], mask, 0, k) for k in range(2)], "test", {})
+    write_pairs(pairs, slices, [PairRecord(images[2], images[3], mask, 0, k, "titanium") for k in range(2)], "test", {})
     training, evaluation = Training(epochs=2, steps_per_epoch=2, batch_size=1, patch_size=16), Evaluation(examples=1)
     for seed in STUDY.seeds:
         run = RunFolder(folder / "results" / "runs" / f"seed-{seed}")

@@ -25,7 +25,7 @@ def one_patient(path, n_slices):
     with PairFile(path) as file:
         pair = file.read_pair(0)
     slices = [SliceRecord(pair.image, pair.image, "p", f"p/1/{k:04d}", 1.0) for k in range(n_slices)]
-    pairs = [PairRecord(pair.ma_CT, pair.LI_CT, pair.mask, k, m) for k in range(n_slices) for m in range(2)]
+    pairs = [PairRecord(pair.ma_CT, pair.LI_CT, pair.mask, k, m, pair.metal) for k in range(n_slices) for m in range(2)]
     write_pairs(path.with_name("one.h5"), slices, pairs, "train", {})
     return path.with_name("one.h5")
 
