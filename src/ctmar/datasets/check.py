@@ -16,7 +16,7 @@ from ctmar.store.tables import read_rows
 
 SLICES_TO_TRY = 4  # of each patient: headers tell how many there are, only pixels whether they pass
 REASONS_SHOWN = 12
-PATIENTS_FOR_INTERVALS = 6  # of the test subset: a sign-flip test of fewer cannot reach 5 %
+PATIENTS_FOR_INTERVALS = 6  # of the test subset: with fewer, the t quantile is 2.8 and more, not 2
 
 Row = dict[str, str]
 

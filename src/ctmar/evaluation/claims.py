@@ -72,10 +72,10 @@ def frobenius_is_the_best_balance(study: MeasuredStudy, cost: Cost) -> Finding:
         f" {n_weights['frobenius']} and {n_weights[best]} weights"
     )
     if not large_enough_for_cost(study):
-        return Finding(measured + TOO_SMALL, UNDECIDED, found, study.settings.equivalence_margin_db)
+        return Finding(measured + TOO_SMALL, UNDECIDED, found, (-study.settings.equivalence_margin_db,))
     beaten = any(gap.below and time[norm] <= AS_CHEAP * own for norm, gap in found.items())
     holds = not_worse(found) == "agrees" and own <= AS_CHEAP * time[cheapest]
-    return Finding(measured, verdict(holds, beaten), found, study.settings.equivalence_margin_db)
+    return Finding(measured, verdict(holds, beaten), found, (-study.settings.equivalence_margin_db,))
 
 
 def spectral_costs_a_tenth_of_the_step(study: MeasuredStudy, cost: Cost) -> Finding:
@@ -105,7 +105,7 @@ def mixed_norms_are_close(study: MeasuredStudy, cost: Cost) -> Finding:
     found = _against_frobenius(study, "mixed:")
     if not found:
         return Finding("the study lacks Frobenius or a mixed norm", UNDECIDED)
-    return Finding(_in_words(found), all_close(found), found, study.settings.equivalence_margin_db)
+    return Finding(_in_words(found), all_close(found), found, study.margins)
 
 
 def non_equivariance_falls(study: MeasuredStudy, cost: Cost) -> Finding:
@@ -141,12 +141,12 @@ def competitive_with_sampling(study: MeasuredStudy, cost: Cost) -> Finding:
     measured = f"projection ({projection.norm}, λ⊥ {projection.lam_perp:g}), step {own:.2f}× plain; " + "; ".join(
         f"− {name}: {gap.text}, step {theirs[name]:.2f}×" for name, gap in found.items()
     )
-    quality, margin = not_worse(found), study.settings.equivalence_margin_db
+    quality, limit = not_worse(found), (-study.settings.equivalence_margin_db,)
     if not large_enough_for_cost(study):
-        return Finding(measured + TOO_SMALL, verdict(False, quality == "disagrees"), found, margin)
+        return Finding(measured + TOO_SMALL, verdict(False, quality == "disagrees"), found, limit)
     fraction = all(own - 1 < (ratio - 1) / 2 for ratio in theirs.values())
     dearer = any(own >= ratio for ratio in theirs.values())
-    return Finding(measured, verdict(quality == "agrees" and fraction, quality == "disagrees" or dearer), found, margin)
+    return Finding(measured, verdict(quality == "agrees" and fraction, quality == "disagrees" or dearer), found, limit)
 
 
 def _against_frobenius(study: MeasuredStudy, norm: str) -> dict[str, Gap]:

@@ -5,7 +5,7 @@ tests: the interval of level 1 − 2 alpha lies within the margin. "Not worse" i
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ctmar.evaluation.intervals import Estimate, Interval
@@ -88,18 +88,22 @@ class Gap:
         limits = "no interval" if math.isnan(low) else f"{low:+.2f} to {high:+.2f}"
         return f"{self.mean:+.2f} dB ({limits})".replace("-", "−")
 
-    def distance(self, threshold: float) -> float:
-        """Of the mean from the thresholds ± ``threshold``, at least the margin: smaller differences do not matter."""
-        return max(abs(abs(self.mean) - threshold), self.margin)
+    def distance(self, thresholds: Sequence[float]) -> float:
+        """Of the mean from the nearest threshold, at least the margin: smaller differences do not matter."""
+        return max(abs(self.mean - self.nearest(thresholds)), self.margin)
 
-    def precision(self, threshold: float, decided: bool) -> str:
-        """The half-width now, and what would decide whether the difference lies beyond ± ``threshold``."""
+    def nearest(self, thresholds: Sequence[float]) -> float:
+        """The threshold that the mean lies nearest to."""
+        return min(thresholds, key=lambda threshold: abs(self.mean - threshold))
+
+    def precision(self, thresholds: Sequence[float], decided: bool) -> str:
+        """The half-width now, and what would decide on which side of the thresholds the difference lies."""
         if math.isnan(self.half_width):
             return "No interval: that takes at least two seeds and two patients."
         now = f"Half-width now {self._written(self.half_width)}"
         if decided:
             return f"{now}."
-        known, distance = self.estimate.variances, self.distance(threshold)
+        known, distance = self.estimate.variances, self.distance(thresholds)
         design = None if known is None else needed(known, distance, self.alpha)
         if known is None or design is None:
             return f"{now}; no number of seeds and patients that could be had would decide it."
@@ -107,23 +111,23 @@ class Gap:
         patients = f"{design.n_patients} patients" if known.n_patients > 1 else ""
         return (
             f"{now}; would need {' with '.join(filter(None, (seeds, patients)))} for {POWER:.0%} power to decide a"
-            f" difference that lies {self._written(distance)} from {f'±{threshold:g}' if threshold else '0'}."
+            f" difference that lies {self._written(distance)} from {f'{self.nearest(thresholds):g}'.replace('-', '−')}."
         )
 
     def _written(self, value: float) -> str:
         return f"{value:.2f} {self.unit}" if self.unit else f"{value:.2g}"
 
 
-def precision(gaps: Mapping[str, Gap], threshold: float, decided: bool) -> str:
+def precision(gaps: Mapping[str, Gap], thresholds: Sequence[float], decided: bool) -> str:
     """`Gap.precision` of the difference that is furthest from being decided, named where there are several."""
     if not gaps:
         return ""
 
     def lack(name: str) -> float:
         gap = gaps[name]
-        room = gap.distance(threshold)
+        room = gap.distance(thresholds)
         return gap.half_width / room if room and not math.isnan(gap.half_width) else math.inf
 
     name = max(gaps, key=lack)
-    text = gaps[name].precision(threshold, decided)
+    text = gaps[name].precision(thresholds, decided)
     return text if len(gaps) == 1 else f"Least certain, {name}: {text[0].lower()}{text[1:]}"

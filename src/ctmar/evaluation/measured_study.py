@@ -130,6 +130,11 @@ class MeasuredStudy:
         """One minus the level of the intervals."""
         return 1 - self.settings.confidence
 
+    @property
+    def margins(self) -> tuple[float, float]:
+        """The ends of the margin of equivalence [dB]."""
+        return -self.settings.equivalence_margin_db, self.settings.equivalence_margin_db
+
     def patient_table(
         self, values: NDArray[np.float64], chosen: NDArray[np.bool_] | None = None
     ) -> NDArray[np.float64]:

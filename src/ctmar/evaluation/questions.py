@@ -58,7 +58,7 @@ def not_worse_than_other_ways(study: MeasuredStudy, cost: Cost) -> Finding | Non
         return None
     found = gaps(study, {way: (projection, model) for way, model in rivals.items()})
     measured = f"{model_text(projection)} " + "; ".join(f"− {way}: {gap.text}" for way, gap in found.items())
-    return Finding(measured, not_worse(found), found, study.settings.equivalence_margin_db)
+    return Finding(measured, not_worse(found), found, (-study.settings.equivalence_margin_db,))
 
 
 def equivariant_weight_matters_little(study: MeasuredStudy, cost: Cost) -> Finding | None:
@@ -73,7 +73,7 @@ def equivariant_weight_matters_little(study: MeasuredStudy, cost: Cost) -> Findi
         return None
     found = gaps(study, pairs)
     measured = "; ".join(f"{name}: {gap.text}" for name, gap in found.items())
-    return Finding(measured, all_close(found), found, study.settings.equivalence_margin_db)
+    return Finding(measured, all_close(found), found, study.margins)
 
 
 def depends_less_on_the_turn(study: MeasuredStudy, cost: Cost) -> Finding | None:

@@ -30,13 +30,13 @@ class Finding(NamedTuple):
         measured: in words, with intervals.
         verdict: agrees, disagrees or not decided.
         gaps: differences that the verdict hangs on; how far they are from being decided is printed beside it.
-        threshold: the verdict hangs on whether they lie beyond ± this.
+        thresholds: the verdict hangs on which side of these they lie.
     """
 
     measured: str
     verdict: str
     gaps: Mapping[str, Gap] = {}
-    threshold: float = 0.0
+    thresholds: tuple[float, ...] = (0.0,)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def judge(
             "test": one.test.format(margin=f"{study.settings.equivalence_margin_db:g}"),
             "measured": prefix + found.measured,
             "verdict": found.verdict,
-            "precision": precision(found.gaps, found.threshold, found.verdict != UNDECIDED),
+            "precision": precision(found.gaps, found.thresholds, found.verdict != UNDECIDED),
         }
         for one in claims
         if (found := one.find(own, cost)) is not None

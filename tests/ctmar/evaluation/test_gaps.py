@@ -97,23 +97,25 @@ def test_a_mean_over_seeds_asks_for_seeds_alone():
     assert design.n_patients == 1
     half = [stats.t.ppf(0.975, k - 1) / np.sqrt(k) + stats.norm.ppf(POWER) / np.sqrt(k) for k in (n - 1, n)]
     assert half[1] <= 1 < half[0]
-    assert "would need about" in gap(np.array([0.4, -0.2, 0.5])).precision(0.0, decided=False)
-    assert "patients" not in gap(np.array([0.4, -0.2, 0.5])).precision(0.0, decided=False)
+    assert "would need about" in gap(np.array([0.4, -0.2, 0.5])).precision((0.0,), decided=False)
+    assert "patients" not in gap(np.array([0.4, -0.2, 0.5])).precision((0.0,), decided=False)
 
 
 def test_a_decided_difference_shows_its_half_width_alone():
-    assert gap(VALUES).precision(0.0, decided=True) == "Half-width now 0.03 dB."
+    assert gap(VALUES).precision((0.0,), decided=True) == "Half-width now 0.03 dB."
 
 
 def test_small_distances_are_not_asked_for():
-    assert gap(VALUES).distance(0.0) == 0.1  # the mean is 0.03 dB
-    assert gap(VALUES + 1).distance(0.0) == pytest.approx(1.03)
-    assert gap(VALUES + 1).distance(0.1) == pytest.approx(0.93)
-    assert gap(VALUES - 1).distance(0.1) == pytest.approx(0.87)
+    assert gap(VALUES).distance((0.0,)) == 0.1  # the mean is 0.03 dB
+    assert gap(VALUES + 1).distance((0.0,)) == pytest.approx(1.03)
+    assert gap(VALUES + 1).distance((-0.1, 0.1)) == pytest.approx(0.93)
+    assert gap(VALUES - 1).distance((-0.1, 0.1)) == pytest.approx(0.87)
+    assert gap(VALUES + 1).distance((-0.1,)) == pytest.approx(1.13)  # "not worse" has one side
+    assert "from −0.1." in gap(VALUES - 0.15).precision((-0.1,), decided=False)
 
 
 def test_of_several_the_least_certain_is_named():
     random = np.random.default_rng(2)
     found = {"sure": gap(random.normal(1, 0.01, 4)), "unsure": gap(random.normal(0, 1, 4))}
-    assert precision(found, 0.0, decided=False).startswith("Least certain, unsure: half-width now")
-    assert precision({}, 0.0, decided=False) == ""
+    assert precision(found, (0.0,), decided=False).startswith("Least certain, unsure: half-width now")
+    assert precision({}, (0.0,), decided=False) == ""
