@@ -30,7 +30,7 @@ class Network(Section):
 
 
 class Training(Section):
-    """Optimisation; the same data order and initialisation across methods for one seed."""
+    """Optimisation; for one seed every method has the same drawn weights and data order."""
 
     epochs: int = Field(8, ge=1, description="Epochs; validation and a checkpoint follow each.")
     steps_per_epoch: int = Field(50, ge=1, description="Optimiser steps of an epoch.")

@@ -160,7 +160,8 @@ QUESTIONS = (
         depends_less_on_the_turn,
     ),
     Claim(
-        "A network made equivariant by the penalty is better where the penalty stands beside Adam, not in its loss.",
+        "A network made equivariant is better by the proximal step from an equivariant start than by the loss term from"
+        " a drawn one.",
         "this project, docs/derivation.md 6.3",
         "Frobenius norm; of the settings that end with ‖W − PW‖ below 1 % of ‖W‖, the one that validation prefers of"
         " each kind; paired PSNR, proximal step minus loss term: the interval lies above 0. The proximal step starts at"
