@@ -2,7 +2,6 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,12 +11,13 @@ from typing import Any
 from ctmar.config import Ingest, Source
 from ctmar.datasets.benchmark_slices import read_masks
 from ctmar.datasets.catalogue import write_catalogue
+from ctmar.datasets.choice import choose_patients, choose_slices, make_tasks
 from ctmar.datasets.parallel import ordered_map
 from ctmar.datasets.quality import Limits, Tally
 from ctmar.datasets.sources import Findings, Stack, find_stacks
 from ctmar.datasets.thumbnails import write_thumbnails
 from ctmar.datasets.tree import Tree, open_tree
-from ctmar.datasets.worker import Finished, Recipe, Task, lost_task, read_task, split_task
+from ctmar.datasets.worker import Finished, Recipe, lost_task, read_task, split_task
 from ctmar.errors import InputError
 from ctmar.long_work import Progress, no_progress
 from ctmar.store.atomic import check_target
@@ -29,7 +29,6 @@ from ctmar.store.slices import SliceWriter, open_slice_writer
 from ctmar.units import WATER_PER_CM
 
 READERS = ("pydicom", "nibabel", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pyjpegls")
-_PARTS_PER_TASK = 8  # few enough to bound memory, enough to hide the cost of passing them between processes
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,7 @@ def _fill(folder: Path, targets: list[Path], job: _Job) -> int:
         _spare_sources(targets, findings)
         if not findings.stacks:
             raise _nothing_left(tree.given, findings, quarantine, "none of the files is usable CT")
-        findings.stacks = _choose_patients(findings.stacks, job.source)
+        findings.stacks = choose_patients(findings.stacks, job.source)
         with open_slice_writer(output, settings.image_size) as writer:
             checksum = _write_all(writer, tree, salt, job)
             if writer.n_slices == 0:
@@ -163,7 +162,7 @@ def _write_all(writer: SliceWriter, tree: Tree, salt: bytes, job: _Job) -> str:
     settings, findings, tallies = job.settings, job.findings, job.tallies
     chosen = choose_slices(findings.stacks, settings.maximum_slices_per_patient)
     stacks = {stack.slice_prefix: stack for stack in findings.stacks}
-    tasks = [task for stack in findings.stacks for task in _make_tasks(stack, chosen[stack.slice_prefix])]
+    tasks = [task for stack in findings.stacks for task in make_tasks(stack, chosen[stack.slice_prefix])]
     n_total, n_done = sum(map(len, chosen.values())), 0
     checksums, read = hashlib.sha256(), partial(read_task, recipe=_recipe(settings))
     fragile = any(part.fragile for task in tasks for part in task.parts)
@@ -182,52 +181,6 @@ def _write_all(writer: SliceWriter, tree: Tree, salt: bytes, job: _Job) -> str:
         n_done += task.n_slices
         job.progress(n_done, n_total, "slices")
     return checksums.hexdigest()
-
-
-def _choose_patients(stacks: list[Stack], source: Source) -> list[Stack]:
-    """The stacks of the patients that the source is limited to.
-
-    Raises:
-        InputError: a patient of ``source.patients`` is not found.
-    """
-    if source.patients is None:
-        return stacks
-    known = {stack.patient for stack in stacks}
-    unknown = sorted(set(source.patients) - known)
-    if unknown:
-        raise InputError(
-            f"source.patients: patient '{unknown[0]}' not found; patients with CT: {', '.join(sorted(known))}"
-        )
-    return [stack for stack in stacks if stack.patient in source.patients]
-
-
-def choose_slices(stacks: list[Stack], maximum: int) -> dict[str, list[int]]:
-    """Evenly spaced slices of each patient, over all series of the patient one after the other.
-
-    Args:
-        stacks: all series.
-        maximum: slices wanted of each patient at most.
-
-    Returns:
-        Numbers of the slices in each stack, by ``Stack.slice_prefix``.
-    """
-    chosen: dict[str, list[int]] = {stack.slice_prefix: [] for stack in stacks}
-    for patient in {stack.patient for stack in stacks}:
-        own = [stack for stack in stacks if stack.patient == patient]
-        slices = [(stack.slice_prefix, index) for stack in own for index in range(stack.content.n_slices)]
-        n_chosen = min(maximum, len(slices))
-        # middles of n equal parts: the ends of a stack often lie outside the body
-        for part in range(n_chosen):
-            prefix, index = slices[(2 * part + 1) * len(slices) // (2 * n_chosen)]
-            chosen[prefix].append(index)
-    return chosen
-
-
-def _make_tasks(stack: Stack, indices: list[int]) -> Iterator[Task]:
-    """Cut the chosen slices of a stack into tasks."""
-    parts = stack.content.parts(indices)
-    for start in range(0, len(parts), _PARTS_PER_TASK):
-        yield Task(stack.slice_prefix, tuple(parts[start : start + _PARTS_PER_TASK]))
 
 
 def _recipe(settings: Ingest) -> Recipe:

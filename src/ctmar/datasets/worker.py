@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ctmar.datasets.bounds import bounded
+from ctmar.datasets.bounds import KILLS, slices_of, unexpected
 from ctmar.datasets.grid import resample_to_grid
 from ctmar.datasets.quality import (
     Limits,
@@ -32,10 +32,6 @@ OUTSIDE = Refused("a link that leaves the folder", "copy the file into the folde
 NO_REGULAR_FILE = Refused(
     "no regular file: a link to a folder, a locked folder, a pipe or a device",
     "give the file or folder itself, with the permission to read it",
-)
-KILLS = Refused(
-    "reading it kills the process: a decoder crashes on it, or it takes more time or memory than there is for an image",
-    "export the series again from the scanner or archive; use fewer threads if memory is short",
 )
 
 
@@ -138,7 +134,7 @@ def _read_header(path: Path, selection: Selection) -> Headers:
     except Refused as refusal:
         return Headers(refused=refusal)
     except Exception as error:
-        return Headers(refused=_unexpected(error))
+        return Headers(refused=unexpected(error))
 
 
 def _read_contents(path: Path, selection: Selection) -> Headers:
@@ -150,11 +146,6 @@ def _read_contents(path: Path, selection: Selection) -> Headers:
 
 def _extent(image: Image) -> Geometry:
     return Geometry("dicom", image.rows, image.columns, image.column_mm, image.row_mm)
-
-
-def _unexpected(error: Exception) -> Refused:
-    """A reason for what nobody foresaw, so that one file never stops the reading of all others."""
-    return Refused(f"cannot be read ({type(error).__name__})", "export or copy the file again")
 
 
 def read_task(task: Task, recipe: Recipe) -> list[Finished]:
@@ -191,21 +182,7 @@ def _read_part(part: Part, recipe: Recipe) -> Iterator[Finished]:
     except Refused as refusal:
         yield _refuse(part, refusal, checksum)
     except Exception as error:
-        yield _refuse(part, _unexpected(error), checksum)
-
-
-def slices_of(part: Part) -> Iterator[DisplayedSlice]:
-    """The slices of a part; within bounds of time and memory where a decoder is needed that could go astray.
-
-    Raises:
-        Refused: the part cannot be used.
-    """
-    if not part.fragile:
-        yield from part.read()
-        return
-    with bounded():
-        displayed = list(part.read())
-    yield from displayed
+        yield _refuse(part, unexpected(error), checksum)
 
 
 def _refuse(part: Part, refusal: Refused, checksum: str = "") -> Finished:

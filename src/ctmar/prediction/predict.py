@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ctmar.datasets.bounds import displayed_in_order
 from ctmar.datasets.sources import Stack
 from ctmar.datasets.tree import Tree
 from ctmar.dicom.derived import Derivation, write_derived
 from ctmar.dicom.headers import Image, silent
-from ctmar.dicom.pixels import read_display
 from ctmar.errors import InputError
 from ctmar.long_work import Progress, ahead, no_progress, thread_pool
 from ctmar.models.predictor import averaging_of, predictor_of
@@ -156,20 +156,22 @@ def _jobs(
     change: Any,
     pool: ThreadPoolExecutor,
 ) -> Iterator[_Job]:
-    """Read one image after the other and hand those with metal to the pool."""
-    for stack in stacks:
-        for index, image in enumerate(images_of(stack)):
-            future: Future[_Corrected] = Future()
-            try:
-                image_hu, row_mm, column_mm = read_display(image)
-                metal = find_metal(image_hu, None if masks is None else masks[index], settings.metal_hu)
-                if metal.any():
-                    future = pool.submit(change, image_hu, metal, row_mm, column_mm)
-                else:
-                    future.set_exception(Unchanged(f"no {settings.metal}"))
-            except Refused as refusal:
-                future.set_exception(refusal)
-            yield _Job(stack, index, image, future)
+    """Read one image after the other, within bounds, and hand those with metal to the pool."""
+    places = [(stack, index, image) for stack in stacks for index, image in enumerate(images_of(stack))]
+    parts = [part for stack in stacks for part in stack.content.parts(range(stack.content.n_slices))]
+    for (stack, index, image), read in zip(places, displayed_in_order(parts, settings.threads), strict=True):
+        future: Future[_Corrected] = Future()
+        try:
+            if isinstance(read, Refused):
+                raise read
+            metal = find_metal(read.image, None if masks is None else masks[index], settings.metal_hu)
+            if metal.any():
+                future = pool.submit(change, read.image, metal, read.row_mm, read.column_mm)
+            else:
+                future.set_exception(Unchanged(f"no {settings.metal}"))
+        except Refused as refusal:
+            future.set_exception(refusal)
+        yield _Job(stack, index, image, future)
 
 
 def _correct(
@@ -193,6 +195,7 @@ def _write(job: _Job, output: Path, recipe: _Recipe, settings: PredictionChoices
             return
     description = f"{how}; {recipe.description}; research software, not for diagnosis"
     derivation = recipe.derivation(job.stack)
+    # it decodes once more, without bounds: what was read within them above is read in the same way
     n_clipped = write_derived(job.image, change_hu, output / job.name, job.index + 1, description[:1024], derivation)
     summary.n_clipped_pixels += n_clipped
     summary.n_clipped_images += n_clipped > 0

@@ -12,12 +12,14 @@ import pytest
 
 from ctmar.config import Ingest
 from ctmar.datasets import sources
+from ctmar.datasets.bounds import displayed_in_order
 from ctmar.datasets.ingest import ingest
 from ctmar.datasets.parallel import ordered_map
 from ctmar.datasets.quality import Limits
 from ctmar.datasets.sources import find_file
 from ctmar.datasets.worker import Recipe, Task, lost_task, read_task, split_task
 from ctmar.errors import InputError
+from ctmar.store.quarantine import Refused
 from ctmar.store.tables import read_rows
 
 SMALL = Ingest(image_size=64, pixel_mm=2.0, minimum_rows=32)
@@ -159,3 +161,12 @@ def test_time_and_memory_of_a_fragile_part_are_bounded(tmp_path, greedy, expecte
     read = partial(read_task, recipe=recipe)
     ((_, (finished,)),) = ordered_map(read, tasks, 1, split_task, lost_task, fragile=True)
     assert finished.outcome.reason.startswith(expected)
+
+
+@pytest.mark.slow
+def test_parts_around_an_endless_one_are_read(tmp_path):
+    """As `ctmar predict` reads: in order, with a refusal in the place of what cannot be read."""
+    (tmp_path / "a").write_bytes(b"x")
+    parts = [Endless(True, (tmp_path / "a",)), Endless(False, (tmp_path / "a",)), Endless(True, (tmp_path / "a",))]
+    reasons = [read.reason for read in displayed_in_order(parts, 2) if isinstance(read, Refused)]
+    assert [reason[:12] for reason in reasons] == ["cannot be re", "reading it k", "cannot be re"]

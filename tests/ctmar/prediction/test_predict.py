@@ -9,10 +9,12 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.pixels import pixel_array
+from pydicom.uid import RLELossless
 from scipy import ndimage
 from tests.ctmar.canaries import CANARY, plant, traces
 from typer.testing import CliRunner
 
+import ctmar.dicom.series
 from ctmar.cli import app, main
 from ctmar.config import Ingest, Run, Simulation
 from ctmar.datasets.ingest import ingest
@@ -100,6 +102,27 @@ def test_the_pseudonym_is_that_of_ingestion(series, make_network, tmp_path):
     (row,) = read_rows(tmp_path / "c.csv", ["patient"])
     (folder,) = (tmp_path / "out").iterdir()
     assert row["patient"] == folder.name == pydicom.dcmread(written(tmp_path / "out")[0]).PatientID
+
+
+def test_compressed_images_are_read_within_bounds_and_give_the_same_bytes(series, make_network, tmp_path, monkeypatch):
+    """A process that was started for it decodes them; a damaged one is refused, the others are corrected."""
+    network = make_network("LI")
+    predict(series, network, tmp_path / "plain", SMALL)
+    for path in series.iterdir():
+        dataset = pydicom.dcmread(path)
+        dataset.compress(RLELossless, generate_instance_uid=False)
+        if path.name == "2.dcm":
+            dataset.PixelData = dataset.PixelData[:200] + bytes(len(dataset.PixelData) - 200)
+        dataset.save_as(path)
+
+    def here(image):
+        pytest.fail("decoded in the process of the command")
+
+    monkeypatch.setattr(ctmar.dicom.series, "read_display", here)
+    summary = predict(series, network, tmp_path / "out", changed(SMALL, threads=2))
+    assert (summary.n_corrected, summary.n_unchanged, len(summary.quarantined)) == (1, 1, 1)
+    plain, compressed = written(tmp_path / "plain"), written(tmp_path / "out")
+    assert [path.read_bytes() for path in compressed] == [path.read_bytes() for path in plain[:2]]
 
 
 def test_bytes_do_not_depend_on_threads_or_on_how_the_input_is_given(series, make_network, tmp_path):
