@@ -11,8 +11,8 @@ from typing import Any
 from ctmar.config import Ingest, Source
 from ctmar.datasets.benchmark_slices import read_masks
 from ctmar.datasets.catalogue import write_catalogue
-from ctmar.datasets.choice import choose_patients, choose_slices, make_tasks
 from ctmar.datasets.parallel import ordered_map
+from ctmar.datasets.portions import choose_patients, choose_slices, make_tasks
 from ctmar.datasets.quality import Limits, Tally
 from ctmar.datasets.sources import Findings, Stack, find_stacks
 from ctmar.datasets.thumbnails import write_thumbnails

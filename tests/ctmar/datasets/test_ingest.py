@@ -12,8 +12,8 @@ import pytest
 from tests.ctmar.canaries import CANARY, plant, traces
 
 from ctmar.config import Ingest, Source
-from ctmar.datasets.choice import choose_slices
 from ctmar.datasets.ingest import ingest
+from ctmar.datasets.portions import choose_slices
 from ctmar.datasets.sources import find_file
 from ctmar.errors import InputError
 from ctmar.store.slices import open_slices, read_slices
