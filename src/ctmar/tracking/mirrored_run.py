@@ -1,7 +1,6 @@
 """What MLflow is told about a finished run: read from the run's result files, free of patients, users and hosts."""
 
 import hashlib
-import statistics
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -14,6 +13,7 @@ from skimage.transform import downscale_local_mean
 from ctmar.config import Run, Study
 from ctmar.errors import InputError
 from ctmar.evaluation.columns import MEASURES_OF_A_RUN
+from ctmar.evaluation.intervals import patient_means
 from ctmar.evaluation.measured_study import check_numbers
 from ctmar.store.provenance import sha256_of
 from ctmar.store.run_folder import Epoch, RunDescription, RunFolder
@@ -131,16 +131,19 @@ def mirrored_epochs(epochs: list[Epoch]) -> list[MirroredEpoch]:
 
 
 def mean_metrics(slices_csv: Path) -> dict[str, float]:
-    """Means over all test pairs; patients and slices stay behind.
+    """Means over test patients, each counted once as in the report; patients and slices stay behind.
 
     Raises:
         InputError: the table is missing or malformed, or has no rows.
     """
-    rows = read_rows(slices_csv, TEST_METRICS)
+    rows = read_rows(slices_csv, ("patient", *TEST_METRICS))
     if not rows:
         raise InputError(f"{slices_csv}: expected a row for each test pair, found none")
     check_numbers(slices_csv, rows, TEST_METRICS)
-    return {f"test_{name}": statistics.fmean(float(row[name]) for row in rows) for name in TEST_METRICS}
+    patients = np.array([row["patient"] for row in rows])
+    values = np.array([[float(row[name]) for row in rows] for name in TEST_METRICS])
+    means = patient_means(values, patients).mean(axis=0)
+    return {f"test_{name}": float(mean) for name, mean in zip(TEST_METRICS, means, strict=True)}
 
 
 def example_images(examples: Path, references: Path, window_hu: tuple[float, float]) -> list[NDArray[np.uint8]]:

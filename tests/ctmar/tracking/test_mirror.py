@@ -19,8 +19,10 @@ from ctmar.evaluation.references import evaluate_references
 from ctmar.store.pair_writer import write_pairs
 from ctmar.store.pairs import PairRecord, SliceRecord
 from ctmar.store.run_folder import RunFolder
+from ctmar.store.tables import write_rows
 from ctmar.tracking import mirror as tracking
 from ctmar.tracking.mirror import initialise, synchronise
+from ctmar.tracking.mirrored_run import TEST_METRICS, mean_metrics
 from ctmar.training.loop import train
 
 PATIENT, USER, HOST = "canary-patient", "canary-user", "canary-host"
@@ -350,3 +352,9 @@ def test_wrong_parent_is_named(mirror: Mirror) -> None:
     mirror.parent.write_text("{}")
     with pytest.raises(InputError, match=r"parent\.json: expected a file made by"):
         mirror.synchronise()
+
+
+def test_a_patient_counts_once_whatever_its_number_of_slices(tmp_path):
+    rows = [{"patient": name, **dict.fromkeys(TEST_METRICS, value)} for name, value in (("a", 1), ("a", 3), ("b", 5))]
+    write_rows(tmp_path / "slices.csv", ("patient", *TEST_METRICS), rows)
+    assert mean_metrics(tmp_path / "slices.csv") == {f"test_{name}": 3.5 for name in TEST_METRICS}
