@@ -6,7 +6,6 @@ it up.
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,6 +21,7 @@ from ctmar.errors import InputError
 from ctmar.store.atomic import atomic_path
 from ctmar.store.run_folder import RunFolder
 from ctmar.tracking.bounded import attempt, time_limit
+from ctmar.tracking.connection import connect, find_experiment, tracking_uri
 from ctmar.tracking.mirrored_run import MirroredRun, example_images, read_run, study_parameters
 
 if TYPE_CHECKING:
@@ -32,18 +32,8 @@ KEY = "workflow.key"
 PARENT = "mlflow.parentRunId"
 KIND = "workflow.kind"
 FINISHED = "FINISHED"
-DATABASE = "mlflow.db"
 LIMIT_SECONDS = 120.0  # to connect, and again for each run; a new database alone takes 5 to 15
 METRICS_PER_REQUEST = 1000  # MLflow's own limit
-ENVIRONMENT = {
-    # by default an unreachable server blocks each call for four minutes
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    # nothing about a study goes to anybody whom the user did not name
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
-}
 
 
 class Parent(BaseModel):
@@ -148,16 +138,6 @@ def read_parent(path: Path) -> Parent:
         ) from None
 
 
-def own_database(folder: Path) -> str:
-    """The address of the database in ``folder``."""
-    return f"sqlite:///{folder.resolve() / DATABASE}"
-
-
-def tracking_uri(folder: Path) -> str:
-    """Where the mirror is: the user's ``MLFLOW_TRACKING_URI``, else the database in ``folder``."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or own_database(folder)
-
-
 def open_study(folder: Path, parent: Parent) -> OpenStudy:
     """Connect, and find or create the experiment and the parent run."""
     client = connect(folder)
@@ -174,50 +154,6 @@ def open_study(folder: Path, parent: Parent) -> OpenStudy:
         write_parameters(client, run_id, study_parameters(parent.study))
         client.log_dict(run_id, study, "study.json")
     return OpenStudy(client, experiment_id, run_id)
-
-
-def connect(folder: Path) -> "MlflowClient":
-    """A client that gives up soon, and that no run of the user's shell is mixed up with."""
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    os.environ.pop("MLFLOW_RUN_ID", None)
-    from mlflow import MlflowClient  # only now, because it reads the environment
-
-    uri = tracking_uri(folder)
-    if uri == own_database(folder):
-        create_database(folder.resolve() / DATABASE)
-    return MlflowClient(uri)
-
-
-def create_database(database: Path) -> None:
-    """Make an empty database, whole or not at all: MLflow cannot open one again that it was killed in creating.
-
-    Raises:
-        RuntimeError: the path has a question mark, behind which an address of a database holds options.
-    """
-    from mlflow import MlflowClient
-
-    if "?" in str(database):
-        raise RuntimeError("the path of the study has a question mark, which MLflow cannot read")
-    if not database.exists():
-        with atomic_path(database) as temporary:
-            MlflowClient(f"sqlite:///{temporary}").search_experiments(max_results=1)
-
-
-def find_experiment(client: "MlflowClient", folder: Path, name: str) -> str:
-    """The id of the experiment, which is created if there is none.
-
-    Raises:
-        RuntimeError: the database was made in another folder, where MLflow would go on to put images.
-    """
-    own = tracking_uri(folder) == own_database(folder)
-    location = (folder.resolve() / "artefacts").as_uri() if own else None
-    experiment = client.get_experiment_by_name(name)
-    if experiment is None:
-        return str(client.create_experiment(name, artifact_location=location))
-    if own and experiment.artifact_location != location:
-        raise RuntimeError(f"the study was moved; delete {DATABASE} beside parent.json and run again")
-    return str(experiment.experiment_id)
 
 
 def find_run(client: "MlflowClient", experiment_id: str, key: str) -> "StoredRun | None":

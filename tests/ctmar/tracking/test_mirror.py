@@ -1,6 +1,7 @@
 """The MLflow mirror, read back with MLflow's own client."""
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from ctmar.store.pairs import PairRecord, SliceRecord
 from ctmar.store.run_folder import RunFolder
 from ctmar.store.tables import write_rows
 from ctmar.tracking import mirror as tracking
+from ctmar.tracking.connection import connect
 from ctmar.tracking.mirror import initialise, synchronise
 from ctmar.tracking.mirrored_run import TEST_METRICS, mean_metrics
 from ctmar.training.loop import train
@@ -55,7 +57,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "results" / "mlflow").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        tracking.connect(folder / "results" / "mlflow")
+        connect(folder / "results" / "mlflow")
     return folder
 
 
@@ -334,8 +336,8 @@ def test_run_of_the_users_shell_is_not_written_to(mirror: Mirror, monkeypatch: p
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
     mirror.initialise()
     assert statuses(mirror.synchronise()) == ["written", "written"]
-    assert "MLFLOW_RUN_ID" not in tracking.os.environ
-    assert tracking.os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
+    assert "MLFLOW_RUN_ID" not in os.environ
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
 
 
 @pytest.mark.parametrize("name", ["run.json", "metrics.jsonl", "slices.csv", "model.json", "examples.npz"])
