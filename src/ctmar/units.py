@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 WATER_PER_CM = 0.192  # water at the reference energy of 70 keV
 AIR_HU = -1000.0
-LOWEST_HU = -1024.0  # what lies below is padding of one kind or another: -2000, -2048, -3024, -32768
+_LOWEST_HU = -1024.0  # what lies below is padding of one kind or another: -2000, -2048, -3024, -32768
 
 
 def hu_to_attenuation(image_hu: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -56,5 +56,5 @@ def padding_to_air(image_hu: NDArray[np.float32]) -> NDArray[np.float32]:
         >>> padding_to_air(np.array([-3024.0, -1024.0, 40.0], np.float32)).tolist()
         [-1000.0, -1024.0, 40.0]
     """
-    image_hu[image_hu < LOWEST_HU] = AIR_HU
+    image_hu[image_hu < _LOWEST_HU] = AIR_HU
     return image_hu

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from ctmar.long_work import Progress
 
-SECONDS_BETWEEN_LINES = 5.0  # at first
-LINES_GROW_APART = 0.05  # of the time so far: a day of training is some hundred lines
+_SECONDS_BETWEEN_LINES = 5.0  # at first
+_LINES_GROW_APART = 0.05  # of the time so far: a day of training is some hundred lines
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def _lines(name: str) -> Progress:
         nonlocal next_line
         now = time.monotonic()
         if done >= total or now >= next_line:
-            next_line = now + max(SECONDS_BETWEEN_LINES, LINES_GROW_APART * (now - begin))
+            next_line = now + max(_SECONDS_BETWEEN_LINES, _LINES_GROW_APART * (now - begin))
             with suppress(BrokenPipeError):  # the reader of the log is gone; the work is not
                 print(f"{name}: {done}/{total} {text}".rstrip(), file=sys.stderr, flush=True)
 

@@ -4,7 +4,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # a time limit, a preemption; Slurm's --signal=USR1@60
+_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # a time limit, a preemption; Slurm's --signal=USR1@60
 EXIT_CODE = 75  # EX_TEMPFAIL of sysexits.h: a temporary failure, the same command can be tried again
 
 
@@ -15,10 +15,10 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
 
     def note(number: int, frame: object) -> None:
         received.append(number)
-        for each in SIGNALS:
+        for each in _SIGNALS:
             signal.signal(each, signal.SIG_DFL)
 
-    previous = {number: signal.signal(number, note) for number in SIGNALS}
+    previous = {number: signal.signal(number, note) for number in _SIGNALS}
     try:
         yield lambda: bool(received)
     finally:

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ValidationError
 from ctmar.errors import InputError
 
 SectionT = TypeVar("SectionT", bound=BaseModel)
-SHORT = Repr()  # a message stays a line, whatever a file holds
-SHORT.maxstring = SHORT.maxother = 100
+_SHORT = Repr()  # a message stays a line, whatever a file holds
+_SHORT.maxstring = _SHORT.maxother = 100
 
 
 def validate_section(model: type[SectionT], values: Any, where: str, *, folder: Path | None = None) -> SectionT:
@@ -57,7 +57,7 @@ def _one_problem(problem: Any) -> str:
     if problem["type"] == "missing":
         return f"expected the key '{key}', found none"
     message = problem["msg"].removeprefix("Value error, ")
-    return f"'{key}': {message}, found {SHORT.repr(problem['input'])}" if problem["loc"] else message
+    return f"'{key}': {message}, found {_SHORT.repr(problem['input'])}" if problem["loc"] else message
 
 
 def _printable(text: str) -> str:

@@ -10,11 +10,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
 Subset = Literal["train", "validation", "test"]
 SUBSETS: tuple[Subset, ...] = ("train", "validation", "test")
 
-SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 def _slug(text: str) -> str:
-    if not SLUG.fullmatch(text) or ".." in text:
+    if not _SLUG.fullmatch(text) or ".." in text:
         raise ValueError("expected a name of letters, digits, '_', '-' and single '.', at most 64, without blanks")
     return text
 

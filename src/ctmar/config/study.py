@@ -169,12 +169,12 @@ class RunGroup(Section):
 
 
 def _not_reserved(name: str) -> str:
-    if name in RESERVED:
-        raise ValueError(f"expected another name than {', '.join(RESERVED)}, which stand in `reports` already")
+    if name in _RESERVED:
+        raise ValueError(f"expected another name than {', '.join(_RESERVED)}, which stand in `reports` already")
     return name
 
 
-RESERVED = ("README.md", "example", "index.html")
+_RESERVED = ("README.md", "example", "index.html")
 StudyName = Annotated[Slug, AfterValidator(_not_reserved)]
 
 

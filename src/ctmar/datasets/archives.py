@@ -16,14 +16,14 @@ from typing import IO, Any
 from ctmar.errors import InputError
 from ctmar.store.quarantine import Refused
 
-TAR_OPENERS: dict[str, Callable[[Path, str], Any]] = {
+_TAR_OPENERS: dict[str, Callable[[Path, str], Any]] = {
     ".tar": open,
     ".tar.gz": gzip.open,
     ".tgz": gzip.open,
     ".tar.bz2": bz2.open,
     ".tbz2": bz2.open,
 }
-_SUFFIXES = (".zip", *TAR_OPENERS)
+_SUFFIXES = (".zip", *_TAR_OPENERS)
 _ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 CHUNK_BYTES = 2**20
 _LARGEST_TAR_HEADER = 2**20  # a header can ask for any amount of memory
@@ -156,7 +156,7 @@ def _members(archive: Path, largest: int) -> Iterator[_Member]:
                 if not info.is_dir():
                     yield _Member(info.filename, _zip_refusal(info), partial(zipped.open, info))
         return
-    opener = next(opener for suffix, opener in TAR_OPENERS.items() if name.endswith(suffix))
+    opener = next(opener for suffix, opener in _TAR_OPENERS.items() if name.endswith(suffix))
     with opener(archive, "rb") as stream:
         bounded: Any = _Bounded(stream, largest)
         with tarfile.open(fileobj=bounded, mode="r:") as tar:

@@ -69,7 +69,7 @@ def import_pairs(
         output: pair file (layout: :mod:`ctmar.store.pairs`); all its images are the stored ones.
         quarantine: CSV of files that are left out, with reason and remedy.
         subset: without a split, the part of the benchmark of this name.
-        split: CSV of ``ctmar split`` for slices of the same folder (see :func:`choose_stacks`).
+        split: CSV of ``ctmar split`` for slices of the same folder (see :func:`_choose_stacks`).
         settings: size of the stored images, file of the salt; all slices are taken.
         progress: called as ``progress(n_done, n_total, what)``.
 
@@ -81,7 +81,7 @@ def import_pairs(
     folder = Path(folder)
     tree, salt = Tree(folder, folder), read_salt(settings.salt_file)
     findings = find_stacks(tree, settings, Source(kind="syndeeplesion", folder=folder), salt, 1, progress)
-    stacks = choose_stacks(findings.stacks, subset, None if split is None else read_split(split))
+    stacks = _choose_stacks(findings.stacks, subset, None if split is None else read_split(split))
     masks = read_masks(folder, settings.image_size)
     jobs = [(stack, index, path) for stack in stacks for index, path in enumerate(stack.content.paths)]
     no_masks = np.zeros((0, settings.image_size, settings.image_size), np.uint8)
@@ -89,7 +89,7 @@ def import_pairs(
     with open_pair_writer(output, subset, _provenance(settings, split, masks)) as writer:
         for n_done, (stack, index, path) in enumerate(jobs, start=1):
             place = Place(path, folder.resolve(), stack.patient, f"{stack.slice_prefix}/{index:04d}")
-            n_written, refused = copy_slice(writer, place, masks.get(part_of_benchmark(stack.content.paths), no_masks))
+            n_written, refused = _copy_slice(writer, place, masks.get(part_of_benchmark(stack.content.paths), no_masks))
             n_slices, n_pairs = n_slices + (n_written > 0), n_pairs + n_written
             names = [(stack.origin.file_name(tree.name(file), salt), refusal) for file, refusal in refused]
             findings.quarantined += [Quarantined(name, refusal.reason, refusal.remedy) for name, refusal in names]
@@ -103,7 +103,7 @@ def import_pairs(
     return Imported(n_slices, n_pairs, n_quarantined)
 
 
-def choose_stacks(stacks: Sequence[Stack], subset: Subset, split: Mapping[str, Subset] | None) -> list[Stack]:
+def _choose_stacks(stacks: Sequence[Stack], subset: Subset, split: Mapping[str, Subset] | None) -> list[Stack]:
     """Series of a subset: of the benchmark's part of that name, or of its part `train` as a split deals the patients.
 
     The part `test` is in the test subset whatever a split says, and in no other.
@@ -135,7 +135,7 @@ def choose_stacks(stacks: Sequence[Stack], subset: Subset, split: Mapping[str, S
     return chosen
 
 
-def copy_slice(writer: PairWriter, place: Place, masks: NDArray[np.uint8]) -> tuple[int, list[tuple[Path, Refused]]]:
+def _copy_slice(writer: PairWriter, place: Place, masks: NDArray[np.uint8]) -> tuple[int, list[tuple[Path, Refused]]]:
     """Write a slice and its pairs; nothing of a slice that has no usable pair.
 
     Args:

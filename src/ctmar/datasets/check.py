@@ -14,9 +14,9 @@ from ctmar.long_work import Progress, no_progress
 from ctmar.store import quarantine
 from ctmar.store.tables import read_rows
 
-SLICES_TO_TRY = 4  # of each patient: headers tell how many there are, only pixels whether they pass
-REASONS_SHOWN = 12
-PATIENTS_FOR_INTERVALS = 6  # of the test subset: with fewer, the t quantile is 2.8 and more, not 2
+_SLICES_TO_TRY = 4  # of each patient: headers tell how many there are, only pixels whether they pass
+_REASONS_SHOWN = 12
+_PATIENTS_FOR_INTERVALS = 6  # of the test subset: with fewer, the t quantile is 2.8 and more, not 2
 
 Row = dict[str, str]
 
@@ -45,7 +45,7 @@ def check_folder(
         progress: called as for `ingest`.
     """
     n_wanted = settings.maximum_slices_per_patient
-    tried = settings.model_copy(update={"maximum_slices_per_patient": min(SLICES_TO_TRY, n_wanted)})
+    tried = settings.model_copy(update={"maximum_slices_per_patient": min(_SLICES_TO_TRY, n_wanted)})
     with tempfile.TemporaryDirectory(prefix="ctmar-") as temporary:
         left_out, series = Path(temporary) / "quarantine.csv", Path(temporary) / "catalogue.csv"
         obstacle = None
@@ -94,8 +94,8 @@ def _series(row: Row) -> str:
 def _left_out(refused: list[Row]) -> list[str]:
     reasons = Counter((row["reason"], row["remedy"]) for row in refused).most_common()
     lines = [f"left out: {len(refused)} files or slices"]
-    lines += [f"  {n} × {reason}; what to do: {remedy}" for (reason, remedy), n in reasons[:REASONS_SHOWN]]
-    n_more = sum(n for _, n in reasons[REASONS_SHOWN:])
+    lines += [f"  {n} × {reason}; what to do: {remedy}" for (reason, remedy), n in reasons[:_REASONS_SHOWN]]
+    n_more = sum(n for _, n in reasons[_REASONS_SHOWN:])
     return lines + ([f"  {n_more} × other reasons (all of them: `ctmar ingest … --quarantine`)"] if n_more else [])
 
 
@@ -107,10 +107,10 @@ def _patients(found: list[Row], n_wanted: int, split: Split) -> list[str]:
         return []
     shares = ", ".join(f"{n} {subset}" for subset, n in sorted(dealt.items()))
     lines = [f"patients by subset: {shares}"]
-    if dealt["test"] < PATIENTS_FOR_INTERVALS:
+    if dealt["test"] < _PATIENTS_FOR_INTERVALS:
         lines.append(
             f"with {dealt['test']} test patients differences stay undecided unless they are large: about"
-            f" {PATIENTS_FOR_INTERVALS} are needed"
+            f" {_PATIENTS_FOR_INTERVALS} are needed"
         )
     return lines
 

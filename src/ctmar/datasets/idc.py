@@ -20,7 +20,7 @@ from ctmar.errors import InputError
 from ctmar.store.tables import read_rows, write_rows
 
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
-FEWEST_IMAGES, MOST_IMAGES = 20, 1000  # fewer is a localiser or a biopsy, more a perfusion or heart series
+_FEWEST_IMAGES, _MOST_IMAGES = 20, 1000  # fewer is a localiser or a biopsy, more a perfusion or heart series
 ATTRIBUTION = ("CC BY 4.0", "CC BY 3.0")
 COLUMNS = {
     "collection_id": "collection",
@@ -134,7 +134,7 @@ def _index() -> tuple[Path, str]:
 
 def _usable_ct() -> Any:
     field = pc.field
-    images = (field("instanceCount") >= FEWEST_IMAGES) & (field("instanceCount") <= MOST_IMAGES)
+    images = (field("instanceCount") >= _FEWEST_IMAGES) & (field("instanceCount") <= _MOST_IMAGES)
     # results of an analysis are no acquisitions; one image per file, so that the bucket's checksums are plain MD5
     original = field("analysis_result_id").is_null() & (field("SOPClassUID") == CT_IMAGE_STORAGE)
     return (field("Modality") == "CT") & original & images

@@ -28,7 +28,7 @@ NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 _CHECKSUMS_FILE = "checksums.csv"
 _BUCKETS = ("idc-open-data", "idc-open-data-two", "idc-open-data-cr")  # all that idc-index-data 25 names
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-LARGEST_LISTING, LARGEST_FILE = 10**7, 10**8
+_LARGEST_LISTING, _LARGEST_FILE = 10**7, 10**8
 _N_CONNECTIONS = 8
 _PAUSES_SECONDS = (1.0, 5.0)  # between three attempts
 Open = Callable[[str], AbstractContextManager[IO[bytes]]]
@@ -127,7 +127,7 @@ def _pages(entry: Entry, fetch: Callable[[str, int], bytes]) -> Iterator[Stored]
     while True:
         url = f"{ENDPOINT}/{entry.bucket}?{urllib.parse.urlencode(query)}"
         try:
-            page = ElementTree.fromstring(fetch(url, LARGEST_LISTING))
+            page = ElementTree.fromstring(fetch(url, _LARGEST_LISTING))
             for item in page.iter(f"{NAMESPACE}Contents"):
                 key, size, tag = (item.findtext(f"{NAMESPACE}{name}", "") for name in ("Key", "Size", "ETag"))
                 yield Stored(key, int(size), tag.strip('"'))
@@ -143,7 +143,7 @@ def _store(entry: Entry, file: Stored, destination: Path, fetch: Callable[[str, 
     path = destination / file.key
     if path.is_file() and path.stat().st_size == file.n_bytes and _md5(path.read_bytes()) == file.md5:
         return
-    if file.n_bytes > LARGEST_FILE:
+    if file.n_bytes > _LARGEST_FILE:
         raise InputError(f"{file.key}: expected one CT image, the bucket lists {file.n_bytes} bytes")
     url = f"{ENDPOINT}/{entry.bucket}/{file.key}"
     content = fetch(url, file.n_bytes)

@@ -21,7 +21,7 @@ from ctmar.store.pairs import bytes_per_entry
 from ctmar.store.slices import Slice
 from ctmar.units import WATER_PER_CM
 
-BODY_MM = 360.0
+_BODY_MM = 360.0
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def synthetic_slice(size: int) -> Slice:
     image[np.hypot(rows - 0.35, columns) < 0.14] = 1.8 * WATER_PER_CM
     noise = random_stream(0, "synthetic slice").normal(0, 0.01 * WATER_PER_CM, image.shape)
     image = np.where(image > 0, image + noise, 0)
-    return Slice(image.astype(np.float32), "synthetic", "1", "synthetic/1/0000", 0.0, BODY_MM / size)
+    return Slice(image.astype(np.float32), "synthetic", "1", "synthetic/1/0000", 0.0, _BODY_MM / size)
 
 
 def _bytes(n_bytes: float) -> str:

@@ -24,10 +24,10 @@ from ctmar.training.patches import Batch, PatchSampler
 from ctmar.training.state import TrainingState, start
 from ctmar.training.step import training_step
 
-STEPS_OF_A_REPEAT = 8
+_STEPS_OF_A_REPEAT = 8
 STEPS_BEFORE = 3  # allocations, and the power iteration's first blocks
 WEIGHT = 1e-6  # of every penalty: its cost does not depend on it
-SOFTNESS = 0.5  # likewise
+_SOFTNESS = 0.5  # likewise
 PLAIN = ("plain", "none")
 
 
@@ -80,7 +80,7 @@ def representative_run(network: str, method: str, norm: str) -> Run:
         method=method,
         norm=norm,
         lam_perp=WEIGHT if facts.reads_lam_perp else 0.0,
-        softness=SOFTNESS if facts.reads_softness else 0.0,
+        softness=_SOFTNESS if facts.reads_softness else 0.0,
     )
 
 
@@ -91,7 +91,7 @@ def cost_of_network(
     training: Training,
     n_repeats: int,
     batch: Batch,
-    n_steps: int = STEPS_OF_A_REPEAT,
+    n_steps: int = _STEPS_OF_A_REPEAT,
 ) -> list[dict[str, Any]]:
     """Rows of one network; ``methods`` are (method, norm), the plain one first, a repeat has ``n_steps`` of each."""
     network: Network = study.networks[name]
@@ -107,13 +107,15 @@ def cost_of_network(
     return [
         {"network": name, "method": method, "norm": norm}
         | compare([repeat[index] for repeat in seconds], [repeat[0] for repeat in seconds])
-        | {"step_memory_mb": round(peak_memory_of_training(states[index], batch) / 1e6, 3)}
+        | {"step_memory_mb": round(_peak_memory_of_training(states[index], batch) / 1e6, 3)}
         | facts
         for index, (method, norm) in enumerate(methods)
     ]
 
 
-def one_repeat(states: list[TrainingState], batch: Batch, repeat: int, n_steps: int = STEPS_OF_A_REPEAT) -> list[float]:
+def one_repeat(
+    states: list[TrainingState], batch: Batch, repeat: int, n_steps: int = _STEPS_OF_A_REPEAT
+) -> list[float]:
     """Median seconds of a step of each state; the states take turns, in an order that moves on with each round."""
     seconds: list[list[float]] = [[] for _ in states]
     for round_number in range(n_steps):
@@ -156,7 +158,7 @@ def compare(seconds: list[float], plain_seconds: list[float]) -> dict[str, float
     }
 
 
-def peak_memory_of_training(state: TrainingState, batch: Batch) -> float:
+def _peak_memory_of_training(state: TrainingState, batch: Batch) -> float:
     """Bytes that a run keeps between steps, and the most that torch's allocator holds during a step beyond that."""
     state.optimiser.zero_grad()  # gradients are of the step, not kept
     if batch.inputs.is_cuda:

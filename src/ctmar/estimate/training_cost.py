@@ -23,8 +23,8 @@ from ctmar.training.step import training_step
 
 FULL_SIZE_SECONDS = 0.3  # of a plain step on a CPU, up to which methods are timed at full size
 SMALL_PATCH = 32  # pixels: the side of the single patch on which methods are compared beyond that
-MAX_TIMED, TIMED_SECONDS = 25, 0.3  # steps, of which the median counts: as many as fit, at least one
-FORWARD_SHARE = 1 / 3  # of a step: the backward pass is twice the forward pass
+_MAX_TIMED, _TIMED_SECONDS = 25, 0.3  # steps, of which the median counts: as many as fit, at least one
+_FORWARD_SHARE = 1 / 3  # of a step: the backward pass is twice the forward pass
 
 
 class StepCost(NamedTuple):
@@ -152,7 +152,7 @@ def _measure(state: TrainingState, batch: Batch, flops: float | None) -> StepCos
     with counter if flops is None else nullcontext():
         training_step(state, batch, 0)
     seconds: list[float] = []
-    while not seconds or (len(seconds) < MAX_TIMED and sum(seconds) < TIMED_SECONDS):
+    while not seconds or (len(seconds) < _MAX_TIMED and sum(seconds) < _TIMED_SECONDS):
         work = partial(training_step, state, batch, 0)
         seconds.append(seconds_of(work, device) if device.type == "cuda" else _processor_seconds(work))
     return StepCost(statistics.median(seconds), float(counter.get_total_flops()) if flops is None else flops)
@@ -170,7 +170,7 @@ def _validation(plain: StepCost, method: str, config: Config) -> StepCost:
     n_passes = study_group(config.study.group).order if METHODS[method].averages_predictions else 1
     slices = training.epochs * training.validation_pairs * n_passes
     steps = slices * (config.ingest.image_size / training.patch_size) ** 2 / training.batch_size
-    return StepCost(*(FORWARD_SHARE * steps * value for value in plain))
+    return StepCost(*(_FORWARD_SHARE * steps * value for value in plain))
 
 
 def synthetic_batch(batch_size: int, patch_size: int) -> Batch:

@@ -5,7 +5,7 @@ from ctmar.estimate.simulation_cost import estimate, measure_pair, synthetic_sli
 from ctmar.estimate.training_cost import TrainingEstimate
 from ctmar.simulation.operators import operators_on
 
-ALIGNMENT = "<<<>>>>>"  # of the columns: text to the left, numbers to the right
+_ALIGNMENT = "<<<>>>>>"  # of the columns: text to the left, numbers to the right
 
 
 def table(rows: list[TrainingEstimate], device: str) -> str:
@@ -36,7 +36,7 @@ def table(rows: list[TrainingEstimate], device: str) -> str:
     ]
     lines = (columns, *cells)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(map(_padded, line, widths, ALIGNMENT)) for line in lines)
+    return "\n".join("  ".join(map(_padded, line, widths, _ALIGNMENT)) for line in lines)
 
 
 def _padded(cell: str, width: int, alignment: str) -> str:

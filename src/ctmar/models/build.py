@@ -31,7 +31,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
 
 
 KEY = "study.networks.architecture"
-TINY_SHAPE = (2, 3, 32, 32)  # of the batch on which a network of one's own is tried
+_TINY_SHAPE = (2, 3, 32, 32)  # of the batch on which a network of one's own is tried
 
 
 class CorrectionNetwork(Protocol):
@@ -111,11 +111,11 @@ def _own_network(name: str, make: Callable[..., Any], settings: dict[str, Any]) 
         raise
     except Exception as error:  # somebody's own code can raise anything
         text = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise InputError(f"{KEY}: '{name}' fails on images of shape {TINY_SHAPE}: {text}") from None
-    expected = (TINY_SHAPE[0], 1, *TINY_SHAPE[2:])
+        raise InputError(f"{KEY}: '{name}' fails on images of shape {_TINY_SHAPE}: {text}") from None
+    expected = (_TINY_SHAPE[0], 1, *_TINY_SHAPE[2:])
     if not isinstance(output, Tensor) or output.shape != expected:
         found = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
-        raise InputError(f"{KEY}: '{name}' on images of shape {TINY_SHAPE}: expected shape {expected}, found {found}")
+        raise InputError(f"{KEY}: '{name}' on images of shape {_TINY_SHAPE}: expected shape {expected}, found {found}")
     return network
 
 
@@ -123,7 +123,7 @@ def _own_network(name: str, make: Callable[..., Any], settings: dict[str, Any]) 
 def _output_on_a_tiny_batch(network: nn.Module) -> Any:
     was_training = network.training
     with torch.random.fork_rng(devices=[]):
-        output = network.eval()(torch.zeros(TINY_SHAPE))
+        output = network.eval()(torch.zeros(_TINY_SHAPE))
     network.train(was_training)
     return output
 

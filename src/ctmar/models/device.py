@@ -10,7 +10,7 @@ import torch
 from ctmar.errors import InputError
 
 Convolutions = Literal["ieee", "tf32"]
-CUDNN: Any = torch.backends.cudnn  # a module that torch puts together at run time, unknown to a type checker
+_CUDNN: Any = torch.backends.cudnn  # a module that torch puts together at run time, unknown to a type checker
 
 
 def choose_device(name: str, key: str = "device") -> torch.device:
@@ -33,26 +33,26 @@ def choose_device(name: str, key: str = "device") -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError(f"{key}: expected a GPU for 'cuda', torch finds none; use 'cpu'")
     torch.backends.cudnn.deterministic = True
-    set_convolutions("ieee")
+    _set_convolutions("ieee")
     return torch.device(name)
 
 
-def set_convolutions(precision: Convolutions) -> None:
+def _set_convolutions(precision: Convolutions) -> None:
     """Products of float32 convolutions on a GPU in this precision; matrix products stay float32."""
     # both, because torch refuses to answer its older flag where they differ
-    CUDNN.conv.fp32_precision = precision
-    CUDNN.rnn.fp32_precision = precision
+    _CUDNN.conv.fp32_precision = precision
+    _CUDNN.rnn.fp32_precision = precision
 
 
 @contextmanager
 def convolutions_in(precision: Convolutions) -> Iterator[None]:
     """The same within a block."""
-    before = CUDNN.conv.fp32_precision
-    set_convolutions(precision)
+    before = _CUDNN.conv.fp32_precision
+    _set_convolutions(precision)
     try:
         yield
     finally:
-        set_convolutions(before)
+        _set_convolutions(before)
 
 
 def device_name(device: torch.device) -> str:

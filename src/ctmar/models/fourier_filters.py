@@ -7,8 +7,8 @@ from torch import Tensor
 
 from ctmar.errors import InputError
 
-SMALLEST_EIGENVALUE = 1e-4  # directions below it are rounding error: the published cut
-LARGEST_EMPHASIS = 25.0  # so that 1/variation is at most 1 after division by it
+_SMALLEST_EIGENVALUE = 1e-4  # directions below it are rounding error: the published cut
+_LARGEST_EMPHASIS = 25.0  # so that 1/variation is at most 1 after division by it
 
 
 def turned_fourier_basis(size: int, n_frequencies: int, n_rotations: int) -> tuple[Tensor, Tensor]:
@@ -46,9 +46,9 @@ def turned_fourier_basis(size: int, n_frequencies: int, n_rotations: int) -> tup
     samples = _turned_samples(size, n_frequencies, n_rotations)
     gram = samples.flatten(0, 2).T @ samples.flatten(0, 2)
     eigenvalues, directions = torch.linalg.eigh(gram)
-    kept = eigenvalues > SMALLEST_EIGENVALUE
+    kept = eigenvalues > _SMALLEST_EIGENVALUE
     components = (samples @ directions[:, kept] / eigenvalues[kept].sqrt()).flip(-1)
-    emphasis = 1 / _variation(components).clamp(min=1 / LARGEST_EMPHASIS) / LARGEST_EMPHASIS
+    emphasis = 1 / _variation(components).clamp(min=1 / _LARGEST_EMPHASIS) / _LARGEST_EMPHASIS
     return (components * emphasis).float(), emphasis.float()
 
 

@@ -16,7 +16,7 @@ from ctmar.models.unrolled_checks import Declaration
 from equiproj.groups import FiniteGroup
 from equiproj.representations import Representation, trivial
 
-N_HIDDEN = 6  # channels of the coefficient net, as published
+_N_HIDDEN = 6  # channels of the coefficient net, as published
 
 
 class CoefficientNet(nn.Module):
@@ -34,9 +34,9 @@ class CoefficientNet(nn.Module):
         super().__init__()
         self.n_maps = n_maps
         self.convolutions = nn.Sequential(
-            *(nn.Conv2d(n_in, N_HIDDEN, kernel_size=3, padding=1) for n_in in (2, N_HIDDEN, N_HIDDEN))
+            *(nn.Conv2d(n_in, _N_HIDDEN, kernel_size=3, padding=1) for n_in in (2, _N_HIDDEN, _N_HIDDEN))
         )
-        self.output = nn.Linear(N_HIDDEN, n_maps * n_functions)
+        self.output = nn.Linear(_N_HIDDEN, n_maps * n_functions)
 
     def forward(self, image: Tensor, corrupted: Tensor) -> Tensor:
         """Return w (n, N_m, n_functions), in float32 under autocast: one number decides about a whole image."""
@@ -135,7 +135,7 @@ class OSCNetPlus(UnrolledDictionary):
 
     def filter_types(self, group: FiniteGroup) -> Types:
         """The coefficient net's convolutions see images and keep them so: invariant in every channel."""
-        sizes = (2, N_HIDDEN, N_HIDDEN, N_HIDDEN)
+        sizes = (2, _N_HIDDEN, _N_HIDDEN, _N_HIDDEN)
         return {
             f"coefficients.convolutions.{i}": (sizes[i] * trivial(group), sizes[i + 1] * trivial(group))
             for i in range(3)

@@ -19,7 +19,7 @@ class Variant(NamedTuple):
     description: str
 
 
-COMMUTING = {"normalisation": "field", "declare": "all"}
+_COMMUTING = {"normalisation": "field", "declare": "all"}
 VARIANTS: dict[str, list[Variant]] = {
     "acdnet": [
         Variant("published", {}, "Wang et al. 2022"),
@@ -45,13 +45,13 @@ VARIANTS: dict[str, list[Variant]] = {
             {"n_maps": 4, "n_extra_channels": 44, "n_atoms": 12},
             "maps, atoms and extra channels in whole fields, as near to the published size as they allow",
         ),
-        Variant("commuting", {"n_maps": 4, "n_atoms": 48, **COMMUTING}, "c4 that commutes as a whole once projected"),
+        Variant("commuting", {"n_maps": 4, "n_atoms": 48, **_COMMUTING}, "c4 that commutes as a whole once projected"),
     ],
     "dicdnet": [
         Variant("published", {}, "Wang et al. 2021; 32 maps and 1 + 32 channels are whole fields of C_4 already"),
         Variant("eqreg", {"n_extra_channels": 35}, "EQ-Reg's 36 channels = 9 fields × 4, a tenth larger"),
         Variant("c4_36_channels", {"n_maps": 28, "n_extra_channels": 35}, "36 channels at the published size"),
-        Variant("commuting", {**COMMUTING}, "published widths that commute as a whole once projected"),
+        Variant("commuting", {**_COMMUTING}, "published widths that commute as a whole once projected"),
     ],
     "oscnet": [
         Variant("published", {}, "Wang et al. 2022; 8 orientations carry C_4 as well as C_8"),
@@ -62,7 +62,7 @@ VARIANTS: dict[str, list[Variant]] = {
             {"n_maps": 7, "n_rotations": 4, "n_extra_channels": 35},
             "36 channels = 9 fields × 4 at the published size",
         ),
-        Variant("commuting", {**COMMUTING}, "published widths that commute as a whole once projected"),
+        Variant("commuting", {**_COMMUTING}, "published widths that commute as a whole once projected"),
     ],
 }
 VARIANTS["oscnetplus"] = [

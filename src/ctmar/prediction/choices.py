@@ -8,7 +8,7 @@ from ctmar.config import Ingest
 from ctmar.errors import InputError
 from ctmar.store.quarantine import Quarantined, summarise
 
-SMALLEST_ROWS = 16  # a small image may be corrected, though it would not be trained on
+_SMALLEST_ROWS = 16  # a small image may be corrected, though it would not be trained on
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class PredictionChoices:
     @property
     def reading(self) -> Ingest:
         """How files are found and read: as for training, limits of archives included."""
-        return Ingest(minimum_rows=SMALLEST_ROWS, salt_file=self.salt_file)
+        return Ingest(minimum_rows=_SMALLEST_ROWS, salt_file=self.salt_file)
 
     @property
     def metal(self) -> str:

@@ -22,9 +22,9 @@ from ctmar.units import AIR_HU, WATER_PER_CM, hu_to_attenuation
 
 # Share of metal from which a pixel of the working grid is metal. Simulated masks have a half; that would lose pins
 # that are as thick as a pixel.
-LEAST_COVERAGE = 0.25
+_LEAST_COVERAGE = 0.25
 # Pixels of the working grid per pixel of the image: beyond this the network has never seen what it is to correct.
-LARGEST_COARSENING = 2.5
+_LARGEST_COARSENING = 2.5
 TOO_SMALL = "its metal covers less than a quarter of every pixel of the working grid, or lies outside it"
 
 
@@ -61,9 +61,9 @@ def change_of_slice(
     """
     image, mask, pixel_mm = to_working_grid(image_hu, metal, row_mm, column_mm, grid)
     coarsening = pixel_mm / min(row_mm, column_mm)
-    if coarsening > LARGEST_COARSENING and not any_coarseness:
+    if coarsening > _LARGEST_COARSENING and not any_coarseness:
         raise Refused(
-            f"the network was trained on pixels {LARGEST_COARSENING:g} times as large or more than the image's",
+            f"the network was trained on pixels {_LARGEST_COARSENING:g} times as large or more than the image's",
             "train on a finer grid (ingest.image_size, ingest.pixel_mm), or say --any-coarseness",
         )
     if not mask.any():
@@ -96,7 +96,7 @@ def to_working_grid(
     steps = pixel_mm / row_mm, pixel_mm / column_mm
     coverage = _resample(metal, on_grid_hu.shape, steps)
     metal_part = _resample(np.where(metal, image_hu - AIR_HU, 0), on_grid_hu.shape, steps)
-    mask = coverage >= LEAST_COVERAGE
+    mask = coverage >= _LEAST_COVERAGE
     tissue_hu = AIR_HU + (on_grid_hu - AIR_HU - metal_part) / np.where(mask, 1, 1 - coverage)
     return hu_to_attenuation(np.where(mask, on_grid_hu, tissue_hu)), mask.astype(np.uint8), pixel_mm
 

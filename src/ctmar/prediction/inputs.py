@@ -21,7 +21,7 @@ from ctmar.prediction.choices import PredictionChoices
 from ctmar.simulation.mask_files import read_masks
 from ctmar.store.quarantine import Quarantined, Refused
 
-NOT_DICOM = Refused("not DICOM: a derived image needs a DICOM source", "none needed: only DICOM is corrected")
+_NOT_DICOM = Refused("not DICOM: a derived image needs a DICOM source", "none needed: only DICOM is corrected")
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def dicom_stacks(
     for stack in findings.stacks:
         if not images_of(stack):
             name = stack.origin.file_name(tree.name(stack.content.paths[0]), salt)
-            findings.quarantined.append(Quarantined(name, NOT_DICOM.reason, NOT_DICOM.remedy))
+            findings.quarantined.append(Quarantined(name, _NOT_DICOM.reason, _NOT_DICOM.remedy))
     return stacks, findings.quarantined
 
 

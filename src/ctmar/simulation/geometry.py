@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from ctmar.errors import InputError
 
 BENCHMARK_SIZE = 416
-BENCHMARK_PIXEL_CM = 512 / 416 * 0.03
-BENCHMARK_VIEWS = 640
-BENCHMARK_BINS = 641
-DISTANCE_PIXELS = 1075  # source to axis and axis to detector, in pixels of the 416 × 416 grid
+_BENCHMARK_PIXEL_CM = 512 / 416 * 0.03
+_BENCHMARK_VIEWS = 640
+_BENCHMARK_BINS = 641
+_DISTANCE_PIXELS = 1075  # source to axis and axis to detector, in pixels of the 416 × 416 grid
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class FanBeam:
         return self.n_views, self.n_bins
 
 
-def fan_beam(image_size: int, pixel_cm: float) -> FanBeam:
+def _fan_beam(image_size: int, pixel_cm: float) -> FanBeam:
     """Scale the benchmark's scan to another grid: distances and detector follow the width of the image.
 
     Views and bins are in proportion to ``image_size``, so size 416 with the benchmark's pixel is its geometry. The
@@ -65,12 +65,12 @@ def fan_beam(image_size: int, pixel_cm: float) -> FanBeam:
     views, and the scan commutes with the group C4 exactly.
     """
     width_cm = image_size * pixel_cm
-    n_bins = round(BENCHMARK_BINS * image_size / BENCHMARK_SIZE)
-    distance_cm = DISTANCE_PIXELS / BENCHMARK_SIZE * width_cm
+    n_bins = round(_BENCHMARK_BINS * image_size / BENCHMARK_SIZE)
+    distance_cm = _DISTANCE_PIXELS / BENCHMARK_SIZE * width_cm
     return FanBeam(
         image_size=image_size,
         pixel_cm=pixel_cm,
-        n_views=4 * round(BENCHMARK_VIEWS / 4 * image_size / BENCHMARK_SIZE),
+        n_views=4 * round(_BENCHMARK_VIEWS / 4 * image_size / BENCHMARK_SIZE),
         n_bins=n_bins,
         bin_cm=2 * math.sqrt(2) * width_cm / n_bins,
         source_cm=distance_cm,
@@ -87,9 +87,9 @@ def benchmark_geometry(image_size: int) -> FanBeam:
         >>> benchmark_geometry(128).sinogram_shape
         (196, 197)
     """
-    return fan_beam(image_size, BENCHMARK_SIZE * BENCHMARK_PIXEL_CM / image_size)
+    return _fan_beam(image_size, BENCHMARK_SIZE * _BENCHMARK_PIXEL_CM / image_size)
 
 
 def physical_geometry(image_size: int, pixel_mm: float) -> FanBeam:
     """Return the same scan at the true size of the patient: pixels of ``pixel_mm``."""
-    return fan_beam(image_size, pixel_mm / 10)
+    return _fan_beam(image_size, pixel_mm / 10)

@@ -16,7 +16,7 @@ from ctmar.simulation.operators import NUMBA, Operators
 from ctmar.simulation.projector import compiled
 from ctmar.units import WATER_PER_CM, hu_to_attenuation
 
-AIR_BELOW_HU = -500.0
+_AIR_BELOW_HU = -500.0
 BONE_FROM_HU = 300.0
 
 
@@ -72,7 +72,7 @@ def prior_image(image: NDArray[Any], mask: NDArray[Any]) -> NDArray[np.float32]:
         image: a first correction such as LI, shape (size, size) [1/cm].
         mask: metal mask, same shape; metal becomes water.
     """
-    air, bone = hu_to_attenuation(np.array([AIR_BELOW_HU, BONE_FROM_HU]))
+    air, bone = hu_to_attenuation(np.array([_AIR_BELOW_HU, BONE_FROM_HU]))
     smooth = ndimage.gaussian_filter(image, 1.0)  # noise must not decide between tissue classes
     prior = np.where(smooth < air, 0.0, np.where(smooth < bone, WATER_PER_CM, smooth))
     return np.where(np.asarray(mask, dtype=bool), WATER_PER_CM, prior).astype(np.float32)

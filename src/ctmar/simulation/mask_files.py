@@ -12,9 +12,9 @@ from ctmar.store.arrays import load_npy
 from ctmar.store.benchmark import numeric_fields, read_field
 
 MASK_SUFFIXES = (".png", ".npy", ".nii", ".nii.gz", ".mat")
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-LARGEST_PIXELS = 2**30  # a small compressed file must not ask for gigabytes
-MAT_NUMBERS = ("logical", "single", "double", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_LARGEST_PIXELS = 2**30  # a small compressed file must not ask for gigabytes
+_MAT_NUMBERS = ("logical", "single", "double", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
 
 
 def read_masks(path: Path | str) -> NDArray[np.uint8]:
@@ -80,7 +80,7 @@ def _load_png(path: Path) -> NDArray[Any]:
     from skimage.io import imread
 
     with path.open("rb") as file:
-        if file.read(len(PNG_SIGNATURE)) != PNG_SIGNATURE:
+        if file.read(len(_PNG_SIGNATURE)) != _PNG_SIGNATURE:
             raise InputError(f"{path}: not a PNG file")
     try:
         image = imread(path)
@@ -98,7 +98,7 @@ def _load_mat(path: Path) -> NDArray[Any]:
     if _is_hdf5(path):  # version 7.3; MATLAB stores columns first
         return read_field(path, _only(numeric_fields(path), path)).T
     try:
-        shapes = {name: shape for name, shape, kind in io.whosmat(path) if kind in MAT_NUMBERS}
+        shapes = {name: shape for name, shape, kind in io.whosmat(path) if kind in _MAT_NUMBERS}
         name = _only(shapes, path)
         return np.asarray(io.loadmat(path, variable_names=[name])[name])
     except InputError:
@@ -118,6 +118,6 @@ def _only(shapes: dict[str, tuple[int, ...]], path: Path) -> str:
     if len(arrays) != 1:
         raise InputError(f"{path}: expected one array of numbers, found {', '.join(arrays) or 'none'}")
     ((name, shape),) = arrays.items()
-    if math.prod(shape) > LARGEST_PIXELS:
-        raise InputError(f"{path}: expected at most {LARGEST_PIXELS} pixels, found shape {shape}")
+    if math.prod(shape) > _LARGEST_PIXELS:
+        raise InputError(f"{path}: expected at most {_LARGEST_PIXELS} pixels, found shape {shape}")
     return name

@@ -15,15 +15,15 @@ from ctmar.simulation.geometry import BENCHMARK_SIZE
 from ctmar.simulation.shapes import KINDS, ImplantPart, paint, scale_to_area
 from ctmar.units import WATER_PER_CM
 
-SMALLEST_AREA, LARGEST_AREA = 30.0, 2200.0
-SMALLEST_PART = 8.0
-FARTHEST = 115.0  # anchors from the centre of the body [pixels at 416]
-MIDDLE = 12.0  # half width of the strip that counts as mid-line [pixels at 416]
-TOGETHER = 60.0  # farthest between the parts of one mask [pixels at 416]
-LEAST_HALF_WIDTH = 0.8  # of a stroke [pixels of the grid]: the smallest disc that covers half a pixel wherever it lies
-BONE_PER_CM = 1.25 * WATER_PER_CM
-TISSUE_PER_CM = 0.6 * WATER_PER_CM
-TRIES = 200
+_SMALLEST_AREA, _LARGEST_AREA = 30.0, 2200.0
+_SMALLEST_PART = 8.0
+_FARTHEST = 115.0  # anchors from the centre of the body [pixels at 416]
+_MIDDLE = 12.0  # half width of the strip that counts as mid-line [pixels at 416]
+_TOGETHER = 60.0  # farthest between the parts of one mask [pixels at 416]
+_LEAST_HALF_WIDTH = 0.8  # of a stroke [pixels of the grid]: the smallest disc that covers half a pixel wherever it lies
+_BONE_PER_CM = 1.25 * WATER_PER_CM
+_TISSUE_PER_CM = 0.6 * WATER_PER_CM
+_TRIES = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,18 +54,18 @@ def find_anatomy(image: NDArray[np.float32]) -> Anatomy:
     """
     scale = len(image) / BENCHMARK_SIZE
     smooth = ndimage.gaussian_filter(image, 2 * scale)
-    labels, n_labels = ndimage.label(smooth > TISSUE_PER_CM)
+    labels, n_labels = ndimage.label(smooth > _TISSUE_PER_CM)
     if n_labels == 0:
         raise InputError("no tissue found to put metal into: expected a CT slice with a body, in 1/cm")
     largest = labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
     body = ndimage.binary_fill_holes(largest)
     inside = ndimage.binary_erosion(body, iterations=max(1, round(5 * scale)))
-    allowed = inside & (smooth > TISSUE_PER_CM)
+    allowed = inside & (smooth > _TISSUE_PER_CM)
     centre = ndimage.center_of_mass(body)
     rows, columns = np.indices(image.shape)
-    near = allowed & (np.hypot(rows - centre[0], columns - centre[1]) <= FARTHEST * scale)
-    bone = near & (smooth > BONE_PER_CM)
-    middle = near & (np.abs(columns - centre[1]) <= MIDDLE * scale)
+    near = allowed & (np.hypot(rows - centre[0], columns - centre[1]) <= _FARTHEST * scale)
+    bone = near & (smooth > _BONE_PER_CM)
+    middle = near & (np.abs(columns - centre[1]) <= _MIDDLE * scale)
     # the second choice where a slice has no such pixel: near the mid-line for bone, any tissue for the mid-line
     choices = {
         "tissue": [near, allowed],
@@ -88,14 +88,14 @@ def draw_mask(anatomy: Anatomy, random: np.random.Generator) -> Mask:
     The kind is drawn once, so that a kind that seldom fits is not replaced by one that does.
     """
     scale = len(anatomy.allowed) / BENCHMARK_SIZE
-    area = np.exp(random.uniform(np.log(SMALLEST_AREA), np.log(LARGEST_AREA))) * scale**2
-    least = max(SMALLEST_PART * scale**2, np.pi * LEAST_HALF_WIDTH**2)
+    area = np.exp(random.uniform(np.log(_SMALLEST_AREA), np.log(_LARGEST_AREA))) * scale**2
+    least = max(_SMALLEST_PART * scale**2, np.pi * _LEAST_HALF_WIDTH**2)
     kind = str(random.choice(list(KINDS), p=[kind.probability for kind in KINDS.values()]))
-    for attempt in range(TRIES):
+    for attempt in range(_TRIES):
         # what finds no place is drawn anew, and a little smaller after some tries
         wanted = area * 0.8 ** (attempt // 20)
         parts = KINDS[kind].draw_parts(random)[: max(1, int(wanted / least))]
-        parts = scale_to_area(parts, wanted, LEAST_HALF_WIDTH)
+        parts = scale_to_area(parts, wanted, _LEAST_HALF_WIDTH)
         coverage = _place(parts, anatomy.anchors[KINDS[kind].place], anatomy.allowed, random)
         if coverage is not None and _smallest_component(coverage) >= least:
             return Mask(kind, coverage, (coverage >= 0.5).astype(np.uint8))
@@ -121,7 +121,7 @@ def _place(
     scale = len(allowed) / BENCHMARK_SIZE
     coverage = np.zeros(allowed.shape, np.float32)
     first = anchors[random.integers(len(anchors))] + random.uniform(-0.5, 0.5, 2)
-    near = anchors[np.hypot(*(anchors - first).T) <= TOGETHER * scale]
+    near = anchors[np.hypot(*(anchors - first).T) <= _TOGETHER * scale]
     for part in parts:
         if part.offset is not None:
             anchor = first + scale * np.array(part.offset)

@@ -9,7 +9,7 @@ from scipy.special import ndtr, pdtr, pdtrik
 
 from ctmar.simulation.projector import compiled
 
-FEW = 30.0  # from here on the expansion is right to a thirtieth of a photon
+_FEW = 30.0  # from here on the expansion is right to a thirtieth of a photon
 
 
 def random_stream(seed: int, *labels: str | int) -> np.random.Generator:
@@ -44,7 +44,7 @@ def photon_counts(mean: NDArray[np.float64], random: np.random.Generator) -> NDA
     normal = random.standard_normal(mean.shape)
     counts = np.empty(mean.shape)
     _expand(mean.ravel(), normal.ravel(), counts.ravel())
-    few = mean < FEW
+    few = mean < _FEW
     if few.any():
         counts[few] = _quantile(ndtr(normal[few]), mean[few])
     return counts
@@ -60,5 +60,5 @@ def _quantile(share: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[
 @compiled
 def _expand(mean, normal, counts):  # type: ignore[no-untyped-def]
     for ray in range(mean.size):
-        z, root = normal[ray], math.sqrt(max(mean[ray], FEW))
+        z, root = normal[ray], math.sqrt(max(mean[ray], _FEW))
         counts[ray] = math.floor(mean[ray] + root * z + (z * z - 1) / 6 + (z - z * z * z) / (72 * root) + 0.5)

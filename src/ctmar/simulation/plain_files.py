@@ -10,7 +10,7 @@ from ctmar.simulation.mask_files import choose_mask, read_masks
 from ctmar.store.arrays import load_npy
 from ctmar.store.benchmark import read_field
 
-BENCHMARK_MASK_SIZE = 512
+_BENCHMARK_MASK_SIZE = 512
 LARGEST_PER_CM = 5.0  # dense bone has 0.6 and a benchmark image at most 0.7: more cannot be attenuation of tissue
 
 
@@ -52,12 +52,12 @@ def fit_mask(mask: NDArray[np.uint8], image_size: int) -> NDArray[np.uint8]:
     Raises:
         InputError: the mask has another shape, or no metal is left.
     """
-    if mask.shape == (BENCHMARK_MASK_SIZE,) * 2 and image_size != BENCHMARK_MASK_SIZE:
+    if mask.shape == (_BENCHMARK_MASK_SIZE,) * 2 and image_size != _BENCHMARK_MASK_SIZE:
         mask = resize_mask(mask, image_size)
     if mask.shape != (image_size, image_size):
         raise InputError(
             f"mask: expected {image_size} × {image_size} pixels like the image, or"
-            f" {BENCHMARK_MASK_SIZE} × {BENCHMARK_MASK_SIZE}, found shape {mask.shape}"
+            f" {_BENCHMARK_MASK_SIZE} × {_BENCHMARK_MASK_SIZE}, found shape {mask.shape}"
         )
     if not mask.any():
         raise InputError("mask: expected at least one metal pixel on the grid of the image, found none")

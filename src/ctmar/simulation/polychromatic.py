@@ -20,10 +20,10 @@ from ctmar.simulation.projector import compiled
 from ctmar.simulation.spectrum import Tube, photon_spectrum
 from ctmar.units import WATER_PER_CM, hu_to_attenuation
 
-REFERENCE_KEV = 70.0
-WATER_UP_TO_HU = 100.0
+_REFERENCE_KEV = 70.0
+_WATER_UP_TO_HU = 100.0
 BONE_FROM_HU = 1500.0
-CORRECTED_WATER_CM = 50.0
+_CORRECTED_WATER_CM = 50.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ def beam_through(tube: Tube, metal_name: str, metal_factor: float) -> Beam:
     """
     material = metal(metal_name)
     energies_kev, share = photon_spectrum(tube)
-    reference = np.array([REFERENCE_KEV])
+    reference = np.array([_REFERENCE_KEV])
     water = attenuation_per_cm(WATER, energies_kev) / attenuation_per_cm(WATER, reference)
     return Beam(
         energies_kev=energies_kev,
@@ -68,7 +68,7 @@ def beam_through(tube: Tube, metal_name: str, metal_factor: float) -> Beam:
 
 
 def _water_correction(share: NDArray[np.float64], water: NDArray[np.float64]) -> NDArray[np.float64]:
-    wanted = np.arange(0.05, CORRECTED_WATER_CM + 0.025, 0.05) * WATER_PER_CM
+    wanted = np.arange(0.05, _CORRECTED_WATER_CM + 0.025, 0.05) * WATER_PER_CM
     measured = -np.log(np.exp(-np.outer(wanted, water)) @ share)
     return np.linalg.lstsq(np.stack([measured, measured**2, measured**3], axis=1), wanted, rcond=None)[0]
 
@@ -87,7 +87,7 @@ def split_tissue(image: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.f
         >>> water.tolist(), bone.tolist()
         ([0.192, 0.0], [0.0, 0.5])
     """
-    low, high = hu_to_attenuation(np.array([WATER_UP_TO_HU, BONE_FROM_HU])).astype(np.float64)
+    low, high = hu_to_attenuation(np.array([_WATER_UP_TO_HU, BONE_FROM_HU])).astype(np.float64)
     attenuation = np.asarray(image, dtype=np.float64)
     bone = np.clip((attenuation - low) / (high - low), 0, 1) * attenuation
     return attenuation - bone, bone

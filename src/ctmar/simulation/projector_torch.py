@@ -22,7 +22,7 @@ from ctmar.simulation.projector import FRACTIONS, MARGIN
 
 # a weight costs about 20 bytes on the way: 10 MB, about the cache of a CPU, and 1.3 GB on a GPU
 LARGEST_PORTION = {"cpu": 2**19, "cuda": 2**26}
-FRACTION_BITS = FRACTIONS.bit_length() - 1
+_FRACTION_BITS = FRACTIONS.bit_length() - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ class Rays:
         position = torch.addcmul(start[:, None], self.slope[:, None] * FRACTIONS, steps.to(torch.float64))
         # beyond the margin there is nothing: there a ray reads zeros of the margin instead
         position = position.clamp_(0, (width - 1) * FRACTIONS - 1).to(torch.int32)
-        first = (position >> FRACTION_BITS).mul_(width).add_(steps + MARGIN)
+        first = (position >> _FRACTION_BITS).mul_(width).add_(steps + MARGIN)
         share = (position & (FRACTIONS - 1)).mul(1 / FRACTIONS)
         return interleave(first, first + width), interleave(1 - share, share)
 

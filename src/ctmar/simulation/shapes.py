@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-OVERSAMPLING = 4
+_OVERSAMPLING = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,12 +151,12 @@ def paint(coverage: NDArray[np.float32], part: ImplantPart, row: float, column: 
     last = first + 2 * half + 1
     if first.min() < 0 or last.max() > len(coverage):
         return False
-    fine = [(np.arange(n * OVERSAMPLING) + 0.5) / OVERSAMPLING - 0.5 for n in last - first]
+    fine = [(np.arange(n * _OVERSAMPLING) + 0.5) / _OVERSAMPLING - 0.5 for n in last - first]
     rows, columns = fine[0][:, None] + first[0] - row, fine[1][None, :] + first[1] - column
     inside = np.zeros((rows.size, columns.size), bool)
     for stroke in part.strokes:
         inside |= _squared_distance(stroke.points, rows, columns) <= stroke.half_width**2
-    blocks = inside.reshape(last[0] - first[0], OVERSAMPLING, last[1] - first[1], OVERSAMPLING)
+    blocks = inside.reshape(last[0] - first[0], _OVERSAMPLING, last[1] - first[1], _OVERSAMPLING)
     window = coverage[first[0] : last[0], first[1] : last[1]]
     np.maximum(window, blocks.mean(axis=(1, 3), dtype=np.float32), out=window)
     return True

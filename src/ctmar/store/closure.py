@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ctmar.store.running_code import PACKAGES, Import, Part, parts_of
 
-COMMAND_LINE = "ctmar.cli"
+_COMMAND_LINE = "ctmar.cli"
 # they tell how it goes, what went wrong and when to stop; none of them shapes an output
 SILENT = ("ctmar.errors", "ctmar.cli.progress", "ctmar.cli.explain", "ctmar.cli.stopping", "typer", "rich")
 
@@ -41,8 +41,8 @@ class Closure:
             LookupError: there is none of this name.
         """
         closure, name = cls(source), command.replace("-", "_")
-        for path in sorted(source.joinpath(*COMMAND_LINE.split(".")).glob("*.py")):
-            module = f"{COMMAND_LINE}.{path.stem}"
+        for path in sorted(source.joinpath(*_COMMAND_LINE.split(".")).glob("*.py")):
+            module = f"{_COMMAND_LINE}.{path.stem}"
             if any("COMMANDS" in part.binds and name in part.uses for part in closure.parts(module)):
                 closure._take(module, name)
                 return closure
@@ -70,7 +70,7 @@ class Closure:
         if module not in self._read:
             path = self.path(module)
             # the command line reads the annotations of its functions
-            annotations = module.startswith(f"{COMMAND_LINE}.")
+            annotations = module.startswith(f"{_COMMAND_LINE}.")
             self._read[module] = parts_of(path.read_bytes(), annotations) if path else ()
         return self._read[module]
 

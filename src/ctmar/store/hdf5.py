@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from ctmar.errors import InputError
 
-LARGEST_BYTES = 2**33  # that one dataset may declare
-LARGEST_CHUNK_BYTES = 2**28  # that are unpacked to read one number
-NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EBADFD, errno.EAGAIN)  # of file systems without; of another process
+_LARGEST_BYTES = 2**33  # that one dataset may declare
+_LARGEST_CHUNK_BYTES = 2**28  # that are unpacked to read one number
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EBADFD, errno.EAGAIN)  # of file systems without; of another process
 DAMAGE = (OSError, RuntimeError, ValueError, TypeError, LookupError, OverflowError, AttributeError)
 REDIRECTIONS = ("HDF5_VDS_PREFIX", "HDF5_EXTFILE_PREFIX")  # lead datasets to another folder before their own
 
@@ -58,7 +58,7 @@ def _reason(error: OSError) -> str:
         return "this user may not read the file: give read permission"
     if number in (errno.EMFILE, errno.ENFILE):
         return "too many files are open: raise the limit with `ulimit -n`"
-    if number in NO_LOCKS or "unable to lock" in text.lower():
+    if number in _NO_LOCKS or "unable to lock" in text.lower():
         return (
             "the file cannot be locked: another process may be writing it, or the file system has no locks; in that"
             " case set HDF5_USE_FILE_LOCKING=FALSE"
@@ -93,12 +93,14 @@ def check_size(dataset: h5py.Dataset, path: Path | str) -> None:
     Raises:
         InputError: the dataset declares too many bytes, or one of its chunks does.
     """
-    if dataset.nbytes > LARGEST_BYTES:
-        raise InputError(f"{path}: {dataset.name}: expected at most {LARGEST_BYTES} bytes, found shape {dataset.shape}")
-    chunk = int(np.prod(dataset.chunks or (0,), dtype=object)) * dataset.dtype.itemsize
-    if chunk > LARGEST_CHUNK_BYTES:
+    if dataset.nbytes > _LARGEST_BYTES:
         raise InputError(
-            f"{path}: {dataset.name}: expected chunks of at most {LARGEST_CHUNK_BYTES} bytes, found {chunk}"
+            f"{path}: {dataset.name}: expected at most {_LARGEST_BYTES} bytes, found shape {dataset.shape}"
+        )
+    chunk = int(np.prod(dataset.chunks or (0,), dtype=object)) * dataset.dtype.itemsize
+    if chunk > _LARGEST_CHUNK_BYTES:
+        raise InputError(
+            f"{path}: {dataset.name}: expected chunks of at most {_LARGEST_CHUNK_BYTES} bytes, found {chunk}"
         )
 
 

@@ -12,7 +12,7 @@ from ctmar.errors import InputError
 from ctmar.store.hdf5 import check_size
 
 LARGEST_SIDE = 4096  # of an image or a sinogram
-LARGEST_LENGTH = 10_000_000  # slices or pairs of a file
+_LARGEST_LENGTH = 10_000_000  # slices or pairs of a file
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def _check_field(dataset: h5py.Dataset, name: str, field: Field, lengths: dict[s
     if dataset.shape is None or len(dataset.shape) != len(field.shape):
         raise InputError(f"{path}: {name}: expected axes {', '.join(field.shape)}, found shape {dataset.shape}")
     for axis, length in zip(field.shape, dataset.shape, strict=True):
-        limit = LARGEST_LENGTH if axis == field.shape[0] else LARGEST_SIDE
+        limit = _LARGEST_LENGTH if axis == field.shape[0] else LARGEST_SIDE
         if length > limit:
             raise InputError(f"{path}: {name}: expected at most {limit} along {axis}, found {length}")
         if lengths.setdefault(axis, length) != length:

@@ -15,7 +15,7 @@ from ctmar.errors import InputError
 from ctmar.store.atomic import atomic_path
 from ctmar.store.pairs import FORMAT, FORMAT_VERSION, OF_PAIR, OF_SLICE, TEXT, PairRecord, SliceRecord
 
-LARGEST_CHUNK = 128  # a 64 × 64 training patch then touches at most four chunks of a 416 × 416 image
+_LARGEST_CHUNK = 128  # a 64 × 64 training patch then touches at most four chunks of a 416 × 416 image
 
 
 class PairWriter:
@@ -87,8 +87,8 @@ class PairWriter:
 
 
 def _chunk_length(length: int) -> int:
-    """Split ``length`` evenly into pieces of at most ``LARGEST_CHUNK``."""
-    return -(-length // -(-length // LARGEST_CHUNK))
+    """Split ``length`` evenly into pieces of at most ``_LARGEST_CHUNK``."""
+    return -(-length // -(-length // _LARGEST_CHUNK))
 
 
 def write_header(

@@ -38,7 +38,7 @@ from ctmar.store.parts import allow_open_parts, read_parts, whole_datasets
 
 FORMAT = "ctmar-pairs"
 FORMAT_VERSION = 1
-SLICE_ARRAYS = ("image", "poly_CT", "poly_sinogram")
+_SLICE_ARRAYS = ("image", "poly_CT", "poly_sinogram")
 OF_SLICE = ("patient", "slice_id", "pixel_mm")
 OF_PAIR = ("slice_index", "mask_index", "metal_pixels", "metal")
 TEXT = ("patient", "slice_id", "metal")
@@ -111,7 +111,7 @@ def bytes_per_entry(path: Path) -> tuple[dict[str, int], dict[str, int]]:
     """Bytes on disk of the mean slice and of the mean pair of a file, by the name of the dataset."""
     with opened_hdf5(path) as file:
         sizes = {name: dataset.id.get_storage_size() // len(dataset) for name, dataset in file.items() if len(dataset)}
-    of_slice = {name: sizes.pop(name) for name in SLICE_ARRAYS if name in sizes}
+    of_slice = {name: sizes.pop(name) for name in _SLICE_ARRAYS if name in sizes}
     return of_slice, {name: size for name, size in sizes.items() if name not in (*OF_SLICE, *OF_PAIR)}
 
 

@@ -15,7 +15,7 @@ from ctmar.errors import InputError
 from ctmar.store.hdf5 import attribute, hard_linked, opened_hdf5, own_dataset
 from ctmar.store.provenance import sha256_of
 
-REMEDY = "make the parts again and join them"
+_REMEDY = "make the parts again and join them"
 OTHER_FILES = 128  # that a process has open beside the parts: libraries, logs, pipes
 
 
@@ -101,10 +101,10 @@ def _check_part(part: FilePart, path: Path, names: list[str]) -> None:
         raise InputError(f"{path}: expected parts in its own folder, found '{part.file}'")
     target = path.resolve().parent / part.file
     if not target.is_file():
-        raise InputError(f"{path}: its part '{part.file}' is missing: put it back, or {REMEDY}")
+        raise InputError(f"{path}: its part '{part.file}' is missing: put it back, or {_REMEDY}")
     if target.stat().st_size != part.bytes:
         raise InputError(
-            f"{path}: expected {part.bytes} bytes in its part '{part.file}', found {target.stat().st_size}: {REMEDY}"
+            f"{path}: expected {part.bytes} bytes in its part '{part.file}', found {target.stat().st_size}: {_REMEDY}"
         )
     with opened_hdf5(target) as file:
         foreign = [name for name in names if name in file and own_dataset(file, name) is None]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ctmar.errors import InputError
 
-OWN_SALT = "equiproj/salt"  # below the user's folder of settings
-SALT_BYTES = 32
+_OWN_SALT = "equiproj/salt"  # below the user's folder of settings
+_SALT_BYTES = 32
 # hexadecimal: 64 bits, so that among a million patients two share a name once in 37 million studies
 DIGITS = {"p": 16, "s": 16, "f": 16}
 
@@ -38,7 +38,7 @@ def read_salt(path: Path | None) -> bytes:
 
 def own_salt_file() -> Path:
     """Where a user's own salt lies: outside every checkout, so that no commit or bundle takes it along."""
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / OWN_SALT
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / _OWN_SALT
 
 
 def _make_salt(path: Path) -> None:
@@ -50,7 +50,7 @@ def _make_salt(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_hex(SALT_BYTES) + "\n")
+            file.write(secrets.token_hex(_SALT_BYTES) + "\n")
         with suppress(FileExistsError):
             os.link(temporary, path)
             print(

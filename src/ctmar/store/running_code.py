@@ -8,8 +8,8 @@ from functools import cache
 
 PACKAGES = ("ctmar", "equiproj")
 # text for a reader of `--help` and of config/README.md
-TOLD_BY = {"Field": "description", "Option": "help", "Argument": "help"}
-PACKAGE = re.compile(rf"((?:{'|'.join(PACKAGES)})(?:\.\w+)*)\.")  # how f"ctmar.training.methods.{name}" begins
+_TOLD_BY = {"Field": "description", "Option": "help", "Argument": "help"}
+_PACKAGE = re.compile(rf"((?:{'|'.join(PACKAGES)})(?:\.\w+)*)\.")  # how f"ctmar.training.methods.{name}" begins
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _imports(node: ast.AST) -> Iterator[Import]:
 def _late_package(node: ast.AST) -> str | None:
     match node:
         case ast.JoinedStr(values=[ast.Constant(value=str(start)), *_]):
-            found = PACKAGE.fullmatch(start)
+            found = _PACKAGE.fullmatch(start)
             return found.group(1) if found else None
     return None
 
@@ -192,5 +192,5 @@ class _Strip(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        node.keywords = [keyword for keyword in node.keywords if keyword.arg != TOLD_BY.get(called, "")]
+        node.keywords = [keyword for keyword in node.keywords if keyword.arg != _TOLD_BY.get(called, "")]
         return self.generic_visit(node)

@@ -30,7 +30,7 @@ FORMAT = "ctmar-slices"
 FORMAT_VERSION = 1
 TEXT = ("patient", "series", "slice_id")
 NUMBERS = ("position_mm", "pixel_mm")
-MASKS = "masks"
+_MASKS = "masks"
 LAYOUT = {
     **{name: Field("text", ("slices",)) for name in TEXT},
     **{name: Field("f8", ("slices",)) for name in NUMBERS},
@@ -100,7 +100,7 @@ class SliceWriter:
         if masks.ndim != 3 or masks.shape[1:] != self._shape:
             raise ValueError(f"expected masks of shape {self._shape}, found {masks.shape[1:]}")
         chunks = (1, *self._shape)
-        self._file.create_dataset(f"{MASKS}/{name}", data=masks, dtype=np.uint8, chunks=chunks, compression="gzip")
+        self._file.create_dataset(f"{_MASKS}/{name}", data=masks, dtype=np.uint8, chunks=chunks, compression="gzip")
 
 
 @contextmanager
@@ -191,7 +191,7 @@ def open_slices(path: Path | str) -> Iterator[SliceFile]:
 
 def _datasets(file: h5py.File, path: Path) -> dict[str, h5py.Dataset]:
     """Everything in the file, which holds its numbers itself."""
-    names = [name for name in file if name != MASKS] + list(_layout_of_masks(file))
+    names = [name for name in file if name != _MASKS] + list(_layout_of_masks(file))
     datasets = {name: own_dataset(file, name) for name in names}
     for name, dataset in datasets.items():
         if dataset is None:
@@ -200,11 +200,11 @@ def _datasets(file: h5py.File, path: Path) -> dict[str, h5py.Dataset]:
 
 
 def _layout_of_masks(file: h5py.File) -> dict[str, Field]:
-    if MASKS not in file:
+    if _MASKS not in file:
         return {}
-    group = file[MASKS] if isinstance(file.get(MASKS, getlink=True), h5py.HardLink) else None
+    group = file[_MASKS] if isinstance(file.get(_MASKS, getlink=True), h5py.HardLink) else None
     names = group if isinstance(group, h5py.Group) else [""]  # what is no group of its own is refused as a dataset
-    return {f"{MASKS}/{name}".rstrip("/"): Field("u1", (f"masks of {name}", "side", "side")) for name in names}
+    return {f"{_MASKS}/{name}".rstrip("/"): Field("u1", (f"masks of {name}", "side", "side")) for name in names}
 
 
 def read_slices(path: Path | str) -> list[Slice]:

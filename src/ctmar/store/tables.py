@@ -13,7 +13,7 @@ from typing import Any
 from ctmar.errors import InputError
 from ctmar.store.atomic import atomic_path
 
-FORMULA = re.compile(r"'*[=+\-@\t\n]")  # behind apostrophes of its own, so that every text comes back as it was
+_FORMULA = re.compile(r"'*[=+\-@\t\n]")  # behind apostrophes of its own, so that every text comes back as it was
 
 
 def write_rows(path: Path | str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
@@ -56,11 +56,11 @@ def _without_formula(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     value = re.sub(r"\r\n?", "\n", value)  # csv quotes no lone carriage return, which then ends the row
-    return f"'{value}" if FORMULA.match(value) and not _is_number(value) else value
+    return f"'{value}" if _FORMULA.match(value) and not _is_number(value) else value
 
 
 def _plain(value: str) -> str:
-    return value[1:] if value[:1] == "'" and FORMULA.match(value[1:]) else value
+    return value[1:] if value[:1] == "'" and _FORMULA.match(value[1:]) else value
 
 
 def _is_number(text: str) -> bool:

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as StoredRun
 
 KEY = "workflow.key"
-PARENT = "mlflow.parentRunId"
+_PARENT = "mlflow.parentRunId"
 KIND = "workflow.kind"
 FINISHED = "FINISHED"
 LIMIT_SECONDS = 120.0  # to connect, and again for each run; a new database alone takes 5 to 15
-METRICS_PER_REQUEST = 1000  # MLflow's own limit
+_METRICS_PER_REQUEST = 1000  # MLflow's own limit
 
 
 class Parent(BaseModel):
@@ -73,7 +73,7 @@ def initialise(output: Path, settings: Tracking, study: Study) -> None:
 
     def work() -> None:
         with time_limit(LIMIT_SECONDS):
-            _, experiment_id, run_id = open_study(output.parent, parent)
+            _, experiment_id, run_id = _open_study(output.parent, parent)
         found.update(experiment_id=experiment_id, parent_run_id=run_id)
 
     warning = attempt(work)
@@ -97,7 +97,7 @@ def synchronise(parent: Path, run_folders: list[Path], output: Path, settings: R
     Raises:
         InputError: ``parent`` or a result file is missing or is not what it should be.
     """
-    study = read_parent(parent)
+    study = _read_parent(parent)
     runs = [read_run(RunFolder(folder)) for folder in run_folders]
     rows: list[dict[str, Any]] = [
         {"folder": str(folder), "key": run.key, "status": "failed", "run_id": None}
@@ -108,7 +108,7 @@ def synchronise(parent: Path, run_folders: list[Path], output: Path, settings: R
 
     def work() -> None:
         with time_limit(LIMIT_SECONDS):
-            opened = open_study(parent.parent, study)
+            opened = _open_study(parent.parent, study)
         for row, run in zip(rows, runs, strict=True):
             with time_limit(LIMIT_SECONDS):
                 row.update(write_run(opened, run, images))
@@ -120,7 +120,7 @@ def synchronise(parent: Path, run_folders: list[Path], output: Path, settings: R
         temporary.write_text(json.dumps({"runs": rows, "warning": warning}, indent=2) + "\n")
 
 
-def read_parent(path: Path) -> Parent:
+def _read_parent(path: Path) -> Parent:
     """Read `parent.json`.
 
     Raises:
@@ -138,25 +138,25 @@ def read_parent(path: Path) -> Parent:
         ) from None
 
 
-def open_study(folder: Path, parent: Parent) -> OpenStudy:
+def _open_study(folder: Path, parent: Parent) -> OpenStudy:
     """Connect, and find or create the experiment and the parent run."""
     client = connect(folder)
     experiment_id = find_experiment(client, folder, parent.experiment)
     study = parent.study.published()
     key = hashlib.sha256(json.dumps(study, sort_keys=True).encode()).hexdigest()
-    stored = find_run(client, experiment_id, key) or client.create_run(
+    stored = _find_run(client, experiment_id, key) or client.create_run(
         experiment_id,
         run_name=f"study of {len(parent.study.expand())} runs",
         tags={KEY: key, KIND: "study"},
     )
     run_id = stored.info.run_id
     if stored.info.status != FINISHED:
-        write_parameters(client, run_id, study_parameters(parent.study))
+        _write_parameters(client, run_id, study_parameters(parent.study))
         client.log_dict(run_id, study, "study.json")
     return OpenStudy(client, experiment_id, run_id)
 
 
-def find_run(client: "MlflowClient", experiment_id: str, key: str) -> "StoredRun | None":
+def _find_run(client: "MlflowClient", experiment_id: str, key: str) -> "StoredRun | None":
     """The run with this key, if there is one."""
     found = client.search_runs([experiment_id], filter_string=f"tags.`{KEY}` = '{key}'", max_results=1)
     return found[0] if found else None
@@ -165,20 +165,20 @@ def find_run(client: "MlflowClient", experiment_id: str, key: str) -> "StoredRun
 def write_run(study: OpenStudy, run: MirroredRun, images: Callable[[Path], list[NDArray[np.uint8]]]) -> dict[str, str]:
     """Write a run that is not there or only half; gives its status and MLflow id."""
     client = study.client
-    stored = find_run(client, study.experiment_id, run.key) or client.create_run(
+    stored = _find_run(client, study.experiment_id, run.key) or client.create_run(
         study.experiment_id,
         start_time=run.start_ms,
         run_name=run.name,
-        tags={KEY: run.key, PARENT: study.parent_run_id, KIND: "run"} | run.tags,
+        tags={KEY: run.key, _PARENT: study.parent_run_id, KIND: "run"} | run.tags,
     )
     run_id = stored.info.run_id
-    if stored.data.tags[PARENT] != study.parent_run_id:
+    if stored.data.tags[_PARENT] != study.parent_run_id:
         # a study that grew has another parent run, and all of its runs belong there
-        client.set_tag(run_id, PARENT, study.parent_run_id)
+        client.set_tag(run_id, _PARENT, study.parent_run_id)
     if stored.info.status == FINISHED:
         return {"status": "present", "run_id": run_id}
-    write_parameters(client, run_id, run.parameters)
-    write_metrics(client, run_id, run, stored.info.start_time)
+    _write_parameters(client, run_id, run.parameters)
+    _write_metrics(client, run_id, run, stored.info.start_time)
     for number, image in enumerate(images(run.examples), start=1):
         client.log_image(run_id, image, artifact_file=f"examples/pair-{number}.png")
     client.set_terminated(run_id, FINISHED, end_time=run.end_ms)
@@ -191,14 +191,14 @@ def finish(study: OpenStudy) -> None:
         study.client.set_terminated(study.parent_run_id, FINISHED)
 
 
-def write_parameters(client: "MlflowClient", run_id: str, parameters: dict[str, str]) -> None:
+def _write_parameters(client: "MlflowClient", run_id: str, parameters: dict[str, str]) -> None:
     """Write parameters; those that are there already are left."""
     from mlflow.entities import Param
 
     client.log_batch(run_id, params=[Param(name, value) for name, value in parameters.items()])
 
 
-def write_metrics(client: "MlflowClient", run_id: str, run: MirroredRun, start_ms: int) -> None:
+def _write_metrics(client: "MlflowClient", run_id: str, run: MirroredRun, start_ms: int) -> None:
     """Write the metrics of every epoch and, at the last step, the results on the test pairs.
 
     Times count from ``start_ms`` of the stored run: MLflow keeps a value of the same step and time only once, so that
@@ -213,5 +213,5 @@ def write_metrics(client: "MlflowClient", run_id: str, run: MirroredRun, start_m
     for epoch in run.epochs:
         time_ms = start_ms + int(1000 * epoch.seconds)
         metrics += [Metric(name, value, time_ms, epoch.step) for name, value in epoch.metrics.items()]
-    for first in range(0, len(metrics), METRICS_PER_REQUEST):
-        client.log_batch(run_id, metrics=metrics[first : first + METRICS_PER_REQUEST])
+    for first in range(0, len(metrics), _METRICS_PER_REQUEST):
+        client.log_batch(run_id, metrics=metrics[first : first + _METRICS_PER_REQUEST])

@@ -20,10 +20,10 @@ from ctmar.store.run_folder import Epoch, RunDescription, RunFolder
 from ctmar.store.tables import read_rows
 from ctmar.units import attenuation_to_hu
 
-TEST_METRICS = ("psnr_db", "ssim", "psnr_official_db", "ssim_official", "rmse_hu", "mae_hu")
-COST_METRICS = ("seconds_total", "seconds_per_step_median", "peak_memory_mb")
+_TEST_METRICS = ("psnr_db", "ssim", "psnr_official_db", "ssim_official", "rmse_hu", "mae_hu")
+_COST_METRICS = ("seconds_total", "seconds_per_step_median", "peak_memory_mb")
 REFERENCES = ("image", "ma_CT", "LI_CT")
-LARGEST_TILE = 256  # pixels; keeps the images of a run at some hundred kB
+_LARGEST_TILE = 256  # pixels; keeps the images of a run at some hundred kB
 
 
 class MirroredEpoch(NamedTuple):
@@ -56,27 +56,27 @@ def read_run(folder: RunFolder) -> MirroredRun:
         InputError: a file is missing or is not what `ctmar train` and `ctmar evaluate` write.
     """
     description, epochs, measured = folder.read_description(), folder.read_epochs(), folder.read_measurements()
-    means = mean_metrics(folder.slices)
+    means = _mean_metrics(folder.slices)
     if not folder.examples.is_file():
         raise InputError(f"{folder.examples}: result file not found; train and evaluate the run first")
     # training ends with run.json; the file itself holds no time, so that equal runs are equal files
     end = folder.run.stat().st_mtime
     return MirroredRun(
         examples=folder.examples.resolve(),
-        key=run_key(folder),
+        key=_run_key(folder),
         name=run_name(description.run),
         start_ms=int(1000 * (end - description.seconds_total)),
         end_ms=int(1000 * end),
         parameters=parameters(description),
         tags=flatten({"provenance": description.provenance.model_dump()}),
-        epochs=mirrored_epochs(epochs),
+        epochs=_mirrored_epochs(epochs),
         results=means
         | {name: float(getattr(measured, name)) for name in MEASURES_OF_A_RUN}
-        | {name: float(getattr(description, name)) for name in COST_METRICS},
+        | {name: float(getattr(description, name)) for name in _COST_METRICS},
     )
 
 
-def run_key(folder: RunFolder) -> str:
+def _run_key(folder: RunFolder) -> str:
     """Digest of a run's results: equal for the same results, another one as soon as a result differs."""
     files = (folder.run, folder.metrics, folder.slices, folder.model)
     return hashlib.sha256("".join(map(sha256_of, files)).encode()).hexdigest()
@@ -121,7 +121,7 @@ def study_parameters(study: Study) -> dict[str, str]:
     return compared | flatten({"group": study.group, "power": study.power, "n_runs": len(runs)})
 
 
-def mirrored_epochs(epochs: list[Epoch]) -> list[MirroredEpoch]:
+def _mirrored_epochs(epochs: list[Epoch]) -> list[MirroredEpoch]:
     """The metrics of every epoch, and when it was."""
     ends = accumulate(epoch.seconds for epoch in epochs)
     return [
@@ -130,20 +130,20 @@ def mirrored_epochs(epochs: list[Epoch]) -> list[MirroredEpoch]:
     ]
 
 
-def mean_metrics(slices_csv: Path) -> dict[str, float]:
+def _mean_metrics(slices_csv: Path) -> dict[str, float]:
     """Means over test patients, each counted once as in the report; patients and slices stay behind.
 
     Raises:
         InputError: the table is missing or malformed, or has no rows.
     """
-    rows = read_rows(slices_csv, ("patient", *TEST_METRICS))
+    rows = read_rows(slices_csv, ("patient", *_TEST_METRICS))
     if not rows:
         raise InputError(f"{slices_csv}: expected a row for each test pair, found none")
-    check_numbers(slices_csv, rows, TEST_METRICS)
+    check_numbers(slices_csv, rows, _TEST_METRICS)
     patients = np.array([row["patient"] for row in rows])
-    values = np.array([[float(row[name]) for row in rows] for name in TEST_METRICS])
+    values = np.array([[float(row[name]) for row in rows] for name in _TEST_METRICS])
     means = patient_means(values, patients).mean(axis=0)
-    return {f"test_{name}": float(mean) for name, mean in zip(TEST_METRICS, means, strict=True)}
+    return {f"test_{name}": float(mean) for name, mean in zip(_TEST_METRICS, means, strict=True)}
 
 
 def example_images(examples: Path, references: Path, window_hu: tuple[float, float]) -> list[NDArray[np.uint8]]:
@@ -151,14 +151,14 @@ def example_images(examples: Path, references: Path, window_hu: tuple[float, flo
 
     Where ``references`` does not hold the pair, the prediction stands alone.
     """
-    known = dict(read_stacks(references, REFERENCES)) if references.is_file() else {}
+    known = dict(_read_stacks(references, REFERENCES)) if references.is_file() else {}
     return [
         np.concatenate([tile(image, window_hu) for image in (*known.get(pair, ()), *prediction)], axis=1)
-        for pair, prediction in read_stacks(examples, ("prediction",))
+        for pair, prediction in _read_stacks(examples, ("prediction",))
     ]
 
 
-def read_stacks(path: Path, names: tuple[str, ...]) -> list[tuple[tuple[str, int], list[NDArray[np.float32]]]]:
+def _read_stacks(path: Path, names: tuple[str, ...]) -> list[tuple[tuple[str, int], list[NDArray[np.float32]]]]:
     """For each pair of an examples file which pair it is, and its images of the given names [1/cm]."""
     with np.load(path, allow_pickle=False) as file:
         pairs = zip(file["slice_id"].tolist(), file["mask_index"].tolist(), strict=True)
@@ -169,6 +169,6 @@ def read_stacks(path: Path, names: tuple[str, ...]) -> list[tuple[tuple[str, int
 def tile(image: NDArray[np.float32], window_hu: tuple[float, float]) -> NDArray[np.uint8]:
     """A small 8-bit picture of an image (1/cm) in a CT window."""
     low, high = window_hu
-    factor = -(-max(image.shape) // LARGEST_TILE)
+    factor = -(-max(image.shape) // _LARGEST_TILE)
     shown = attenuation_to_hu(downscale_local_mean(image, (factor, factor)))
     return np.round(255 * np.clip((shown - low) / (high - low), 0, 1)).astype(np.uint8)

@@ -24,7 +24,7 @@ from ctmar.long_work import ahead
 from ctmar.training.patches import Batch, PatchSampler
 
 StartMethod = Literal["spawn", "fork", "forkserver"]
-BATCHES_AHEAD = 4  # of each process; a busy machine runs them late
+_BATCHES_AHEAD = 4  # of each process; a busy machine runs them late
 Arrays: TypeAlias = tuple[NDArray[np.float32], ...]
 
 _sampler: PatchSampler  # of a reader process
@@ -64,7 +64,7 @@ def read_batches(
 
 def _in_order(pool: ProcessPoolExecutor, steps: range, n_processes: int) -> Iterator[Batch]:
     try:
-        for arrays in ahead((pool.submit(_read, step) for step in steps), BATCHES_AHEAD * n_processes):
+        for arrays in ahead((pool.submit(_read, step) for step in steps), _BATCHES_AHEAD * n_processes):
             yield Batch(*map(torch.from_numpy, arrays.result()))
     except BrokenProcessPool:
         raise ReaderDiedError(

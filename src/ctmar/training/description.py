@@ -24,7 +24,7 @@ def describe_run(pairs_train: Path, pairs_validation: Path | None, settings: Run
         training=settings.training,
         group=settings.group,
         power=settings.power,
-        grid=describe_grid(pairs_train),
+        grid=_describe_grid(pairs_train),
         provenance=Provenance(
             own_code_sha256=own_code_sha256([settings.group, settings.network.architecture, settings.run.norm]),
             code_sha256=CodeDigests().command("train"),
@@ -37,7 +37,7 @@ def describe_run(pairs_train: Path, pairs_validation: Path | None, settings: Run
     )
 
 
-def describe_grid(pairs: Path) -> Grid:
+def _describe_grid(pairs: Path) -> Grid:
     """The grid of the images of a pair file."""
     with PairFile(pairs) as file:
         pixels_mm = {float(pixel) for pixel in file.pixel_mm}

@@ -9,7 +9,7 @@ import numpy as np
 from ctmar.errors import InputError
 from ctmar.store.pairs import PairFile
 
-SHARE = 0.1  # of the pairs, at least
+_SHARE = 0.1  # of the pairs, at least
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ def hold_out(path: Path) -> HeldOut:
 
 
 def _last_groups(groups: Sequence[str]) -> set[str]:
-    """Whole groups from the end that hold a share of ``SHARE``, but never all groups."""
+    """Whole groups from the end that hold a share of ``_SHARE``, but never all groups."""
     chosen: set[str] = set()
     names = list(dict.fromkeys(groups))
     for name in reversed(names[1:]):
-        if sum(group in chosen for group in groups) >= SHARE * len(groups):
+        if sum(group in chosen for group in groups) >= _SHARE * len(groups):
             break
         chosen.add(name)
     return chosen

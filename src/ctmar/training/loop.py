@@ -27,7 +27,7 @@ from ctmar.training.step import NotFiniteError, training_step
 from ctmar.training.validation import validate
 
 SECONDS_BETWEEN_CHECKPOINTS = 60.0  # within an epoch; one more follows each epoch
-SECONDS_FOR_A_SIGNAL = 1.0  # a scheduler signals one process after the other
+_SECONDS_FOR_A_SIGNAL = 1.0  # a scheduler signals one process after the other
 Progress = Callable[[int, int, str], None]
 
 
@@ -111,12 +111,12 @@ class Loop:
         state, training = self.state, self.state.training
         n_steps = training.epochs * training.steps_per_epoch
         with read_batches(self.sampler, range(state.step, n_steps), training.reader_processes) as batches:
-            while len(state.records) < training.epochs and not is_over(state):
+            while len(state.records) < training.epochs and not _is_over(state):
                 self.run_epoch(batches)
                 with kept_weights(state) as predictor:
                     scores = validate(predictor, self.validation, training.channels_last, self.stop_if_asked)
-                    state.records.append(Epoch(**running_means(state) | scores))
-                    keep_best(state)
+                    state.records.append(Epoch(**_running_means(state) | scores))
+                    _keep_best(state)
                 state.epoch = EpochSoFar()
                 self.save()
                 self.report()
@@ -157,7 +157,7 @@ class Loop:
         try:
             return next(batches)
         except ReaderDiedError:
-            deadline = time.monotonic() + SECONDS_FOR_A_SIGNAL
+            deadline = time.monotonic() + _SECONDS_FOR_A_SIGNAL
             while time.monotonic() < deadline:
                 self.stop_if_asked()
                 time.sleep(0.05)
@@ -175,19 +175,19 @@ class Loop:
     def report(self) -> None:
         """Tell the progress bar."""
         training = self.state.training
-        self.progress(self.state.step, training.epochs * training.steps_per_epoch, progress_text(self.state))
+        self.progress(self.state.step, training.epochs * training.steps_per_epoch, _progress_text(self.state))
 
 
-def progress_text(state: TrainingState) -> str:
+def _progress_text(state: TrainingState) -> str:
     """Loss, penalty and speed of the running epoch (or of the last one), and the last validation."""
     if not state.epoch.losses and not state.records:
         return ""
-    record = running_means(state) if state.epoch.losses else dict(state.records[-1])
+    record = _running_means(state) if state.epoch.losses else dict(state.records[-1])
     text = f"loss {record['loss']:.3g}, penalty {record['penalty']:.3g}, {record['images_per_second']:.0f} images/s"
     return f"{text}, PSNR {state.records[-1].validation_psnr:.2f} dB" if state.records else text
 
 
-def running_means(state: TrainingState) -> dict[str, Any]:
+def _running_means(state: TrainingState) -> dict[str, Any]:
     """Means and times of the running epoch, over the steps that it has had."""
     so_far, n_steps = state.epoch, len(state.epoch.losses)
     loss, penalty, seconds = (sum(values) for values in (so_far.losses, so_far.penalties, so_far.seconds))
@@ -204,14 +204,14 @@ def running_means(state: TrainingState) -> dict[str, Any]:
     }
 
 
-def keep_best(state: TrainingState) -> None:
+def _keep_best(state: TrainingState) -> None:
     """With early stopping, remember the weights of the last epoch if no epoch before had a higher validation PSNR."""
     psnr = state.records[-1].validation_psnr
     if state.training.early_stopping_epochs and (state.best is None or psnr > state.best["psnr"]):
         state.best = {"epoch": len(state.records), "psnr": psnr, "weights": detached(state.network)}
 
 
-def is_over(state: TrainingState) -> bool:
+def _is_over(state: TrainingState) -> bool:
     """Whether early stopping ends the run: so many epochs in a row were not better than the best."""
     patience = state.training.early_stopping_epochs
     return patience is not None and state.best is not None and len(state.records) - state.best["epoch"] >= patience

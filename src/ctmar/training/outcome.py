@@ -34,11 +34,11 @@ def outcome(state: TrainingState, group: str) -> dict[str, Any]:
         "peak_memory_mb": peak_memory_mb(state.device),
         "device": device_name(state.device),
         "threads": torch.get_num_threads(),
-        "layers": layer_table(state.network, group),
+        "layers": _layer_table(state.network, group),
     }
 
 
-def layer_table(network: nn.Module, group: str) -> list[LayerNorms]:
+def _layer_table(network: nn.Module, group: str) -> list[LayerNorms]:
     """‖P(W)‖_F, ‖W − P(W)‖_F and their ratio for every weight and bias of a typed layer."""
     symmetry = study_group(group)
     report = equivariance_report(network, symmetry, layers=layer_types(network, symmetry), include_bias=True)

@@ -17,7 +17,7 @@ from ctmar.training.random_streams import numpy_generator
 from equiproj.representations.action import send
 
 IMAGES = ("image", "ma_CT", "LI_CT", "mask")
-BYTES_PER_PIXEL = 13  # of one pair: three float32 images and the mask
+_BYTES_PER_PIXEL = 13  # of one pair: three float32 images and the mask
 CACHE_BYTES = 2**30  # files up to this size are kept in memory, of larger ones nothing: the numbers are the same
 
 
@@ -101,7 +101,7 @@ class PatchSampler:
         if size < patch_size:
             raise InputError(f"training.patch_size: expected at most {size}, the images of {path}, found {patch_size}")
         self._batch_size, self._patch_size, self._seed = batch_size, patch_size, seed
-        self._caches = len(self._pairs) * size**2 * BYTES_PER_PIXEL <= cache_bytes
+        self._caches = len(self._pairs) * size**2 * _BYTES_PER_PIXEL <= cache_bytes
         self._cache: dict[int, Pair] = {}
         self._orders: dict[int, list[int]] = {}
 

@@ -54,12 +54,12 @@ def backward(
     state: TrainingState, batch: Batch, step: int, forward: Callable[[Tensor], Any]
 ) -> tuple[float, float, float]:
     """Gradients of a step, over all parts of the batch: the loss, the penalty in it, and the largest gradient."""
-    seed_layers(state, step)
+    _seed_layers(state, step)
     state.optimiser.zero_grad()
     losses, penalties = [], []
     with convolutions_in("tf32" if state.training.precision == "tf32" else "ieee"):
         for number, part in enumerate(cut(state, batch, step)):
-            task, penalty = part_loss(state, part, step, forward, is_first=number == 0)
+            task, penalty = _part_loss(state, part, step, forward, is_first=number == 0)
             state.scaler.scale(task + penalty).backward()
             losses.append((task + penalty).detach())
             penalties.append(penalty.detach())
@@ -71,7 +71,7 @@ def backward(
     return values[0], values[1], values[2]
 
 
-def seed_layers(state: TrainingState, step: int) -> None:
+def _seed_layers(state: TrainingState, step: int) -> None:
     """Make layers that draw (dropout) do so as a function of the step, so that a restart needs no generator's state."""
     seed = torch_seed(state.seed, "layers", step)
     torch.default_generator.manual_seed(seed)  # torch.manual_seed takes as long as a small network's layer
@@ -92,7 +92,7 @@ def cut(state: TrainingState, batch: Batch, step: int) -> Iterator[BatchPart]:
         yield BatchPart(seen.to(state.device, state.training.channels_last), len(part) / len(whole), share_of_pixels)
 
 
-def part_loss(
+def _part_loss(
     state: TrainingState, part: BatchPart, step: int, forward: Callable[[Tensor], Any], is_first: bool
 ) -> tuple[Tensor, Tensor]:
     """Task loss and penalty of a part, as they are added up over parts.

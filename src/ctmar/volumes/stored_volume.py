@@ -14,7 +14,7 @@ _LARGEST_VOXELS = 2**30  # a small file can declare any shape
 CHUNK_BYTES = 2**24
 CONVERT_AGAIN = "convert the series again with a DICOM converter"
 TOO_SHORT = Refused("fewer voxels than the header says", "copy or convert the file again")
-TOO_LONG = Refused("more voxels than the header says", "copy or convert the file again")
+_TOO_LONG = Refused("more voxels than the header says", "copy or convert the file again")
 
 
 @dataclass(frozen=True)
@@ -99,5 +99,5 @@ def read_exactly(read: Callable[[int], bytes], n_skipped: int, n_bytes: int, *, 
             raise TOO_SHORT
         found += chunk
     if to_the_end and len(read(CHUNK_BYTES)) == CHUNK_BYTES:
-        raise TOO_LONG
+        raise _TOO_LONG
     return found

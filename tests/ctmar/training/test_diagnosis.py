@@ -32,18 +32,18 @@ def broken_layer(state, name: str, value: float = math.nan):
 def test_run_stops_with_one_line_and_a_file(train_run, tmp_path):
     wild = TRAINING.model_copy(update={"learning_rate": 1e30, "warmup_steps": 0})
     with pytest.raises(
-        InputError, match=r"stopped at step \d+: the (loss|gradient) is .*not finite.*checkpoint\.not-finite\.json"
+        InputError, match=r"stopped at step \d+: the (loss|gradient) is .*not finite.*not-finite\.json"
     ) as error:
         train_run("run", PLAIN, wild)
     assert "\n" not in str(error.value)
-    facts = json.loads((tmp_path / "run" / "checkpoint.not-finite.json").read_text())
+    facts = json.loads((tmp_path / "run" / "not-finite.json").read_text())
     assert facts["where"] in ("output", "loss")
     assert facts["epoch"] == (facts["step"] - 1) // TRAINING.steps_per_epoch + 1
     assert f"at step {facts['step']}:" in str(error.value)
     assert len(facts["batch"]) == TRAINING.batch_size
     assert set(facts["batch"][0]) == {"pair", "slice_id", "mask", "row", "column"}
     train_run("run", PLAIN)
-    assert not (tmp_path / "run" / "checkpoint.not-finite.json").exists()
+    assert not (tmp_path / "run" / "not-finite.json").exists()
 
 
 def test_patches_of_the_file_are_those_of_the_step(pair_files):
