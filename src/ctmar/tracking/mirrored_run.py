@@ -20,7 +20,7 @@ from ctmar.store.run_folder import Epoch, RunDescription, RunFolder
 from ctmar.store.tables import read_rows
 from ctmar.units import attenuation_to_hu
 
-_TEST_METRICS = ("psnr_db", "ssim", "psnr_official_db", "ssim_official", "rmse_hu", "mae_hu")
+TEST_METRICS = ("psnr_db", "ssim", "psnr_official_db", "ssim_official", "rmse_hu", "mae_hu")
 _COST_METRICS = ("seconds_total", "seconds_per_step_median", "peak_memory_mb")
 REFERENCES = ("image", "ma_CT", "LI_CT")
 _LARGEST_TILE = 256  # pixels; keeps the images of a run at some hundred kB
@@ -56,7 +56,7 @@ def read_run(folder: RunFolder) -> MirroredRun:
         InputError: a file is missing or is not what `ctmar train` and `ctmar evaluate` write.
     """
     description, epochs, measured = folder.read_description(), folder.read_epochs(), folder.read_measurements()
-    means = _mean_metrics(folder.slices)
+    means = mean_metrics(folder.slices)
     if not folder.examples.is_file():
         raise InputError(f"{folder.examples}: result file not found; train and evaluate the run first")
     # training ends with run.json; the file itself holds no time, so that equal runs are equal files
@@ -130,20 +130,20 @@ def _mirrored_epochs(epochs: list[Epoch]) -> list[MirroredEpoch]:
     ]
 
 
-def _mean_metrics(slices_csv: Path) -> dict[str, float]:
+def mean_metrics(slices_csv: Path) -> dict[str, float]:
     """Means over test patients, each counted once as in the report; patients and slices stay behind.
 
     Raises:
         InputError: the table is missing or malformed, or has no rows.
     """
-    rows = read_rows(slices_csv, ("patient", *_TEST_METRICS))
+    rows = read_rows(slices_csv, ("patient", *TEST_METRICS))
     if not rows:
         raise InputError(f"{slices_csv}: expected a row for each test pair, found none")
-    check_numbers(slices_csv, rows, _TEST_METRICS)
+    check_numbers(slices_csv, rows, TEST_METRICS)
     patients = np.array([row["patient"] for row in rows])
-    values = np.array([[float(row[name]) for row in rows] for name in _TEST_METRICS])
+    values = np.array([[float(row[name]) for row in rows] for name in TEST_METRICS])
     means = patient_means(values, patients).mean(axis=0)
-    return {f"test_{name}": float(mean) for name, mean in zip(_TEST_METRICS, means, strict=True)}
+    return {f"test_{name}": float(mean) for name, mean in zip(TEST_METRICS, means, strict=True)}
 
 
 def example_images(examples: Path, references: Path, window_hu: tuple[float, float]) -> list[NDArray[np.uint8]]:
