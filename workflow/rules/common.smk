@@ -17,11 +17,13 @@ from snakemake.utils import Paramspace
 try:
     CONFIG = read_config(config, workflow.configfiles)
     RUNS = CONFIG.study.expand()
-    if CONFIG.extensions or CONFIG.study.own_code:  # needs torch, which takes its time
+    if CONFIG.brings_code:  # needs torch, which takes its time
         from ctmar.training.own_code_check import check_own_code
 
         check_own_code(CONFIG)
     OWN_CODE = json.dumps(own_code_sha256(CONFIG.study.own_code))
+    METRICS = CONFIG.evaluation.metrics
+    METRICS_CODE = json.dumps(own_code_sha256(METRICS)) if METRICS else ""
 except InputError as error:
     # not a WorkflowError: that adds lines about this file, which is not where the mistake is
     sys.exit(f"equiproj: {error}")
@@ -56,6 +58,16 @@ def own_code(wildcards):
 def extensions(wildcards):
     """The options that name files of the user's own to the commands that run them."""
     return [text for path in CONFIG.extensions for text in ("--extension", str(path))]
+
+
+def metrics_code(wildcards):
+    """Digest of the code behind metrics of the study's own, empty where it has none: a re-run trigger."""
+    return METRICS_CODE
+
+
+def metrics_extensions(wildcards):
+    """The options of `extensions` for a command that runs no code of the user's own but metrics."""
+    return extensions(wildcards) if METRICS else []
 
 
 def given(path):

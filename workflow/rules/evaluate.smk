@@ -30,6 +30,7 @@ rule evaluate:
         settings=settings("evaluation"),
         code=command_digest("evaluate"),
         own_code=own_code,
+        metrics_code=metrics_code,
         extensions=extensions,
     shell:
         "ctmar evaluate {input.test:q} {params.folder:q} --device {params.device:q}"
@@ -54,8 +55,11 @@ rule evaluate_references:
         folder=subpath(output.slices, parent=True),
         settings=settings("evaluation"),
         code=command_digest("evaluate-references"),
+        metrics_code=metrics_code,
+        extensions=metrics_extensions,
     shell:
-        "ctmar evaluate-references {input:q} {params.folder:q} --settings {params.settings:q} &> {log:q}"
+        "ctmar evaluate-references {input:q} {params.folder:q} --settings {params.settings:q}"
+        " {params.extensions:q} &> {log:q}"
 
 
 # Time a training step with every method and norm, side by side in one process that has the machine to itself

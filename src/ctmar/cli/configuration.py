@@ -13,7 +13,7 @@ def validate(config: Annotated[Path, typer.Argument(help="Configuration of a stu
 
     found = load_config(config)
     n_runs = len(found.study.expand())
-    if found.extensions or found.study.own_code:
+    if found.brings_code:
         from ctmar.training.own_code_check import check_own_code
 
         check_own_code(found)

@@ -31,6 +31,7 @@ def evaluate_references(
     pairs: Pairs,
     output: Annotated[Path, typer.Argument(help="Folder for slices.csv and examples.npz.")],
     settings: Settings = "{}",
+    extension: Extensions = None,
 ) -> None:
     """Measure the input, linear interpolation and (where the file has it) NMAR on every pair of a file."""
     from ctmar.config import Evaluation, parse_settings

@@ -42,6 +42,16 @@ def name_of(text: str) -> str:
     return text.partition(":")[2]
 
 
+def slug_of(text: str) -> str:
+    """An import path as the name of a column can carry it.
+
+    Examples:
+        >>> slug_of("my_metrics.region:haar_psi")
+        'my_metrics_region_haar_psi'
+    """
+    return text.replace(".", "_").replace(":", "_")
+
+
 def register_extensions(files: Iterable[Path]) -> None:
     """Run files, in their order, and keep each as the module of its name.
 

@@ -4,12 +4,22 @@
 them in step.
 """
 
-from pydantic import Field, model_validator
+from collections import Counter
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from ctmar.config.data import Ingest, Simulation, Source, Split
 from ctmar.config.judgement import Judgement, series_text
+from ctmar.config.own_code import is_import_path, slug_of
 from ctmar.config.section import Section, UserPath
 from ctmar.config.study import Study, Training
+
+
+def _own_metric(text: str) -> str:
+    if not is_import_path(text):
+        raise ValueError(f"expected module:name of a metric of your own, found '{text}'")
+    return text
 
 
 class Evaluation(Section):
@@ -22,6 +32,21 @@ class Evaluation(Section):
         [15.0, 30.0, 45.0], description="Turns between quarter turns at which the defect is measured too [degrees]."
     )
     examples: int = Field(4, ge=1, description="Test pairs shown as images in the report.")
+    metrics: list[Annotated[str, AfterValidator(_own_metric)]] = Field(
+        [],
+        description="Metrics of your own, each `module:name` of a function of prediction, truth [1/cm] and metal mask,"
+        " arrays (h, w), to a number; NaN leaves a pair out.",
+    )
+
+    @field_validator("metrics")
+    @classmethod
+    def _every_metric_has_columns_of_its_own(cls, metrics: list[str]) -> list[str]:
+        # a metric has a column of differences too, so a name must not differ from another by that word alone
+        columns = Counter(slug_of(text).replace("_diff", "") for text in metrics)
+        for text in metrics:
+            if columns[slug_of(text).replace("_diff", "")] > 1:
+                raise ValueError(f"'{text}' is written twice, or shares a column with another metric")
+        return metrics
 
 
 class Timing(Section):
@@ -50,8 +75,8 @@ class Config(Section):
 
     extensions: list[UserPath] = Field(
         [],
-        description="Python files of your own whose networks, norms and groups the study names as `module:name`, in the"
-        " order in which they run; what is on the Python path needs no entry.",
+        description="Python files of your own whose networks, norms, groups and metrics the study names as"
+        " `module:name`, in the order in which they run; what is on the Python path needs no entry.",
     )
     source: Source = Source()
     ingest: Ingest = Ingest()
@@ -64,6 +89,11 @@ class Config(Section):
     timing: Timing = Timing()
     tracking: Tracking = Tracking()
     report: Report = Report()
+
+    @property
+    def brings_code(self) -> bool:
+        """Whether the study runs code of the user's own."""
+        return bool(self.extensions or self.study.own_code or self.evaluation.metrics)
 
     @model_validator(mode="after")
     def _stored_pairs_come_with_the_benchmark(self) -> "Config":

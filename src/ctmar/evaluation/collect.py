@@ -12,7 +12,6 @@ from ctmar.evaluation.columns import (
     CURVE_COLUMNS,
     IDENTITY,
     MEASURES_OF_A_RUN,
-    METRICS,
     PAIR_COLUMNS,
     curve_columns,
     group_columns,
@@ -52,11 +51,14 @@ def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings:
     p_values, chosen = tests_against_plain(study), choices(study)
     models = [model_row(study, model) | p_values[model.identity] | chosen[model.identity] for model in study.models]
     tables = {
-        "models": (model_columns(study.angles_deg), models),
+        "models": (model_columns(study.angles_deg, study.metrics), models),
         "sizes": (group_columns("metal_size"), group_rows(study, measured, "metal_size")),
         "materials": (group_columns("metal"), group_rows(study, measured, "metal")),
-        "runs": (run_columns(), [row for model in study.models for row in run_rows(study, model)]),
-        "references": (reference_columns(), [reference_row(study, one) for one in measured if one.seeds == [None]]),
+        "runs": (run_columns(study.metrics), [row for model in study.models for row in run_rows(study, model)]),
+        "references": (
+            reference_columns(study.metrics),
+            [reference_row(study, one) for one in measured if one.seeds == [None]],
+        ),
         "curves": (curve_columns(), [row for model in study.models for row in curve_rows(model)]),
     }
     cost_rows = read_rows(cost, ("method", "norm", *COST_NUMBERS))
@@ -64,7 +66,7 @@ def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings:
     findings = {"claims": judge_claims(study, cost_rows), "questions": ask_questions(study, cost_rows)}
     for name, (columns, rows) in tables.items():
         write_rows(output / f"{name}.csv", columns, rows)
-    write_parquet(output / "slices.parquet", slice_columns(), slice_rows(study, measured))
+    write_parquet(output / "slices.parquet", slice_columns(study.metrics), slice_rows(study, measured))
     for name, found in findings.items():
         with atomic_path(output / f"{name}.json") as temporary:
             temporary.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -76,12 +78,12 @@ def read_references(study: MeasuredStudy, path: Path) -> list[dict[str, str]]:
     Raises:
         InputError: it is missing or malformed, or a reference was measured on other pairs than the models.
     """
-    rows = read_rows(path, ("reference", *PAIR_COLUMNS, *METRICS))
+    rows = read_rows(path, ("reference", *PAIR_COLUMNS, *study.metrics))
     for name in dict.fromkeys(row["reference"] for row in rows):
         pairs = [tuple(row[column] for column in PAIR_COLUMNS) for row in rows if row["reference"] == name]
         if pairs != study.models[0].runs[0].pairs:
             raise InputError(f"{path}: {name} was measured on different test pairs than the models")
-    check_numbers(path, rows, METRICS)
+    check_numbers(path, rows, study.metrics)
     return rows
 
 
@@ -90,7 +92,7 @@ def run_rows(study: MeasuredStudy, model: Model) -> list[Row]:
     return [
         dict(zip(IDENTITY, model.identity, strict=True))
         | {"seed": run.seed}
-        | {metric: study.estimate(run.metrics[metric][None]).mean for metric in METRICS}
+        | {metric: study.estimate(run.metrics[metric][None]).mean for metric in study.metrics}
         | {name: getattr(run.measurements, name) for name in MEASURES_OF_A_RUN}
         | {"validation_psnr": run.validation_psnr, "seconds_total": run.description.seconds_total}
         for run in model.runs
@@ -100,7 +102,7 @@ def run_rows(study: MeasuredStudy, model: Model) -> list[Row]:
 def reference_row(study: MeasuredStudy, reference: MeasuredImages) -> Row:
     """Input, linear interpolation or NMAR on the same pairs as the models."""
     row: Row = {"reference": reference.identity[1]}
-    for metric in METRICS:
+    for metric in study.metrics:
         row |= interval_fields(metric, reference.interval(study, metric))
     return row | {"n_pairs": len(study.patients)}
 

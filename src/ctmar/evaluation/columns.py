@@ -5,6 +5,8 @@ Units are suffixes. A measure with an interval has three columns, ``_mean``, ``_
 
 from collections.abc import Iterable
 
+from ctmar.config.own_code import slug_of
+
 IDENTITY = ("network", "method", "norm", "lam_perp", "lam_equi", "softness")
 PAIR_COLUMNS = ("patient", "slice_id", "mask_index", "metal_pixels", "metal", "metal_size")
 METRICS = (
@@ -22,6 +24,7 @@ METRICS = (
     "mae_near_metal_hu",
 )
 GROUPED_METRICS = ("psnr_db", "ssim", "psnr_official_db", "ssim_official", "rmse_hu")  # sizes.csv, materials.csv
+OWN = "own_"  # begins the columns of metrics that a study brings of its own
 UNITS = ("_db", "_hu")
 QUARTER_TURNS_DEG = (0, 90, 180, 270)
 REFERENCE_NETWORK = "reference"  # stands for the network in tables that hold models and references
@@ -57,6 +60,21 @@ def interval_columns(measure: str) -> tuple[str, str, str]:
     return f"{measure}_mean", f"{measure}_low", f"{measure}_high"
 
 
+def own_metric(text: str) -> str:
+    """The column of a metric that a study brings of its own.
+
+    Examples:
+        >>> own_metric("my_metrics:haar_psi")
+        'own_my_metrics_haar_psi'
+    """
+    return f"{OWN}{slug_of(text)}"
+
+
+def metrics_in(header: Iterable[str]) -> tuple[str, ...]:
+    """The metrics of a per-slice table: every one of `METRICS`, and what the study brings of its own."""
+    return *METRICS, *(column for column in header if column.startswith(OWN))
+
+
 def difference(metric: str) -> str:
     """The paired difference to the plain model of the same network.
 
@@ -88,10 +106,10 @@ def psnr_turned(angle_deg: int) -> str:
     return f"psnr_turned_{angle_deg}deg_db"
 
 
-def model_columns(angles_deg: Iterable[float]) -> list[str]:
-    """Columns of models.csv, for the angles of ``evaluation.defect_angles_deg``."""
+def model_columns(angles_deg: Iterable[float], metrics: Iterable[str] = METRICS) -> list[str]:
+    """Columns of models.csv, for the angles of ``evaluation.defect_angles_deg`` and the metrics of `metrics_in`."""
     angles = list(angles_deg)
-    measures = [name for metric in METRICS for name in (metric, difference(metric))]
+    measures = [name for metric in metrics for name in (metric, difference(metric))]
     measures += ["relative_non_equivariance", "defect", *map(defect_at, angles), *map(defect_floor_at, angles)]
     measures += map(psnr_turned, QUARTER_TURNS_DEG)
     intervals = [column for measure in measures for column in interval_columns(measure)]
@@ -105,19 +123,19 @@ def group_columns(group: str) -> list[str]:
     return [*IDENTITY, group, *intervals, "n_seeds", "n_pairs", "n_patients"]
 
 
-def slice_columns() -> list[str]:
+def slice_columns(metrics: Iterable[str] = METRICS) -> list[str]:
     """Columns of slices.parquet: one row for each model, seed, slice and mask; references have no seed."""
-    return [*IDENTITY, "seed", *PAIR_COLUMNS, *METRICS]
+    return [*IDENTITY, "seed", *PAIR_COLUMNS, *metrics]
 
 
-def run_columns() -> list[str]:
+def run_columns(metrics: Iterable[str] = METRICS) -> list[str]:
     """Columns of runs.csv: one row for each model and seed, means over the test patients."""
-    return [*IDENTITY, "seed", *METRICS, *MEASURES_OF_A_RUN, "validation_psnr", "seconds_total"]
+    return [*IDENTITY, "seed", *metrics, *MEASURES_OF_A_RUN, "validation_psnr", "seconds_total"]
 
 
-def reference_columns() -> list[str]:
+def reference_columns(metrics: Iterable[str] = METRICS) -> list[str]:
     """Columns of references.csv: Input, LI and, where the pair file has it, NMAR."""
-    return ["reference", *(column for metric in METRICS for column in interval_columns(metric)), "n_pairs"]
+    return ["reference", *(column for metric in metrics for column in interval_columns(metric)), "n_pairs"]
 
 
 def curve_columns() -> list[str]:

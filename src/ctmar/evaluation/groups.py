@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ctmar.evaluation.columns import GROUPED_METRICS, IDENTITY, METRICS, PAIR_COLUMNS, REFERENCE_NETWORK
+from ctmar.evaluation.columns import GROUPED_METRICS, IDENTITY, PAIR_COLUMNS, REFERENCE_NETWORK
 from ctmar.evaluation.intervals import Interval
 from ctmar.evaluation.measured_study import Identity, MeasuredStudy, number
 
@@ -36,10 +36,10 @@ def everything_measured(study: MeasuredStudy, references: Sequence[dict[str, str
     found = []
     for name in dict.fromkeys(row["reference"] for row in references):
         own = [row for row in references if row["reference"] == name]
-        metrics = {metric: np.array([[number(row[metric]) for row in own]]) for metric in METRICS}
+        metrics = {metric: np.array([[number(row[metric]) for row in own]]) for metric in study.metrics}
         found.append(MeasuredImages((REFERENCE_NETWORK, name, "none", 0.0, 0.0, 0.0), [None], metrics))
     for model in study.models:
-        metrics = {metric: model.metric(metric) for metric in METRICS}
+        metrics = {metric: model.metric(metric) for metric in study.metrics}
         found.append(MeasuredImages(model.identity, list(model.seeds()), metrics))
     return found
 
@@ -68,7 +68,7 @@ def slice_rows(study: MeasuredStudy, measured: Sequence[MeasuredImages]) -> Iter
         own = dict(zip(IDENTITY, identity, strict=True))
         for k, seed in enumerate(seeds):
             for j, pair in enumerate(names):
-                values = {metric: float(metrics[metric][k, j]) for metric in METRICS}
+                values = {metric: float(metrics[metric][k, j]) for metric in study.metrics}
                 yield own | {"seed": seed} | pair | {m: None if np.isnan(v) else v for m, v in values.items()}
 
 

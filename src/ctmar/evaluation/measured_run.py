@@ -30,7 +30,7 @@ def evaluate_run(folder: RunFolder, pairs_test: Path, settings: Evaluation, devi
     Args:
         folder: a run as training left it; the table of pairs, examples and measurements are written beside.
         pairs_test: pair file.
-        settings: number of example images, and pairs and angles for the defect.
+        settings: number of example images, pairs and angles for the defect, and metrics of the study's own.
         device: cpu or cuda.
 
     Raises:
@@ -50,7 +50,7 @@ def evaluate_run(folder: RunFolder, pairs_test: Path, settings: Evaluation, devi
         return {"prediction": prediction}
 
     with torch.inference_mode():
-        tables, examples = measure_pairs(pairs_test, settings.examples, predict)
+        tables, examples = measure_pairs(pairs_test, settings.examples, predict, own_metrics=settings.metrics)
         memory_mb = peak_memory_mb(torch.device(device))
         measured = Measurements(
             seconds_per_image=statistics.median(seconds),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ctmar.config import Judgement, Run
 from ctmar.errors import InputError
-from ctmar.evaluation.columns import METRICS, PAIR_COLUMNS, QUARTER_TURNS_DEG
+from ctmar.evaluation.columns import METRICS, PAIR_COLUMNS, QUARTER_TURNS_DEG, metrics_in
 from ctmar.evaluation.intervals import (
     NOTHING,
     Estimate,
@@ -111,6 +111,11 @@ class MeasuredStudy:
         return self.models[0].runs[0].angles_deg
 
     @property
+    def metrics(self) -> tuple[str, ...]:
+        """Columns of the metrics, the same for all runs: `METRICS`, and what the study brings of its own."""
+        return tuple(self.models[0].runs[0].metrics)
+
+    @property
     def patients(self) -> NDArray[np.str_]:
         """Patient of each pair."""
         return self.column("patient")
@@ -187,7 +192,7 @@ def read_study(run_folders: Iterable[Path], settings: Judgement) -> MeasuredStud
 
     Raises:
         InputError: no folder, a file is missing or malformed, a run is given twice, or two runs were measured on
-            different pairs or at different angles.
+            different pairs, by different metrics or at different angles.
     """
     runs = [read_run(RunFolder(Path(folder))) for folder in run_folders]
     if not runs:
@@ -195,6 +200,11 @@ def read_study(run_folders: Iterable[Path], settings: Judgement) -> MeasuredStud
     for run in runs:
         if run.pairs != runs[0].pairs:
             raise InputError(f"runs {runs[0].identity} and {run.identity} were measured on different test pairs")
+        if run.metrics.keys() != runs[0].metrics.keys():
+            raise InputError(
+                f"runs {runs[0].identity} and {run.identity}: expected the same metrics, found"
+                f" {', '.join(sorted(run.metrics.keys() ^ runs[0].metrics.keys()))} in one of them alone"
+            )
         if run.angles_deg != runs[0].angles_deg:
             raise InputError(
                 f"runs {runs[0].identity} and {run.identity}: expected defects at the same angles, found"
@@ -222,7 +232,8 @@ def read_run(folder: RunFolder) -> RunResult:
         expected, found = ", ".join(map(str, QUARTER_TURNS_DEG)), ", ".join(measurements.psnr_turned_db)
         raise InputError(f"{folder.model}: 'psnr_turned_db': expected {expected}, found {found}")
     rows = read_rows(folder.slices, (*PAIR_COLUMNS, *METRICS))
-    check_numbers(folder.slices, rows, METRICS)
+    metrics = metrics_in(next(iter(rows), {}))
+    check_numbers(folder.slices, rows, metrics)
     return RunResult(
         identity=identity_of(description.run),
         seed=description.run.seed,
@@ -230,7 +241,7 @@ def read_run(folder: RunFolder) -> RunResult:
         measurements=measurements,
         epochs=epochs,
         pairs=[tuple(row[column] for column in PAIR_COLUMNS) for row in rows],
-        metrics={name: np.array([number(row[name]) for row in rows]) for name in METRICS},
+        metrics={name: np.array([number(row[name]) for row in rows]) for name in metrics},
     )
 
 

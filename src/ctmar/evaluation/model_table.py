@@ -8,7 +8,6 @@ import numpy as np
 
 from ctmar.evaluation.columns import (
     IDENTITY,
-    METRICS,
     QUARTER_TURNS_DEG,
     defect_at,
     defect_floor_at,
@@ -28,7 +27,7 @@ def model_row(study: MeasuredStudy, model: Model) -> Row:
     """One model over its seeds: intervals of every measure and the paired differences to the plain model."""
     plain = study.plain_of(model)
     row = dict(zip(IDENTITY, model.identity, strict=True))
-    for metric in METRICS:
+    for metric in study.metrics:
         row |= interval_fields(metric, study.interval(model.metric(metric)))
         gap = NOTHING if plain is None or plain is model else study.difference(model, plain, metric)
         row |= interval_fields(difference(metric), gap.interval(study.alpha))

@@ -1,14 +1,15 @@
 """Image quality on every test pair, and the images that the report shows."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ctmar.config.own_metrics import measure_own
 from ctmar.errors import InputError
-from ctmar.evaluation.columns import METRICS, PAIR_COLUMNS
+from ctmar.evaluation.columns import PAIR_COLUMNS, metrics_in, own_metric
 from ctmar.evaluation.metrics import Image, Metal, psnr_fixed, ssim_fixed
 from ctmar.evaluation.official import psnr_official, ssim_official
 from ctmar.evaluation.regions import errors_hu, metal_size
@@ -22,7 +23,12 @@ Row = dict[str, Any]
 
 
 def measure_pairs(
-    pairs_test: Path, n_examples: int, images_of: Callable[[Pair], Images], nmar: bool = False
+    pairs_test: Path,
+    n_examples: int,
+    images_of: Callable[[Pair], Images],
+    *,
+    own_metrics: Sequence[str] = (),
+    nmar: bool = False,
 ) -> tuple[dict[str, list[Row]], list[tuple[Pair, Images]]]:
     """Apply ``images_of`` to every pair of a file and measure each image it gives.
 
@@ -30,13 +36,14 @@ def measure_pairs(
         pairs_test: pair file.
         n_examples: number of pairs whose images are kept.
         images_of: named images (1/cm) of a pair.
+        own_metrics: import paths of metrics that the study brings of its own.
         nmar: read NMAR_CT too, where the file has it.
 
     Returns:
         By name of the image, one row per pair: which pair, and its metrics; and the example pairs with their images.
 
     Raises:
-        InputError: the file holds no pairs.
+        InputError: the file holds no pairs, or a metric of the study's own fails.
     """
     rows: dict[str, list[Row]] = {}
     examples: dict[int, tuple[Pair, Images]] = {}
@@ -48,7 +55,9 @@ def measure_pairs(
             pair = file.read_pair(index, nmar=nmar and file.has_nmar)
             images = images_of(pair)
             for name, image in images.items():
-                rows.setdefault(name, []).append(pair_names(pair) | image_metrics(image, pair.image, pair.mask))
+                measured = (image, pair.image, pair.mask)
+                own = {own_metric(text): measure_own(text, *measured) for text in own_metrics}
+                rows.setdefault(name, []).append(pair_names(pair) | image_metrics(*measured) | own)
             if index in chosen:
                 examples[index] = (pair, images)
     return rows, [examples[index] for index in chosen]
@@ -88,7 +97,7 @@ def pair_names(pair: Pair) -> Row:
 def write_slices(path: Path, rows: list[Row], first_columns: tuple[str, ...] = ()) -> None:
     """Write a per-slice table; a region without pixels is an empty field."""
     filled = [{name: "" if value != value else value for name, value in row.items()} for row in rows]
-    write_rows(path, (*first_columns, *PAIR_COLUMNS, *METRICS), filled)
+    write_rows(path, (*first_columns, *PAIR_COLUMNS, *metrics_in(next(iter(rows), {}))), filled)
 
 
 def example_pairs(metal_pixels: NDArray[np.int64], n_examples: int) -> list[int]:

@@ -18,14 +18,16 @@ def evaluate_references(pairs_test: Path, settings: Evaluation, folder: Path) ->
 
     Args:
         pairs_test: pair file.
-        settings: number of example images.
+        settings: number of example images, and metrics of the study's own.
         folder: gets ``slices.csv``, one row per reference and pair, and ``examples.npz``: image, ma_CT, LI_CT, where
             the file has it NMAR_CT (1/cm), and mask of the example pairs, and which pairs they are.
 
     Raises:
         InputError: the file holds no pairs.
     """
-    tables, examples = measure_pairs(pairs_test, settings.examples, reference_images, nmar=True)
+    tables, examples = measure_pairs(
+        pairs_test, settings.examples, reference_images, own_metrics=settings.metrics, nmar=True
+    )
     rows = [{"reference": name} | row for name, table in tables.items() for row in table]
     write_slices(folder / "slices.csv", rows, ("reference",))
     pairs = [pair for pair, _ in examples]

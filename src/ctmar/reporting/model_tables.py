@@ -7,7 +7,16 @@ from typing import Any
 
 import pandas as pd
 
-from ctmar.evaluation.columns import QUARTER_TURNS_DEG, REFERENCE_NETWORK, defect_at, defect_floor_at, psnr_turned
+from ctmar.config.own_code import name_of
+from ctmar.evaluation.columns import (
+    QUARTER_TURNS_DEG,
+    REFERENCE_NETWORK,
+    defect_at,
+    defect_floor_at,
+    difference,
+    own_metric,
+    psnr_turned,
+)
 from ctmar.reporting.choice import Identity
 from ctmar.reporting.labels import MISSING, scientific
 from ctmar.reporting.required_columns import IDENTITY, interval_columns, measured
@@ -77,6 +86,42 @@ def region_table(models: pd.DataFrame, references: pd.DataFrame, context: Contex
         chosen: the settings that validation chose.
     """
     return model_table("errors", only(models, chosen), REGIONS, context, references)
+
+
+def own_metrics_table(
+    metrics: Sequence[str],
+    models: pd.DataFrame,
+    references: pd.DataFrame,
+    context: Context,
+    chosen: Sequence[Identity],
+) -> Table | None:
+    """Metrics that the study brings of its own with their differences to plain; none where nothing was measured.
+
+    Which direction is better is known to their author alone, so none is marked as the best.
+
+    Args:
+        metrics: import paths, ``evaluation.metrics``.
+        models: rows of one network.
+        references: ``references.csv``.
+        context: marks, and the few settings shown at first.
+        chosen: the settings that validation chose.
+    """
+    measures = [
+        Measure(name, title, "", significant, "", metric)
+        for metric in metrics
+        for name, title in (
+            (own_metric(metric), name_of(metric)),
+            (difference(own_metric(metric)), "Difference to plain"),
+        )
+    ]
+    if not any(measured(models, measure.name) for measure in measures):
+        return None
+    return model_table("own-metrics", only(models, chosen), measures, context, references)
+
+
+def significant(value: float) -> str:
+    """A number of unknown size, to four digits."""
+    return scientific(value, 4)
 
 
 def only(models: pd.DataFrame, identities: Sequence[Identity]) -> pd.DataFrame:

@@ -48,6 +48,7 @@ class NetworkSection:
     has_p_values: bool
     quality: list[Chart]
     regions: Table
+    own_metrics: Table | None
     groups: list[tuple[str, Table]]
     responses: list[tuple[str, list[Chart]]]  # heading, charts of one sweep over λ⊥
     norms: list[tuple[str, Panels]]
@@ -100,6 +101,9 @@ def network_section(
         main=model_tables.main_table(numbers, results.references, cost, context),
         quality=quality_charts(chosen),
         regions=model_tables.region_table(numbers, results.references, few, settings),
+        own_metrics=model_tables.own_metrics_table(
+            config.evaluation.metrics, numbers, results.references, few, settings
+        ),
         groups=[
             (title, model_tables.group_table(groups, column, numbers, few, settings))
             for title, groups, column in (

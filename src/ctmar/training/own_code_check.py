@@ -2,6 +2,7 @@
 
 from ctmar.config import Config
 from ctmar.config.own_code import is_import_path, register_extensions
+from ctmar.config.own_metrics import check_own_metric
 from ctmar.errors import InputError
 from ctmar.models import build_network, layer_types
 from ctmar.models.symmetry import study_group
@@ -9,15 +10,17 @@ from ctmar.training.penalty_norm import penalty_norm
 
 
 def check_own_code(config: Config) -> None:
-    """Run the files of `extensions`, and check every network, norm and group that a study names by import path.
+    """Run the files of `extensions`, and check every network, norm, group and metric that a study names by import path.
 
     A network corrects a tiny batch and its layers have types of the group; a norm is one on random matrices; a group
-    fulfils the axioms and moves pixels onto pixels.
+    fulfils the axioms and moves pixels onto pixels; a metric gives a finite number on a small example.
 
     Raises:
         InputError: one of them does not, in one line that names its key.
     """
     register_extensions(config.extensions)
+    for metric in config.evaluation.metrics:
+        check_own_metric(metric)
     study = config.study
     if not study.own_code:
         return

@@ -52,18 +52,37 @@ class Lame(CyclicGroup):
     def inverse(self, a):
         return a
 
+def error(prediction, truth, metal):
+    assert prediction.dtype == truth.dtype == "float64" and metal.dtype == bool and metal.any()
+    return abs(prediction - truth)[~metal].mean()
+
+def stack(prediction, truth, metal):
+    return prediction - truth
+
+def nothing(prediction, truth, metal):
+    return float("nan")
+
+def unbounded(prediction, truth, metal):
+    return float("inf")
+
 thirds = CyclicGroup(3)
 circle = SO2()
 answer = 42
 """
 
 
-def validate(folder: Path, study: dict, extensions=("own.py",), code: str = CODE) -> subprocess.CompletedProcess:
+def validate(
+    folder: Path, study: dict, extensions=("own.py",), code: str = CODE, metrics=()
+) -> subprocess.CompletedProcess:
     """`ctmar validate` in a process of its own, since what is imported once stays; without its folder on the path."""
     (folder / "own.py").write_text(code)
     runs = [{"method": "plain"}]
-    text = yaml.safe_dump({"extensions": list(extensions), "study": {"runs": runs, **study}})
-    (folder / "study.yaml").write_text(text)
+    config = {
+        "extensions": list(extensions),
+        "study": {"runs": runs, **study},
+        "evaluation": {"metrics": list(metrics)},
+    }
+    (folder / "study.yaml").write_text(yaml.safe_dump(config))
     command = [sys.executable, "-P", "-m", "ctmar", "validate", "study.yaml"]
     return subprocess.run(command, cwd=folder, text=True, capture_output=True, check=False, timeout=120)
 
@@ -76,8 +95,9 @@ def norm(path: str) -> dict:
     return {"runs": [{"method": "projection", "norm": [path], "lam_perp": [0.1]}]}
 
 
-def test_own_network_norm_and_group_are_accepted(tmp_path):
-    found = validate(tmp_path, {"group": "own:Flips", **net("own:Net", fields=2), **norm("own:norm")})
+def test_own_network_norm_group_and_metric_are_accepted(tmp_path):
+    study = {"group": "own:Flips", **net("own:Net", fields=2), **norm("own:norm")}
+    found = validate(tmp_path, study, metrics=["own:error"])
     assert (found.returncode, found.stdout) == (0, "study.yaml: valid, 3 training runs\n"), found.stderr
 
 
@@ -111,6 +131,30 @@ def test_what_does_not_fit_is_one_line_that_names_its_key(tmp_path, case):
     study, extensions, message = REFUSED[case]
     (tmp_path / "json.py").write_text("")
     found = validate(tmp_path, study, extensions)
+    assert found.returncode == 2
+    assert len(found.stderr.splitlines()) == 1
+    assert re.search(message, found.stderr), found.stderr
+
+
+REFUSED_METRICS = {
+    "no import path": (["psnr"], "'evaluation.metrics.0': expected module:name of a metric of your own, found 'psnr'"),
+    "twice": (["own:error", "own:error"], "'evaluation.metrics': 'own:error' is written twice, or shares a column"),
+    "one column": (["own:a", "own:a_diff"], "'evaluation.metrics': 'own:a' is written twice, or shares a column"),
+    "no module": (["owned:error"], "evaluation.metrics: no module 'owned' for 'owned:error'"),
+    "no such name": (["own:eror"], "evaluation.metrics: the module of 'own:eror' has nothing called 'eror'"),
+    "no function": (["own:answer"], "evaluation.metrics: expected a function of images for 'own:answer', found int"),
+    "crash": (["own:crash"], r"evaluation.metrics: 'own:crash' fails on an image: TypeError: crash\(\) takes 0"),
+    "no number": (["own:stack"], "evaluation.metrics: 'own:stack': expected a number, found ndarray"),
+    "not a number": (["own:nothing"], "'own:nothing': expected a finite number on a small example, found nan"),
+    "infinite": (["own:unbounded"], "'own:unbounded': expected a finite number, found inf"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", REFUSED_METRICS)
+def test_what_is_no_metric_is_one_line_that_names_its_key(tmp_path, case):
+    metrics, message = REFUSED_METRICS[case]
+    found = validate(tmp_path, {}, metrics=metrics)
     assert found.returncode == 2
     assert len(found.stderr.splitlines()) == 1
     assert re.search(message, found.stderr), found.stderr

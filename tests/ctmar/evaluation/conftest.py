@@ -37,6 +37,7 @@ def make_run(tmp_path: Path) -> MakeRun:
         lam_equi: float = 0.0,
         softness: float = 0.0,
         n_parameters: int = 1_600_000,
+        own: dict[str, float] | None = None,
     ) -> Path:
         folder = tmp_path / f"{method}-{norm}-{lam_perp}-{lam_equi}-{softness}-{seed}".replace(":", "-")
         settings = {"norm": norm, "lam_perp": lam_perp, "lam_equi": lam_equi, "softness": softness, "seed": seed}
@@ -44,7 +45,7 @@ def make_run(tmp_path: Path) -> MakeRun:
         measured = measurements(relative_non_equivariance=non_equivariance, defect_mean=non_equivariance / 10)
         metrics = dict.fromkeys(METRICS, 50.0) | {"ssim": 0.9, "rmse_bone_hu": float("nan")}
         folder.mkdir(exist_ok=True)
-        rows = [pair | metrics | {"psnr_db": psnr + k} for k, pair in enumerate(pairs)]
+        rows = [pair | metrics | {"psnr_db": psnr + k} | (own or {}) for k, pair in enumerate(pairs)]
         write_slices(folder / "slices.csv", rows)
         files = RunFolder(folder)
         files.write_description(description(run=run, n_parameters=n_parameters))

@@ -11,7 +11,7 @@ from tests.ctmar.run_folders import epoch
 from ctmar.config import Judgement
 from ctmar.errors import InputError
 from ctmar.evaluation.collect import collect
-from ctmar.evaluation.columns import METRICS, model_columns, slice_columns
+from ctmar.evaluation.columns import METRICS, difference, interval_columns, model_columns, own_metric, slice_columns
 from ctmar.evaluation.measured_study import read_study
 from ctmar.evaluation.pair_metrics import write_slices
 from ctmar.store.run_folder import RunFolder
@@ -20,6 +20,7 @@ from ctmar.store.tables import write_rows
 from .conftest import PAIRS
 
 SETTINGS = Judgement()
+OWN = own_metric("my_metrics:error")
 
 
 @pytest.fixture
@@ -131,6 +132,43 @@ def test_every_model_seed_slice_and_mask_has_its_row(tables):
     assert rows.query("method == 'Input'")["seed"].isna().all()
     first = rows.query("method == 'projection' and seed == 1").iloc[0]
     assert (first["patient"], first["mask_index"], first["metal"], first["psnr_db"]) == ("a", 0, "titanium", 33)
+
+
+@pytest.fixture
+def own_tables(make_run, tmp_path):
+    """A study with a metric of its own: plain 3, projection 5, references 7 on every pair."""
+    runs = [make_run("plain", seed=seed, own={OWN: 3}) for seed in (0, 1)]
+    runs += [make_run("projection", "frobenius", 0.1, seed, own={OWN: 5}) for seed in (0, 1)]
+    metrics = dict.fromkeys([*METRICS, OWN], 7.0)
+    write_slices(tmp_path / "references.csv", [{"reference": "LI"} | pair | metrics for pair in PAIRS], ("reference",))
+    cost = {"method": "projection", "norm": "frobenius", "ratio_to_plain": 1.01, "penalty_milliseconds": 0.2}
+    write_rows(tmp_path / "cost.csv", list(cost), [cost])
+    collect(runs, tmp_path / "references.csv", tmp_path / "cost.csv", SETTINGS, tmp_path / "summary")
+    return tmp_path / "summary"
+
+
+def test_a_metric_of_the_studys_own_is_in_every_table_with_its_difference_to_plain(own_tables):
+    models = read(own_tables, "models").set_index("method")
+    assert models.loc["projection", list(interval_columns(OWN))].tolist() == pytest.approx([5, 5, 5])
+    assert models.loc["projection", list(interval_columns(difference(OWN)))].tolist() == pytest.approx([2, 2, 2])
+    assert pd.isna(models.loc["plain", f"{difference(OWN)}_mean"])
+    assert read(own_tables, "references")[f"{OWN}_mean"].tolist() == [7]
+    assert read(own_tables, "runs")[OWN].tolist() == [3, 3, 5, 5]
+    slices = pd.read_parquet(own_tables / "slices.parquet")
+    assert slices.groupby("method")[OWN].unique().map(list).to_dict() == {"LI": [7], "plain": [3], "projection": [5]}
+
+
+def test_runs_measured_by_different_metrics_are_refused(make_run):
+    runs = [make_run("plain"), make_run("projection", "frobenius", 0.1, own={OWN: 5})]
+    with pytest.raises(InputError, match=f"expected the same metrics, found {OWN} in one of them alone"):
+        read_study(runs, SETTINGS)
+
+
+def test_references_without_the_metric_are_refused(make_run, tmp_path):
+    rows = [{"reference": "LI"} | pair | dict.fromkeys(METRICS, 1.0) for pair in PAIRS]
+    write_slices(tmp_path / "references.csv", rows, ("reference",))
+    with pytest.raises(InputError, match=f"references.csv: expected the columns .*, missing {OWN}"):
+        collect([make_run("plain", own={OWN: 3})], tmp_path / "references.csv", tmp_path, SETTINGS, tmp_path / "out")
 
 
 def test_references_on_other_pairs_are_refused(make_run, tmp_path):

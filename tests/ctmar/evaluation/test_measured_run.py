@@ -11,7 +11,7 @@ from tests.ctmar.run_folders import description
 
 from ctmar.config import Evaluation, Network, Run
 from ctmar.errors import InputError
-from ctmar.evaluation.columns import METRICS, PAIR_COLUMNS
+from ctmar.evaluation.columns import METRICS, PAIR_COLUMNS, own_metric
 from ctmar.evaluation.measured_run import evaluate_run
 from ctmar.evaluation.metrics import psnr_fixed
 from ctmar.evaluation.pair_metrics import example_pairs, image_metrics
@@ -23,6 +23,7 @@ from ctmar.models.scaling import to_per_cm
 from ctmar.store.pair_writer import write_pairs
 from ctmar.store.pairs import PairFile, PairRecord, SliceRecord
 from ctmar.store.run_folder import RunFolder
+from ctmar.units import WATER_PER_CM
 from equiproj import project_
 from equiproj.groups import CyclicGroup
 
@@ -95,6 +96,30 @@ def test_references_are_the_input_and_linear_interpolation(pairs_test, tmp_path)
     expected = [{"reference": "Input"} | expected_row(pair, pair.ma_CT) for pair in pairs]
     expected += [{"reference": "LI"} | expected_row(pair, pair.LI_CT) for pair in pairs]
     assert [typed(row) for row in rows] == expected
+
+
+def mean_absolute_error_hu(prediction, truth, metal):
+    """Of the user's own, as the column ``mae_hu`` has it; it spoils its arguments, which are copies."""
+    error = 1000 / WATER_PER_CM * np.abs(prediction - truth)[~metal].mean()
+    prediction[:], truth[:], metal[:] = 0, 0, True
+    return error
+
+
+def no_value(prediction, truth, metal):
+    return float("nan")
+
+
+def test_a_metric_of_the_users_own_is_measured_on_every_pair_of_runs_and_references(run_folder, pairs_test, tmp_path):
+    texts = [f"{__name__}:{function.__name__}" for function in (mean_absolute_error_hu, no_value)]
+    settings = SETTINGS.model_copy(update={"metrics": texts})
+    error, nothing = map(own_metric, texts)
+    evaluate_run(RunFolder(run_folder), pairs_test, settings)
+    evaluate_references(pairs_test, settings, tmp_path / "references")
+    for path, n_rows in ((run_folder / "slices.csv", 6), (tmp_path / "references" / "slices.csv", 12)):
+        rows = list(csv.DictReader(path.open(newline="")))
+        assert list(rows[0])[-2:] == [error, nothing]
+        assert [float(row[error]) for row in rows] == [pytest.approx(float(row["mae_hu"])) for row in rows]
+        assert [row[nothing] for row in rows] == [""] * n_rows
 
 
 def test_examples_of_runs_and_references_are_the_same_pairs(run_folder, pairs_test, tmp_path):

@@ -5,6 +5,7 @@ from tests.ctmar.reporting.conftest import N_SERIES
 from ctmar.config.methods import Kind
 from ctmar.reporting import model_tables, network_section, page
 from ctmar.reporting.choice import chosen_settings, shown_settings
+from ctmar.reporting.required_columns import interval_columns
 from ctmar.reporting.shown_tables import Context
 
 
@@ -64,6 +65,27 @@ def test_regions_show_every_error_of_references_and_models(results, context, set
     li = results.references.set_index("reference").loc["LI"]
     assert rows(table, references=True)["LI"].cells[near].value == li["rmse_near_metal_hu_mean"]
     assert len(rows(table)) == len(settings) == N_SERIES
+
+
+def test_metrics_of_the_studys_own_stand_beside_their_difference_to_plain(results, context, settings):
+    own = dict(zip(interval_columns("own_mine_error"), interval_columns("mae_hu"), strict=True))
+    own |= dict(zip(interval_columns("own_mine_error_diff"), interval_columns("mae_diff_hu"), strict=True))
+    models, references = (
+        table.assign(**{new: table[old] for new, old in own.items() if old in table})
+        for table in (results.models, results.references)
+    )
+    table = model_tables.own_metrics_table(["mine:error"], models, references, context, settings)
+    value, gap = (column(table, title, "mine:error") for title in ("error", "Difference to plain"))
+    plain, frobenius = rows(table)["Plain"], rows(table)["Projection, Frobenius"]
+    assert frobenius.cells[value].value - plain.cells[value].value == pytest.approx(frobenius.cells[gap].value)
+    li = references.set_index("reference").loc["LI", "mae_hu_mean"]
+    assert rows(table, references=True)["LI"].cells[value].value == li
+
+
+def test_a_study_without_metrics_of_its_own_has_no_table_of_them(results, context, settings, page):
+    for metrics in ([], ["mine:not_measured"]):
+        assert not model_tables.own_metrics_table(metrics, results.models, results.references, context, settings)
+    assert "Metrics of this study’s own" not in page
 
 
 def test_equivariance_has_every_angle_with_its_floor(results, context):
