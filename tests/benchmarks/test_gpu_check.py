@@ -19,7 +19,8 @@ from benchmarks.gpu_check.seeds import ManySeeds
 from packaging.requirements import Requirement
 
 from ctmar.config import Network, Run, Training
-from ctmar.store.pairs import PairRecord, SliceRecord, write_pairs
+from ctmar.store.pair_writer import write_pairs
+from ctmar.store.pairs import PairRecord, SliceRecord
 from ctmar.training.patches import PatchSampler
 from ctmar.training.state import start
 from ctmar.training.step import training_step

@@ -69,7 +69,7 @@ def import_pairs(
         output: pair file (layout: :mod:`ctmar.store.pairs`); all its images are the stored ones.
         quarantine: CSV of files that are left out, with reason and remedy.
         subset: without a split, the part of the benchmark of this name.
-        split: CSV of ``ctmar split`` for slices of the same folder (see :func:`_choose_stacks`).
+        split: CSV of ``ctmar split`` for slices of the same folder (see :func:`choose_stacks`).
         settings: size of the stored images, file of the salt; all slices are taken.
         progress: called as ``progress(n_done, n_total, what)``.
 
@@ -81,7 +81,7 @@ def import_pairs(
     folder = Path(folder)
     tree, salt = Tree(folder, folder), read_salt(settings.salt_file)
     findings = find_stacks(tree, settings, Source(kind="syndeeplesion", folder=folder), salt, 1, progress)
-    stacks = _choose_stacks(findings.stacks, subset, None if split is None else read_split(split))
+    stacks = choose_stacks(findings.stacks, subset, None if split is None else read_split(split))
     masks = read_masks(folder, settings.image_size)
     jobs = [(stack, index, path) for stack in stacks for index, path in enumerate(stack.content.paths)]
     no_masks = np.zeros((0, settings.image_size, settings.image_size), np.uint8)
@@ -103,7 +103,7 @@ def import_pairs(
     return Imported(n_slices, n_pairs, n_quarantined)
 
 
-def _choose_stacks(stacks: Sequence[Stack], subset: Subset, split: Mapping[str, Subset] | None) -> list[Stack]:
+def choose_stacks(stacks: Sequence[Stack], subset: Subset, split: Mapping[str, Subset] | None) -> list[Stack]:
     """Series of a subset: of the benchmark's part of that name, or of its part `train` as a split deals the patients.
 
     The part `test` is in the test subset whatever a split says, and in no other.

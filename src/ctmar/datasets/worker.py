@@ -29,7 +29,7 @@ from ctmar.volumes.displayed import open_volume
 from ctmar.volumes.stored_volume import reader_of
 
 OUTSIDE = Refused("a link that leaves the folder", "copy the file into the folder")
-NO_REGULAR_FILE = Refused(
+_NO_REGULAR_FILE = Refused(
     "no regular file: a link to a folder, a locked folder, a pipe or a device",
     "give the file or folder itself, with the permission to read it",
 )
@@ -107,9 +107,9 @@ def refusal_of(path: Path, root: Path) -> Refused | None:
     try:
         if path.is_symlink() and not path.resolve().is_relative_to(root):
             return OUTSIDE
-        return None if path.is_file() else NO_REGULAR_FILE  # reading a pipe would wait for ever
+        return None if path.is_file() else _NO_REGULAR_FILE  # reading a pipe would wait for ever
     except (OSError, RuntimeError):  # a link to itself, a name that is too long, a folder without permission
-        return NO_REGULAR_FILE
+        return _NO_REGULAR_FILE
 
 
 def split_paths(paths: list[Path]) -> list[list[Path]]:

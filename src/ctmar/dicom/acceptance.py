@@ -11,12 +11,12 @@ from ctmar.store.quarantine import Refused
 
 LARGEST_SIDE = 4096  # a damaged header must not ask for gigabytes
 _FARTHEST_MM = 5000.0
-AXIAL_DEGREES = 10.0
-GANTRY_DEGREES = 30.0  # how far a gantry can be tilted
-FORBIDDEN = ("LOCALIZER", "SECONDARY", "MPR", "MIP", "MAX_IP", "MIN_IP", "MINIP", "PERFUSION")
+_AXIAL_DEGREES = 10.0
+_GANTRY_DEGREES = 30.0  # how far a gantry can be tilted
+_FORBIDDEN = ("LOCALIZER", "SECONDARY", "MPR", "MIP", "MAX_IP", "MIN_IP", "MINIP", "PERFUSION")
 # Image flavours of enhanced CT that are plain Hounsfield numbers (classic CT: AXIAL only).
-ENHANCED_FLAVOURS = ("AXIAL", "VOLUME", "STATIC", "PRE_CONTRAST", "POST_CONTRAST", "ANGIO", "CARDIAC", "CARDIAC_GATED")
-NONE_NEEDED = "none needed: only axial CT images are used"
+_ENHANCED_FLAVOURS = ("AXIAL", "VOLUME", "STATIC", "PRE_CONTRAST", "POST_CONTRAST", "ANGIO", "CARDIAC", "CARDIAC_GATED")
+_NONE_NEEDED = "none needed: only axial CT images are used"
 
 
 def check_object(header: Dataset) -> None:
@@ -33,7 +33,7 @@ def check_object(header: Dataset) -> None:
     if found not in (CT, ENHANCED_CT):
         name = UID(found).name
         known = name if found and name != found else ("no SOP class" if not found else "unknown SOP class")
-        raise Refused(f"not CT: {known}", NONE_NEEDED)
+        raise Refused(f"not CT: {known}", _NONE_NEEDED)
     if text(header, "BurnedInAnnotation").upper() == "YES":
         raise Refused("text is burned into the image and may name the patient", "remove the text and the tag first")
     if not (syntax.is_transfer_syntax if not syntax.is_private else False):
@@ -50,7 +50,7 @@ def check_matrix(header: Dataset, minimum_rows: int) -> tuple[int, int]:
         raise Refused("no image: Rows or Columns is missing", EXPORT_AGAIN)
     rows, columns = (int(numbers(header, keyword, 1)[0]) for keyword in ("Rows", "Columns"))
     if text(header, "SamplesPerPixel") not in ("", "1"):
-        raise Refused("a colour image", NONE_NEEDED)
+        raise Refused("a colour image", _NONE_NEEDED)
     if min(rows, columns) < minimum_rows:
         raise Refused(
             f"only {rows} × {columns} pixels, {minimum_rows} are needed", "lower ingest.minimum_rows to use it"
@@ -82,14 +82,14 @@ def check_image_type(image_type: str, enhanced: bool = False) -> tuple[str, ...]
     """
     # values of CS are free text in damaged files: only words of our own lists are repeated
     kinds = tuple(image_type.upper().split("\\"))
-    for word in FORBIDDEN:
+    for word in _FORBIDDEN:
         if word in kinds:
-            raise Refused(f"image type {word}", NONE_NEEDED)
-    allowed = ENHANCED_FLAVOURS if enhanced else ("AXIAL",)
+            raise Refused(f"image type {word}", _NONE_NEEDED)
+    allowed = _ENHANCED_FLAVOURS if enhanced else ("AXIAL",)
     if len(kinds) > 2 and kinds[2] not in allowed:
-        raise Refused("image type is not AXIAL", NONE_NEEDED)
+        raise Refused("image type is not AXIAL", _NONE_NEEDED)
     if enhanced and len(kinds) > 3 and kinds[3] != "NONE":
-        raise Refused("derived contrast instead of Hounsfield numbers", NONE_NEEDED)
+        raise Refused("derived contrast instead of Hounsfield numbers", _NONE_NEEDED)
     return kinds
 
 
@@ -134,6 +134,6 @@ def check_orientation(orientation: tuple[float, ...], kinds: tuple[str, ...]) ->
     normal = np.cross(row, column)
     degrees = math.degrees(math.acos(min(1.0, abs(float(normal[2])))))
     along_x = max(abs(float(row[0])), abs(float(column[0]))) > math.cos(math.radians(2))
-    gantry = along_x and degrees <= GANTRY_DEGREES and kinds[:1] == ("ORIGINAL",)
-    if degrees > AXIAL_DEGREES and not gantry:
-        raise Refused(f"not axial: tilted by more than {AXIAL_DEGREES:g}°", NONE_NEEDED)
+    gantry = along_x and degrees <= _GANTRY_DEGREES and kinds[:1] == ("ORIGINAL",)
+    if degrees > _AXIAL_DEGREES and not gantry:
+        raise Refused(f"not axial: tilted by more than {_AXIAL_DEGREES:g}°", _NONE_NEEDED)

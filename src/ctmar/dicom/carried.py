@@ -14,7 +14,7 @@ from pydicom.valuerep import DSfloat
 
 from ctmar.dicom.headers import text
 
-LONGEST_DECIMAL = 16  # characters of one value of VR DS
+_LONGEST_DECIMAL = 16  # characters of one value of VR DS
 # Decimal strings (VR DS) and integer strings (IS) or binary numbers of the scan and of the plane.
 NUMBERS = (
     "SliceThickness",
@@ -48,7 +48,7 @@ NUMBERS = (
     "WindowWidth",
     "LossyImageCompressionRatio",
 )
-WORDS = {
+_WORDS = {
     "PatientPosition": ("HFP", "HFS", "HFDR", "HFDL", "FFDR", "FFDL", "FFP", "FFS"),
     "RotationDirection": ("CW", "CC"),
     "RescaleType": ("HU", "HU_MOD"),
@@ -117,7 +117,7 @@ def carry_numbers(sources: Iterable[Dataset], target: Dataset) -> None:
             copied = [_number(value) for value in (values if several else [values])]
             if copied and None not in copied:
                 setattr(target, keyword, copied if several else copied[0])
-        for keyword, allowed in WORDS.items():
+        for keyword, allowed in _WORDS.items():
             if text(source, keyword).upper() in allowed:
                 setattr(target, keyword, text(source, keyword).upper())
 
@@ -140,6 +140,6 @@ def _number(value: object) -> object:
         return None
     if not math.isfinite(number):
         return None
-    if isinstance(value, DSfloat) and len(str(value)) > LONGEST_DECIMAL:
+    if isinstance(value, DSfloat) and len(str(value)) > _LONGEST_DECIMAL:
         return DSfloat(number, auto_format=True)  # too long to be valid
     return value

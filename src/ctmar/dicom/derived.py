@@ -19,10 +19,10 @@ from ctmar.store.atomic import atomic_path
 from ctmar.store.quarantine import Refused
 from ctmar.units import AIR_HU
 
-MODEL_NAME = "ctmar predict"
+_MODEL_NAME = "ctmar predict"
 # one value of VR LO has at most 64 characters
 REMOVED = ["allow-list of technical attributes", "names, dates and unique identifiers replaced or left out"]
-SERIES_OFFSET = 1000  # beside the series of the same study
+_SERIES_OFFSET = 1000  # beside the series of the same study
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def _identify(derived: Dataset, source: Dataset, image: Image, number: int, deri
     derived.SeriesNumber = derivation.series
     if derivation.keep_identity:
         carry_identity(source, derived)
-        derived.SeriesNumber = SERIES_OFFSET + _series_number(source, derivation.series)
+        derived.SeriesNumber = _SERIES_OFFSET + _series_number(source, derivation.series)
     else:
         derived.PatientIdentityRemoved = "YES"
         derived.DeidentificationMethod = REMOVED
@@ -183,7 +183,7 @@ def _explain(
     equipment = Dataset()
     equipment.PurposeOfReferenceCodeSequence = [_code("109102", "Processing Equipment")]
     equipment.Manufacturer = "equiproj"
-    equipment.ManufacturerModelName = MODEL_NAME
+    equipment.ManufacturerModelName = _MODEL_NAME
     equipment.SoftwareVersions = derivation.version
     derived.ContributingEquipmentSequence = [equipment]
     if image.lossy:

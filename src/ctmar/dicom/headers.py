@@ -20,8 +20,8 @@ from ctmar.store.quarantine import Refused
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.1"
-MANUFACTURERS = ("canon", "fujifilm", "ge", "hitachi", "neusoft", "philips", "siemens", "toshiba", "united imaging")
-LOSSY_SYNTAXES = frozenset(
+_MANUFACTURERS = ("canon", "fujifilm", "ge", "hitachi", "neusoft", "philips", "siemens", "toshiba", "united imaging")
+_LOSSY_SYNTAXES = frozenset(
     "1.2.840.10008.1.2." + tail
     for tail in ("4.50", "4.51", "4.81", "4.91", "4.93", "4.203", "4.100", "4.101", "4.102", "4.103")
 )
@@ -175,14 +175,14 @@ def sop_class(header: Dataset) -> str:
 def is_lossy(header: Dataset) -> bool:
     """Whether the image has been through lossy compression, now or earlier."""
     return (
-        text(header.file_meta, "TransferSyntaxUID") in LOSSY_SYNTAXES or text(header, "LossyImageCompression") == "01"
+        text(header.file_meta, "TransferSyntaxUID") in _LOSSY_SYNTAXES or text(header, "LossyImageCompression") == "01"
     )
 
 
 def manufacturer(header: Dataset) -> str:
     """A name of the known list, or ``other``: free text may hold anything."""
     found = text(header, "Manufacturer").lower()
-    return next((name for name in MANUFACTURERS if found.startswith(name)), "other" if found else "unknown")
+    return next((name for name in _MANUFACTURERS if found.startswith(name)), "other" if found else "unknown")
 
 
 def patient_identity(header: Dataset, path: Path) -> str:

@@ -17,7 +17,7 @@ from ctmar.dicom.padding import Range, find_padding
 from ctmar.dicom.streams import check_stream
 from ctmar.store.quarantine import Refused
 
-PIXEL_DATA = 0x7FE00010
+_PIXEL_DATA = 0x7FE00010
 _JPEG_LOSSLESS = (JPEGLossless, JPEGLosslessSV1)
 # What is needed to decode an image and to bring it to Hounsfield numbers.
 TAGS = [
@@ -94,7 +94,7 @@ def _encoded_frame(file: IO[bytes], header: Dataset, frame: int) -> bytes:
     endianness: Literal["little", "big"] = "little" if syntax.is_little_endian else "big"
     head = file.read(8 if syntax.is_implicit_VR else 12)
     group, element = (int.from_bytes(head[start : start + 2], endianness) for start in (0, 2))
-    if group << 16 | element != PIXEL_DATA:
+    if group << 16 | element != _PIXEL_DATA:
         raise ValueError("no pixel data")
     n_frames = int(header.get("NumberOfFrames") or 1)
     if syntax.is_encapsulated:

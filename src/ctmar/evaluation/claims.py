@@ -29,9 +29,9 @@ from ctmar.evaluation.verdicts import (
 )
 
 SOURCE = "Berndt & Stühmer 2026"
-COST_OF_SPECTRAL = (0.10, 0.15)  # share of the step time that the paper reports
-AS_CHEAP = 1.1  # step times within this factor are equal
-NON_EQUIVARIANCE = (attrgetter("relative_non_equivariance"), attrgetter("defect_mean"))  # of weights, of outputs
+_COST_OF_SPECTRAL = (0.10, 0.15)  # share of the step time that the paper reports
+_AS_CHEAP = 1.1  # step times within this factor are equal
+_NON_EQUIVARIANCE = (attrgetter("relative_non_equivariance"), attrgetter("defect_mean"))  # of weights, of outputs
 TOO_SMALL = "; this network is too small for a verdict on cost"
 
 
@@ -45,19 +45,19 @@ def judge_claims(study: MeasuredStudy, cost_rows: Sequence[Mapping[str, str]]) -
     Returns:
         For each claim: claim, source, role, test, measured, verdict, precision.
     """
-    return judge(CLAIMS, study, cost_rows)
+    return judge(_CLAIMS, study, cost_rows)
 
 
-def chosen_of_norms(study: MeasuredStudy) -> dict[str, Model]:
+def _chosen_of_norms(study: MeasuredStudy) -> dict[str, Model]:
     """For each norm of the projection penalty its chosen model at λ_G = 0."""
     norms = dict.fromkeys(model.norm for model in candidates(study, "projection", lam_equi=0.0))
     found = {norm: chosen(study, "projection", norm, 0.0) for norm in norms}
     return {norm: model for norm, model in found.items() if model is not None}
 
 
-def frobenius_is_the_best_balance(study: MeasuredStudy, cost: Cost) -> Finding:
+def _frobenius_is_the_best_balance(study: MeasuredStudy, cost: Cost) -> Finding:
     """Frobenius against every other norm: quality, and time that the penalty takes."""
-    norms = chosen_of_norms(study)
+    norms = _chosen_of_norms(study)
     frobenius = norms.pop("frobenius", None)
     if frobenius is None or not norms:
         return Finding("the study has no second norm beside Frobenius", UNDECIDED)
@@ -73,12 +73,12 @@ def frobenius_is_the_best_balance(study: MeasuredStudy, cost: Cost) -> Finding:
     )
     if not large_enough_for_cost(study):
         return Finding(measured + TOO_SMALL, UNDECIDED, found, (-study.settings.equivalence_margin_db,))
-    beaten = any(gap.below and time[norm] <= AS_CHEAP * own for norm, gap in found.items())
-    holds = not_worse(found) == "agrees" and own <= AS_CHEAP * time[cheapest]
+    beaten = any(gap.below and time[norm] <= _AS_CHEAP * own for norm, gap in found.items())
+    holds = not_worse(found) == "agrees" and own <= _AS_CHEAP * time[cheapest]
     return Finding(measured, verdict(holds, beaten), found, (-study.settings.equivalence_margin_db,))
 
 
-def spectral_costs_a_tenth_of_the_step(study: MeasuredStudy, cost: Cost) -> Finding:
+def _spectral_costs_a_tenth_of_the_step(study: MeasuredStudy, cost: Cost) -> Finding:
     """Step time with the spectral penalty relative to the plain step."""
     row = cost.get(("projection", "spectral"))
     if row is None:
@@ -87,11 +87,11 @@ def spectral_costs_a_tenth_of_the_step(study: MeasuredStudy, cost: Cost) -> Find
     measured = f"{extra:+.1%} of the plain step of this network"
     if not large_enough_for_cost(study):
         return Finding(measured + TOO_SMALL, UNDECIDED)
-    low, high = COST_OF_SPECTRAL
+    low, high = _COST_OF_SPECTRAL
     return Finding(measured, verdict(low <= extra <= high, extra < low))
 
 
-def entrywise_infinity_degrades(study: MeasuredStudy, cost: Cost) -> Finding:
+def _entrywise_infinity_degrades(study: MeasuredStudy, cost: Cost) -> Finding:
     """Entry-wise ∞ against Frobenius."""
     found = _against_frobenius(study, "entrywise:inf")
     if not found:
@@ -100,7 +100,7 @@ def entrywise_infinity_degrades(study: MeasuredStudy, cost: Cost) -> Finding:
     return Finding(_in_words(found), verdict(gap.below, gap.above), found)
 
 
-def mixed_norms_are_close(study: MeasuredStudy, cost: Cost) -> Finding:
+def _mixed_norms_are_close(study: MeasuredStudy, cost: Cost) -> Finding:
     """Every mixed norm against Frobenius."""
     found = _against_frobenius(study, "mixed:")
     if not found:
@@ -108,9 +108,9 @@ def mixed_norms_are_close(study: MeasuredStudy, cost: Cost) -> Finding:
     return Finding(_in_words(found), all_close(found), found, study.margins)
 
 
-def non_equivariance_falls(study: MeasuredStudy, cost: Cost) -> Finding:
+def _non_equivariance_falls(study: MeasuredStudy, cost: Cost) -> Finding:
     """Weights and measured defect along the λ⊥ of every norm, from the plain model on."""
-    sweeps = {norm: _sweep(study, norm) for norm in chosen_of_norms(study)}
+    sweeps = {norm: _sweep(study, norm) for norm in _chosen_of_norms(study)}
     sweeps = {norm: sweep for norm, sweep in sweeps.items() if len(sweep) >= 3}
     if not sweeps:
         return Finding("no norm has three values of λ⊥, the plain model counted", UNDECIDED)
@@ -127,7 +127,7 @@ def non_equivariance_falls(study: MeasuredStudy, cost: Cost) -> Finding:
     return Finding(measured, verdict(not failing, rises), {norm: both[0] for norm, both in ends.items()})
 
 
-def competitive_with_sampling(study: MeasuredStudy, cost: Cost) -> Finding:
+def _competitive_with_sampling(study: MeasuredStudy, cost: Cost) -> Finding:
     """The chosen projection penalty against each chosen regulariser that samples the group."""
     projection = chosen(study, "projection")
     regularisers = {name: facts for name, facts in METHODS.items() if facts.turns_samples and facts.reads_lam_perp}
@@ -151,7 +151,7 @@ def competitive_with_sampling(study: MeasuredStudy, cost: Cost) -> Finding:
 
 def _against_frobenius(study: MeasuredStudy, norm: str) -> dict[str, Gap]:
     """Paired PSNR difference to Frobenius of the norms whose name begins with ``norm``."""
-    norms = chosen_of_norms(study)
+    norms = _chosen_of_norms(study)
     frobenius = norms.get("frobenius")
     if frobenius is None:
         return {}
@@ -169,7 +169,7 @@ def _sweep(study: MeasuredStudy, norm: str) -> list[Model]:
 
 
 def _along(sweep: list[Model]) -> list[list[float]]:
-    return [[float(model.per_seed(measure).mean()) for model in sweep] for measure in NON_EQUIVARIANCE]
+    return [[float(model.per_seed(measure).mean()) for model in sweep] for measure in _NON_EQUIVARIANCE]
 
 
 def _falls(sweep: list[Model]) -> bool:
@@ -186,52 +186,52 @@ def _ends(study: MeasuredStudy, sweeps: Mapping[str, list[Model]]) -> dict[str, 
         first, last = ([model.seeds().index(seed) for seed in seeds] for model in (sweep[0], sweep[-1]))
         found[norm] = [
             Gap(over_seeds(sweep[-1].per_seed(measure)[last] - sweep[0].per_seed(measure)[first]), alpha, 0.0, "")
-            for measure in NON_EQUIVARIANCE
+            for measure in _NON_EQUIVARIANCE
         ]
     return found
 
 
-CLAIMS = (
+_CLAIMS = (
     Claim(
         "Frobenius is the best balance of cost and quality on CT artefact reduction.",
         f"{SOURCE}, norm ablation",
         "Paired PSNR against every other norm, each at its validation-chosen λ⊥: not worse than by {margin} dB (levels"
         " divided by the number of norms), and no norm's penalty takes clearly less time; on a network of a million"
         " parameters at least.",
-        frobenius_is_the_best_balance,
+        _frobenius_is_the_best_balance,
     ),
     Claim(
         "The spectral norm costs 10–15 % of step time.",
         f"{SOURCE}, norm ablation",
         "Step time with the penalty relative to the plain step, measured side by side: within 10–15 % agrees,"
         " less disagrees, more decides nothing; on a network of a million parameters at least.",
-        spectral_costs_a_tenth_of_the_step,
+        _spectral_costs_a_tenth_of_the_step,
     ),
     Claim(
         "The entry-wise ∞-norm degrades reconstruction.",
         f"{SOURCE}, norm ablation",
         "Paired PSNR difference to Frobenius, each at its validation-chosen λ⊥: the interval lies below 0.",
-        entrywise_infinity_degrades,
+        _entrywise_infinity_degrades,
     ),
     Claim(
         "Mixed (p,q) norms are close to Frobenius.",
         f"{SOURCE}, norm ablation",
         "Paired PSNR difference to Frobenius of every mixed norm, each at its validation-chosen λ⊥: equivalent within"
         " ±{margin} dB by two one-sided tests, levels divided by the number of norms.",
-        mixed_norms_are_close,
+        _mixed_norms_are_close,
     ),
     Claim(
         "Non-equivariance falls clearly as λ⊥ grows.",
         f"{SOURCE}, λ⊥ study",
         "Relative ‖W − P(W)‖ and measured defect fall at every step of λ⊥ for every norm, from the plain model on; the"
         " intervals over seeds of their change from end to end lie below 0.",
-        non_equivariance_falls,
+        _non_equivariance_falls,
     ),
     Claim(
         "Competitive with sample-based regularisers at a fraction of the cost.",
         f"{SOURCE}, abstract",
         "Paired PSNR against each sample-based regulariser not worse than by {margin} dB, with less than half its extra"
         " step time; on a network of a million parameters at least.",
-        competitive_with_sampling,
+        _competitive_with_sampling,
     ),
 )

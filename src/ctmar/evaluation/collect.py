@@ -30,7 +30,7 @@ from ctmar.store.parquet import write_parquet
 from ctmar.store.tables import read_rows, write_rows
 
 Row = dict[str, Any]
-COST_NUMBERS = ("ratio_to_plain", "penalty_milliseconds")
+_COST_NUMBERS = ("ratio_to_plain", "penalty_milliseconds")
 
 
 def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings: Judgement, output: Path) -> None:
@@ -47,22 +47,22 @@ def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings:
         InputError: a file is missing or malformed, or runs or references were measured on different pairs.
     """
     study = read_study(run_folders, settings)
-    measured = everything_measured(study, read_references(study, references))
+    measured = everything_measured(study, _read_references(study, references))
     p_values, chosen = tests_against_plain(study), choices(study)
     models = [model_row(study, model) | p_values[model.identity] | chosen[model.identity] for model in study.models]
     tables = {
         "models": (model_columns(study.angles_deg, study.metrics), models),
         "sizes": (group_columns("metal_size"), group_rows(study, measured, "metal_size")),
         "materials": (group_columns("metal"), group_rows(study, measured, "metal")),
-        "runs": (run_columns(study.metrics), [row for model in study.models for row in run_rows(study, model)]),
+        "runs": (run_columns(study.metrics), [row for model in study.models for row in _run_rows(study, model)]),
         "references": (
             reference_columns(study.metrics),
-            [reference_row(study, one) for one in measured if one.seeds == [None]],
+            [_reference_row(study, one) for one in measured if one.seeds == [None]],
         ),
-        "curves": (curve_columns(), [row for model in study.models for row in curve_rows(model)]),
+        "curves": (curve_columns(), [row for model in study.models for row in _curve_rows(model)]),
     }
-    cost_rows = read_rows(cost, ("method", "norm", *COST_NUMBERS))
-    check_numbers(cost, cost_rows, COST_NUMBERS)
+    cost_rows = read_rows(cost, ("method", "norm", *_COST_NUMBERS))
+    check_numbers(cost, cost_rows, _COST_NUMBERS)
     findings = {"claims": judge_claims(study, cost_rows), "questions": ask_questions(study, cost_rows)}
     for name, (columns, rows) in tables.items():
         write_rows(output / f"{name}.csv", columns, rows)
@@ -72,7 +72,7 @@ def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings:
             temporary.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def read_references(study: MeasuredStudy, path: Path) -> list[dict[str, str]]:
+def _read_references(study: MeasuredStudy, path: Path) -> list[dict[str, str]]:
     """The table of `evaluate_references`.
 
     Raises:
@@ -87,7 +87,7 @@ def read_references(study: MeasuredStudy, path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def run_rows(study: MeasuredStudy, model: Model) -> list[Row]:
+def _run_rows(study: MeasuredStudy, model: Model) -> list[Row]:
     """One row for each seed of a model: means over the patients, of each the mean over its pairs."""
     return [
         dict(zip(IDENTITY, model.identity, strict=True))
@@ -99,7 +99,7 @@ def run_rows(study: MeasuredStudy, model: Model) -> list[Row]:
     ]
 
 
-def reference_row(study: MeasuredStudy, reference: MeasuredImages) -> Row:
+def _reference_row(study: MeasuredStudy, reference: MeasuredImages) -> Row:
     """Input, linear interpolation or NMAR on the same pairs as the models."""
     row: Row = {"reference": reference.identity[1]}
     for metric in study.metrics:
@@ -107,7 +107,7 @@ def reference_row(study: MeasuredStudy, reference: MeasuredImages) -> Row:
     return row | {"n_pairs": len(study.patients)}
 
 
-def curve_rows(model: Model) -> list[Row]:
+def _curve_rows(model: Model) -> list[Row]:
     """One row for each epoch of each seed."""
     return [
         dict(zip(IDENTITY, model.identity, strict=True))

@@ -25,11 +25,11 @@ METRICS = (
 )
 GROUPED_METRICS = ("psnr_db", "ssim", "psnr_official_db", "ssim_official", "rmse_hu")  # sizes.csv, materials.csv
 OWN = "own_"  # begins the columns of metrics that a study brings of its own
-UNITS = ("_db", "_hu")
+_UNITS = ("_db", "_hu")
 QUARTER_TURNS_DEG = (0, 90, 180, 270)
 REFERENCE_NETWORK = "reference"  # stands for the network in tables that hold models and references
 CHOICES = ("chosen", "chosen_of_kind")  # models that validation prefers: of a method and norm, of a kind of method
-P_VALUES = ("p_value", "p_value_holm")
+_P_VALUES = ("p_value", "p_value_holm")
 MEASURES_OF_A_RUN = ("relative_non_equivariance", "defect_mean", "defect_max", "seconds_per_image")
 CURVE_COLUMNS = ("epoch", "step", "loss", "task_loss", "penalty", "learning_rate", "validation_loss", "validation_psnr")
 
@@ -82,7 +82,7 @@ def difference(metric: str) -> str:
         >>> difference("psnr_db"), difference("ssim"), difference("rmse_near_metal_hu")
         ('psnr_diff_db', 'ssim_diff', 'rmse_near_metal_diff_hu')
     """
-    unit = next((unit for unit in UNITS if metric.endswith(unit)), "")
+    unit = next((unit for unit in _UNITS if metric.endswith(unit)), "")
     return f"{metric.removesuffix(unit)}_diff{unit}"
 
 
@@ -114,7 +114,7 @@ def model_columns(angles_deg: Iterable[float], metrics: Iterable[str] = METRICS)
     measures += map(psnr_turned, QUARTER_TURNS_DEG)
     intervals = [column for measure in measures for column in interval_columns(measure)]
     cost = ["seconds_per_step", "peak_memory_mb", "seconds_per_image", "prediction_peak_memory_mb", "n_parameters"]
-    return [*IDENTITY, *CHOICES, *intervals, *P_VALUES, *cost, "n_seeds", "n_pairs", "n_patients", "n_slices"]
+    return [*IDENTITY, *CHOICES, *intervals, *_P_VALUES, *cost, "n_seeds", "n_pairs", "n_patients", "n_slices"]
 
 
 def group_columns(group: str) -> list[str]:

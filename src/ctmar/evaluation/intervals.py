@@ -32,8 +32,8 @@ from scipy.special import stdtrit
 
 from ctmar.errors import InputError
 
-SMALLEST_P = 1e-100
-BISECTIONS = 60  # halvings of the logarithm of a p-value between that and 1
+_SMALLEST_P = 1e-100
+_BISECTIONS = 60  # halvings of the logarithm of a p-value between that and 1
 # Smallest and largest simulated coverage at 95 %, over the designs and the variances of test_intervals.py
 SIMULATED_COVERAGE = (0.95, 0.99)
 
@@ -88,8 +88,8 @@ class Estimate:
         """Two-sided p-value of μ = 0: the alpha at which the interval touches 0; NaN without interval."""
         if math.isnan(self.half_width(0.5)):
             return math.nan
-        low, high = math.log(SMALLEST_P), 0.0
-        for _ in range(BISECTIONS):
+        low, high = math.log(_SMALLEST_P), 0.0
+        for _ in range(_BISECTIONS):
             middle = (low + high) / 2
             reaches_zero = self.half_width(math.exp(middle)) >= abs(self.mean)
             low, high = (middle, high) if reaches_zero else (low, middle)

@@ -235,7 +235,7 @@ def read_run(folder: RunFolder) -> RunResult:
     metrics = metrics_in(next(iter(rows), {}))
     check_numbers(folder.slices, rows, metrics)
     return RunResult(
-        identity=identity_of(description.run),
+        identity=_identity_of(description.run),
         seed=description.run.seed,
         description=description,
         measurements=measurements,
@@ -245,7 +245,7 @@ def read_run(folder: RunFolder) -> RunResult:
     )
 
 
-def identity_of(run: Run) -> Identity:
+def _identity_of(run: Run) -> Identity:
     """The settings that seeds share, in the order of `IDENTITY`."""
     return run.network, str(run.method), run.norm, run.lam_perp, run.lam_equi, run.softness
 

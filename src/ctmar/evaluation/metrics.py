@@ -15,9 +15,9 @@ Metal = NDArray[np.uint8] | NDArray[np.bool_]
 
 RANGE_PER_CM = 0.5  # both protocols clamp here
 SSIM_RADIUS = 5
-SSIM_SIGMA = 1.5
-SSIM_C1 = 0.01**2
-SSIM_C2 = 0.03**2
+_SSIM_SIGMA = 1.5
+_SSIM_C1 = 0.01**2
+_SSIM_C2 = 0.03**2
 
 
 def psnr_fixed(prediction: Image, truth: Image, metal: Metal) -> float:
@@ -82,8 +82,8 @@ def structural_similarity(p: NDArray[np.float64], t: NDArray[np.float64]) -> flo
     mean_p, mean_t, mean_pp, mean_tt, mean_pt = _window_mean(np.stack([p, t, p * p, t * t, p * t]))
     variances = mean_pp - mean_p**2 + mean_tt - mean_t**2
     covariance = mean_pt - mean_p * mean_t
-    similarity = (2 * mean_p * mean_t + SSIM_C1) * (2 * covariance + SSIM_C2)
-    return float(np.mean(similarity / ((mean_p**2 + mean_t**2 + SSIM_C1) * (variances + SSIM_C2))))
+    similarity = (2 * mean_p * mean_t + _SSIM_C1) * (2 * covariance + _SSIM_C2)
+    return float(np.mean(similarity / ((mean_p**2 + mean_t**2 + _SSIM_C1) * (variances + _SSIM_C2))))
 
 
 def decibels(p: NDArray[np.float64], t: NDArray[np.float64]) -> float:
@@ -116,7 +116,7 @@ def check_shapes(prediction: Image, truth: Image, metal: Metal) -> None:
 def _window_mean(images: NDArray[np.float64]) -> NDArray[np.float64]:
     """Gaussian mean of (n, h, w) over the windows inside the image, shape (n, h − 10, w − 10)."""
     offsets = np.arange(-SSIM_RADIUS, SSIM_RADIUS + 1)
-    window = np.exp(-0.5 * (offsets / SSIM_SIGMA) ** 2)
+    window = np.exp(-0.5 * (offsets / _SSIM_SIGMA) ** 2)
     window /= window.sum()
     smooth = correlate1d(correlate1d(images, window, axis=1), window, axis=2)
     return smooth[:, SSIM_RADIUS:-SSIM_RADIUS, SSIM_RADIUS:-SSIM_RADIUS]

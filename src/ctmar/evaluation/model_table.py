@@ -31,7 +31,7 @@ def model_row(study: MeasuredStudy, model: Model) -> Row:
         row |= interval_fields(metric, study.interval(model.metric(metric)))
         gap = NOTHING if plain is None or plain is model else study.difference(model, plain, metric)
         row |= interval_fields(difference(metric), gap.interval(study.alpha))
-    for column, measure in measures_per_seed(study.angles_deg).items():
+    for column, measure in _measures_per_seed(study.angles_deg).items():
         row |= interval_fields(column, study.interval_over_seeds(model.per_seed(measure)))
     return row | {
         "seconds_per_step": float(np.median([run.description.seconds_per_step_median for run in model.runs])),
@@ -46,7 +46,7 @@ def model_row(study: MeasuredStudy, model: Model) -> Row:
     }
 
 
-def measures_per_seed(angles_deg: Sequence[float]) -> dict[str, Callable[[Measurements], float]]:
+def _measures_per_seed(angles_deg: Sequence[float]) -> dict[str, Callable[[Measurements], float]]:
     """Columns of numbers that are one for each run, and how they are found in its measurements."""
     found: dict[str, Callable[[Measurements], float]] = {
         "relative_non_equivariance": attrgetter("relative_non_equivariance"),

@@ -12,9 +12,9 @@ from scipy.ndimage import uniform_filter
 
 from ctmar.evaluation.metrics import RANGE_PER_CM, Image, Metal, check_shapes, decibels, structural_similarity
 
-SSIM_SIDE = 256  # pixels that the shorter side is reduced to
+_SSIM_SIDE = 256  # pixels that the shorter side is reduced to
 # The authors' plotting library stores the grey table as floating point and truncates, so 24 levels are one too dark.
-GREY_LEVELS = (255 * np.linspace(0, 1, 256) / 255 * 255).astype(np.uint8)
+_GREY_LEVELS = (255 * np.linspace(0, 1, 256) / 255 * 255).astype(np.uint8)
 
 
 def encode_png(image: Image) -> NDArray[np.uint8]:
@@ -37,7 +37,7 @@ def encode_png(image: Image) -> NDArray[np.uint8]:
     if low == high:
         return np.zeros(x.shape, np.uint8)
     levels = (256 * ((x - low) / (high - low))).astype(np.int64)
-    return GREY_LEVELS[np.minimum(levels, 255)]
+    return _GREY_LEVELS[np.minimum(levels, 255)]
 
 
 def psnr_official(prediction: Image, truth: Image, metal: Metal) -> float:
@@ -100,7 +100,7 @@ def reduce_image(image: NDArray[np.float64]) -> NDArray[np.float64]:
         >>> reduce_image(np.ones((416, 512))).shape, reduce_image(np.ones((128, 128))).shape
         ((208, 256), (128, 128))
     """
-    factor = max(1, int(min(image.shape) / SSIM_SIDE + 0.5))
+    factor = max(1, int(min(image.shape) / _SSIM_SIDE + 0.5))
     if factor == 1:
         return image
     # an even window starts at the pixel that is kept and reaches one further to the right than to the left

@@ -57,7 +57,7 @@ def measure_pairs(
             for name, image in images.items():
                 measured = (image, pair.image, pair.mask)
                 own = {own_metric(text): measure_own(text, *measured) for text in own_metrics}
-                rows.setdefault(name, []).append(pair_names(pair) | image_metrics(*measured) | own)
+                rows.setdefault(name, []).append(_pair_names(pair) | image_metrics(*measured) | own)
             if index in chosen:
                 examples[index] = (pair, images)
     return rows, [examples[index] for index in chosen]
@@ -88,7 +88,7 @@ def image_metrics(prediction: Image, truth: Image, metal: Metal) -> dict[str, fl
     return protocols | errors_hu(*images)
 
 
-def pair_names(pair: Pair) -> Row:
+def _pair_names(pair: Pair) -> Row:
     """Which pair a row is about."""
     row = {column: getattr(pair, column) for column in PAIR_COLUMNS if column != "metal_size"}
     return row | {"metal_size": metal_size(pair.metal_pixels, pair.mask.size)}
@@ -114,7 +114,7 @@ def example_pairs(metal_pixels: NDArray[np.int64], n_examples: int) -> list[int]
 def write_examples(path: Path, pairs: list[Pair], images: Mapping[str, list[NDArray[Any]]]) -> None:
     """Write images (n, h, w) with the names of their pairs, readable without pickle."""
     arrays = {name: np.stack(stack) for name, stack in images.items()}
-    names = {column: np.array([pair_names(pair)[column] for pair in pairs]) for column in PAIR_COLUMNS}
+    names = {column: np.array([_pair_names(pair)[column] for pair in pairs]) for column in PAIR_COLUMNS}
     pixel_mm = np.array([pair.pixel_mm for pair in pairs])
     with atomic_path(path) as temporary:
         np.savez_compressed(temporary, allow_pickle=False, **arrays, **names, pixel_mm=pixel_mm)

@@ -14,9 +14,9 @@ from ctmar.evaluation.metrics import SSIM_RADIUS
 from ctmar.evaluation.pair_metrics import image_metrics
 from ctmar.evaluation.regions import REGION_TEXT
 
-ATTENUATION_RANGE_PER_CM = (-5.0, 50.0)  # beyond: HU or grey levels; gold, the densest implant, has 40 /cm in CT
-LOWEST_TISSUE_PER_CM = 0.1  # a true image that stays below holds nothing denser than lung: 1/mm, say
-SMALLEST_SIDE = 2 * SSIM_RADIUS + 1
+_ATTENUATION_RANGE_PER_CM = (-5.0, 50.0)  # beyond: HU or grey levels; gold, the densest implant, has 40 /cm in CT
+_LOWEST_TISSUE_PER_CM = 0.1  # a true image that stays below holds nothing denser than lung: 1/mm, say
+_SMALLEST_SIDE = 2 * SSIM_RADIUS + 1
 ImageQuality = dict[str, dict[str, float]]
 
 
@@ -40,13 +40,13 @@ def measure_images(prediction: Path, truth: Path, metal: Path) -> list[ImageQual
         if array.shape != arrays[1].shape:
             raise InputError(f"{path}: expected the shape {arrays[1].shape} of {truth}, found {array.shape}")
     for path, array in zip((prediction, truth), arrays, strict=False):
-        check_attenuation(path, array)
-    if 0 < arrays[1].max() < LOWEST_TISSUE_PER_CM:
+        _check_attenuation(path, array)
+    if 0 < arrays[1].max() < _LOWEST_TISSUE_PER_CM:
         raise InputError(
             f"{truth}: expected attenuation in 1/cm (water 0.192), found no value above {arrays[1].max():g}; from 1/mm:"
             " times 10"
         )
-    if min(arrays[1].shape[-2:]) < SMALLEST_SIDE:
+    if min(arrays[1].shape[-2:]) < _SMALLEST_SIDE:
         raise InputError(f"{truth}: expected images of at least 11 × 11 pixels for SSIM, found {arrays[1].shape}")
     full = np.flatnonzero((arrays[2] != 0).reshape(-1, arrays[2].shape[-2] * arrays[2].shape[-1]).all(axis=1))
     if full.size:
@@ -79,14 +79,14 @@ def read_images(path: Path) -> NDArray[Any]:
     return array
 
 
-def check_attenuation(path: Path, images: NDArray[Any]) -> None:
+def _check_attenuation(path: Path, images: NDArray[Any]) -> None:
     """Refuse what cannot be attenuation in 1/cm.
 
     Raises:
         InputError: a value lies outside [-5, 50] 1/cm, as Hounsfield numbers and grey levels do.
     """
     low, high = float(images.min()), float(images.max())
-    if low < ATTENUATION_RANGE_PER_CM[0] or high > ATTENUATION_RANGE_PER_CM[1]:
+    if low < _ATTENUATION_RANGE_PER_CM[0] or high > _ATTENUATION_RANGE_PER_CM[1]:
         raise InputError(
             f"{path}: expected attenuation in 1/cm (water 0.192), found values from {low:g} to {high:g}; from HU:"
             " 0.192 * (1 + HU / 1000)"

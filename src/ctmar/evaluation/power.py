@@ -8,7 +8,7 @@ from ctmar.evaluation.intervals import Variances, half_width
 
 POWER = 0.8  # chance that a comparison of the named size is decided
 MOST_SEEDS = 100  # more seeds than this nobody trains; then patients are what is missing
-MOST_PATIENTS = 1000
+_MOST_PATIENTS = 1000
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def needed(variances: Variances, distance: float, alpha: float) -> Design | None
     if distance <= 0:
         return None
     most = MOST_SEEDS if variances.n_seeds > 1 else 1
-    for p in range(variances.n_patients, MOST_PATIENTS if variances.n_patients > 1 else 2):
+    for p in range(variances.n_patients, _MOST_PATIENTS if variances.n_patients > 1 else 2):
         if decides(variances, Design(p, most), distance, alpha):
             found = range(min(2, most), most + 1)
             return next(Design(p, s) for s in found if decides(variances, Design(p, s), distance, alpha))

@@ -22,7 +22,7 @@ from ctmar.evaluation.verdicts import (
     verdict,
 )
 
-RULE = (
+_RULE = (
     "Paired PSNR of the two, each at the setting that validation prefers: the two-sided p-value, after Holm over the"
     " primary comparisons, is below"
 )
@@ -45,7 +45,7 @@ def judge_primary(study: MeasuredStudy, cost_rows: Sequence[Mapping[str, str]]) 
         Claim(
             f"{_name(one.method, one.norm)} has a higher PSNR than {_name(one.against, one.against_norm)}.",
             f"primary comparison {k} of {len(comparisons)}",
-            f"{RULE} {study.alpha:.2g}; the interval is widened for their number.",
+            f"{_RULE} {study.alpha:.2g}; the interval is widened for their number.",
             partial(_decide, comparison=one, p_value=float(p_value)),
             PRIMARY,
         )

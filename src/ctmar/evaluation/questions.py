@@ -32,7 +32,7 @@ from ctmar.evaluation.verdicts import (
 
 SOURCE = "asked by readers of the paper"
 # to a network that is equivariant, or nearly so
-OTHER_WAYS = tuple(kind for kind in Kind if kind not in (Kind.PLAIN, Kind.SAMPLE, Kind.PENALTY))
+_OTHER_WAYS = tuple(kind for kind in Kind if kind not in (Kind.PLAIN, Kind.SAMPLE, Kind.PENALTY))
 
 
 def ask_questions(study: MeasuredStudy, cost_rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
@@ -46,13 +46,13 @@ def ask_questions(study: MeasuredStudy, cost_rows: Sequence[Mapping[str, str]]) 
         For each question, put as a statement: claim, source, role, test, measured, verdict, precision; the primary
         comparisons come first, and what they ask is not asked again.
     """
-    return [*judge_primary(study, cost_rows), *judge(QUESTIONS, study, cost_rows)]
+    return [*judge_primary(study, cost_rows), *judge(_QUESTIONS, study, cost_rows)]
 
 
-def not_worse_than_other_ways(study: MeasuredStudy, cost: Cost) -> Finding | None:
+def _not_worse_than_other_ways(study: MeasuredStudy, cost: Cost) -> Finding | None:
     """The chosen penalty against every other way to an equivariant or nearly equivariant network."""
     projection = chosen(study, "projection")
-    ways = {name: facts.in_a_sentence for name, facts in METHODS.items() if facts.kind in OTHER_WAYS}
+    ways = {name: facts.in_a_sentence for name, facts in METHODS.items() if facts.kind in _OTHER_WAYS}
     rivals = {way: model for name, way in ways.items() if (model := chosen(study, name)) is not None}
     if projection is None or not rivals:
         return None
@@ -61,7 +61,7 @@ def not_worse_than_other_ways(study: MeasuredStudy, cost: Cost) -> Finding | Non
     return Finding(measured, not_worse(found), found, (-study.settings.equivalence_margin_db,))
 
 
-def equivariant_weight_matters_little(study: MeasuredStudy, cost: Cost) -> Finding | None:
+def _equivariant_weight_matters_little(study: MeasuredStudy, cost: Cost) -> Finding | None:
     """Every λ_G against λ_G = 0 of the same norm and λ⊥."""
     pairs = {
         f"{model.norm} λ⊥ {model.lam_perp:g}, λ_G {model.lam_equi:g}": (model, base)
@@ -76,7 +76,7 @@ def equivariant_weight_matters_little(study: MeasuredStudy, cost: Cost) -> Findi
     return Finding(measured, all_close(found), found, study.margins)
 
 
-def depends_less_on_the_turn(study: MeasuredStudy, cost: Cost) -> Finding | None:
+def _depends_less_on_the_turn(study: MeasuredStudy, cost: Cost) -> Finding | None:
     """Range of PSNR over inputs turned by 0, 90, 180 and 270°, penalty against plain."""
     projection, plain = chosen(study, "projection"), chosen(study, "plain")
     if projection is None or plain is None:
@@ -93,7 +93,7 @@ def depends_less_on_the_turn(study: MeasuredStudy, cost: Cost) -> Finding | None
     return Finding(measured, verdict(gap.below, gap.above), {"": gap})
 
 
-def better_beside_the_optimiser(study: MeasuredStudy, cost: Cost) -> Finding | None:
+def _better_beside_the_optimiser(study: MeasuredStudy, cost: Cost) -> Finding | None:
     """Nearly equivariant ends: the proximal step of the Frobenius penalty against the same penalty in the loss."""
     beside, inside = _nearly_equivariant(study, "proximal"), _nearly_equivariant(study, "projection", "frobenius")
     if beside is None or inside is None:
@@ -128,7 +128,7 @@ def _range_over_turns(model: Model, seeds: Sequence[int]) -> np.ndarray:
     return np.array([max(table.values()) - min(table.values()) for table in tables])
 
 
-QUESTIONS = (
+_QUESTIONS = (
     *(
         Claim(
             facts.question,
@@ -144,20 +144,20 @@ QUESTIONS = (
         SOURCE,
         "Paired PSNR against each of them, validation-chosen: not worse than by {margin} dB, levels divided by their"
         " number.",
-        not_worse_than_other_ways,
+        _not_worse_than_other_ways,
     ),
     Claim(
         "The weight λ_G of the equivariant part matters little.",
         SOURCE,
         "Paired PSNR of every λ_G > 0 minus λ_G = 0 at the same λ⊥: equivalent within ±{margin} dB by two one-sided"
         " tests, levels divided by their number.",
-        equivariant_weight_matters_little,
+        _equivariant_weight_matters_little,
     ),
     Claim(
         "With the penalty, quality depends less on how the image is turned.",
         SOURCE,
         "Range of PSNR over quarter turns of the input, penalty minus plain: the interval over seeds lies below 0.",
-        depends_less_on_the_turn,
+        _depends_less_on_the_turn,
     ),
     Claim(
         "A network made equivariant is better by the proximal step from an equivariant start than by the loss term from"
@@ -166,6 +166,6 @@ QUESTIONS = (
         "Frobenius norm; of the settings that end with ‖W − PW‖ below 1 % of ‖W‖, the one that validation prefers of"
         " each kind; paired PSNR, proximal step minus loss term: the interval lies above 0. The proximal step starts at"
         " the projected weights, the loss term at the drawn ones: the difference is that of both.",
-        better_beside_the_optimiser,
+        _better_beside_the_optimiser,
     ),
 )

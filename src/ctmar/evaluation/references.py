@@ -7,7 +7,7 @@ from ctmar.evaluation.pair_metrics import Images, measure_pairs, write_examples,
 from ctmar.store.pairs import Pair
 
 
-def reference_images(pair: Pair) -> Images:
+def _reference_images(pair: Pair) -> Images:
     """The references of a pair by the names they have in tables."""
     images = {"Input": pair.ma_CT, "LI": pair.LI_CT}
     return images if pair.NMAR_CT is None else images | {"NMAR": pair.NMAR_CT}
@@ -26,7 +26,7 @@ def evaluate_references(pairs_test: Path, settings: Evaluation, folder: Path) ->
         InputError: the file holds no pairs.
     """
     tables, examples = measure_pairs(
-        pairs_test, settings.examples, reference_images, own_metrics=settings.metrics, nmar=True
+        pairs_test, settings.examples, _reference_images, own_metrics=settings.metrics, nmar=True
     )
     rows = [{"reference": name} | row for name, table in tables.items() for row in table]
     write_slices(folder / "slices.csv", rows, ("reference",))

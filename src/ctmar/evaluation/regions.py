@@ -17,11 +17,11 @@ from ctmar.errors import InputError
 from ctmar.evaluation.metrics import Image, Metal, check_shapes
 from ctmar.units import WATER_PER_CM, attenuation_to_hu
 
-SOFT_TISSUE_HU = (-150.0, 250.0)  # from fat to contrast-enhanced vessels
-BONE_HU = 250.0
-NEAR_METAL_PIXELS = 20.0  # at the benchmark's side
-BENCHMARK_SIDE = 416  # pixels; where sizes and distances in pixels are stated
-SIZE_BOUNDARIES = (885, 338, 121, 77)  # pixels at 416²: geometric means between the benchmark's five groups
+_SOFT_TISSUE_HU = (-150.0, 250.0)  # from fat to contrast-enhanced vessels
+_BONE_HU = 250.0
+_NEAR_METAL_PIXELS = 20.0  # at the benchmark's side
+_BENCHMARK_SIDE = 416  # pixels; where sizes and distances in pixels are stated
+_SIZE_BOUNDARIES = (885, 338, 121, 77)  # pixels at 416²: geometric means between the benchmark's five groups
 REGION_TEXT = (
     "soft tissue: −150 to 250 HU; bone: from 250 HU; near metal: within 20 of 416 pixels; all in the artefact-free"
     " image outside metal"
@@ -43,8 +43,8 @@ def metal_size(metal_pixels: int, n_pixels: int) -> int:
         >>> metal_size(100, 128 * 128)
         1
     """
-    at_benchmark = metal_pixels * BENCHMARK_SIDE**2 / n_pixels
-    return 1 + sum(at_benchmark < boundary for boundary in SIZE_BOUNDARIES)
+    at_benchmark = metal_pixels * _BENCHMARK_SIDE**2 / n_pixels
+    return 1 + sum(at_benchmark < boundary for boundary in _SIZE_BOUNDARIES)
 
 
 def region_masks(truth: Image, metal: Metal) -> dict[str, NDArray[np.bool_]]:
@@ -56,13 +56,13 @@ def region_masks(truth: Image, metal: Metal) -> dict[str, NDArray[np.bool_]]:
     """
     outside = np.asarray(metal) == 0
     truth_hu = attenuation_to_hu(truth)
-    low, high = SOFT_TISSUE_HU
-    reach = NEAR_METAL_PIXELS * min(outside.shape) / BENCHMARK_SIDE
+    low, high = _SOFT_TISSUE_HU
+    reach = _NEAR_METAL_PIXELS * min(outside.shape) / _BENCHMARK_SIDE
     # without any metal the distance transform is not defined: nothing is near
     near = outside & (distance_transform_edt(outside) <= reach) if not outside.all() else np.zeros_like(outside)
     return {
         "soft": outside & (truth_hu >= low) & (truth_hu < high),
-        "bone": outside & (truth_hu >= BONE_HU),
+        "bone": outside & (truth_hu >= _BONE_HU),
         "near_metal": near,
     }
 

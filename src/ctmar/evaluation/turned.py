@@ -12,7 +12,7 @@ from ctmar.evaluation.metrics import psnr_fixed
 from ctmar.models.scaling import network_input, to_per_cm
 from ctmar.store.pairs import Pair
 
-BICUBIC_REACH = 2  # pixels
+_BICUBIC_REACH = 2  # pixels
 
 
 def defects_at_angles(network: nn.Module, images: Tensor, angles_deg: Sequence[float]) -> dict[str, dict[str, float]]:
@@ -81,7 +81,7 @@ def turn(images: Tensor, angle_deg: float, mode: str = "bicubic") -> Tensor:
 def inscribed_disc(side: int) -> Tensor:
     """1 at pixels of the largest disc in a square image that interpolation fills from inside, else 0, (side, side)."""
     position = torch.arange(side) - (side - 1) / 2
-    return (position[:, None] ** 2 + position**2 <= (side / 2 - BICUBIC_REACH) ** 2).float()
+    return (position[:, None] ** 2 + position**2 <= (side / 2 - _BICUBIC_REACH) ** 2).float()
 
 
 def pair_input(pair: Pair) -> Tensor:

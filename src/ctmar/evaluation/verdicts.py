@@ -16,9 +16,9 @@ from ctmar.evaluation.measured_study import MeasuredStudy, Model
 from ctmar.evaluation.preference import preferred
 
 UNDECIDED = "not decided"
-PRIMARY, EXPLORATORY = "primary", "exploratory"
+PRIMARY, _EXPLORATORY = "primary", "exploratory"
 # networks of the paper's kind have more (ACDNet: 1.6 million); on small ones a step is mostly fixed overhead
-PARAMETERS_FOR_COST = 1_000_000
+_PARAMETERS_FOR_COST = 1_000_000
 NEARLY_EQUIVARIANT = 0.01  # ‖W − P(W)‖ / ‖W‖ below this
 Cost = Mapping[tuple[str, str], Mapping[str, str]]
 
@@ -47,7 +47,7 @@ class Claim:
     source: str
     test: str
     find: Callable[[MeasuredStudy, Cost], Finding | None]
-    role: str = EXPLORATORY
+    role: str = _EXPLORATORY
 
 
 def judge(
@@ -143,7 +143,7 @@ def model_text(model: Model) -> str:
 
 def large_enough_for_cost(study: MeasuredStudy) -> bool:
     """Whether step times of the network say anything about networks of the paper's size."""
-    return bool(study.models[0].runs[0].description.n_parameters >= PARAMETERS_FOR_COST)
+    return bool(study.models[0].runs[0].description.n_parameters >= _PARAMETERS_FOR_COST)
 
 
 def penalty_milliseconds(cost: Cost, model: Model) -> float:

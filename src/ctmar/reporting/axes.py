@@ -5,14 +5,14 @@ import math
 import altair as alt
 import pandas as pd
 
-CLOSEST_TICKS = 0.17  # of the width of the axis; labels any closer would touch
+_CLOSEST_TICKS = 0.17  # of the width of the axis; labels any closer would touch
 # Vega's own exponent format writes 10⁻³ as "1e-3"; the superscripts are worth one expression
-EXPONENT = "floor(log(datum.value)/LN10 + 1e-6)"
-MANTISSA = f"format(datum.value / pow(10, {EXPONENT}), '.3~g')"
-POWER = f"'10' + ({EXPONENT} < 0 ? '⁻' : '') + slice('⁰¹²³⁴⁵⁶⁷⁸⁹', abs({EXPONENT}), abs({EXPONENT}) + 1)"
+_EXPONENT = "floor(log(datum.value)/LN10 + 1e-6)"
+_MANTISSA = f"format(datum.value / pow(10, {_EXPONENT}), '.3~g')"
+POWER = f"'10' + ({_EXPONENT} < 0 ? '⁻' : '') + slice('⁰¹²³⁴⁵⁶⁷⁸⁹', abs({_EXPONENT}), abs({_EXPONENT}) + 1)"
 POWER_LABEL = (
-    f"({EXPONENT} < 0 || {EXPONENT} > 3) && {MANTISSA} == '1' ? {POWER}"
-    f" : {EXPONENT} < -2 ? {MANTISSA} + '·' + {POWER}"
+    f"({_EXPONENT} < 0 || {_EXPONENT} > 3) && {_MANTISSA} == '1' ? {POWER}"
+    f" : {_EXPONENT} < -2 ? {_MANTISSA} + '·' + {POWER}"
     " : format(datum.value, '~g')"
 )
 
@@ -30,7 +30,7 @@ def lam_perp_axis(points: pd.DataFrame) -> alt.Axis:
     span = math.log10(max(values) / min(values)) if len(values) > 1 else 1.0
     shown: list[float] = []
     for value in values:
-        if all(abs(math.log10(value / other)) > CLOSEST_TICKS * span for other in shown):
+        if all(abs(math.log10(value / other)) > _CLOSEST_TICKS * span for other in shown):
             shown.append(value)
     return alt.Axis(values=sorted(shown), labelExpr=POWER_LABEL, grid=False)
 

@@ -18,7 +18,7 @@ from ctmar.reporting.study_files import StudyTables, rows_of
 from ctmar.reporting.summary import counts, model_name
 from ctmar.store.atomic import atomic_path
 
-CARD = [measure for measure in MAIN if measure.name != "ratio_to_plain"]
+_CARD = [measure for measure in MAIN if measure.name != "ratio_to_plain"]
 
 
 def write_model_card(results: StudyTables, config: Config, output: Path) -> Path:
@@ -29,7 +29,7 @@ def write_model_card(results: StudyTables, config: Config, output: Path) -> Path
         config: the study's configuration as it was run.
         output: the Markdown file.
     """
-    measures = [measure for measure in CARD if measured(results.models, measure.name)]
+    measures = [measure for measure in _CARD if measured(results.models, measure.name)]
     return _write(
         "model_card.md",
         output,

@@ -18,7 +18,7 @@ from ctmar.reporting.required_columns import IDENTITY, interval_columns
 from ctmar.reporting.study_files import rows_of
 
 Spec = dict[str, Any]
-CHART_HEIGHT = 210
+_CHART_HEIGHT = 210
 DIFFERENCES = ("psnr_diff_db", "psnr_official_diff_db")  # of a model to plain, so plain itself lies at zero
 SMALLEST_SHOWN = 1e-6  # rounding of float32; a logarithmic axis cannot show the 0 of a strictly equivariant model
 CONFIG: Spec = {
@@ -98,7 +98,7 @@ def clean(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     return table[list(dict.fromkeys(columns))].reset_index(drop=True)
 
 
-def finish(chart: alt.Chart | alt.LayerChart | alt.FacetChart, description: str, height: int = CHART_HEIGHT) -> Spec:
+def finish(chart: alt.Chart | alt.LayerChart | alt.FacetChart, description: str, height: int = _CHART_HEIGHT) -> Spec:
     """The chart as a specification as wide as its place."""
     chart = chart.properties(width="container", height=height, description=description)
     spec: Spec = chart.to_dict() | {"config": CONFIG}

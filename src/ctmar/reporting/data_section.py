@@ -13,8 +13,8 @@ from ctmar.reporting.images import data_address
 from ctmar.reporting.labels import MINUS, number
 from ctmar.reporting.study_files import StudyTables, Thumbnails, text_rows
 
-MOST_ROWS = 200  # of a table of the page; a large study has thousands
-THUMBNAIL_QUALITY = 70
+_MOST_ROWS = 200  # of a table of the page; a large study has thousands
+_THUMBNAIL_QUALITY = 70
 QUALITY_COLUMNS = {  # of the catalogue, where a study has them
     "slice_spacing_mm": "spacing [mm]",
     "minimum_hu": "darkest [HU]",
@@ -60,15 +60,15 @@ def data_section(results: StudyTables, max_bytes: int) -> DataSection:
     columns = {name: title for name, title in QUALITY_COLUMNS.items() if name in catalogue}
     series, n_left_out = series_pictures(catalogue, results.thumbnails, max_bytes)
     return DataSection(
-        sources=results.sources[:MOST_ROWS],
-        split=text_rows(results.split.head(MOST_ROWS)),
-        catalogue=readable(catalogue.head(MOST_ROWS), list(columns)),
+        sources=results.sources[:_MOST_ROWS],
+        split=text_rows(results.split.head(_MOST_ROWS)),
+        catalogue=readable(catalogue.head(_MOST_ROWS), list(columns)),
         catalogue_columns=columns,
         n_series=len(catalogue),
         series=series,
         n_series_without_pictures=n_left_out,
         reasons=quarantine_summary(quarantine),
-        quarantine=text_rows(quarantine.head(MOST_ROWS)),
+        quarantine=text_rows(quarantine.head(_MOST_ROWS)),
         n_quarantined=len(quarantine),
     )
 
@@ -122,7 +122,7 @@ def _picture(thumbnails: Thumbnails, index: int, name: str) -> tuple[str, str]:
     position = float(thumbnails.position[index])
     where = f" at {number(position, 0)} mm" if np.isfinite(position) else ""
     pixels: NDArray[np.uint8] = thumbnails.image[index]
-    return data_address(pixels, THUMBNAIL_QUALITY), f"{name}: slice{where}"
+    return data_address(pixels, _THUMBNAIL_QUALITY), f"{name}: slice{where}"
 
 
 def readable(catalogue: pd.DataFrame, columns: Sequence[str]) -> list[dict[str, Any]]:

@@ -17,10 +17,10 @@ from ctmar.reporting.labels import model_label, number
 from ctmar.reporting.study_files import RunRecord, StudyTables, read_table
 from ctmar.units import attenuation_to_hu
 
-PAIR = ("slice_id", "mask_index")  # names a pair; the same in every file of examples and every table of slices
-PAIR_FACTS = ("metal_pixels", "pixel_mm")
+_PAIR = ("slice_id", "mask_index")  # names a pair; the same in every file of examples and every table of slices
+_PAIR_FACTS = ("metal_pixels", "pixel_mm")
 FEWEST_EXAMPLES = 2
-SHRINKS = (1, 2, 4)
+_SHRINKS = (1, 2, 4)
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -80,7 +80,7 @@ def build_examples(results: StudyTables, network: str, settings: Report, max_byt
     Raises:
         InputError: an examples file is missing or does not go with the references.
     """
-    names = ("image", "ma_CT", "LI_CT", "mask", *PAIR, *PAIR_FACTS)
+    names = ("image", "ma_CT", "LI_CT", "mask", *_PAIR, *_PAIR_FACTS)
     references = _load(results.references_folder / "examples.npz", names, optional=("NMAR_CT",))
     sources = _reference_images(results.references_folder, references)
     for identity in shown_settings(results.models, network):
@@ -88,7 +88,7 @@ def build_examples(results: StudyTables, network: str, settings: Report, max_byt
         sources.append(_model_images(record, references))
     wanted = min(FEWEST_EXAMPLES, len(references["mask"]))
     examples: list[Example] = []
-    for shrink in SHRINKS:
+    for shrink in _SHRINKS:
         examples = _fitting(references, sources, settings, max_bytes, shrink)
         if len(examples) >= wanted:
             break
@@ -119,8 +119,8 @@ def _reference_images(folder: Path, references: Arrays) -> list[ImageSource]:
 
 
 def _model_images(record: RunRecord, references: Arrays) -> ImageSource:
-    predictions = _load(record.folder.examples, ("prediction", *PAIR))
-    for name in PAIR:
+    predictions = _load(record.folder.examples, ("prediction", *_PAIR))
+    for name in _PAIR:
         if predictions[name].tolist() != references[name].tolist():
             raise InputError(f"{record.folder}: the example pairs are not those of the references; evaluate again")
     metrics = _by_pair(read_table(record.folder.slices, "slices"))
@@ -132,7 +132,7 @@ def _build_example(
 ) -> Example:
     mask = references["mask"][index]
     truth_hu = attenuation_to_hu(references["image"][index])
-    pair = tuple(references[name][index].item() for name in PAIR)
+    pair = tuple(references[name][index].item() for name in _PAIR)
     title = f"slice {pair[0]}, mask {pair[1]}"
     truth = data_address(window_image(truth_hu, settings.window_hu), shrink=shrink)
     panels = [Picture("Ground truth", truth, f"Ground truth: CT image without metal, {title}")]
@@ -174,7 +174,7 @@ def _first_seed(records: Sequence[RunRecord], identity: Identity) -> RunRecord:
 
 
 def _by_pair(metrics: pd.DataFrame) -> pd.DataFrame:
-    return metrics.set_index(list(PAIR))
+    return metrics.set_index(list(_PAIR))
 
 
 def _load(path: Path, names: tuple[str, ...], optional: tuple[str, ...] = ()) -> Arrays:

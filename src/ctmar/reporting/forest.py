@@ -23,8 +23,8 @@ from ctmar.reporting.charts import (
 )
 from ctmar.reporting.required_columns import interval_columns
 
-ROW_HEIGHT = 21
-NAME_WIDTH = 176
+_ROW_HEIGHT = 21
+_NAME_WIDTH = 176
 
 
 def forest_chart(models: pd.DataFrame, measure: str, title: str, rule: float | None = None, log: bool = False) -> Spec:
@@ -91,7 +91,7 @@ def _forest(table: pd.DataFrame, columns: list[str], title: str, rule: float | N
         x=x, y=alt.Y("row:N", title=None, scale=y_scale, axis=_value_axis_right(texts))
     )
     chart = alt.layer(alt.layer(*layers), values_beside).resolve_scale(y="independent")
-    return finish(chart, f"{title}, one row for each method and norm.", height=ROW_HEIGHT * len(names))
+    return finish(chart, f"{title}, one row for each method and norm.", height=_ROW_HEIGHT * len(names))
 
 
 def _rows_under_kinds(table: pd.DataFrame) -> list[str]:
@@ -106,9 +106,9 @@ def _rows_under_kinds(table: pd.DataFrame) -> list[str]:
 def _name_axis(kinds: list[str]) -> alt.Axis:
     bold = {"condition": {"test": f"indexof({json.dumps(kinds)}, datum.value) >= 0", "value": 600}, "value": 400}
     return alt.Axis(
-        labelLimit=NAME_WIDTH,
+        labelLimit=_NAME_WIDTH,
         labelAlign="left",
-        labelPadding=NAME_WIDTH,
+        labelPadding=_NAME_WIDTH,
         labelFontWeight=bold,
         ticks=False,
         domain=False,

@@ -6,7 +6,7 @@ import re
 from ctmar.config.methods import METHODS
 
 NORMS = {"frobenius": "Frobenius", "entrywise": "entry-wise", "schatten": "Schatten"}  # the others as they are
-SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 MINUS = "−"
 MISSING = "–"
 
@@ -41,7 +41,7 @@ def scientific(value: float, digits: int = 2) -> str:
     power = int(exponent)
     if -3 <= power < 4:
         return number(value, max(digits - 1 - power, 0))
-    return f"{mantissa.replace('-', MINUS)}·10{str(power).translate(SUPERSCRIPT)}"
+    return f"{mantissa.replace('-', MINUS)}·10{str(power).translate(_SUPERSCRIPT)}"
 
 
 def group_in_words(name: str) -> str:
@@ -69,7 +69,7 @@ def weight(value: float) -> str:
         return f"{value:g}"
     mantissa, exponent = f"{value:.6e}".split("e")
     factor = f"{float(mantissa):g}"
-    power = f"10{str(int(exponent)).translate(SUPERSCRIPT)}"
+    power = f"10{str(int(exponent)).translate(_SUPERSCRIPT)}"
     return power if factor == "1" else f"{factor}·{power}"
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from ctmar.config.methods import METHODS, Kind
 
 # Okabe and Ito's palette; plain training takes the text colour, so that the others stand out against it
-PALETTE = (("currentColor",), ("#0072B2", "#56B4E9"), ("#009E73",), ("#D55E00", "#E69F00"), ("#CC79A7",))
-COLOURS = dict(zip(Kind, PALETTE, strict=False))  # in the order of the kinds; a colour may be left
+_PALETTE = (("currentColor",), ("#0072B2", "#56B4E9"), ("#009E73",), ("#D55E00", "#E69F00"), ("#CC79A7",))
+COLOURS = dict(zip(Kind, _PALETTE, strict=False))  # in the order of the kinds; a colour may be left
 # Paths in the square from −1 to 1, drawn alike by Vega-Lite and by the legend of the page
 SHAPES = (
     "M-1,0a1,1,0,1,0,2,0a1,1,0,1,0,-2,0Z",

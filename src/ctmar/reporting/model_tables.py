@@ -32,8 +32,8 @@ from ctmar.reporting.shown_tables import (
 )
 
 FIXED, OFFICIAL = "Protocol fixed", "Protocol official"
-PROTOCOLS = (("psnr_db", FIXED), ("psnr_official_db", OFFICIAL))
-DEFECT, TURNED = "Measured defect", "PSNR (fixed) on turned inputs, dB"
+_PROTOCOLS = (("psnr_db", FIXED), ("psnr_official_db", OFFICIAL))
+_DEFECT, TURNED = "Measured defect", "PSNR (fixed) on turned inputs, dB"
 MAIN = (
     Measure("psnr_db", "PSNR", "dB", decimals(2), "high", FIXED),
     Measure("psnr_diff_db", "Difference to plain", "dB", decimals(2, signed=True), "high", FIXED, judged=True),
@@ -44,7 +44,7 @@ MAIN = (
     Measure("defect", "Measured defect", "", scientific, "low", "Equivariance"),
     Measure("ratio_to_plain", "Step time", "plain = 1", times(2), "", "Cost"),
 )
-REGIONS = (
+_REGIONS = (
     Measure("rmse_hu", "RMSE", "HU", decimals(1), "low", "All but metal"),
     Measure("mae_hu", "MAE", "HU", decimals(1), "low", "All but metal"),
     Measure("rmse_soft_hu", "RMSE", "HU", decimals(1), "low", "Soft tissue"),
@@ -64,7 +64,7 @@ COST = (
     Measure("milliseconds_per_image", "Time", "ms per image", decimals(1), "", "Correcting images"),
     Measure("prediction_peak_memory_mb", "Peak memory", "MB", decimals(0), "", "Correcting images"),
 )
-NO_WEIGHTS = {"lam_perp": 0.0, "lam_equi": 0.0, "softness": 0.0}
+_NO_WEIGHTS = {"lam_perp": 0.0, "lam_equi": 0.0, "softness": 0.0}
 SIZES = {1: "1, largest", 2: "2", 3: "3", 4: "4", 5: "5, smallest"}
 
 
@@ -85,7 +85,7 @@ def region_table(models: pd.DataFrame, references: pd.DataFrame, context: Contex
         context: marks, and the few settings shown at first.
         chosen: the settings that validation chose.
     """
-    return model_table("errors", only(models, chosen), REGIONS, context, references)
+    return model_table("errors", only(models, chosen), _REGIONS, context, references)
 
 
 def own_metrics_table(
@@ -131,14 +131,14 @@ def only(models: pd.DataFrame, identities: Sequence[Identity]) -> pd.DataFrame:
     return models[keep]
 
 
-def angle_measures(angles_deg: Sequence[float]) -> list[Measure]:
+def _angle_measures(angles_deg: Sequence[float]) -> list[Measure]:
     """Columns of the equivariance table, for the angles of the study [degrees]."""
     measures = [
         Measure("relative_non_equivariance", "‖W−PW‖ / ‖W‖", "", scientific, "low", "Weights"),
-        Measure("defect", "Quarter turns", "", scientific, "low", DEFECT),
+        Measure("defect", "Quarter turns", "", scientific, "low", _DEFECT),
     ]
     measures += [
-        Measure(defect_at(angle), f"{angle:g}°", "", scientific, "low", DEFECT, beside=floor, called="floor")
+        Measure(defect_at(angle), f"{angle:g}°", "", scientific, "low", _DEFECT, beside=floor, called="floor")
         for angle in angles_deg
         for floor in [defect_floor_at(angle)]
     ]
@@ -150,7 +150,7 @@ def angle_measures(angles_deg: Sequence[float]) -> list[Measure]:
 
 def equivariance_table(models: pd.DataFrame, angles_deg: Sequence[float], context: Context) -> Table:
     """What is left of the symmetry in weights and outputs, and what turned inputs cost in quality."""
-    return model_table("equivariance", models, angle_measures(angles_deg), context)
+    return model_table("equivariance", models, _angle_measures(angles_deg), context)
 
 
 def cost_table(models: pd.DataFrame, cost: pd.DataFrame, context: Context) -> Table:
@@ -161,7 +161,7 @@ def cost_table(models: pd.DataFrame, cost: pd.DataFrame, context: Context) -> Ta
     own = own.merge(steps[columns].drop_duplicates(["method", "norm"]), how="left", on=["method", "norm"])
     if "seconds_per_image" in own:
         own["milliseconds_per_image"] = 1000 * own["seconds_per_image"]
-    own = own.assign(**NO_WEIGHTS)  # a step costs the same at every weight
+    own = own.assign(**_NO_WEIGHTS)  # a step costs the same at every weight
     every = replace(context, chosen=list(own[IDENTITY].itertuples(index=False, name=None)))
     shown = model_table("cost", own, COST, every)
     return replace(shown, download=download_address(cost))
@@ -182,7 +182,7 @@ def group_table(
     names = sorted(groups[column].unique())
     wide = groups[IDENTITY].drop_duplicates()
     measures = []
-    for measure, family in PROTOCOLS:
+    for measure, family in _PROTOCOLS:
         if measured(groups, measure):
             wide = wide.merge(_pivot(groups, column, names, measure), how="left", on=IDENTITY)
             measures += [

@@ -27,7 +27,7 @@ OFFICIAL: tuple[Shown, Shown] = (
     ("psnr_official_diff_db", "PSNR difference to plain [dB]", "Protocol official: paired difference to plain", False),
     ("psnr_official_db", "PSNR [dB]", "Protocol official", False),
 )
-EQUIVARIANCE: tuple[Shown, Shown] = (
+_EQUIVARIANCE: tuple[Shown, Shown] = (
     ("relative_non_equivariance", "‖W−PW‖ / ‖W‖", "Non-equivariance of the weights", True),
     ("defect", "measured defect", "Defect on turned test slices", True),
 )
@@ -99,7 +99,7 @@ def network_section(
         has_difference=measured(models, "psnr_diff_db"),
         has_p_values=measured(models, "p_value_holm"),
         main=model_tables.main_table(numbers, results.references, cost, context),
-        quality=quality_charts(chosen),
+        quality=_quality_charts(chosen),
         regions=model_tables.region_table(numbers, results.references, few, settings),
         own_metrics=model_tables.own_metrics_table(
             config.evaluation.metrics, numbers, results.references, few, settings
@@ -112,15 +112,15 @@ def network_section(
             )
             if groups[column].nunique() > 1  # of a single group there is nothing to compare
         ],
-        responses=response_charts(models),
-        norms=norm_charts(models),
-        sensitivity=sensitivity_maps(models),
+        responses=_response_charts(models),
+        norms=_norm_charts(models),
+        sensitivity=_sensitivity_maps(models),
         equivariance=model_tables.equivariance_table(numbers, angles, context),
         defects=forest.forest_chart(chosen, "defect", "measured defect, quarter turns", log=True),
         trade_off=sweeps.trade_off_chart(models, *(quality(models, FIXED) or FIXED[1])[:2]),
         angles=small_multiples.angle_panels(_rows(models, shown), angles) if angles else None,
-        curves=curve_charts(curves, settings),
-        other_curves=curve_charts(curves, others)[0] if others else None,
+        curves=_curve_charts(curves, settings),
+        other_curves=_curve_charts(curves, others)[0] if others else None,
         cost=model_tables.cost_table(numbers, cost, context),
         cost_chart=forest.ratio_chart(charts.prepare_series(cost, marks)),
         cost_conditions=rows_of(cost)[0],
@@ -134,7 +134,7 @@ def quality(models: pd.DataFrame, protocol: tuple[Shown, Shown]) -> Shown | None
     return next((shown for shown in protocol if measured(models, shown[0])), None)
 
 
-def quality_charts(chosen: pd.DataFrame) -> list[Chart]:
+def _quality_charts(chosen: pd.DataFrame) -> list[Chart]:
     """One chart for each protocol, never both in one."""
     charts_shown = []
     for measure, title, caption, _ in filter(None, (quality(chosen, FIXED), quality(chosen, OFFICIAL))):
@@ -143,12 +143,12 @@ def quality_charts(chosen: pd.DataFrame) -> list[Chart]:
     return charts_shown
 
 
-def response_measures(models: pd.DataFrame) -> list[Shown]:
+def _response_measures(models: pd.DataFrame) -> list[Shown]:
     """What is drawn against weights: quality and equivariance."""
-    return [shown for shown in (quality(models, FIXED), *EQUIVARIANCE) if shown]
+    return [shown for shown in (quality(models, FIXED), *_EQUIVARIANCE) if shown]
 
 
-def response_charts(models: pd.DataFrame) -> list[tuple[str, list[Chart]]]:
+def _response_charts(models: pd.DataFrame) -> list[tuple[str, list[Chart]]]:
     """The norm with the most λ⊥ in detail, and the penalty beside the optimiser, whose λ⊥ has a scale of its own."""
     plain = models[models["method"] == "plain"]
     return [
@@ -167,32 +167,32 @@ def response_charts(models: pd.DataFrame) -> list[tuple[str, list[Chart]]]:
 def _of_sweep(swept: pd.DataFrame) -> list[Chart]:
     return [
         (caption, sweeps.response_chart(swept, measure, title, logarithmic))
-        for measure, title, caption, logarithmic in response_measures(swept)
+        for measure, title, caption, logarithmic in _response_measures(swept)
     ]
 
 
-def norm_charts(models: pd.DataFrame) -> list[tuple[str, Panels]]:
+def _norm_charts(models: pd.DataFrame) -> list[tuple[str, Panels]]:
     """A panel for each norm; a study of one norm shows it in detail already."""
     swept = small_multiples.swept_settings(models)
     if swept["norm"].nunique() < 2 or not swept.duplicated("norm").any():
         return []
     return [
         (caption, small_multiples.norm_panels(models, measure, title, logarithmic))
-        for measure, title, caption, logarithmic in response_measures(models)[:2]
+        for measure, title, caption, logarithmic in _response_measures(models)[:2]
     ]
 
 
-def sensitivity_maps(models: pd.DataFrame) -> list[Chart]:
+def _sensitivity_maps(models: pd.DataFrame) -> list[Chart]:
     """λ_G × λ⊥ for each norm that was trained with more than one λ_G."""
     return [
         (f"{series}: {title}", sweeps.sensitivity_map(own, measure, title))
         for series, own in models[models["method"] == "projection"].groupby("series", sort=False)
         if own["lam_equi"].nunique() > 1
-        for measure, title, _, _ in response_measures(models)
+        for measure, title, _, _ in _response_measures(models)
     ]
 
 
-def curve_charts(curves: pd.DataFrame, settings: Sequence[tuple[Any, ...]]) -> list[tuple[str, Panels]]:
+def _curve_charts(curves: pd.DataFrame, settings: Sequence[tuple[Any, ...]]) -> list[tuple[str, Panels]]:
     """Validation PSNR and training loss of every setting."""
     panels = small_multiples.curve_panels
     return [

@@ -20,9 +20,9 @@ from ctmar.store.atomic import atomic_path
 
 MAXIMUM_BYTES = 4_000_000
 # room for pictures beside the Vega bundle (0.9 MB), specifications and tables
-MAXIMUM_IMAGE_BYTES = 1_700_000
-MAXIMUM_THUMBNAIL_BYTES = 300_000
-IMAGE_SHARES = (1.0, 0.25, 0.0)  # of that room, tried in turn until the page is small enough
+_MAXIMUM_IMAGE_BYTES = 1_700_000
+_MAXIMUM_THUMBNAIL_BYTES = 300_000
+_IMAGE_SHARES = (1.0, 0.25, 0.0)  # of that room, tried in turn until the page is small enough
 
 SECTIONS = (
     ("summary", "Summary"),
@@ -51,7 +51,7 @@ def build_report(results: StudyTables, config: Config, output: Path) -> Path:
     Raises:
         InputError: the page would exceed 4 MB.
     """
-    for share in IMAGE_SHARES:
+    for share in _IMAGE_SHARES:
         html = render_page(results, config, share)
         n_bytes = len(html.encode("utf-8"))
         if n_bytes <= MAXIMUM_BYTES:
@@ -75,7 +75,7 @@ def render_page(results: StudyTables, config: Config, image_share: float = 1.0) 
     """
     networks = list(dict.fromkeys(results.models["network"]))
     marks = series_marks(results)
-    image_bytes = int(image_share * MAXIMUM_IMAGE_BYTES) // len(networks)
+    image_bytes = int(image_share * _MAXIMUM_IMAGE_BYTES) // len(networks)
     sections = [network_section(results, config, name, marks, image_bytes) for name in networks]
     with_response = any(section.responses or section.norms or section.sensitivity for section in sections)
     primary = [row for row in results.questions if row["role"] == PRIMARY]
@@ -95,10 +95,10 @@ def render_page(results: StudyTables, config: Config, image_share: float = 1.0) 
         questions=[row for row in results.questions if row["role"] != PRIMARY],
         coverage=SIMULATED_COVERAGE,
         claims_sentence=claims_sentence(results.claims),
-        data=data_section(results, int(image_share * MAXIMUM_THUMBNAIL_BYTES)),
+        data=data_section(results, int(image_share * _MAXIMUM_THUMBNAIL_BYTES)),
         references=REFERENCES,
         architectures=ARCHITECTURES,
-        kinds=kind_marks(marks),
+        kinds=_kind_marks(marks),
         region_text=REGION_TEXT,
         provenance=provenance(results),
         config_text=public_config(config),
@@ -114,7 +114,7 @@ def series_marks(results: StudyTables) -> dict[SeriesKey, Mark]:
     return assign_marks(key for table in tables for key in zip(table["method"], table["norm"], strict=True))
 
 
-def kind_marks(marks: dict[SeriesKey, Mark]) -> list[tuple[str, Mark]]:
+def _kind_marks(marks: dict[SeriesKey, Mark]) -> list[tuple[str, Mark]]:
     """The kinds of methods of the study, each with the mark of its first series."""
     first: dict[str, Mark] = {}
     for (method, _), mark in marks.items():

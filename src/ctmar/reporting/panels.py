@@ -11,8 +11,8 @@ import numpy as np
 
 from ctmar.reporting.labels import number, weight
 
-WIDTH, HEIGHT = 220, 136  # units of the drawing, about pixels
-LEFT, RIGHT, TOP, BOTTOM = 40, 8, 8, 24
+WIDTH, _HEIGHT = 220, 136  # units of the drawing, about pixels
+LEFT, _RIGHT, _TOP, _BOTTOM = 40, 8, 8, 24
 
 
 @dataclass(frozen=True)
@@ -78,14 +78,14 @@ class Panels:
 def horizontal(values: Sequence[float], ticks: Sequence[tuple[float, str]], logarithmic: bool = False) -> Axis:
     """A horizontal axis that holds ``values`` and writes ``ticks``."""
     low, high = _ends(values, logarithmic)
-    return Axis(low, high, LEFT, WIDTH - RIGHT, logarithmic, list(ticks))
+    return Axis(low, high, LEFT, WIDTH - _RIGHT, logarithmic, list(ticks))
 
 
 def vertical(values: Sequence[float], logarithmic: bool = False) -> Axis:
     """A vertical axis that holds ``values``, with a few round ticks."""
     low, high = _ends(values, logarithmic)
     ticks = log_ticks(low, high) if logarithmic else round_ticks(low, high)
-    return Axis(low, high, HEIGHT - BOTTOM, TOP, logarithmic, ticks)
+    return Axis(low, high, _HEIGHT - _BOTTOM, _TOP, logarithmic, ticks)
 
 
 def round_ticks(low: float, high: float, most: int = 4) -> list[tuple[float, str]]:

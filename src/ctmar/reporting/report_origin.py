@@ -22,7 +22,7 @@ def provenance(results: StudyTables) -> dict[str, str]:
             recorded.setdefault(name, []).append(value)
     devices = sorted({record.description.device for record in results.records})
     return {
-        "git commit": git_commit(),
+        "git commit": _git_commit(),
         "source of both packages, SHA-256": CodeDigests().of_source,
         "software of this report": _listing(package_versions(PACKAGES)),
         "devices of training": ", ".join(devices),
@@ -32,7 +32,7 @@ def provenance(results: StudyTables) -> dict[str, str]:
     }
 
 
-def git_commit() -> str:
+def _git_commit() -> str:
     """Commit of the working tree that holds this package, and whether files differ from it."""
     folder = str(resources.files("ctmar"))
     command = ["git", "-C", folder, "describe", "--always", "--dirty= with local changes", "--abbrev=40", "--exclude=*"]

@@ -6,7 +6,7 @@ from ctmar.evaluation import columns as written
 
 IDENTITY = list(written.IDENTITY)
 
-MEASURES_ALWAYS = ("psnr_db", "ssim", "rmse_hu", "psnr_diff_db", "relative_non_equivariance", "defect")
+_MEASURES_ALWAYS = ("psnr_db", "ssim", "rmse_hu", "psnr_diff_db", "relative_non_equivariance", "defect")
 
 
 def interval_columns(measure: str) -> list[str]:
@@ -25,7 +25,7 @@ COLUMNS = {
     "models": [
         *IDENTITY,
         *written.CHOICES,
-        *(column for measure in MEASURES_ALWAYS for column in interval_columns(measure)),
+        *(column for measure in _MEASURES_ALWAYS for column in interval_columns(measure)),
         "n_seeds",
         "n_pairs",
         "n_patients",

@@ -129,7 +129,7 @@ def model_table(
     shown = [measure for measure in measures if measured(models, measure.name)]
     weights = bool((models[["lam_perp", "lam_equi", "softness"]] > 0).any(axis=None))
     rows = [(METHODS[row["method"]].kind, _model_row(row, weights, shown, context)) for row in rows_of(models)]
-    marked = mark_best([row for _, row in rows], int(weights), shown)
+    marked = _mark_best([row for _, row in rows], int(weights), shown)
     by_kind = [
         RowGroup(kind, [row for (own, _), row in zip(rows, marked, strict=True) if own is kind]) for kind in Kind
     ]
@@ -175,7 +175,7 @@ def measure_cell(row: dict[str, Any], measure: Measure) -> Cell:
     return Cell(measure.write(mean), mean if math.isfinite(mean) else None, interval, judgement=judgement)
 
 
-def mark_best(rows: list[Row], n_weights: int, measures: Sequence[Measure]) -> list[Row]:
+def _mark_best(rows: list[Row], n_weights: int, measures: Sequence[Measure]) -> list[Row]:
     """Mark the best of each measure, and all that read the same: once among all rows, once among the chosen ones."""
     cells = [list(row.cells) for row in rows]
     for index, measure in enumerate(measures, start=n_weights):

@@ -14,7 +14,7 @@ from ctmar.reporting.required_columns import IDENTITY, interval_columns
 from ctmar.store.even_choice import evenly_spaced
 
 MAXIMUM_EPOCHS = 24  # drawn of each curve; a long training would fill the page with points
-FIRST_EPOCHS = 0.15  # share of the epochs that may run out of the picture: they would flatten all that follows
+_FIRST_EPOCHS = 0.15  # share of the epochs that may run out of the picture: they would flatten all that follows
 
 
 def norm_panels(models: pd.DataFrame, measure: str, y_title: str, logarithmic: bool = False) -> Panels:
@@ -75,7 +75,7 @@ def curve_panels(
     thin = curves[curves["epoch"].isin(shown)]
     ends = sorted({int(shown[0]), int(shown[-1])})
     x = horizontal([float(epoch) for epoch in shown], [(epoch, f"{epoch}") for epoch in ends])
-    settled = thin[thin["epoch"] >= np.quantile(shown, FIRST_EPOCHS)]
+    settled = thin[thin["epoch"] >= np.quantile(shown, _FIRST_EPOCHS)]
     y = vertical(settled[column].tolist(), logarithmic)
     plain = thin[thin["method"] == "plain"].groupby("epoch")[column].mean()
     by_setting = dict(tuple(thin.groupby(IDENTITY, sort=False)))

@@ -63,7 +63,7 @@ def list_reports(reports: Path) -> Path:
     Studies that end together list each other: the page is written again until it agrees with what lies there.
     """
     page, written = reports / PAGE, None
-    while (found := sorted(found_studies(reports), key=lambda study: study.date, reverse=True)) != written:
+    while (found := sorted(_found_studies(reports), key=lambda study: study.date, reverse=True)) != written:
         text = render_list(found)
         with atomic_path(page) as temporary:
             temporary.write_text(text, encoding="utf-8")
@@ -71,7 +71,7 @@ def list_reports(reports: Path) -> Path:
     return page
 
 
-def found_studies(reports: Path) -> Iterator[ListedStudy]:
+def _found_studies(reports: Path) -> Iterator[ListedStudy]:
     """Every study with a page below a folder, by name."""
     for page in sorted(reports.glob(f"*/{PAGE}")):
         name = page.parent.name

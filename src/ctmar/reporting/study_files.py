@@ -151,7 +151,7 @@ def read_thumbnails(path: Path) -> Thumbnails:
     return thumbnails
 
 
-def read_json(path: Path) -> Any:
+def _read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
@@ -165,13 +165,13 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: not JSON: {error}") from None
 
 
-def read_claims(path: Path) -> list[dict[str, str]]:
+def _read_claims(path: Path) -> list[dict[str, str]]:
     """Read the paper's claims, or what readers of the paper ask beyond them, with what was measured.
 
     Raises:
         InputError: a claim lacks a key or has an unknown verdict.
     """
-    claims: list[dict[str, str]] = read_json(path)
+    claims: list[dict[str, str]] = _read_json(path)
     for claim in claims:
         missing = [key for key in CLAIM_KEYS if key not in claim]
         if missing:
@@ -181,9 +181,9 @@ def read_claims(path: Path) -> list[dict[str, str]]:
     return claims
 
 
-def read_sources(path: Path, patients: set[str]) -> list[dict[str, str]]:
+def _read_sources(path: Path, patients: set[str]) -> list[dict[str, str]]:
     """Origin, licence and citation of the patients of the study; a download may hold others."""
-    return [source for source in read_json(path) if source["patient"] in patients]
+    return [source for source in _read_json(path) if source["patient"] in patients]
 
 
 def read_results(inputs: ReportInputs) -> StudyTables:
@@ -205,16 +205,16 @@ def read_results(inputs: ReportInputs) -> StudyTables:
         catalogue=catalogue,
         quarantine=read_table(inputs.quarantine, "quarantine"),
         split=read_table(inputs.split, "split"),
-        claims=read_claims(inputs.summary / "claims.json"),
-        questions=read_claims(inputs.summary / "questions.json"),
-        sources=[] if inputs.sources is None else read_sources(inputs.sources, set(catalogue["patient"])),
-        records=read_records(inputs.runs, runs),
+        claims=_read_claims(inputs.summary / "claims.json"),
+        questions=_read_claims(inputs.summary / "questions.json"),
+        sources=[] if inputs.sources is None else _read_sources(inputs.sources, set(catalogue["patient"])),
+        records=_read_records(inputs.runs, runs),
         references_folder=inputs.references,
         thumbnails=read_thumbnails(inputs.thumbnails),
     )
 
 
-def read_records(folders: Sequence[Path], runs: pd.DataFrame) -> list[RunRecord]:
+def _read_records(folders: Sequence[Path], runs: pd.DataFrame) -> list[RunRecord]:
     """Read the runs of the study; folders that an earlier configuration left behind are not part of it.
 
     Raises:

@@ -22,7 +22,7 @@ VERDICTS = {
     "undecided": "not distinguishable from plain training",
     "": "no interval, so undecided",
 }
-OTHER_MEASURES = (  # column, words before, decimals, unit
+_OTHER_MEASURES = (  # column, words before, decimals, unit
     ("psnr_official_db_mean", "PSNR under the protocol official is", 2, " dB"),
     ("rmse_soft_hu_mean", "the error in soft tissue (RMSE)", 1, " HU"),
     ("rmse_near_metal_hu_mean", "the error near the metal", 1, " HU"),
@@ -75,7 +75,7 @@ def sentences(results: StudyTables, network: str) -> list[str]:
     rows = {tuple(row[key] for key in IDENTITY): row for row in rows_of(models)}
     penalties = [key for key in shown_settings(results.models, network) if METHODS[key[1]].kind is Kind.PENALTY]
     best = rows[penalties[0]] if penalties else None
-    plain = plain_row(models)
+    plain = _plain_row(models)
     said = [
         _what_was_run(results, models, network),
         _quality(best, plain, results),
@@ -178,7 +178,7 @@ def _other_measures(best: dict[str, Any] | None, plain: dict[str, Any] | None) -
         return ""
     clauses = [
         f"{before} {number(best[column], digits)}{unit} against {number(plain[column], digits)}{unit}"
-        for column, before, digits, unit in OTHER_MEASURES
+        for column, before, digits, unit in _OTHER_MEASURES
         if math.isfinite(best.get(column, math.nan)) and math.isfinite(plain.get(column, math.nan))
     ]
     return f"On the same images, {listing(clauses)}." if clauses else ""
@@ -194,11 +194,11 @@ def _against_others(
         return ""
     clauses = [f"of the {METHODS[row['method']].kind.lower()} methods {_in_short(results, row)}" for row in others]
     text = f"Validation prefers {listing(clauses)}"
-    step = step_time(results.cost, best) if best is not None else ""
+    step = _step_time(results.cost, best) if best is not None else ""
     return f"{text}; a step of the projection penalty takes {step}." if step else f"{text}."
 
 
-def step_time(cost: pd.DataFrame, row: dict[str, Any]) -> str:
+def _step_time(cost: pd.DataFrame, row: dict[str, Any]) -> str:
     """Step time of a model relative to the plain step, in words; empty where it was not measured."""
     own = cost[(cost["network"] == row["network"]) & (cost["method"] == row["method"]) & (cost["norm"] == row["norm"])]
     return f"{number(float(own['ratio_to_plain'].iloc[0]))} × the plain step" if len(own) else ""
@@ -207,7 +207,7 @@ def step_time(cost: pd.DataFrame, row: dict[str, Any]) -> str:
 def _in_short(results: StudyTables, row: dict[str, Any]) -> str:
     difference = row["psnr_diff_db_mean"]
     facts = [f"{number(difference, 2, signed=True)} dB to plain"] if math.isfinite(difference) else []
-    facts += [f"defect {scientific(row['defect_mean'])}", step_time(results.cost, row)]
+    facts += [f"defect {scientific(row['defect_mean'])}", _step_time(results.cost, row)]
     return f"{model_name(row)} ({', '.join(filter(None, facts))})"
 
 
@@ -260,7 +260,7 @@ def model_name(row: dict[str, Any]) -> str:
     return model_label(*(row[key] for key in IDENTITY[1:]))
 
 
-def plain_row(models: pd.DataFrame) -> dict[str, Any] | None:
+def _plain_row(models: pd.DataFrame) -> dict[str, Any] | None:
     """The plain model among ``models``, if there is one."""
     return next((row for row in rows_of(models) if row["method"] == "plain"), None)
 

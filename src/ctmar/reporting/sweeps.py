@@ -17,7 +17,7 @@ from ctmar.reporting.charts import (
 from ctmar.reporting.labels import weight
 from ctmar.reporting.required_columns import interval_columns
 
-CELL_HEIGHT = 34
+_CELL_HEIGHT = 34
 
 
 def response_chart(models: pd.DataFrame, measure: str, title: str, logarithmic: bool = False) -> Spec:
@@ -93,7 +93,7 @@ def sensitivity_map(models: pd.DataFrame, measure: str, title: str) -> Spec:
             base.mark_text(color="currentColor", fontSize=12).encode(text="text:N"),
         ),
         f"{title} for every pair of λ_G and λ⊥.",
-        height=CELL_HEIGHT * len(equi),
+        height=_CELL_HEIGHT * len(equi),
     )
 
 
