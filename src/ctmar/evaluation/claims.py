@@ -120,7 +120,7 @@ def _non_equivariance_falls(study: MeasuredStudy, cost: Cost) -> Finding:
     weights, defects = _along(sweeps[shown])
     measured = (
         f"{shown}, λ⊥ 0 → {sweeps[shown][-1].lam_perp:g}: ‖W−PW‖/‖W‖ {weights[0]:.3g} → {weights[-1]:.3g},"
-        f" measured defect {defects[0]:.3g} → {defects[-1]:.3g}; falls for"
+        f" measured defect {defects[0]:.3g} → {defects[-1]:.3g}; falls at every step and surely from end to end for"
         f" {len(sweeps) - len(failing)} of {len(sweeps)} norms" + (f", not for {', '.join(failing)}" if failing else "")
     )
     rises = any(gap.above for both in ends.values() for gap in both)
