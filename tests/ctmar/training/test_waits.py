@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 import torch
+from benchmarks.gpu_check.graphs import NETWORKS as SMALL_NETWORKS
+from benchmarks.gpu_check.part_b_cost import NORMS
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ctmar.config import Network, Run, Training
@@ -27,28 +29,6 @@ from ctmar.training.state import TrainingState, start
 from ctmar.training.step import training_step
 
 SOURCE = Path(__file__).resolve().parents[3] / "src"
-UNROLLED = {"n_stages": 1, "n_blocks": 1, "n_extra_channels": 3, "normalisation": "field"}
-SETTINGS: dict[str, dict[str, Any]] = {
-    "dncnn": {"fields": 1, "depth": 3},
-    "unet": {"fields": 1, "levels": 2},
-    "acdnet": UNROLLED | {"n_maps": 4, "n_atoms": 4},
-    "dicdnet": UNROLLED | {"n_maps": 4},
-    "oscnet": UNROLLED | {"n_maps": 2, "n_rotations": 4},
-    "oscnetplus": UNROLLED | {"n_maps": 2, "n_rotations": 4},
-}
-NORMS = (
-    "frobenius",
-    "spectral",
-    "nuclear",
-    "schatten:3",
-    "entrywise:1",
-    "entrywise:4",
-    "entrywise:inf",
-    "induced:1",
-    "induced:inf",
-    "mixed:2,1",
-    "mixed:1,inf",
-)
 METHODS_THAT_WAIT = {
     "item",
     "tolist",
@@ -145,7 +125,9 @@ def run_of(method: str, norm: str) -> Run:
 def started(network: str, method: str, norm: str = "none", accumulation: int = 1) -> tuple[TrainingState, Batch]:
     loss = "stages" if network not in ("dncnn", "unet") else "masked_mse"
     training = Training(epochs=1, loss=loss, accumulation=accumulation, ema_decay=0.9, patch_size=16, batch_size=4)
-    state = start(run_of(method, norm), Network(architecture=network, settings=SETTINGS[network]), training, "C4", 1)
+    state = start(
+        run_of(method, norm), Network(architecture=network, settings=SMALL_NETWORKS[network]), training, "C4", 1
+    )
     batch = Batch(torch.rand(4, 3, 16, 16), torch.rand(4, 1, 16, 16), torch.ones(4, 1, 16, 16))
     return state, batch
 
