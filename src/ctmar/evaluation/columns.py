@@ -31,6 +31,7 @@ REFERENCE_NETWORK = "reference"  # stands for the network in tables that hold mo
 CHOICES = ("chosen", "chosen_of_kind")  # models that validation prefers: of a method and norm, of a kind of method
 _P_VALUES = ("p_value", "p_value_holm")
 MEASURES_OF_A_RUN = ("relative_non_equivariance", "defect_mean", "defect_max", "seconds_per_image")
+STRICT_DIFFERENCE = "psnr_to_strict_db"  # PSNR less that of the strict network in the same condition
 CURVE_COLUMNS = ("epoch", "step", "loss", "task_loss", "penalty", "learning_rate", "validation_loss", "validation_psnr")
 
 COST_COLUMNS = (
@@ -136,6 +137,22 @@ def run_columns(metrics: Iterable[str] = METRICS) -> list[str]:
 def reference_columns(metrics: Iterable[str] = METRICS) -> list[str]:
     """Columns of references.csv: Input, LI and, where the pair file has it, NMAR."""
     return ["reference", *(column for metric in metrics for column in interval_columns(metric)), "n_pairs"]
+
+
+def dial_columns() -> list[str]:
+    """Columns of dial.csv: quality against broken symmetry, one row for each condition, network, method and norm.
+
+    A condition is a value of ``asymmetry`` (how far the pairs break the symmetry) and of ``slices`` (of each patient
+    that train; 0: all). Its row names the model that validation prefers among those of the method and norm in this
+    condition, their start equivariant where any has that start. Differences are paired, within the condition, to the
+    plain model (``psnr_diff_db``) and to the strict one (`STRICT_DIFFERENCE`); their limits hold together for all
+    ``n_compared`` differences of the network in the table. The row of plain has no difference to itself (empty), nor
+    has that of strict.
+    """
+    measures = ("psnr_db", difference("psnr_db"), STRICT_DIFFERENCE)
+    intervals = [column for measure in measures for column in interval_columns(measure)]
+    counts = ["n_compared", "n_seeds", "n_patients"]
+    return list(dict.fromkeys(["asymmetry", "slices", *IDENTITY, *intervals, *counts]))
 
 
 def curve_columns() -> list[str]:
