@@ -33,3 +33,12 @@ def test_lazy_names_are_those_of_their_modules():
 def test_names_need_no_torch(statement):
     program = f"{statement}; import sys; raise SystemExit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_checking_whether_images_turn_in_place_needs_no_sympy():
+    program = (
+        "import sys, torch; from equiproj.groups import CyclicGroup; from equiproj.baselines.augmentation import random_group_transform;"
+        " random_group_transform(torch.zeros(1, 1, 2, 2), group=CyclicGroup(4), generator=torch.Generator());"
+        " raise SystemExit('sympy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
