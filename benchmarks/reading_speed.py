@@ -145,7 +145,7 @@ def main() -> None:
             training = Training(
                 batch_size=scale.batch_size, patch_size=scale.patch_size, device=arguments.device, steps_per_epoch=10**6
             )
-            state = start(Run(network="n", method="plain"), Network(architecture=arguments.network), training, "C4", 1)
+            state = start(Run(network="n", method="plain"), Network(architecture=arguments.network), training, "C4")
             print(
                 f"\n{path.name}: images {scale.image_size}², batches of {scale.batch_size} × {scale.patch_size}²,"
                 f" {arguments.network} on {arguments.device}, {arguments.threads} thread(s), {os.cpu_count()} cores"

@@ -90,7 +90,7 @@ def steps_to_compare(network: Network, training: Training, compiled: bool) -> di
             for channels_last in (False, True):
                 options = {"precision": precision, "channels_last": channels_last, "compile": compile_it}
                 settings = training.model_copy(update=options)
-                state = start(Run(network="n", method="plain"), network, settings, "C4", 1)
+                state = start(Run(network="n", method="plain"), network, settings, "C4")
                 name = f"ours: {precision}{', channels last' * channels_last}{', compiled' * compile_it}"
                 steps[name] = partial(training_step, state, batch.to(device, channels_last), 0)
     return steps

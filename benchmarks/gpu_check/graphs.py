@@ -39,7 +39,7 @@ def breaks_of(network: str, method: str, norm: str = "none") -> dict[str, Any]:
     loss = "stages" if network in WITH_STAGES else "masked_mse"
     chosen = Training(epochs=1, loss=loss)  # type: ignore[arg-type]
     settings = Network(architecture=network, settings=NETWORKS[network])
-    state = start(representative(method, norm), settings, chosen, GROUP, 1)
+    state = start(representative(method, norm), settings, chosen, GROUP)
     drawn = Batch(torch.rand(2, 3, 16, 16), torch.rand(2, 1, 16, 16), torch.ones(2, 1, 16, 16))
     batch = state.method.batch(drawn, 0)
     found = {"network": network, "method": method} | counted(lambda: state.forward(batch.inputs))

@@ -54,7 +54,8 @@ def started(settings: Settings, record: Recorder) -> dict[str, TrainingState | N
 
     def begin(method: str, norm: str = "none", power: Any = 1) -> TrainingState:
         chosen = training(settings.device, settings.quick)
-        return start(representative(method, norm), acdnet(settings.quick), chosen, GROUP, power)
+        run = representative(method, norm).model_copy(update={"power": power})
+        return start(run, acdnet(settings.quick), chosen, GROUP)
 
     # the plain step first: what starts before it would pay for the first use of the device
     kinds: dict[str, Callable[[], TrainingState]] = {"plain": partial(begin, "plain")}

@@ -43,11 +43,11 @@ def batched(name: str, settings: Settings, record: Recorder) -> None:
     network, chosen = cases(settings)[name]
     n_seeds = 2 if settings.quick else {"acdnet": 8, "dncnn": 32}[name]
     device = torch.device(settings.device)
-    states = [start(representative("plain"), network, chosen, GROUP, 1) for _ in range(n_seeds)]
+    states = [start(representative("plain"), network, chosen, GROUP) for _ in range(n_seeds)]
     batches = [real_batch(settings.bundle, chosen, seed).to(device, channels_last=False) for seed in range(n_seeds)]
     many = ManySeeds([state.network for state in states], chosen)
     stacked = [torch.stack(parts) for parts in zip(*(batch.tensors for batch in batches), strict=True)]
-    single = start(representative("plain"), network, chosen, GROUP, 1)
+    single = start(representative("plain"), network, chosen, GROUP)
     one = real_batch(settings.bundle, chosen).to(device)
     works = {"one": partial(training_step, single, one, 0), "many": partial(many.step_stacked, stacked)}
     times = take_turns(works, device, settings.by(0.2), most=3 if settings.quick else 30)
@@ -90,7 +90,7 @@ def train_in_turn(
     torch.set_num_threads(1)
     settings = Settings(device, quick, float("inf"), bundle, bundle, trace=False)
     for name, (network, chosen) in cases(settings).items():
-        state = start(representative("plain"), network, chosen, GROUP, 1)
+        state = start(representative("plain"), network, chosen, GROUP)
         batch = real_batch(bundle, chosen, number).to(state.device)
         work = partial(training_step, state, batch, 0)
         warm_up(work, state.device)

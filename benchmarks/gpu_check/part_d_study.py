@@ -64,7 +64,7 @@ def one_run(method: str, norm: str, name: str, until: float, settings: Settings,
     if settings.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     chosen = chosen_training(settings)
-    state = start(representative(method, norm), acdnet(settings.quick), chosen, GROUP, 1)
+    state = start(representative(method, norm), acdnet(settings.quick), chosen, GROUP)
     sampler, validation = open_data(settings.bundle / "pairs.h5", None, chosen, state.seed)
     before = validate(state.network, validation, chosen.channels_last)["validation_psnr"]
     seconds = seconds_of_step(state, sampler.batch(0).to(state.device))

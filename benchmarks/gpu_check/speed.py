@@ -111,7 +111,7 @@ def our_steps(settings: Settings, chosen: Training) -> dict[str, Callable[[], Wo
 def ours(settings: Settings, chosen: Training, precision: str, channels_last: bool, compiled: bool) -> Work:
     """The step of `ctmar.training` with these options."""
     changed = chosen.model_copy(update={"precision": precision, "channels_last": channels_last, "compile": compiled})
-    state = start(representative("plain"), acdnet(settings.quick), changed, GROUP, 1)
+    state = start(representative("plain"), acdnet(settings.quick), changed, GROUP)
     batch = real_batch(settings.bundle, changed).to(state.device, channels_last)
     return partial(training_step, state, batch, 0)
 

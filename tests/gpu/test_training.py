@@ -58,7 +58,7 @@ def run_of(method: str) -> Run:
 def test_steps_of_every_method_are_those_of_the_cpu(method, pairs, device):
     losses = []
     for where in (torch.device("cpu"), device):
-        state = start(run_of(method), NETWORK, training(where), "C4", 1)
+        state = start(run_of(method), NETWORK, training(where), "C4")
         losses.append([training_step(state, batch_of(pairs, k).to(where), k) for k in range(3)])
         state.method.finish()
         assert all(tensor.device.type == where.type for tensor in state.network.state_dict().values())
@@ -67,7 +67,7 @@ def test_steps_of_every_method_are_those_of_the_cpu(method, pairs, device):
 
 @pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16", "float16"])
 def test_every_precision_trains(precision, pairs, device):
-    state = start(run_of("projection"), NETWORK, training(device, precision=precision, accumulation=2), "C4", 1)
+    state = start(run_of("projection"), NETWORK, training(device, precision=precision, accumulation=2), "C4")
     losses = [training_step(state, batch_of(pairs).to(device), 0)[0] for _ in range(8)]
     assert losses[-1] < losses[0]
 
@@ -77,7 +77,7 @@ def test_every_precision_trains(precision, pairs, device):
 def test_a_step_waits_for_the_device_once(method, accumulation, pairs, device):
     if device.type == "cpu":
         pytest.skip("a CPU has no queue to wait for; the calls are counted in tests/ctmar/training")
-    state = start(run_of(method), NETWORK, training(device, accumulation=accumulation), "C4", 1)
+    state = start(run_of(method), NETWORK, training(device, accumulation=accumulation), "C4")
     batch = batch_of(pairs)
     for k in range(3):
         training_step(state, batch.to(device), k)  # tables reach the device once

@@ -29,7 +29,6 @@ rule train:
         network=network_settings,
         training=settings("training"),
         group=CONFIG.study.group,
-        power=CONFIG.study.power,
         folder=subpath(output.weights, parent=True),
         code=command_digest("train"),
         own_code=own_code,
@@ -37,4 +36,4 @@ rule train:
     shell:
         "ctmar train {input.train:q} {input.validation:q} --output {params.folder:q}"
         " --run {params.run:q} --network {params.network:q} --settings {params.training:q}"
-        " --group {params.group:q} --power {params.power:q} {params.extensions:q} 2>&1 | tee {log:q}"
+        " --group {params.group:q} {params.extensions:q} 2>&1 | tee {log:q}"

@@ -47,7 +47,6 @@ def train(
     group: Annotated[
         str, typer.Option(help="Group of turns and mirror images: C<n>, D<n>, a product of such, module:name.")
     ] = "C4",
-    power: Annotated[int, typer.Option(min=1, max=2, help="1: the penalty is the norm, 2: its square.")] = 1,
     extension: Extensions = None,
 ) -> None:
     """Train one model; with the same settings a killed run goes on where it stopped.
@@ -68,7 +67,6 @@ def train(
         network=one_network,
         training=parse_settings(Training, settings),
         group=group,
-        power=2 if power == 2 else 1,
     )
     if pairs_validation is None:
         print(f"validation on {hold_out(pairs_train)}", file=sys.stderr)

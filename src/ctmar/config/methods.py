@@ -50,7 +50,7 @@ class MethodFacts:
         weight_symbol: what the report calls its λ⊥.
         turns_samples: it passes turned images through the network while training, so that what a step takes beyond the
             plain one grows with the batch.
-        starts_equivariant: it starts from the projection of the drawn weights, at their scale.
+        adapts_weight: in place of λ⊥ a target or a balance may be given, and the penalty has a power.
         averages_predictions: at prediction time, validation included, the network is averaged over the group, which
             takes as many forward passes as the group has elements.
         question: what readers of the paper ask about the penalty beside this method, put as a statement that is true
@@ -67,7 +67,7 @@ class MethodFacts:
     reads_softness: bool = False
     weight_symbol: str = "λ"
     turns_samples: bool = False
-    starts_equivariant: bool = False
+    adapts_weight: bool = False
     averages_predictions: bool = False
     question: str = ""
 
@@ -127,7 +127,6 @@ METHODS: dict[str, MethodFacts] = {
         kind=Kind.WEIGHT,
         label="Strictly equivariant",
         does="uses the projected weights P(W) in every step",
-        starts_equivariant=True,
         question="Approximate equivariance is better than strict equivariance.",
     ),
     "train_then_project": MethodFacts(
@@ -139,7 +138,6 @@ METHODS: dict[str, MethodFacts] = {
         kind=Kind.WEIGHT,
         label="Annealed",
         does="relaxes the constraint during training and returns to strict equivariance at its end",
-        starts_equivariant=True,
     ),
     "softness": MethodFacts(
         kind=Kind.WEIGHT,
@@ -156,16 +154,17 @@ METHODS: dict[str, MethodFacts] = {
         reads_lam_perp=True,
         reads_lam_equi=True,
         weight_symbol="λ⊥",
+        adapts_weight=True,
     ),
     "proximal": MethodFacts(
         kind=Kind.PENALTY,
         label="Proximal step",
-        does="starts equivariant, leaves the loss alone and shrinks W − P(W) after every step of the optimiser, by the "
+        does="leaves the loss alone and shrinks W − P(W) after every step of the optimiser, by the "
         "proximal step of the Frobenius penalty; its λ⊥ counts per unit of learning rate",
         cites=("berndt2026", "loshchilov2019"),
         reads_lam_perp=True,
         weight_symbol="λ⊥",
-        starts_equivariant=True,
+        adapts_weight=True,
     ),
     "test_time_average": MethodFacts(
         kind=Kind.AVERAGING,

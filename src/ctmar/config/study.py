@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections import Counter
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -84,6 +85,10 @@ class Training(Section):
         0, ge=0, description="Processes that read patches ahead; 0 reads in the training process."
     )
 
+    def times(self, compute: float) -> "Training":
+        """The same training with a multiple of the steps, in as many epochs."""
+        return self.model_copy(update={"steps_per_epoch": max(1, round(self.steps_per_epoch * compute))})
+
 
 def _known_group(text: str) -> str:
     if not is_import_path(text) and not _GROUP_NAME.fullmatch(text):
@@ -105,17 +110,8 @@ def _known_norm(text: str) -> str:
 NormName = Annotated[str, AfterValidator(_known_norm)]
 
 
-def _check_method(method: str, norms: list[str], perp: list[float], equi: list[float], softness: list[float]) -> None:
-    facts = METHODS[method]
-    if facts.reads_norm == ("none" in norms):
-        readers = " or ".join(f"'{name}'" for name, other in METHODS.items() if other.reads_norm)
-        raise ValueError(f"method '{method}' with norm {norms}: method {readers}, and no other, needs a norm")
-    if any(perp) and not facts.reads_lam_perp:
-        raise ValueError(f"method '{method}' has no weight: lam_perp must be 0 or left out")
-    if any(equi) and not facts.reads_lam_equi:
-        raise ValueError(f"method '{method}' has no weight for the equivariant part: lam_equi must be 0 or left out")
-    if any(softness) and not facts.reads_softness:
-        raise ValueError(f"method '{method}' has no softness: it must be 0 or left out")
+Power = Literal[1, 2]
+Start = Literal["equivariant", "drawn"]
 
 
 class Run(Section):
@@ -126,13 +122,75 @@ class Run(Section):
     norm: NormName = Field("none", description="Matrix norm of the projection penalty; `module:name`: your own.")
     lam_perp: float = Field(0.0, ge=0, description="Weight λ⊥ of ‖W − P(W)‖ (for other methods: their weight).")
     lam_equi: float = Field(0.0, ge=0, description="Weight λ_G of ‖P(W)‖.")
+    target: float = Field(
+        0.0, ge=0, lt=1, description="Wanted ‖W − P(W)‖ / ‖W‖, to which λ⊥ is adapted in every step; 0: λ⊥ is given."
+    )
+    balance: float = Field(
+        0.0, ge=0, description="Wanted ratio of the gradients of penalty and task, to which λ⊥ is adapted; 0: given."
+    )
+    power: Power = Field(1, description="1: the penalty is the norm, 2: its square.")
     softness: float = Field(0.0, ge=0, le=1, description="Share of W − P(W) that `softness` keeps, from 0 to 1.")
-    seed: int = Field(0, ge=0, description="Seed of initialisation, data order and method.")
+    start: Start = Field(
+        "equivariant",
+        description="Weights before the first step: `equivariant`: the projection P(W) of what was drawn, at its scale;"
+        " `drawn`: W as it was drawn. Weights of a file (`weights` of a network) stay as they are.",
+    )
+    compute: float = Field(1.0, gt=0, description="Steps of training, as a multiple of those of the study.")
+    asymmetry: float = Field(
+        0.0, ge=0, le=1, description="Strength ε of the broken symmetry of the scanner (`simulation.asymmetry`)."
+    )
+    slices: int = Field(0, ge=0, description="Training slices of each patient, evenly spaced; 0: all.")
+    seed: int = Field(0, ge=0, description="Seed of initialisation, data order and method; it chooses the fold, too.")
 
     @model_validator(mode="after")
     def _settings_go_with_method(self) -> "Run":
-        _check_method(self.method, [self.norm], [self.lam_perp], [self.lam_equi], [self.softness])
+        facts = METHODS[self.method]
+        if facts.reads_norm == (self.norm == "none"):
+            readers = " or ".join(f"'{name}'" for name, other in METHODS.items() if other.reads_norm)
+            raise ValueError(
+                f"method '{self.method}' with norm '{self.norm}': method {readers}, and no other, needs a norm"
+            )
+        for key, is_read, what in (
+            ("lam_perp", facts.reads_lam_perp, "weight"),
+            ("lam_equi", facts.reads_lam_equi, "weight for the equivariant part"),
+            ("softness", facts.reads_softness, "softness"),
+            ("target", facts.adapts_weight, "weight that is adapted to a target"),
+            ("balance", facts.adapts_weight, "weight that is adapted to the task"),
+        ):
+            if getattr(self, key) and not is_read:
+                raise ValueError(f"method '{self.method}' has no {what}: {key} must be 0 or left out")
+        if self.power != 1 and not facts.adapts_weight:
+            raise ValueError(f"method '{self.method}' has no power: it must be 1 or left out")
+        given = [key for key in ("lam_perp", "target", "balance") if getattr(self, key)]
+        if len(given) > 1:
+            raise ValueError(f"expected one of lam_perp, target and balance, found {' and '.join(given)}")
         return self
+
+    @property
+    def setting(self) -> "Run":
+        """What the runs of different seeds have in common, as the run of seed 0."""
+        return self.model_copy(update={"seed": 0})
+
+    @property
+    def condition(self) -> tuple[float, int]:
+        """What data it is trained and tested on: asymmetry and slices. Only runs of one condition are compared."""
+        return self.asymmetry, self.slices
+
+    @property
+    def slug(self) -> str:
+        """The setting as a path can carry it: network, method, and what differs from the defaults.
+
+        Examples:
+            >>> Run(network="n", method="projection", norm="mixed:2,1", lam_perp=1e-5, seed=3).slug
+            'n/projection,norm=mixed-2-1,lam_perp=1e-05'
+        """
+        differing = {**self.model_dump(exclude={"network", "method", "seed"}, exclude_defaults=True)}
+        parts = [f"{key}={_path_text(value)}" for key, value in differing.items()]
+        return f"{self.network}/{','.join([self.method, *parts])}"
+
+
+def _path_text(value: Any) -> str:
+    return re.sub(r"[^\w.-]", "-", f"{value:g}" if isinstance(value, float) else str(value))
 
 
 class RunSettings(Section):
@@ -146,7 +204,6 @@ class RunSettings(Section):
         description="Group of the study: `C<n>` (n turns), `D<n>` (and as many mirror images), a product such as"
         " `C2 x D1`, or `module:name` of your own; it has to map the pixels of a square image onto themselves.",
     )
-    power: Literal[1, 2] = Field(1, description="1: the penalty is the norm, 2: its square.")
 
 
 class RunGroup(Section):
@@ -158,14 +215,30 @@ class RunGroup(Section):
     )
     lam_perp: list[float] = Field([0.0], description="Weights λ⊥ of ‖W − P(W)‖ (for other methods: their weight).")
     lam_equi: list[float] = Field([0.0], description="Weights λ_G of ‖P(W)‖.")
+    target: list[float] = Field([0.0], description="Wanted ‖W − P(W)‖ / ‖W‖, to which λ⊥ is adapted; 0: λ⊥ is given.")
+    balance: list[float] = Field(
+        [0.0], description="Wanted ratios of the gradients of penalty and task, to which λ⊥ is adapted; 0: given."
+    )
+    power: list[Power] = Field([1], description="1: the penalty is the norm, 2: its square.")
     softness: list[float] = Field([0.0], description="Share of W − P(W) that `softness` keeps, from 0 to 1.")
+    start: list[Start] = Field(["equivariant"], description="Weights before the first step (`start` of a run).")
+    compute: list[float] = Field([1.0], description="Steps of training, as multiples of those of the study.")
+    asymmetry: list[float] = Field([0.0], description="Strengths ε of the broken symmetry of the scanner.")
+    slices: list[int] = Field([0], description="Training slices of each patient, evenly spaced; 0: all.")
     networks: list[str] | None = Field(None, description="Networks of these runs; `null`: all of the study.")
     seeds: list[int] | None = Field(None, description="Seeds of these runs; `null`: those of the study.")
 
     @model_validator(mode="after")
-    def _settings_go_with_method(self) -> "RunGroup":
-        _check_method(self.method, self.norm, self.lam_perp, self.lam_equi, self.softness)
+    def _is_possible(self) -> "RunGroup":
+        self.expand(["network"], [0])
         return self
+
+    def expand(self, networks: Iterable[str], seeds: Iterable[int]) -> list[Run]:
+        """Its runs, the last key fastest, where it names neither networks nor seeds with these."""
+        lists = {key: getattr(self, key) for key in Run.model_fields if key not in ("network", "method", "seed")}
+        places = itertools.product(self.networks or networks, *lists.values(), self.seeds or seeds)
+        keys = ("network", *lists, "seed")
+        return [Run(method=self.method, **dict(zip(keys, values, strict=True))) for values in places]
 
 
 def _not_reserved(name: str) -> str:
@@ -193,7 +266,6 @@ class Study(Section):
         description="Group of the study: `C<n>` (n turns), `D<n>` (and as many mirror images), a product such as"
         " `C2 x D1`, or `module:name` of your own; it has to map the pixels of a square image onto themselves.",
     )
-    power: Literal[1, 2] = Field(1, description="1: the penalty is the norm, 2: its square.")
     runs: list[RunGroup] = Field(min_length=1, description="What is compared.")
 
     @model_validator(mode="after")
@@ -218,18 +290,7 @@ class Study(Section):
 
     def expand(self) -> list[Run]:
         """All training runs in the order of the file; a run written twice is an error."""
-        runs = [
-            Run(network=network, method=group.method, norm=norm, lam_perp=perp, lam_equi=equi, softness=soft, seed=seed)
-            for group in self.runs
-            for network, norm, perp, equi, soft, seed in itertools.product(
-                group.networks or self.networks,
-                group.norm,
-                group.lam_perp,
-                group.lam_equi,
-                group.softness,
-                group.seeds or self.seeds,
-            )
-        ]
+        runs = [run for group in self.runs for run in group.expand(self.networks, self.seeds)]
         twice = [run for run, n_times in Counter(runs).items() if n_times > 1]
         if twice:
             raise InputError(f"study.runs: the same run is written twice: {sorted(map(str, twice))[0]}")

@@ -96,7 +96,7 @@ def cost_of_network(
     """Rows of one network; ``methods`` are (method, norm), the plain one first, a repeat has ``n_steps`` of each."""
     network: Network = study.networks[name]
     runs = [representative_run(name, method, norm) for method, norm in methods]
-    states = [start(run, network, training, study.group, study.power) for run in runs]
+    states = [start(run, network, training, study.group) for run in runs]
     device = next(states[0].network.parameters()).device
     batch = batch.to(device)
     for state, step in product(states, range(STEPS_BEFORE)):
@@ -173,7 +173,7 @@ def kept_bytes(state: TrainingState) -> int:
     """Bytes of weights, buffers and the optimiser's moments.
 
     Examples:
-        >>> state = start(Run(network="n", method="plain"), Network(), Training(epochs=1), "C4", 1)
+        >>> state = start(Run(network="n", method="plain"), Network(), Training(epochs=1), "C4")
         >>> kept_bytes(state) == 4 * 9873  # before the first step Adam has no moments
         True
     """

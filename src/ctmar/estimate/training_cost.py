@@ -141,7 +141,7 @@ def _measurable(training: Training, device: str) -> Training:
 
 def _started(method: str, norm: str, network: Network, study: Study, training: Training) -> TrainingState:
     unread = network.model_copy(update={"weights": None})  # the file may not be there yet
-    return start(representative_run("n", method, norm), unread, training, study.group, study.power)
+    return start(representative_run("n", method, norm), unread, training, study.group)
 
 
 def _measure(state: TrainingState, batch: Batch, flops: float | None) -> StepCost:

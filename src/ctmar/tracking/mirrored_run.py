@@ -118,7 +118,7 @@ def study_parameters(study: Study) -> dict[str, str]:
     """A study in few words; all of it is too long for parameters."""
     runs = study.expand()
     compared = {name: " ".join(sorted({str(getattr(run, name)) for run in runs})) for name in Run.model_fields}
-    return compared | flatten({"group": study.group, "power": study.power, "n_runs": len(runs)})
+    return compared | flatten({"group": study.group, "n_runs": len(runs)})
 
 
 def _mirrored_epochs(epochs: list[Epoch]) -> list[MirroredEpoch]:

@@ -23,7 +23,6 @@ def describe_run(pairs_train: Path, pairs_validation: Path | None, settings: Run
         network=Network.model_validate(settings.network.published()),
         training=settings.training,
         group=settings.group,
-        power=settings.power,
         grid=_describe_grid(pairs_train),
         provenance=Provenance(
             own_code_sha256=own_code_sha256([settings.group, settings.network.architecture, settings.run.norm]),

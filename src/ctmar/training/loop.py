@@ -60,10 +60,10 @@ def train(
         InputError: a setting does not fit the data, the network or the machine, or the loss stopped being finite.
         InterruptedTrainingError: ``interrupted`` said so.
     """
-    training = settings.training
-    torch.set_num_threads(training.threads)
+    torch.set_num_threads(settings.training.threads)
     folder.prepare()
-    state = start(settings.run, settings.network, training, settings.group, settings.power)
+    state = start(settings.run, settings.network, settings.training, settings.group)
+    training = state.training
     sampler, validation = open_data(pairs_train, pairs_validation, training, settings.run.seed)
     origin = describe_run(pairs_train, pairs_validation, settings)
     identity = hashlib.sha256(json.dumps(origin.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -64,12 +64,13 @@ class TrainingState:
         return next(self.network.parameters()).device
 
 
-def start(run: Run, network: Network, training: Training, group: str, power: Literal[1, 2]) -> TrainingState:
+def start(run: Run, network: Network, training: Training, group: str) -> TrainingState:
     """A run before its first step; the initial weights depend on the network and the seed, not on the method.
 
     Raises:
         InputError: a setting does not fit the network, its weights cannot be loaded, or there is no such device.
     """
+    training = training.times(run.compute)
     device = choose_device(training.device, "training.device")
     symmetry = study_group(group)
     with torch.random.fork_rng(devices=[]):
@@ -80,7 +81,8 @@ def start(run: Run, network: Network, training: Training, group: str, power: Lit
     forward = module if training.loss == "masked_mse" else stage_outputs(module)
     layout = torch.channels_last if training.channels_last else torch.contiguous_format
     module = module.to(device).to(memory_format=layout)  # type: ignore[call-overload]
-    method = attach_method(module, run, symmetry, power)
+    projects = run.start == "equivariant" and network.weights is None
+    method = attach_method(module, run, symmetry, project_first=projects)
     optimiser = torch.optim.Adam(method.parameter_groups(), lr=training.learning_rate, betas=training.betas, fused=True)
     scaler = torch.amp.GradScaler(device.type, enabled=training.precision == "float16")
     if training.compile:

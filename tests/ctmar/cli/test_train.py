@@ -49,8 +49,8 @@ def test_help_explains_every_option_and_every_key(monkeypatch):
     (command,) = [command for command in app.registered_commands if command.callback.__name__ == "train"]
     for name in command.callback.__annotations__.keys() - {"pairs_train", "pairs_validation", "return"}:
         assert f"--{name.replace('_', '-')}" in shown.output
-    assert shown.output.count("[default: ") == 5
-    assert len(command.callback.__annotations__) == 9 + 1
+    assert shown.output.count("[default: ") == 4
+    assert len(command.callback.__annotations__) == 8 + 1
 
 
 def test_one_file_is_enough(pairs, tmp_path, monkeypatch, capsys):
@@ -63,7 +63,14 @@ def test_one_file_is_enough(pairs, tmp_path, monkeypatch, capsys):
         "norm": "frobenius",
         "lam_perp": 1e-5,
         "lam_equi": 0.0,
+        "target": 0.0,
+        "balance": 0.0,
+        "power": 1,
         "softness": 0.0,
+        "start": "equivariant",
+        "compute": 1.0,
+        "asymmetry": 0.0,
+        "slices": 0,
         "seed": 3,
     }
     assert "validation on 1 pairs of 1 held-out patients (p2), training on the other 2 pairs" in capsys.readouterr().err
@@ -73,7 +80,7 @@ def test_the_form_of_the_workflow(pairs, tmp_path, monkeypatch):
     run = Run(network="small", method="strict", seed=1)
     network = Network(settings={"fields": 1, "depth": 2}).model_dump_json()
     arguments = ["--output", tmp_path / "run", "--run", run.model_dump_json(), "--network", network]
-    arguments += ["--settings", SETTINGS, "--group", "C4", "--power", 1]
+    arguments += ["--settings", SETTINGS, "--group", "C4"]
     assert run_main(monkeypatch, pairs, pairs, *arguments) == 0
     assert RunFolder(tmp_path / "run").read_description().run == run
     assert not RunFolder(tmp_path / "run").checkpoint.exists()

@@ -24,7 +24,7 @@ def test_every_method_is_a_module_of_its_name_and_every_module_a_method():
 @pytest.mark.parametrize("method", METHODS)
 def test_every_module_attaches_in_the_same_way(method):
     module = importlib.import_module(f"ctmar.training.methods.{method}")
-    assert list(inspect.signature(module.attach).parameters) == ["network", "run", "group", "power"]
+    assert list(inspect.signature(module.attach).parameters) == ["network", "run", "group"]
     public = [
         name
         for name, value in vars(module).items()

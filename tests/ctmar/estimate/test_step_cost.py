@@ -71,7 +71,7 @@ def test_residual_pathway_keeps_two_sets_of_weights_and_moments(pair_files):
     batch = PatchSampler(pair_files[0], 2, 16, seed=0).batch(0)
     kept = []
     for method in ("plain", "residual_pathway"):
-        state = start(representative_run("n", method, "none"), NETWORK, TRAINING, "C4", 1)
+        state = start(representative_run("n", method, "none"), NETWORK, TRAINING, "C4")
         training_step(state, batch, 0)
         kept.append(kept_bytes(state))
     assert kept[1] == pytest.approx(2 * kept[0], rel=0.01)
@@ -92,7 +92,7 @@ def test_ratios_are_taken_within_a_repeat():
 
 
 def test_every_state_is_timed_once_a_round(pair_files):
-    states = [start(Run(network="n", method="plain", seed=seed), NETWORK, TRAINING, "C4", 1) for seed in range(3)]
+    states = [start(Run(network="n", method="plain", seed=seed), NETWORK, TRAINING, "C4") for seed in range(3)]
     seconds = one_repeat(states, PatchSampler(pair_files[0], 2, 16, seed=0).batch(0), repeat=1)
     assert len(seconds) == 3
     assert all(value > 0 for value in seconds)

@@ -57,7 +57,7 @@ def test_patches_of_the_file_are_those_of_the_step(pair_files):
 
 @pytest.mark.parametrize("name", ["layers.0", "layers.1", "layers.2"])
 def test_first_layer_whose_output_is_not_finite(batch, name):
-    state = start(PLAIN, NETWORK, TRAINING, "C4", 1)
+    state = start(PLAIN, NETWORK, TRAINING, "C4")
     broken_layer(state, name)
     with pytest.raises(NotFiniteError):
         training_step(state, batch, 0)
@@ -65,7 +65,7 @@ def test_first_layer_whose_output_is_not_finite(batch, name):
 
 
 def test_weights_input_and_penalty(batch):
-    state = start(PROJECTION, NETWORK, TRAINING, "C4", 1)
+    state = start(PROJECTION, NETWORK, TRAINING, "C4")
     spoilt = replace(batch, inputs=torch.full_like(batch.inputs, math.nan))
     assert first_not_finite(state, spoilt, 0)["where"] == "input"
     no_penalty = replace(state.method, penalty=lambda *_: torch.tensor(math.inf))
@@ -75,7 +75,7 @@ def test_weights_input_and_penalty(batch):
 
 
 def test_gradient_that_is_not_finite_stops_before_the_weights_change(batch):
-    state = start(PLAIN, NETWORK, TRAINING, "C4", 1)
+    state = start(PLAIN, NETWORK, TRAINING, "C4")
     before = [parameter.clone() for parameter in state.network.parameters()]
     for name in ("layers.0", "layers.1"):
         weight = state.network.get_submodule(name).weight
@@ -88,4 +88,4 @@ def test_gradient_that_is_not_finite_stops_before_the_weights_change(batch):
 
 
 def test_a_finite_step_says_nothing(batch):
-    assert first_not_finite(start(PLAIN, NETWORK, TRAINING, "C4", 1), batch, 0)["where"] == "nothing"
+    assert first_not_finite(start(PLAIN, NETWORK, TRAINING, "C4"), batch, 0)["where"] == "nothing"

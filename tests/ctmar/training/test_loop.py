@@ -64,7 +64,7 @@ def test_writes_its_results_and_leaves_nothing_else(train_run):
 def test_validation_is_that_of_what_the_run_predicts_with(train_run, pair_files):
     own, averaged = train_run("own", RUNS[0]), train_run("averaged", Run(network="n", method="test_time_average"))
     assert same(own, averaged)
-    network = start(RUNS[0], NETWORK, TRAINING, "C4", 1).network
+    network = start(RUNS[0], NETWORK, TRAINING, "C4").network
     network.load_state_dict(weights(averaged))
     expected = loop.validate(GroupAveraged(network, CyclicGroup(4)), validation_batches(pair_files[1], 2))
     found = [timeless(files.metrics) for files in (own, averaged)]
@@ -76,7 +76,7 @@ def test_validation_is_that_of_what_the_run_predicts_with(train_run, pair_files)
 def test_learns(train_run, pair_files):
     long = TRAINING.model_copy(update={"epochs": 4, "steps_per_epoch": 60, "learning_rate": 5e-3})
     files = train_run("run", RUNS[0], long)
-    untrained = start(RUNS[0], NETWORK, TRAINING, "C4", 1).network
+    untrained = start(RUNS[0], NETWORK, TRAINING, "C4").network
     before = loop.validate(untrained, validation_batches(pair_files[1], 2))["validation_psnr"]
     after = json.loads(files.metrics.read_text().splitlines()[-1])["validation_psnr"]
     assert after > before + 3
@@ -87,7 +87,7 @@ def test_the_weight_of_the_penalty_makes_the_weights_equivariant(train_run):
     long = TRAINING.model_copy(update={"epochs": 2, "steps_per_epoch": 60, "learning_rate": 5e-3})
     ratios = []
     for lam_perp in (1e-8, 1e-3, 1.0):
-        run = Run(network="n", method="projection", norm="frobenius", lam_perp=lam_perp)
+        run = Run(network="n", method="projection", norm="frobenius", lam_perp=lam_perp, start="drawn")
         layers = json.loads(train_run(str(lam_perp), run, long).run.read_text())["layers"]
         ratios.append(layers[2]["ratio"])
     assert ratios[0] > 0.8
@@ -143,7 +143,7 @@ def test_a_loss_that_is_not_finite_names_the_step(train_run):
 def test_state_of_a_method_comes_back(tmp_path):
     loaded: list[dict] = []
     method = Method(parameter_groups=list, state=lambda: {"block": torch.ones(2)}, load_state=loaded.append)
-    state = replace(start(RUNS[0], NETWORK, TRAINING, "C4", 1), method=method)
+    state = replace(start(RUNS[0], NETWORK, TRAINING, "C4"), method=method)
     save_checkpoint(tmp_path / "c.pt", loop.snapshot(state, "me"))
     loop.resume(state, load_checkpoint(tmp_path / "c.pt", "me"))
     assert [value.tolist() for entry in loaded for value in entry.values()] == [[1.0, 1.0]]
@@ -170,7 +170,7 @@ def test_early_stopping_never_looks_at_the_training_loss(train_run, monkeypatch)
 def test_the_average_of_weights_is_validated_and_kept(train_run, pair_files):
     averaged = TRAINING.model_copy(update={"ema_decay": 0.9})
     files = train_run("run", RUNS[0], averaged)
-    state = start(RUNS[0], NETWORK, averaged, "C4", 1)
+    state = start(RUNS[0], NETWORK, averaged, "C4")
     sampler, validation = loop.open_data(*pair_files, averaged, 0)
     expected = {name: tensor.clone() for name, tensor in state.network.state_dict().items()}
     for step in range(12):
@@ -190,7 +190,7 @@ def test_the_average_of_weights_is_validated_and_kept(train_run, pair_files):
 @pytest.mark.parametrize("run", [*RUNS[1:], Run(network="n", method="strict")], ids=lambda run: run.method)
 def test_methods_of_a_seed_are_paired(run, pair_files):
     """Equal first weights, equal patches: what differs between two methods is the method."""
-    plain, other = start(RUNS[0], NETWORK, TRAINING, "C4", 1), start(run, NETWORK, TRAINING, "C4", 1)
+    plain, other = start(RUNS[0], NETWORK, TRAINING, "C4"), start(run, NETWORK, TRAINING, "C4")
     drawn, changed = ([layer.weight for layer in state.network.layers] for state in (plain, other))
     if run.method == "strict":  # it starts from the projection of those weights, at their scale
         group = CyclicGroup(4)
@@ -222,7 +222,7 @@ def test_half_precision_goes_on_to_the_same_bits(train_run, precision):
 def test_starts_from_given_weights(train_run, pair_files, tmp_path):
     first = train_run("first", RUNS[0])
     network = NETWORK.model_copy(update={"weights": first.weights})
-    state = start(SPECTRAL, network, TRAINING, "C4", 1)
+    state = start(SPECTRAL, network, TRAINING, "C4")
     assert all(torch.equal(tensor, weights(first)[name]) for name, tensor in state.network.state_dict().items())
     files = RunFolder(tmp_path / "own")
     loop.train(*pair_files, RunSettings(run=SPECTRAL, network=network, training=TRAINING), files)
@@ -230,7 +230,7 @@ def test_starts_from_given_weights(train_run, pair_files, tmp_path):
     assert description["provenance"]["initial_weights_sha256"] == sha256_of(first.weights)
     assert str(tmp_path) not in files.run.read_text()
     with pytest.raises(InputError, match=r"missing\.pt"):
-        start(SPECTRAL, NETWORK.model_copy(update={"weights": tmp_path / "missing.pt"}), TRAINING, "C4", 1)
+        start(SPECTRAL, NETWORK.model_copy(update={"weights": tmp_path / "missing.pt"}), TRAINING, "C4")
 
 
 def test_one_file_holds_validation_out(pair_files, tmp_path):

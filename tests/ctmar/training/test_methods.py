@@ -29,7 +29,7 @@ def batch(pair_files) -> Batch:
 
 
 def started(method: str, **settings: object):
-    return start(Run(network="n", method=method, **settings), NETWORK, TRAINING, "C4", 1)
+    return start(Run(network="n", method=method, **settings), NETWORK, TRAINING, "C4")
 
 
 def test_plain_changes_nothing(batch):
@@ -83,12 +83,12 @@ def test_eqreg_doubles_the_batch_and_weighs_the_mismatch_of_every_layer(batch):
 @pytest.mark.parametrize("norm", ["frobenius", "spectral", "entrywise:1", "mixed:2,1"])
 @pytest.mark.parametrize("power", [1, 2])
 def test_projection_is_the_objective_of_the_paper(batch, norm, power):
-    run = Run(network="n", method="projection", norm=norm, lam_perp=0.5, lam_equi=0.25)
-    network = start(run, NETWORK, TRAINING, "C4", 1).network
+    run = Run(network="n", method="projection", norm=norm, lam_perp=0.5, lam_equi=0.25, power=power)
+    network = start(run, NETWORK, TRAINING, "C4").network
     torch.nn.init.normal_(network.layers[-1].weight)
     for layer in network.layers:
         torch.nn.init.normal_(layer.bias)
-    penalty = attach_method(network, run, CyclicGroup(4), power).penalty
+    penalty = attach_method(network, run, CyclicGroup(4)).penalty
     for _ in range(30):  # the power iteration of the spectral norm warms up
         value = penalty(batch, batch.target, 0).item()
     expected = 0.0
@@ -105,14 +105,14 @@ def test_projection_is_the_objective_of_the_paper(batch, norm, power):
 
 def test_without_a_perpendicular_part_the_network_is_equivariant(batch):
     run = Run(network="n", method="projection", norm="frobenius", lam_perp=1.0)
-    network = start(run, NETWORK, TRAINING, "C4", 1).network
+    network = start(run, NETWORK, TRAINING, "C4").network
     torch.nn.init.normal_(network.layers[-1].weight)
     with torch.no_grad():
         for name, (rho_in, rho_out) in layer_types(network, GROUP).items():
             layer = network.get_submodule(name)
             layer.weight.copy_(project_conv(layer.weight, rho_in, rho_out))
             layer.bias.copy_(project_bias(torch.randn_like(layer.bias), rho_out))
-    assert attach_method(network, run, CyclicGroup(4), 1).penalty(batch, batch.target, 0).item() < 1e-5
+    assert attach_method(network, run, CyclicGroup(4)).penalty(batch, batch.target, 0).item() < 1e-5
     expected = torch.rot90(network(batch.inputs), 1, (-2, -1))
     torch.testing.assert_close(network(torch.rot90(batch.inputs, 1, (-2, -1))), expected, atol=1e-5, rtol=0)
 
@@ -131,13 +131,13 @@ def test_all_methods_start_from_the_same_weights():
 @pytest.mark.parametrize("run", EVERY_METHOD, ids=lambda run: run.method)
 def test_a_group_that_does_not_fit_is_one_line_before_the_first_step(run):
     with pytest.raises(InputError, match="group order 4"):
-        start(run, Network(settings={"fields": 1, "group_order": 3}), TRAINING, "C4", 1)
+        start(run, Network(settings={"fields": 1, "group_order": 3}), TRAINING, "C4")
 
 
 @pytest.mark.parametrize("run", EVERY_METHOD, ids=lambda run: run.method)
 def test_a_group_between_pixels_is_one_line_before_the_first_step(run):
     with pytest.raises(InputError, match=r"study\.group: expected a group that moves pixels onto pixels, found Cyclic"):
-        start(run, Network(settings={"group_order": 3}), TRAINING, "C3", 1)
+        start(run, Network(settings={"group_order": 3}), TRAINING, "C3")
 
 
 def test_every_method_starts_from_the_same_weights_and_sees_the_same_patches(train_run, monkeypatch):
@@ -153,7 +153,7 @@ def test_every_method_starts_from_the_same_weights_and_sees_the_same_patches(tra
     monkeypatch.setattr(PatchSampler, "batch", remembered)
     for run in EVERY_METHOD:
         name = run.method
-        network = start(run, NETWORK, TRAINING, "C4", 1).network
+        network = start(run, NETWORK, TRAINING, "C4").network
         # a parametrised layer keeps the weight it started with; of two pathways the sum is that weight
         weights = network.state_dict()
         two = {
@@ -164,13 +164,13 @@ def test_every_method_starts_from_the_same_weights_and_sees_the_same_patches(tra
         one = [value for key, value in weights.items() if key[-9:-1] != "original" and not key.endswith("softness")]
         starts[name] = [*two.values(), *one]
         train_run(name, run)
-    equivariant = start(EVERY_METHOD[0], NETWORK, TRAINING, "C4", 1).network
+    equivariant = start(EVERY_METHOD[0].model_copy(update={"start": "drawn"}), NETWORK, TRAINING, "C4").network
     project_initial_(equivariant, layers=layer_types(equivariant, GROUP))
-    starts["equivariant"] = list(equivariant.state_dict().values())
+    assert all(map(torch.equal, equivariant.state_dict().values(), starts["plain"]))
     for name in drawn:
         assert len(drawn[name]) == TRAINING.epochs * TRAINING.steps_per_epoch
         assert all(map(torch.equal, drawn[name], drawn["plain"]))
-        same = starts["equivariant" if METHODS[name].starts_equivariant else "plain"]
+        same = starts["plain"]
         shapes = {tuple(weight.shape): weight for weight in same}
         assert len(starts[name]) == len(starts["plain"])
         for weight in starts[name]:
@@ -263,4 +263,4 @@ def test_projection_penalty_is_the_same_under_autocast(batch):
 def test_methods_that_only_turn_images_refuse_turns_between_pixels(method):
     run = Run(network="n", method=method, lam_perp=float(METHODS[method].reads_lam_perp))
     with pytest.raises(InputError, match=r"study\.group: expected a group that moves pixels onto pixels, found Cyclic"):
-        start(run, Network(settings={"fields": 2, "group_order": 3}), TRAINING, "C3", 1)
+        start(run, Network(settings={"fields": 2, "group_order": 3}), TRAINING, "C3")

@@ -35,7 +35,7 @@ def batch(pair_files):
 def trained(network: Network, run: Run, batch) -> TrainingState:
     loss = "masked_mse" if network.architecture == "unet" else "stages"
     changed = {"epochs": 1, "steps_per_epoch": 3, "learning_rate": 1e-3, "loss": loss}
-    state = start(run, network, TRAINING.model_copy(update=changed), "C4", 1)
+    state = start(run, network, TRAINING.model_copy(update=changed), "C4")
     for step in range(3):
         training_step(state, batch, step)
     return state
@@ -79,7 +79,7 @@ def test_eqreg_leaves_layers_without_features_out(batch):
     _, penalty = training_step(state, batch, 2)
     assert penalty > 0  # the dictionary of ACDNet is read, not called
     # and finding those out did not touch the statistics of normalisation
-    fresh = start(Run(network="n", method="eqreg", lam_perp=1e-3), EQUIVARIANT["acdnet"], TRAINING, "C4", 1)
+    fresh = start(Run(network="n", method="eqreg", lam_perp=1e-3), EQUIVARIANT["acdnet"], TRAINING, "C4")
     assert fresh.network.training
     counters = [value for name, value in fresh.network.named_buffers() if name.endswith("num_batches_tracked")]
     assert counters

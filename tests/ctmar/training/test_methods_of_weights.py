@@ -49,7 +49,7 @@ def batch(pair_files):
 def trained(run: Run, batch, n_steps: int = 30) -> TrainingState:
     """Some steps with a rate large enough to move every weight, biases too."""
     training = TRAINING.model_copy(update={"learning_rate": 5e-3, "epochs": 1, "steps_per_epoch": n_steps})
-    state = start(run, NETWORK, training, "C4", 1)
+    state = start(run, NETWORK, training, "C4")
     for step in range(n_steps):
         training_step(state, batch, step)
     return state
@@ -100,7 +100,7 @@ def test_finished_weights_load_into_a_plain_network(batch, run):
 
 @pytest.mark.parametrize("softness", [0.0, 0.3, 1.0])
 def test_softness_scales_what_is_not_equivariant(batch, softness):
-    state = trained(Run(network="n", method="softness", softness=softness), batch)
+    state = trained(Run(network="n", method="softness", softness=softness, start="drawn"), batch)
     raw = {
         name.replace("parametrizations.", "").replace(".original", ""): value.clone()
         for name, value in state.network.state_dict().items()
@@ -120,7 +120,7 @@ def test_softness_scales_what_is_not_equivariant(batch, softness):
 
 
 def test_annealed_relaxes_up_to_half_time_and_comes_back(batch):
-    state = start(Run(network="n", method="annealed"), NETWORK, TRAINING, "C4", 1)
+    state = start(Run(network="n", method="annealed"), NETWORK, TRAINING, "C4")
     assert max(ratios(state.network)) <= 1e-6
     with torch.no_grad():  # as training does once the softness lets a gradient through
         for parameter in state.network.parameters():
@@ -145,7 +145,7 @@ def test_proximal_ends_equivariant_under_a_strong_weight_and_not_without_one(bat
 
 def test_residual_pathway_decays_each_pathway_by_its_weight(batch):
     run = Run(network="n", method="residual_pathway", lam_perp=0.5, lam_equi=0.125)
-    state = start(run, NETWORK, TRAINING, "C4", 1)
+    state = start(run, NETWORK, TRAINING, "C4")
     decay = {id(p): group["weight_decay"] for group in state.optimiser.param_groups for p in group["params"]}
     named = dict(state.network.named_parameters())
     assert set(decay) == {id(parameter) for parameter in named.values()}
@@ -158,7 +158,8 @@ def test_residual_pathway_decays_each_pathway_by_its_weight(batch):
 @pytest.mark.slow
 def test_residual_pathway_with_a_strong_decay_of_the_free_pathway_becomes_equivariant(batch):
     free, bound = (
-        trained(Run(network="n", method="residual_pathway", lam_perp=decay), batch, 300) for decay in (0.0, 100.0)
+        trained(Run(network="n", method="residual_pathway", lam_perp=decay, start="drawn"), batch, 300)
+        for decay in (0.0, 100.0)
     )
     for state in (free, bound):
         state.method.finish()

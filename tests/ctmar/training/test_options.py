@@ -30,7 +30,7 @@ def sampler(pair_files):
 
 def steps(sampler: PatchSampler, run: Run = PLAIN, n_steps: int = 4, **options: object) -> TrainingState:
     """A network whose last layer is not zero, some steps on."""
-    state = start(run, NETWORK, TRAINING.model_copy(update=options), "C4", 1)
+    state = start(run, NETWORK, TRAINING.model_copy(update=options), "C4")
     last = list(state.network.parameters())[-2]
     with torch.no_grad():
         last.copy_(torch.linspace(-0.02, 0.02, last.numel()).reshape(last.shape))
@@ -144,7 +144,7 @@ def test_milestones_halve_the_rate_after_their_epochs():
 
 def test_stages_need_a_network_that_has_them():
     with pytest.raises(InputError, match=r"training\.loss: expected 'masked_mse' for DnCNN.*found 'stages'"):
-        start(PLAIN, NETWORK, TRAINING.model_copy(update={"loss": "stages"}), "C4", 1)
+        start(PLAIN, NETWORK, TRAINING.model_copy(update={"loss": "stages"}), "C4")
 
 
 STAGES = Network(architecture="acdnet", settings={"n_stages": 2, "n_maps": 4, "n_extra_channels": 3, "n_blocks": 1})
@@ -153,12 +153,12 @@ STAGES = Network(architecture="acdnet", settings={"n_stages": 2, "n_maps": 4, "n
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_published_loss_trains_an_unrolled_network(sampler, precision):
     training = TRAINING.model_copy(update={"loss": "stages", "betas": (0.5, 0.999), "precision": precision})
-    state = start(PLAIN, STAGES, training, "C4", 1)
+    state = start(PLAIN, STAGES, training, "C4")
     batch = sampler.batch(0).to(state.device)
     losses = [training_step(state, batch, 0)[0] for _ in range(6)]
     assert losses[-1] < losses[0]
     with torch.no_grad():
-        outputs = start(PLAIN, STAGES, training, "C4", 1).forward(batch.inputs)
+        outputs = start(PLAIN, STAGES, training, "C4").forward(batch.inputs)
     mask, n_pixels = batch.outside_metal, batch.target.numel()
     errors = [(weight, 127.5 * mask * (image - batch.target)) for weight, image in outputs.images]
     artefact = batch.inputs[:, :1] - batch.target
@@ -177,7 +177,7 @@ def test_layers_that_draw_do_so_as_a_function_of_the_step(sampler, monkeypatch):
     monkeypatch.setattr("ctmar.training.state.build_network", with_dropout)
     losses = []
     for _ in range(2):
-        state = start(PLAIN, Network(), TRAINING, "C4", 1)
+        state = start(PLAIN.model_copy(update={"start": "drawn"}), Network(), TRAINING, "C4")
         torch.rand(7)  # the generator's state is nobody's business
         losses.append([training_step(state, sampler.batch(step).to(state.device), step)[0] for step in (4, 5)])
     assert losses[0] == losses[1]

@@ -36,7 +36,7 @@ def test_loss_is_the_mean_square_outside_metal(batch):
 
 
 def test_step_is_adam_on_the_masked_loss(batch):
-    state, reference = start(PLAIN, NETWORK, TRAINING, "C4", 1), start(PLAIN, NETWORK, TRAINING, "C4", 1).network
+    state, reference = start(PLAIN, NETWORK, TRAINING, "C4"), start(PLAIN, NETWORK, TRAINING, "C4").network
     optimiser = torch.optim.Adam(reference.parameters(), lr=TRAINING.learning_rate, betas=TRAINING.betas)
     for step in range(3):
         loss, penalty = training_step(state, batch, step)
@@ -51,13 +51,13 @@ def test_step_is_adam_on_the_masked_loss(batch):
 
 
 def test_untrained_network_is_linear_interpolation(batch):
-    network = start(PLAIN, NETWORK, TRAINING, "C4", 1).network
+    network = start(PLAIN, NETWORK, TRAINING, "C4").network
     assert torch.equal(network(batch.inputs), batch.inputs[:, 1:2])
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_stops_before_the_weights_change(batch, value):
-    state = start(PLAIN, NETWORK, TRAINING, "C4", 1)
+    state = start(PLAIN, NETWORK, TRAINING, "C4")
     before = [parameter.clone() for parameter in state.network.parameters()]
     broken = replace(batch, target=torch.full_like(batch.target, value))
     with pytest.raises(InputError, match=r"stopped at step 8: the loss is .*, not finite"):
@@ -82,4 +82,4 @@ def test_warm_up_rises_linearly():
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is there")
 def test_a_gpu_that_is_not_there_is_one_line():
     with pytest.raises(InputError, match=r"training\.device: expected a GPU for 'cuda', torch finds none"):
-        start(PLAIN, NETWORK, TRAINING.model_copy(update={"device": "cuda"}), "C4", 1)
+        start(PLAIN, NETWORK, TRAINING.model_copy(update={"device": "cuda"}), "C4")

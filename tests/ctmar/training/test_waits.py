@@ -125,9 +125,7 @@ def run_of(method: str, norm: str) -> Run:
 def started(network: str, method: str, norm: str = "none", accumulation: int = 1) -> tuple[TrainingState, Batch]:
     loss = "stages" if network not in ("dncnn", "unet") else "masked_mse"
     training = Training(epochs=1, loss=loss, accumulation=accumulation, ema_decay=0.9, patch_size=16, batch_size=4)
-    state = start(
-        run_of(method, norm), Network(architecture=network, settings=SMALL_NETWORKS[network]), training, "C4", 1
-    )
+    state = start(run_of(method, norm), Network(architecture=network, settings=SMALL_NETWORKS[network]), training, "C4")
     batch = Batch(torch.rand(4, 3, 16, 16), torch.rand(4, 1, 16, 16), torch.ones(4, 1, 16, 16))
     return state, batch
 

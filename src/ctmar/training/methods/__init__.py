@@ -1,6 +1,6 @@
 """The methods, each a module of the name that the configuration calls it by, with one function ``attach``.
 
-    def attach(network: nn.Module, run: Run, group: FiniteGroup, power: Literal[1, 2]) -> Method
+    def attach(network: nn.Module, run: Run, group: FiniteGroup) -> Method
 
 What is known about a method beside what it does stands in `ctmar.config.methods`.
 
@@ -13,12 +13,11 @@ projection after training leaves the running statistics of normalisation as they
 """
 
 import importlib
-from typing import Literal, cast
+from typing import cast
 
 from torch import nn
 
 from ctmar.config import Run
-from ctmar.config.methods import METHODS
 from ctmar.errors import InputError
 from ctmar.models import layer_types
 from ctmar.training.method import Method
@@ -26,17 +25,23 @@ from equiproj.groups import FiniteGroup
 from equiproj.regularisers import project_initial_
 
 
-def attach_method(network: nn.Module, run: Run, group: FiniteGroup, power: Literal[1, 2]) -> Method:
+def attach_method(network: nn.Module, run: Run, group: FiniteGroup, *, project_first: bool = False) -> Method:
     """Attach the method of ``run`` to ``network`` for a group of `ctmar.models.symmetry`.
+
+    Args:
+        network: of `ctmar.models.build_network`.
+        run: method and weights.
+        group: of the study.
+        project_first: replace the weights by their projection, at their scale: the start that methods have in common.
 
     Raises:
         InputError: the group does not fit the network.
     """
     try:
         types = layer_types(network, group)
-        if METHODS[run.method].starts_equivariant:
-            project_initial_(network, layers=types)  # P(W) alone would have lost the scale of what was drawn
+        if project_first:
+            project_initial_(network, layers=types)
         module = importlib.import_module(f"ctmar.training.methods.{run.method}")
-        return cast(Method, module.attach(network, run, group, power))
+        return cast(Method, module.attach(network, run, group))
     except ValueError as error:
         raise InputError(f"method '{run.method}' of network '{run.network}' with {group}: {error}") from None

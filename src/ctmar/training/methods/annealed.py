@@ -1,7 +1,5 @@
 """A constraint that is relaxed during training and comes back at its end."""
 
-from typing import Literal
-
 from torch import nn
 
 from ctmar.config import Run
@@ -11,7 +9,7 @@ from equiproj.baselines import AnnealedRelaxation
 from equiproj.groups import FiniteGroup
 
 
-def attach(network: nn.Module, run: Run, group: FiniteGroup, power: Literal[1, 2]) -> Method:
+def attach(network: nn.Module, run: Run, group: FiniteGroup) -> Method:
     """W = P(V) + s (V − P(V)) with s rising from 0 to 1 at half time and back to 0, V the trained weights."""
     relaxed = AnnealedRelaxation(network, layer_types(network, group))
 

@@ -1,7 +1,5 @@
 """Every patch turned by a random element of the group."""
 
-from typing import Literal
-
 from torch import nn
 
 from ctmar.config import Run
@@ -12,7 +10,7 @@ from equiproj.baselines import random_group_transform
 from equiproj.groups import FiniteGroup
 
 
-def attach(network: nn.Module, run: Run, group: FiniteGroup, power: Literal[1, 2]) -> Method:
+def attach(network: nn.Module, run: Run, group: FiniteGroup) -> Method:
     """Every patch is turned by an element of its own."""
 
     def turned(batch: Batch, step: int) -> Batch:

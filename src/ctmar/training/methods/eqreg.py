@@ -1,7 +1,5 @@
 """EQ-Reg (Bai et al. 2025): features of a turned copy against turned features, layer by layer."""
 
-from typing import Literal
-
 import torch
 from torch import nn
 
@@ -14,7 +12,7 @@ from equiproj.baselines import EQReg
 from equiproj.groups import FiniteGroup
 
 
-def attach(network: nn.Module, run: Run, group: FiniteGroup, power: Literal[1, 2]) -> Method:
+def attach(network: nn.Module, run: Run, group: FiniteGroup) -> Method:
     """The batch is doubled with a copy turned by one g, and λ_⊥ Σ_l ‖g·z_l(x) − ρ_l(g)⁻¹ z_l(g·x)‖₂ is added.
 
     Where a batch is cut into n parts, the mean over parts, which for independent patches is smaller by √n.

@@ -1,7 +1,5 @@
 """The defect of the whole network on a sampled element, as a penalty."""
 
-from typing import Literal
-
 from torch import Tensor, nn
 
 from ctmar.config import Run
@@ -12,7 +10,7 @@ from equiproj.baselines import function_mismatch
 from equiproj.groups import FiniteGroup
 
 
-def attach(network: nn.Module, run: Run, group: FiniteGroup, power: Literal[1, 2]) -> Method:
+def attach(network: nn.Module, run: Run, group: FiniteGroup) -> Method:
     """λ_⊥ times the mean over the batch of ‖f(g·x) − g·f(x)‖₂ is added, f the network and g a random element."""
 
     def penalty(batch: Batch, output: Tensor, step: int) -> Tensor:

@@ -1,7 +1,5 @@
 """The projection penalty of the paper, in the loss."""
 
-from typing import Literal
-
 from torch import nn
 
 from ctmar.config import Run
@@ -12,7 +10,7 @@ from equiproj import ProjectionPenalty
 from equiproj.groups import FiniteGroup
 
 
-def attach(network: nn.Module, run: Run, group: FiniteGroup, power: Literal[1, 2]) -> Method:
+def attach(network: nn.Module, run: Run, group: FiniteGroup) -> Method:
     """λ_⊥ Σ_l ‖W_l − P(W_l)‖^power + λ_G Σ_l ‖P(W_l)‖^power is added, P the projection."""
     penalty = ProjectionPenalty(
         network,
@@ -20,7 +18,7 @@ def attach(network: nn.Module, run: Run, group: FiniteGroup, power: Literal[1, 2
         norm=penalty_norm(run.norm),
         weight_perpendicular=run.lam_perp,
         weight_equivariant=run.lam_equi,
-        power=power,
+        power=run.power,
         layers=layer_types(network, group),
         include_bias=True,  # a network is equivariant only if its biases are
     )

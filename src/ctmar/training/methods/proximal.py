@@ -1,7 +1,5 @@
 """The Frobenius penalty as a proximal step beside the optimiser (docs/derivation.md, 6.7)."""
 
-from typing import Literal
-
 from torch import nn
 
 from ctmar.config import Run
@@ -11,13 +9,13 @@ from equiproj import ProximalPenalty
 from equiproj.groups import FiniteGroup
 
 
-def attach(network: nn.Module, run: Run, group: FiniteGroup, power: Literal[1, 2]) -> Method:
+def attach(network: nn.Module, run: Run, group: FiniteGroup) -> Method:
     """After every step of the optimiser comes the proximal step of λ_⊥ Σ_l ‖W_l − P(W_l)‖_F^power."""
     penalty = ProximalPenalty(
         network,
         group,
         weight_perpendicular=run.lam_perp,
-        power=power,
+        power=run.power,
         layers=layer_types(network, group),
         include_bias=True,  # as for `projection`
     )

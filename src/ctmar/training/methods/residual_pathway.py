@@ -1,7 +1,5 @@
 """A free pathway beside an equivariant one in every layer (Finzi et al. 2021)."""
 
-from typing import Literal
-
 from torch import nn
 
 from ctmar.config import Run
@@ -11,7 +9,7 @@ from equiproj.baselines import ResidualPathway
 from equiproj.groups import FiniteGroup
 
 
-def attach(network: nn.Module, run: Run, group: FiniteGroup, power: Literal[1, 2]) -> Method:
+def attach(network: nn.Module, run: Run, group: FiniteGroup) -> Method:
     """W = P(A) + B, weight decay λ_G of every A and λ_⊥ of every B."""
     pathways = ResidualPathway(network, layer_types(network, group))
     return Method(

@@ -1,7 +1,5 @@
 """Weights blended with their projection."""
 
-from typing import Literal
-
 from torch import nn
 
 from ctmar.config import Run
@@ -11,7 +9,7 @@ from equiproj.baselines import Softness
 from equiproj.groups import FiniteGroup
 
 
-def attach(network: nn.Module, run: Run, group: FiniteGroup, power: Literal[1, 2]) -> Method:
+def attach(network: nn.Module, run: Run, group: FiniteGroup) -> Method:
     """W = P(V) + s (V − P(V)), V the trained weights, W those of the layers and s the softness."""
     soft = Softness(network, layer_types(network, group), run.softness)
     return Method(parameter_groups=all_parameters(network), finish=soft.remove)

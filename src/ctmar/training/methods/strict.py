@@ -1,7 +1,5 @@
 """Projected weights in every step."""
 
-from typing import Literal
-
 from torch import nn
 
 from ctmar.config import Run
@@ -11,7 +9,7 @@ from equiproj.baselines import StrictEquivariance
 from equiproj.groups import FiniteGroup
 
 
-def attach(network: nn.Module, run: Run, group: FiniteGroup, power: Literal[1, 2]) -> Method:
+def attach(network: nn.Module, run: Run, group: FiniteGroup) -> Method:
     """W = P(V), V the trained weights and W those of the layers."""
     strict = StrictEquivariance(network, layer_types(network, group))
     return Method(parameter_groups=all_parameters(network), finish=strict.remove)
