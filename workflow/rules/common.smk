@@ -7,12 +7,10 @@ import re
 import sys
 from pathlib import Path
 
-import pandas as pd
-from ctmar.config import SUBSETS, Run, read_config, validate_section
+from ctmar.config import SUBSETS, read_config
 from ctmar.config.own_code import own_code_sha256
 from ctmar.errors import InputError
 from ctmar.store.code_digest import CodeDigests
-from snakemake.utils import Paramspace
 
 try:
     CONFIG = read_config(config, workflow.configfiles)
@@ -101,26 +99,25 @@ PAIRS_KEY = key(*SLICES_SETTINGS, section_text("split"), section_text("simulatio
 PAIRS = f"resources/pairs/{PAIRS_KEY}"
 
 
-def slug(norm):
-    """A norm as a path can carry it: mixed:2,1 becomes mixed-2-1."""
-    return norm.replace(":", "-").replace(",", "-")
+# the folder of a run says its setting and seed; what it trains is looked up here and not read back from the name
+RUN_OF = {f"{run.slug}/seed-{run.seed}": run for run in RUNS}
+RUN_FOLDER = f"{RESULTS}/runs/{{run}}"
+RUN_FOLDERS = [f"{RESULTS}/runs/{name}" for name in RUN_OF]
 
 
-NORM_OF_SLUG = {slug(run.norm): run.norm for run in RUNS}
-RUN_SPACE = Paramspace(pd.DataFrame([{**run.model_dump(), "norm": slug(run.norm)} for run in RUNS]))
-RUN_FOLDER = f"{RESULTS}/runs/{RUN_SPACE.wildcard_pattern}"
-RUN_FOLDERS = [f"{RESULTS}/runs/{instance}" for instance in RUN_SPACE.instance_patterns]
+def network_of(wildcards):
+    """The network of the run that a job trains."""
+    return CONFIG.study.networks[RUN_OF[wildcards.run].network]
 
 
 def run_settings(wildcards):
-    """The run that the wildcards stand for, as JSON."""
-    instance = {**wildcards, "norm": NORM_OF_SLUG[wildcards.norm]}
-    return as_json(validate_section(Run, instance, "run"))
+    """The run that a job trains, as JSON."""
+    return as_json(RUN_OF[wildcards.run])
 
 
 def network_settings(wildcards):
-    """The network that the wildcards name, as JSON."""
-    return as_json(CONFIG.study.networks[wildcards.network])
+    """Its network, as JSON."""
+    return as_json(network_of(wildcards))
 
 
 # where the CT lies, and what must be there first; what is downloaded comes with a list of sources and licences
@@ -138,6 +135,7 @@ DATA_TABLES = {
 wildcard_constraints:
     subset="|".join(SUBSETS),
     shard=r"\d+",
+    run="|".join(map(re.escape, RUN_OF)),
     table="|".join(map(re.escape, DATA_TABLES)),
 
 

@@ -14,9 +14,9 @@ rule evaluate:
         model=f"{RUN_FOLDER}/model.json",
         examples=f"{RUN_FOLDER}/examples.npz",
     log:
-        f"{LOGS}/evaluate/{RUN_SPACE.wildcard_pattern}.log",
+        f"{LOGS}/evaluate/{{run}}.log",
     benchmark:
-        f"{BENCHMARKS}/evaluate/{RUN_SPACE.wildcard_pattern}.tsv"
+        f"{BENCHMARKS}/evaluate/{{run}}.tsv"
     conda:
         "../../envs/ctmar.yaml"
     threads: 1

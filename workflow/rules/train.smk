@@ -8,15 +8,15 @@ rule train:
     input:
         train=f"{PAIRS}/train.h5",
         validation=f"{PAIRS}/validation.h5",
-        start=lambda wildcards: CONFIG.study.networks[wildcards.network].weights or [],
+        start=lambda wildcards: network_of(wildcards).weights or [],
     output:
         weights=f"{RUN_FOLDER}/weights.pt",
         metrics=f"{RUN_FOLDER}/metrics.jsonl",
         run=f"{RUN_FOLDER}/run.json",
     log:
-        f"{LOGS}/train/{RUN_SPACE.wildcard_pattern}.log",
+        f"{LOGS}/train/{{run}}.log",
     benchmark:
-        f"{BENCHMARKS}/train/{RUN_SPACE.wildcard_pattern}.tsv"
+        f"{BENCHMARKS}/train/{{run}}.tsv"
     conda:
         "../../envs/ctmar.yaml"
     threads: CONFIG.training.threads + CONFIG.training.reader_processes
