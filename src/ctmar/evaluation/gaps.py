@@ -104,10 +104,13 @@ class Gap:
         if decided:
             return f"{now}."
         known, distance = self.estimate.variances, self.distance(thresholds)
-        design = None if known is None else needed(known, distance, self.alpha)
-        if known is None or design is None:
+        if known is None:
+            return f"{now}; what would decide it does not follow from folds that test disjoint sets of patients."
+        design = needed(known, distance, self.alpha)
+        if design is None:
             return f"{now}; no number of seeds and patients that could be had would decide it."
-        seeds = f"about {design.n_seeds} seeds" if known.n_seeds > 1 else ""
+        within = f" in {known.n_folds} folds" if known.n_folds else ""
+        seeds = f"about {design.n_seeds} seeds{within}" if known.n_seeds > 1 else ""
         patients = f"{design.n_patients} patients" if known.n_patients > 1 else ""
         return (
             f"{now}; would need {' with '.join(filter(None, (seeds, patients)))} for {POWER:.0%} power to decide a"

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 from ctmar.config import Judgement, Run
 from ctmar.errors import InputError
 from ctmar.evaluation.columns import METRICS, PAIR_COLUMNS, QUARTER_TURNS_DEG, metrics_in
+from ctmar.evaluation.crossed_table import over_patients_and_seeds, patient_means
 from ctmar.evaluation.intervals import (
     NOTHING,
     Estimate,
     Interval,
     over_patients,
-    over_patients_and_seeds,
     over_seeds,
-    patient_means,
 )
 from ctmar.store.run_folder import Epoch, Measurements, RunDescription, RunFolder
 from ctmar.store.tables import read_rows
@@ -145,17 +144,14 @@ class MeasuredStudy:
     ) -> NDArray[np.float64]:
         """Means over the pairs of each patient, shape (n_patients, n_seeds), of values (n_seeds, n_pairs).
 
-        Pairs that are NaN (a region without pixels) or not ``chosen`` are left out, and so is a patient without any.
+        Pairs that are NaN (a region without pixels) or not ``chosen`` are left out.
         """
-        known = ~np.isnan(values).any(axis=0)
-        if chosen is not None:
-            known &= chosen
-        return patient_means(values[:, known], self.patients[known])
+        return patient_means(np.where(True if chosen is None else chosen, values, np.nan), self.patients)
 
     def estimate(self, values: NDArray[np.float64], chosen: NDArray[np.bool_] | None = None) -> Estimate:
         """Mean of values (n_seeds, n_pairs) over patients and seeds."""
         table = self.patient_table(values, chosen)
-        return over_patients_and_seeds(table) if table.size else NOTHING
+        return NOTHING if np.isnan(table).all() else over_patients_and_seeds(table)
 
     def interval(self, values: NDArray[np.float64], chosen: NDArray[np.bool_] | None = None) -> Interval:
         """Mean and interval of `estimate`."""
@@ -163,8 +159,9 @@ class MeasuredStudy:
 
     def interval_over_patients(self, values: NDArray[np.float64], chosen: NDArray[np.bool_] | None = None) -> Interval:
         """The same of what has no seed, values (1, n_pairs)."""
-        table = self.patient_table(values, chosen)
-        return (over_patients(table[:, 0]) if table.size else NOTHING).interval(self.alpha)
+        table = self.patient_table(values, chosen)[:, 0]
+        known = table[~np.isnan(table)]
+        return (over_patients(known) if known.size else NOTHING).interval(self.alpha)
 
     def interval_over_seeds(self, values: NDArray[np.float64]) -> Interval:
         """Mean and interval of one value per seed."""

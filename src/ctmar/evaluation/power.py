@@ -20,19 +20,36 @@ class Design:
 
 
 def decides(variances: Variances, design: Design, distance: float, alpha: float) -> bool:
-    """Whether a design decides, with probability `POWER`, a true mean that lies ``distance`` from the threshold.
+    """Whether a design decides, with probability `POWER`, a true mean that lies ``distance`` from the threshold."""
+    return decided_distance(variances, design, alpha) <= distance
 
-    Half the expected interval of level 1 − alpha and `POWER` quantiles of the mean's standard error must fit in it.
+
+def decided_distance(variances: Variances, design: Design, alpha: float) -> float:
+    """How far from a threshold a true mean has to lie to be decided with probability `POWER`.
+
+    Half the expected interval of level 1 − alpha and `POWER` quantiles of the mean's standard error.
     """
+    parts, error = _expected(variances, design)
+    return half_width(parts, alpha) + NormalDist().inv_cdf(POWER) * error
+
+
+def expected_half_width(variances: Variances, design: Design, alpha: float) -> float:
+    """Half the interval of level 1 − alpha that a design would have; NaN where it has none."""
+    return half_width(_expected(variances, design)[0], alpha)
+
+
+def _expected(variances: Variances, design: Design) -> tuple[tuple[tuple[float, int], ...], float]:
+    """Expected parts of the interval, and the standard error of the mean."""
     p, s = design.n_patients, design.n_seeds
-    patients, seeds = variances.rest + s * variances.patient, variances.rest + p * variances.seed
+    rest = variances.rest / (p * s)
+    n_folds = min(s, variances.n_folds or s)
+    patients, seeds = variances.patient / p, variances.seed / s + variances.fold / n_folds
     parts = []
     if variances.n_patients > 1:
-        parts.append((patients / (p * s), p - 1))
+        parts.append((patients + rest, p - 1))
     if variances.n_seeds > 1:
-        parts.append((seeds / (p * s), s - 1))
-    error = math.sqrt(variances.patient / p + variances.seed / s + variances.rest / (p * s))
-    return half_width(tuple(parts), alpha) + NormalDist().inv_cdf(POWER) * error <= distance
+        parts.append((seeds + rest, n_folds - 1))
+    return tuple(parts), math.sqrt(patients + seeds + rest)
 
 
 def needed(variances: Variances, distance: float, alpha: float) -> Design | None:

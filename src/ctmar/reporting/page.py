@@ -5,7 +5,7 @@ from pathlib import Path
 from ctmar.config import Config
 from ctmar.config.methods import METHODS
 from ctmar.errors import InputError
-from ctmar.evaluation.intervals import SIMULATED_COVERAGE
+from ctmar.evaluation.intervals import SIMULATED_COVERAGE, SIMULATED_WIDTH
 from ctmar.evaluation.regions import REGION_TEXT
 from ctmar.evaluation.verdicts import PRIMARY
 from ctmar.reporting.data_section import data_section
@@ -94,6 +94,7 @@ def render_page(results: StudyTables, config: Config, image_share: float = 1.0) 
         primary_sentence=primary_sentence(primary),
         questions=[row for row in results.questions if row["role"] != PRIMARY],
         coverage=SIMULATED_COVERAGE,
+        width=SIMULATED_WIDTH,
         claims_sentence=claims_sentence(results.claims),
         data=data_section(results, int(image_share * _MAXIMUM_THUMBNAIL_BYTES)),
         references=REFERENCES,

@@ -13,7 +13,7 @@ from skimage.transform import downscale_local_mean
 from ctmar.config import Run, Study
 from ctmar.errors import InputError
 from ctmar.evaluation.columns import MEASURES_OF_A_RUN
-from ctmar.evaluation.intervals import patient_means
+from ctmar.evaluation.crossed_table import patient_means
 from ctmar.evaluation.measured_study import check_numbers
 from ctmar.store.provenance import sha256_of
 from ctmar.store.run_folder import Epoch, RunDescription, RunFolder

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from scipy import stats
-from tests.ctmar.evaluation.test_intervals import mean_squares
+from tests.ctmar.evaluation.test_crossed_table import mean_squares
 
+from ctmar.evaluation.crossed_table import over_patients_and_seeds
 from ctmar.evaluation.gaps import Gap, precision
-from ctmar.evaluation.intervals import NOTHING, Variances, over_patients_and_seeds, over_seeds
-from ctmar.evaluation.power import MOST_SEEDS, POWER, Design, decides, needed
+from ctmar.evaluation.intervals import NOTHING, Variances, over_seeds
+from ctmar.evaluation.power import MOST_SEEDS, POWER, Design, decided_distance, decides, expected_half_width, needed
 
 VALUES = np.array([0.02, 0.05, 0.04, 0.01])
 
@@ -69,6 +70,22 @@ def test_the_named_design_has_the_named_power(variances, distance):
     half = np.sqrt((t[0] ** 2 * patients + t[1] ** 2 * seeds) / np.prod(shape[1:]))
     power = (tables.mean(axis=(1, 2)) > half).mean()
     assert POWER - 0.06 < power < POWER + 0.15  # whole seeds round up, and few make big steps
+
+
+def test_more_seeds_of_the_same_folds_leave_what_a_fold_adds():
+    """Ten seeds in five folds, against the closed form; no number of seeds goes below what the folds add."""
+    known = Variances(0.01, 0.0841, 0.0, n_patients=9, n_seeds=10, fold=0.0225, n_folds=5)
+    for n_seeds in (10, 50):
+        square = 0.0841 / n_seeds + 0.0225 / 5
+        t = stats.t.ppf(0.975, [8, 4])
+        half = np.sqrt(t[0] ** 2 * 0.01 / 9 + t[1] ** 2 * square)
+        error = np.sqrt(0.01 / 9 + square)
+        found = decided_distance(known, Design(9, n_seeds), 0.05)
+        assert found == pytest.approx(half + stats.norm.ppf(POWER) * error)
+        assert expected_half_width(known, Design(9, n_seeds), 0.05) == pytest.approx(half)
+    assert needed(known, 0.2, 0.05) is None
+    estimate = over_seeds(np.array([0.1, 0.4, -0.2, 0.3, 0.0, 0.2]), np.array([0, 1, 2, 0, 1, 2]))
+    assert "seeds in 3 folds for 80% power" in Gap(estimate, 0.05, 0.1).precision((0.5,), decided=False)
 
 
 def test_one_seed_fewer_does_not_do():
