@@ -1,9 +1,10 @@
 """Random training patches and the fixed validation set, straight from a pair file."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from ctmar.training.random_streams import numpy_generator
 from equiproj.representations.action import send
 
 IMAGES = ("image", "ma_CT", "LI_CT", "mask")
-_BYTES_PER_PIXEL = 13  # of one pair: three float32 images and the mask
+_BYTES_PER_PIXEL = 16  # of one pair: four images of float32
 CACHE_BYTES = 2**30  # files up to this size are kept in memory, of larger ones nothing: the numbers are the same
 
 
@@ -48,6 +49,9 @@ class Batch:
         return [Batch(*piece) for piece in pieces]
 
 
+Decoded: TypeAlias = tuple[Tensor, Tensor]  # input (h, w, 3) and target (h, w, 1) of one pair: channels last
+
+
 class PatchOrigin(NamedTuple):
     """Where a patch comes from: pair of the file, its pseudonymous slice, mask, and first row and column [pixels]."""
 
@@ -69,8 +73,8 @@ class PatchSampler:
     """Random patches: the batch of a step is a function of the seed and the step alone.
 
     Pairs are drawn without replacement within one pass through the file, positions uniformly. A file that fits in
-    ``cache_bytes`` is kept in memory pair by pair as it is read; of a larger one only the chunks under a patch are
-    decoded. An object that is sent to another process reads there with a handle and a cache of its own.
+    ``cache_bytes`` is kept in memory pair by pair as it is read, for all runs of the process; of a larger one only the
+    chunks under a patch are decoded. An object that is sent to another process reads there with a handle of its own.
 
     Args:
         path: pair file.
@@ -101,8 +105,8 @@ class PatchSampler:
         if size < patch_size:
             raise InputError(f"training.patch_size: expected at most {size}, the images of {path}, found {patch_size}")
         self._batch_size, self._patch_size, self._seed = batch_size, patch_size, seed
-        self._caches = len(self._pairs) * size**2 * _BYTES_PER_PIXEL <= cache_bytes
-        self._cache: dict[int, Pair] = {}
+        self._caches = self._file.n_pairs * size**2 * _BYTES_PER_PIXEL <= cache_bytes
+        self._written_ns = path.stat().st_mtime_ns
         self._orders: dict[int, list[int]] = {}
 
     def batch(self, step: int) -> Batch:
@@ -111,7 +115,9 @@ class PatchSampler:
         Raises:
             InputError: the file cannot be read there.
         """
-        return collate([self._patch(*place) for place in self._places(step)])
+        inputs, targets = zip(*(self._patch(*place) for place in self._places(step)), strict=True)
+        images, target = torch.stack(inputs), torch.stack(targets)
+        return Batch(*(tensor.permute(0, 3, 1, 2) for tensor in (images, target, 1 - images[..., 2:])))
 
     def origins(self, step: int) -> list[PatchOrigin]:
         """Which patches the batch of a step holds, in its order."""
@@ -136,14 +142,26 @@ class PatchSampler:
             self._orders = {passes: order.tolist()}
         return self._pairs[self._orders[passes][position]]
 
-    def _patch(self, index: int, row: int, column: int) -> Pair:
+    def _patch(self, index: int, row: int, column: int) -> Decoded:
         if not self._caches:
-            return self._file.read_patch(index, row, column, self._patch_size)
-        if index not in self._cache:
-            self._cache[index] = self._file.read_pair(index)
-        window = (slice(row, row + self._patch_size), slice(column, column + self._patch_size))
-        pair = self._cache[index]
-        return replace(pair, **{name: getattr(pair, name)[window] for name in IMAGES})
+            return _decode(self._file.read_patch(index, row, column, self._patch_size))
+        pairs = _decoded_pairs(self._file.path, self._written_ns)
+        if index not in pairs:
+            pairs[index] = _decode(self._file.read_pair(index))
+        rows, columns = slice(row, row + self._patch_size), slice(column, column + self._patch_size)
+        inputs, target = pairs[index]
+        return inputs[rows, columns], target[rows, columns]
+
+
+def _decode(pair: Pair) -> Decoded:
+    whole = collate([pair])
+    return whole.inputs[0].permute(1, 2, 0).contiguous(), whole.target[0].permute(1, 2, 0).contiguous()
+
+
+@lru_cache(maxsize=1)  # runs that follow each other train on one file
+def _decoded_pairs(path: Path, written_ns: int) -> dict[int, Decoded]:
+    """The pairs of a file that this process has decoded so far, by their number in it."""
+    return {}
 
 
 def validation_batches(path: Path, n_pairs: int, pairs: Sequence[int] | None = None) -> list[Batch]:

@@ -4,6 +4,7 @@ Draws are a function of (seed, purpose, step) and of nothing else: a restarted r
 methods that draw more or fewer numbers still see the same data and the same initial weights.
 """
 
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -24,6 +25,7 @@ def numpy_generator(seed: int, purpose: Purpose, step: int = 0) -> np.random.Gen
     return np.random.default_rng([seed, _STREAMS[purpose], step])
 
 
+@lru_cache(maxsize=16)  # that of the layers is asked for in every step
 def torch_seed(seed: int, purpose: Purpose, step: int = 0) -> int:
     """Seed for a torch generator of one step."""
     return int(numpy_generator(seed, purpose, step).integers(2**63))

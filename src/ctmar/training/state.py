@@ -15,6 +15,7 @@ from ctmar.models.device import choose_device
 from ctmar.models.predictor import predictor_of
 from ctmar.models.symmetry import study_group
 from ctmar.store.run_folder import Epoch
+from ctmar.training.adam import Adam
 from ctmar.training.method import Method
 from ctmar.training.methods import attach_method
 from ctmar.training.random_streams import torch_seed
@@ -83,7 +84,7 @@ def start(run: Run, network: Network, training: Training, group: str) -> Trainin
     module = module.to(device).to(memory_format=layout)  # type: ignore[call-overload]
     projects = run.start == "equivariant" and network.weights is None
     method = attach_method(module, run, symmetry, project_first=projects)
-    optimiser = torch.optim.Adam(method.parameter_groups(), lr=training.learning_rate, betas=training.betas, fused=True)
+    optimiser = Adam(method.parameter_groups(), lr=training.learning_rate, betas=training.betas, fused=True)
     scaler = torch.amp.GradScaler(device.type, enabled=training.precision == "float16")
     if training.compile:
         forward = torch.compile(forward)

@@ -57,14 +57,15 @@ def backward(
     _seed_layers(state, step)
     state.optimiser.zero_grad()
     losses, penalties = [], []
-    with convolutions_in("tf32" if state.training.precision == "tf32" else "ieee"):
+    with convolutions_in("tf32") if state.training.precision == "tf32" else nullcontext():
         for number, part in enumerate(cut(state, batch, step)):
             task, penalty = _part_loss(state, part, step, forward, is_first=number == 0)
             state.scaler.scale(task + penalty).backward()
             losses.append((task + penalty).detach())
             penalties.append(penalty.detach())
     state.scaler.unscale_(state.optimiser)
-    gradients = [parameter.grad for parameter in state.network.parameters() if parameter.grad is not None]
+    trained = [parameter for group in state.optimiser.param_groups for parameter in group["params"]]
+    gradients = [parameter.grad for parameter in trained if parameter.grad is not None]
     largest = torch.nn.utils.get_total_norm(gradients, norm_type=math.inf)
     # one wait for the device instead of three
     values = torch.stack([torch.stack(losses).sum(), torch.stack(penalties).sum(), largest]).tolist()
@@ -73,7 +74,7 @@ def backward(
 
 def _seed_layers(state: TrainingState, step: int) -> None:
     """Make layers that draw (dropout) do so as a function of the step, so that a restart needs no generator's state."""
-    seed = torch_seed(state.seed, "layers", step)
+    seed = torch_seed(state.seed, "layers") + step
     torch.default_generator.manual_seed(seed)  # torch.manual_seed takes as long as a small network's layer
     if state.device.type == "cuda":
         torch.cuda.manual_seed(seed)
@@ -83,10 +84,10 @@ def cut(state: TrainingState, batch: Batch, step: int) -> Iterator[BatchPart]:
     """The parts of a batch as the network sees them: turned or doubled by the method, before or after the cut."""
     method, n_parts = state.method, state.training.accumulation
     whole = batch if method.penalty_per_part else method.batch(batch, step)
-    for part in whole.split(n_parts):
+    n_pixels = whole.outside_metal.sum().clamp(min=1) if n_parts > 1 else None
+    for part in whole.split(n_parts) if n_parts > 1 else [whole]:
         # a tensor, because a number would wait for the device
-        n_pixels = whole.outside_metal.sum().clamp(min=1)
-        share_of_pixels = part.outside_metal.sum() / n_pixels if n_parts > 1 else 1.0
+        share_of_pixels = 1.0 if n_pixels is None else part.outside_metal.sum() / n_pixels
         seen = method.batch(part, step) if method.penalty_per_part else part
         # turned copies are laid out row by row: bring them back to the layout of the network
         yield BatchPart(seen.to(state.device, state.training.channels_last), len(part) / len(whole), share_of_pixels)
