@@ -45,6 +45,8 @@ def measurements(**changes: Any) -> Measurements:
         "layers": [],
         "defect_mean": 0.09,
         "defect_max": 1.0,
+        "defect_of_correction_mean": 0.9,
+        "defect_of_correction_max": 10.0,
         "defect_pairs": 1,
         "defect_at_angles": {"15": 0.05},
         "defect_floor_at_angles": {"15": 0.01},

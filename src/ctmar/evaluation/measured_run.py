@@ -1,7 +1,8 @@
-"""One trained run on every test pair: image quality, speed, and how far it is from equivariant."""
+"""Trained runs on test pairs: image quality, speed, and how far each is from equivariant."""
 
 import statistics
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,15 @@ import torch
 from torch import nn
 
 from ctmar.config import Evaluation
-from ctmar.evaluation.pair_metrics import Images, measure_pairs, write_examples, write_slices
-from ctmar.evaluation.turned import defects_at_angles, pair_input, psnr_of_turned
+from ctmar.evaluation.pair_metrics import (
+    Images,
+    PreparedPair,
+    PreparedPairs,
+    measure_pairs,
+    write_examples,
+    write_slices,
+)
+from ctmar.evaluation.turned import TurnedInputs, pair_input
 from ctmar.models import layer_types
 from ctmar.models.device import peak_memory_mb
 from ctmar.models.predictor import predictor_of
@@ -18,51 +26,84 @@ from ctmar.models.scaling import to_per_cm
 from ctmar.models.symmetry import study_group
 from ctmar.models.trained_network import load_network
 from ctmar.store.even_choice import evenly_spaced
-from ctmar.store.pairs import Pair, PairFile
 from ctmar.store.run_folder import LayerNorms, Measurements, RunFolder
-from equiproj import equivariance_report, measured_defect
-from equiproj.groups import CyclicGroup, FiniteGroup
+from equiproj import equivariance_report
+from equiproj.groups import FiniteGroup
 
 
-def evaluate_run(folder: RunFolder, pairs_test: Path, settings: Evaluation, device: str = "cpu") -> None:
-    """Measure one trained run: every pair, the example images, and the network's speed, memory and equivariance.
+class Evaluator:
+    """Measures runs on the pairs of one file, which are read and prepared once for all of them.
 
     Args:
-        folder: a run as training left it; the table of pairs, examples and measurements are written beside.
         pairs_test: pair file.
         settings: number of example images, pairs and angles for the defect, and metrics of the study's own.
         device: cpu or cuda.
 
     Raises:
-        InputError: a file is missing or unreadable, the weights are not of the network that `run.json` describes, or
-            there is no such device.
+        InputError: the file is missing or unreadable, or holds no pairs.
     """
-    description = folder.read_description()
-    network = load_network(folder, description, device)
-    group = study_group(description.group)
-    predictor = predictor_of(network, description.run.method, group)
-    seconds: list[float] = []
 
-    def predict(pair: Pair) -> Images:
-        begin = time.perf_counter()
-        prediction = to_per_cm(predictor(pair_input(pair).to(device)))[0]
-        seconds.append(time.perf_counter() - begin)
-        return {"prediction": prediction}
+    def __init__(self, pairs_test: Path, settings: Evaluation, device: str = "cpu") -> None:
+        self._pairs = PreparedPairs(pairs_test)
+        self._settings = settings
+        self._device = device
 
-    with torch.inference_mode():
-        tables, examples = measure_pairs(pairs_test, settings.examples, predict, own_metrics=settings.metrics)
-        memory_mb = peak_memory_mb(torch.device(device))
+    def __enter__(self) -> "Evaluator":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._pairs.file.close()
+
+    def measure(self, folder: RunFolder, patients: Collection[str] | None = None) -> None:
+        """Measure one run: every pair, the example images, and the network's speed, memory and equivariance.
+
+        Args:
+            folder: a run as training left it; the table of pairs, examples and measurements are written beside.
+            patients: patients whose pairs it is tested on; None: all of the file.
+
+        Raises:
+            InputError: a file is missing or unreadable, a patient has no pair, the weights are not of the network that
+                `run.json` describes, or there is no such device.
+        """
+        description = folder.read_description()
+        device = torch.device(self._device)
+        network = load_network(folder, description, self._device)
+        group = study_group(description.group)
+        predictor = predictor_of(network, description.run.method, group)
+        indices = self._pairs.of_patients(patients)
+        turned = TurnedInputs(predictor, group, self._settings.defect_angles_deg)
+        to_turn = {indices[position] for position in evenly_spaced(len(indices), self._settings.defect_slices)}
+        seconds: list[float] = []
+
+        def predict(prepared: PreparedPair) -> Images:
+            begin = time.perf_counter()
+            inputs = pair_input(prepared.pair).to(device)
+            output = predictor(inputs)
+            prediction = to_per_cm(output)[0]
+            seconds.append(time.perf_counter() - begin)
+            if prepared.index in to_turn:
+                turned.add(inputs, output, prepared.truth)
+            return {"prediction": prediction}
+
+        with torch.inference_mode():
+            tables, examples = measure_pairs(self._pairs, indices, self._settings, predict)
         measured = Measurements(
             seconds_per_image=statistics.median(seconds),
-            peak_memory_mb=memory_mb,
-            device=device,
+            peak_memory_mb=peak_memory_mb(device),
+            device=self._device,
             **non_equivariance(network, group),
-            **defects(predictor, group, pairs_test, settings),
+            **turned.measures(),
         )
-    write_slices(folder.slices, tables["prediction"])
-    predictions = [images["prediction"] for _, images in examples]
-    write_examples(folder.examples, [pair for pair, _ in examples], {"prediction": predictions})
-    folder.write_measurements(measured)
+        write_slices(folder.slices, tables["prediction"])
+        predictions = [images["prediction"] for _, images in examples]
+        write_examples(folder.examples, [pair for pair, _ in examples], {"prediction": predictions})
+        folder.write_measurements(measured)
+
+
+def evaluate_run(folder: RunFolder, pairs_test: Path, settings: Evaluation, device: str = "cpu") -> None:
+    """Measure one run on all pairs of a file, see `Evaluator`."""
+    with Evaluator(pairs_test, settings, device) as evaluator:
+        evaluator.measure(folder)
 
 
 def non_equivariance(network: nn.Module, group: FiniteGroup) -> dict[str, Any]:
@@ -71,24 +112,4 @@ def non_equivariance(network: nn.Module, group: FiniteGroup) -> dict[str, Any]:
     return {
         "relative_non_equivariance": report.total_ratio,
         "layers": [LayerNorms(**row._asdict()) for row in report.rows],
-    }
-
-
-def defects(network: nn.Module, group: FiniteGroup, pairs_test: Path, settings: Evaluation) -> dict[str, Any]:
-    """What turning the input does, on ``settings.defect_slices`` pairs evenly spaced through the file.
-
-    ``defect_mean`` and ``defect_max``: ‖f(g·x) − g·f(x)‖ / ‖f(x)‖ over the group (over quarter turns where
-    it has but one element);
-    `defects_at_angles`; ``psnr_turned_db``: `psnr_of_turned`.
-    """
-    with PairFile(pairs_test) as file:
-        pairs = [file.read_pair(index) for index in evenly_spaced(file.n_pairs, settings.defect_slices)]
-    batch = torch.cat([pair_input(pair) for pair in pairs]).to(next(network.parameters()).device)
-    measured = measured_defect(network, batch, group if group.order > 1 else CyclicGroup(4))
-    return {
-        "defect_mean": measured.mean,
-        "defect_max": measured.maximum,
-        "defect_pairs": len(pairs),
-        **defects_at_angles(network, batch, settings.defect_angles_deg),
-        "psnr_turned_db": psnr_of_turned(network, pairs),
     }

@@ -4,6 +4,8 @@ Protocol *fixed*: both images are clamped to [0, 0.5] 1/cm and divided by 0.5 1/
 both, PSNR is taken over all pixels with peak 1, SSIM with an 11 × 11 Gaussian window of σ = 1.5 pixels.
 """
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
@@ -39,7 +41,8 @@ def psnr_fixed(prediction: Image, truth: Image, metal: Metal) -> float:
         >>> round(psnr_fixed(truth + 0.05, truth, np.zeros((8, 8), bool)), 6)
         20.0
     """
-    return decibels(*_fixed_scale(prediction, truth, metal))
+    outside = outside_metal(prediction, truth, metal)
+    return ScaledTruth(fixed_scale(truth, outside)).psnr(fixed_scale(prediction, outside))
 
 
 def ssim_fixed(prediction: Image, truth: Image, metal: Metal) -> float:
@@ -68,49 +71,66 @@ def ssim_fixed(prediction: Image, truth: Image, metal: Metal) -> float:
         >>> ssim_fixed(np.ones((16, 16)), np.ones((16, 16)), np.zeros((16, 16), bool))
         1.0
     """
-    return structural_similarity(*_fixed_scale(prediction, truth, metal))
+    outside = outside_metal(prediction, truth, metal)
+    return ScaledTruth(fixed_scale(truth, outside)).ssim(fixed_scale(prediction, outside))
 
 
-def structural_similarity(p: NDArray[np.float64], t: NDArray[np.float64]) -> float:
-    """The SSIM of two images on the scale [0, 1], as `ssim_fixed` defines it, shape (h, w).
+class ScaledTruth:
+    """A true image on the scale [0, 1] of a protocol; what SSIM needs of it alone is found once for all predictions.
 
-    Raises:
-        InputError: the images are smaller than the window.
+    Args:
+        image: metal is 0, shape (h, w).
     """
-    if min(p.shape) <= 2 * SSIM_RADIUS:
-        raise InputError(f"SSIM: expected images of at least 11 × 11 pixels, found {p.shape[0]} × {p.shape[1]}")
-    mean_p, mean_t, mean_pp, mean_tt, mean_pt = _window_mean(np.stack([p, t, p * p, t * t, p * t]))
-    variances = mean_pp - mean_p**2 + mean_tt - mean_t**2
-    covariance = mean_pt - mean_p * mean_t
-    similarity = (2 * mean_p * mean_t + _SSIM_C1) * (2 * covariance + _SSIM_C2)
-    return float(np.mean(similarity / ((mean_p**2 + mean_t**2 + _SSIM_C1) * (variances + _SSIM_C2))))
+
+    def __init__(self, image: NDArray[np.float64]) -> None:
+        self.image = image
+
+    def psnr(self, prediction: NDArray[np.float64]) -> float:
+        """``−10 log₁₀ mean((p − t)²)`` of an image on the same scale; infinite for equal images."""
+        mean_square = float(np.mean((prediction - self.image) ** 2))
+        return float("inf") if mean_square == 0 else -10 * float(np.log10(mean_square))
+
+    def ssim(self, prediction: NDArray[np.float64]) -> float:
+        """The SSIM of an image on the same scale, as `ssim_fixed` defines it.
+
+        Raises:
+            InputError: the images are smaller than the window.
+        """
+        mean_t, variance_t = self._moments
+        p, t = prediction, self.image
+        mean_p, mean_pp, mean_pt = _window_mean(np.stack([p, p * p, p * t]))
+        variances = mean_pp - mean_p**2 + variance_t
+        covariance = mean_pt - mean_p * mean_t
+        similarity = (2 * mean_p * mean_t + _SSIM_C1) * (2 * covariance + _SSIM_C2)
+        return float(np.mean(similarity / ((mean_p**2 + mean_t**2 + _SSIM_C1) * (variances + _SSIM_C2))))
+
+    @cached_property
+    def _moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and variance under the window."""
+        height, width = self.image.shape
+        if min(height, width) <= 2 * SSIM_RADIUS:
+            raise InputError(f"SSIM: expected images of at least 11 × 11 pixels, found {height} × {width}")
+        mean, mean_square = _window_mean(np.stack([self.image, self.image**2]))
+        return mean, mean_square - mean**2
 
 
-def decibels(p: NDArray[np.float64], t: NDArray[np.float64]) -> float:
-    """``−10 log₁₀ mean((p − t)²)``; infinite for equal images."""
-    mean_square = float(np.mean((p - t) ** 2))
-    return float("inf") if mean_square == 0 else -10 * float(np.log10(mean_square))
+def fixed_scale(image: Image, outside: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """An image (1/cm) as protocol *fixed* compares it: clamped to [0, 0.5] 1/cm, over 0.5 1/cm, 0 where metal is."""
+    scaled: NDArray[np.float64] = np.clip(np.asarray(image, np.float64), 0, RANGE_PER_CM) / RANGE_PER_CM * outside
+    return scaled
 
 
-def _fixed_scale(prediction: Image, truth: Image, metal: Metal) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    check_shapes(prediction, truth, metal)
-    outside = np.asarray(metal) == 0
-    p, t = (
-        np.clip(np.asarray(image, np.float64), 0, RANGE_PER_CM) / RANGE_PER_CM * outside
-        for image in (prediction, truth)
-    )
-    return p, t
-
-
-def check_shapes(prediction: Image, truth: Image, metal: Metal) -> None:
-    """Refuse images that cannot be compared.
+def outside_metal(prediction: Image, truth: Image, metal: Metal) -> NDArray[np.bool_]:
+    """Where there is no metal, shape (h, w).
 
     Raises:
-        InputError: the shapes differ, or are not (h, w).
+        InputError: the shapes of the three differ, or are not (h, w).
     """
     shapes = [np.shape(array) for array in (prediction, truth, metal)]
     if len(shapes[1]) != 2 or len(set(shapes)) != 1:
         raise InputError(f"metrics: expected prediction, truth and metal of one shape (h, w), found {shapes}")
+    outside: NDArray[np.bool_] = np.asarray(metal) == 0
+    return outside
 
 
 def _window_mean(images: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
-from ctmar.evaluation.metrics import RANGE_PER_CM, Image, Metal, check_shapes, decibels, structural_similarity
+from ctmar.evaluation.metrics import RANGE_PER_CM, Image, Metal, ScaledTruth, outside_metal
 
 _SSIM_SIDE = 256  # pixels that the shorter side is reduced to
 # The authors' plotting library stores the grey table as floating point and truncates, so 24 levels are one too dark.
@@ -65,11 +65,12 @@ def psnr_official(prediction: Image, truth: Image, metal: Metal) -> float:
         >>> psnr_official(ramp / 2, ramp, np.zeros((16, 16), bool))
         inf
     """
-    return decibels(*_official_scale(prediction, truth, metal))
+    outside = outside_metal(prediction, truth, metal)
+    return ScaledTruth(official_scale(truth, outside)).psnr(official_scale(prediction, outside))
 
 
 def ssim_official(prediction: Image, truth: Image, metal: Metal) -> float:
-    """Structural similarity, protocol *official*: `structural_similarity` of the reduced PNGs over 255.
+    """Structural similarity, protocol *official*: the SSIM of `ssim_fixed` of the reduced PNGs over 255.
 
     Images are averaged over f × f pixels and every f-th is kept, f = max(1, round(shorter side / 256)): 2 at 416².
 
@@ -90,7 +91,9 @@ def ssim_official(prediction: Image, truth: Image, metal: Metal) -> float:
         >>> ssim_official(ramp, ramp, np.zeros((16, 16), bool))
         1.0
     """
-    return structural_similarity(*(reduce_image(image) for image in _official_scale(prediction, truth, metal)))
+    outside = outside_metal(prediction, truth, metal)
+    p, t = (reduce_image(official_scale(image, outside)) for image in (prediction, truth))
+    return ScaledTruth(t).ssim(p)
 
 
 def reduce_image(image: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -108,8 +111,6 @@ def reduce_image(image: NDArray[np.float64]) -> NDArray[np.float64]:
     return smooth[::factor, ::factor]
 
 
-def _official_scale(prediction: Image, truth: Image, metal: Metal) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    check_shapes(prediction, truth, metal)
-    outside = np.asarray(metal) == 0
-    p, t = (encode_png(image) / 255 * outside for image in (prediction, truth))
-    return p, t
+def official_scale(image: Image, outside: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """An image (1/cm) as protocol *official* compares it: its PNG over 255, 0 where metal is."""
+    return encode_png(image) / 255 * outside

@@ -1,18 +1,19 @@
 """Image quality on every test pair, and the images that the report shows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ctmar.config import Evaluation
 from ctmar.config.own_metrics import measure_own
 from ctmar.errors import InputError
 from ctmar.evaluation.columns import PAIR_COLUMNS, metrics_in, own_metric
-from ctmar.evaluation.metrics import Image, Metal, psnr_fixed, ssim_fixed
-from ctmar.evaluation.official import psnr_official, ssim_official
-from ctmar.evaluation.regions import errors_hu, metal_size
+from ctmar.evaluation.regions import metal_size
+from ctmar.evaluation.truth import Truth
 from ctmar.store.atomic import atomic_path
 from ctmar.store.even_choice import evenly_spaced
 from ctmar.store.pairs import Pair, PairFile
@@ -20,72 +21,112 @@ from ctmar.store.tables import write_rows
 
 Images = dict[str, NDArray[Any]]
 Row = dict[str, Any]
+_KEPT_BYTES = 2**28  # of prepared pairs; those beyond are read and prepared again, the numbers are the same
+_BYTES_PER_PIXEL = 120  # of a prepared pair: images, regions, and both protocols' scaled images, means and variances
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedPair:
+    """A test pair, its place in the file, and what measuring any prediction of it needs."""
+
+    index: int
+    pair: Pair
+    truth: Truth
+
+
+class PreparedPairs:
+    """The pairs of a file, each read and prepared once for all that is measured on it, as far as memory allows.
+
+    Args:
+        path: pair file.
+        nmar: read NMAR_CT too, where the file has it.
+
+    Raises:
+        InputError: it is no pair file, or holds no pairs.
+    """
+
+    def __init__(self, path: Path, nmar: bool = False) -> None:
+        self.file = PairFile(path)
+        if self.file.n_pairs == 0:
+            self.file.close()
+            raise InputError(f"{path}: expected at least one pair to test on, found none")
+        self._nmar = nmar and self.file.has_nmar
+        self._kept: dict[int, PreparedPair] = {}
+        self._n_kept = _KEPT_BYTES // (_BYTES_PER_PIXEL * self.file.image_size**2)
+
+    def __enter__(self) -> "PreparedPairs":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.file.close()
+
+    def of_patients(self, patients: Collection[str] | None) -> list[int]:
+        """Indices of the pairs of these patients in the order of the file; None: of all.
+
+        Raises:
+            InputError: a patient has no pair.
+        """
+        owner = [self.file.patient[index] for index in self.file.slice_index]
+        if patients is None:
+            return list(range(self.file.n_pairs))
+        missing = sorted(set(patients) - set(owner))
+        if missing or not patients:
+            raise InputError(
+                f"{self.file.path}: expected pairs of every patient to test on, found none of"
+                f" {', '.join(missing) or 'any'}"
+            )
+        return [index for index, patient in enumerate(owner) if patient in patients]
+
+    def __getitem__(self, index: int) -> PreparedPair:
+        if index in self._kept:
+            return self._kept[index]
+        pair = self.file.read_pair(index, nmar=self._nmar)
+        prepared = PreparedPair(index, pair, Truth(pair.image, pair.mask))
+        if len(self._kept) < self._n_kept:
+            self._kept[index] = prepared
+        return prepared
+
+    def examples(self, indices: Sequence[int], n_examples: int) -> list[int]:
+        """Those of the indices whose images are shown."""
+        return [indices[position] for position in example_pairs(self.file.metal_pixels[list(indices)], n_examples)]
 
 
 def measure_pairs(
-    pairs_test: Path,
-    n_examples: int,
-    images_of: Callable[[Pair], Images],
-    *,
-    own_metrics: Sequence[str] = (),
-    nmar: bool = False,
+    pairs: PreparedPairs,
+    indices: Sequence[int],
+    settings: Evaluation,
+    images_of: Callable[[PreparedPair], Images],
 ) -> tuple[dict[str, list[Row]], list[tuple[Pair, Images]]]:
-    """Apply ``images_of`` to every pair of a file and measure each image it gives.
+    """Apply ``images_of`` to pairs and measure each image it gives.
 
     Args:
-        pairs_test: pair file.
-        n_examples: number of pairs whose images are kept.
+        pairs: the pairs of a file.
+        indices: those that are measured.
+        settings: number of pairs whose images are kept, and metrics that the study brings of its own.
         images_of: named images (1/cm) of a pair.
-        own_metrics: import paths of metrics that the study brings of its own.
-        nmar: read NMAR_CT too, where the file has it.
 
     Returns:
         By name of the image, one row per pair: which pair, and its metrics; and the example pairs with their images.
 
     Raises:
-        InputError: the file holds no pairs, or a metric of the study's own fails.
+        InputError: a metric of the study's own fails.
     """
     rows: dict[str, list[Row]] = {}
     examples: dict[int, tuple[Pair, Images]] = {}
-    with PairFile(pairs_test) as file:
-        if file.n_pairs == 0:
-            raise InputError(f"{pairs_test}: expected at least one pair to test on, found none")
-        chosen = example_pairs(file.metal_pixels, n_examples)
-        for index in range(file.n_pairs):
-            pair = file.read_pair(index, nmar=nmar and file.has_nmar)
-            images = images_of(pair)
-            for name, image in images.items():
-                measured = (image, pair.image, pair.mask)
-                own = {own_metric(text): measure_own(text, *measured) for text in own_metrics}
-                rows.setdefault(name, []).append(_pair_names(pair) | image_metrics(*measured) | own)
-            if index in chosen:
-                examples[index] = (pair, images)
+    chosen = pairs.examples(indices, settings.examples)
+    for index in indices:
+        prepared = pairs[index]
+        images = images_of(prepared)
+        for name, image in images.items():
+            measured = _pair_names(prepared.pair) | prepared.truth.metrics(image)
+            own = {
+                own_metric(text): measure_own(text, image, prepared.pair.image, prepared.pair.mask)
+                for text in settings.metrics
+            }
+            rows.setdefault(name, []).append(measured | own)
+        if index in chosen:
+            examples[index] = (prepared.pair, images)
     return rows, [examples[index] for index in chosen]
-
-
-def image_metrics(prediction: Image, truth: Image, metal: Metal) -> dict[str, float]:
-    """Every metric of one image by the name of its column.
-
-    Args:
-        prediction: image in 1/cm, shape (h, w).
-        truth: artefact-free image in 1/cm, shape (h, w).
-        metal: non-zero where there is metal, shape (h, w).
-
-    Raises:
-        InputError: the shapes differ or are smaller than the window of SSIM, or every pixel is metal.
-
-    Examples:
-        >>> image_metrics(np.full((16, 16), 0.25), np.full((16, 16), 0.2), np.zeros((16, 16), bool))["psnr_db"]
-        20.0
-    """
-    images = (prediction, truth, metal)
-    protocols = {
-        "psnr_db": psnr_fixed(*images),
-        "ssim": ssim_fixed(*images),
-        "psnr_official_db": psnr_official(*images),
-        "ssim_official": ssim_official(*images),
-    }
-    return protocols | errors_hu(*images)
 
 
 def _pair_names(pair: Pair) -> Row:

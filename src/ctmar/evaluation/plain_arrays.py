@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ctmar.errors import InputError
 from ctmar.evaluation.metrics import SSIM_RADIUS
-from ctmar.evaluation.pair_metrics import image_metrics
 from ctmar.evaluation.regions import REGION_TEXT
+from ctmar.evaluation.truth import image_metrics
 
 _ATTENUATION_RANGE_PER_CM = (-5.0, 50.0)  # beyond: HU or grey levels; gold, the densest implant, has 40 /cm in CT
 _LOWEST_TISSUE_PER_CM = 0.1  # a true image that stays below holds nothing denser than lung: 1/mm, say

@@ -3,12 +3,19 @@
 from pathlib import Path
 
 from ctmar.config import Evaluation
-from ctmar.evaluation.pair_metrics import Images, measure_pairs, write_examples, write_slices
-from ctmar.store.pairs import Pair
+from ctmar.evaluation.pair_metrics import (
+    Images,
+    PreparedPair,
+    PreparedPairs,
+    measure_pairs,
+    write_examples,
+    write_slices,
+)
 
 
-def _reference_images(pair: Pair) -> Images:
+def _reference_images(prepared: PreparedPair) -> Images:
     """The references of a pair by the names they have in tables."""
+    pair = prepared.pair
     images = {"Input": pair.ma_CT, "LI": pair.LI_CT}
     return images if pair.NMAR_CT is None else images | {"NMAR": pair.NMAR_CT}
 
@@ -25,9 +32,8 @@ def evaluate_references(pairs_test: Path, settings: Evaluation, folder: Path) ->
     Raises:
         InputError: the file holds no pairs.
     """
-    tables, examples = measure_pairs(
-        pairs_test, settings.examples, _reference_images, own_metrics=settings.metrics, nmar=True
-    )
+    with PreparedPairs(pairs_test, nmar=True) as prepared:
+        tables, examples = measure_pairs(prepared, prepared.of_patients(None), settings, _reference_images)
     rows = [{"reference": name} | row for name, table in tables.items() for row in table]
     write_slices(folder / "slices.csv", rows, ("reference",))
     pairs = [pair for pair, _ in examples]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from ctmar.errors import InputError
-from ctmar.evaluation.metrics import Image, Metal, check_shapes
+from ctmar.evaluation.metrics import Image, Metal, outside_metal
 from ctmar.units import WATER_PER_CM, attenuation_to_hu
 
 _SOFT_TISSUE_HU = (-150.0, 250.0)  # from fat to contrast-enhanced vessels
@@ -88,14 +88,26 @@ def errors_hu(prediction: Image, truth: Image, metal: Metal) -> dict[str, float]
         >>> round(errors["rmse_hu"], 6), round(errors["mae_soft_hu"], 6), errors["rmse_bone_hu"]
         (100.0, 100.0, nan)
     """
-    check_shapes(prediction, truth, metal)
-    outside = np.asarray(metal) == 0
+    return errors_in(counted_pixels(truth, outside_metal(prediction, truth, metal)), prediction, truth)
+
+
+def counted_pixels(truth: Image, outside: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
+    """Pixels (h, w) that each error is taken over, by what its column says of them: all outside metal, and the regions.
+
+    Raises:
+        InputError: every pixel is metal.
+    """
     if not outside.any():
         raise InputError("errors in HU: expected pixels outside metal, found none")
+    return {"": outside} | {f"_{name}": pixels for name, pixels in region_masks(truth, ~outside).items()}
+
+
+def errors_in(pixels: dict[str, NDArray[np.bool_]], prediction: Image, truth: Image) -> dict[str, float]:
+    """The errors of `errors_hu` over the `counted_pixels`."""
     error = 1000 / WATER_PER_CM * (np.asarray(prediction, np.float64) - np.asarray(truth, np.float64))
-    regions = {"": outside} | {f"_{name}": mask for name, mask in region_masks(truth, metal).items()}
-    rmse = {f"rmse{name}_hu": float(np.sqrt(_mean(error[mask] ** 2))) for name, mask in regions.items()}
-    return rmse | {f"mae{name}_hu": _mean(np.abs(error[mask])) for name, mask in regions.items()}
+    counted = {name: error[mask] for name, mask in pixels.items()}
+    rmse = {f"rmse{name}_hu": float(np.sqrt(_mean(errors**2))) for name, errors in counted.items()}
+    return rmse | {f"mae{name}_hu": _mean(np.abs(errors)) for name, errors in counted.items()}
 
 
 def _mean(values: NDArray[np.float64]) -> float:

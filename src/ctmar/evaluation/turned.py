@@ -2,65 +2,123 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, grid_sample
 
 from ctmar.evaluation.columns import QUARTER_TURNS_DEG
-from ctmar.evaluation.metrics import psnr_fixed
+from ctmar.evaluation.truth import Truth
+from ctmar.models.predictor import IMAGES_AT_ONCE
 from ctmar.models.scaling import network_input, to_per_cm
 from ctmar.store.pairs import Pair
+from equiproj.groups import CyclicGroup, FiniteGroup
+from equiproj.representations.action import act
 
+_QUARTER_TURNS = CyclicGroup(4)
 _BICUBIC_REACH = 2  # pixels
 
 
-def defects_at_angles(network: nn.Module, images: Tensor, angles_deg: Sequence[float]) -> dict[str, dict[str, float]]:
-    """The measured defect at turns that are not multiples of 90°, beside what interpolation alone would show.
-
-    With R_a the turn by angle a (bicubic), ``‖R₋ₐ f(R_a x) − f(x)‖ / ‖f(x)‖`` and the floor
-    ``‖R₋ₐ R_a f(x) − f(x)‖ / ‖f(x)‖``: the defect that the identity has on the same images. Norms run over the whole
-    batch, inside the `inscribed_disc`, because corners leave the image. A defect near its floor says that the network
-    adds nothing to the error of interpolation; at 90° the floor is zero.
+class TurnedInputs:
+    """What turning the input does to a network's output, collected pair by pair; every norm runs over all pairs.
 
     Args:
-        network: maps (n, 3, h, h) to (n, 1, h, h); its last input channel is a mask, turned without interpolation.
-        images: what the network sees.
-        angles_deg: angles, counter-clockwise.
-
-    Returns:
-        ``defect_at_angles`` and ``defect_floor_at_angles``, each by angle.
+        network: maps (n, 3, h, h) to (n, 1, h, h): images on the network's scale, of which the second is x_LI, after
+            linear interpolation, and a mask, turned without interpolation.
+        group: the group of the study; quarter turns take its place where it has but one element.
+        angles_deg: further angles, counter-clockwise.
     """
-    output = network(images)
-    disc = inscribed_disc(output.shape[-1]).to(output)
-    size = torch.linalg.vector_norm(output * disc)
-    found: dict[str, dict[str, float]] = {"defect_at_angles": {}, "defect_floor_at_angles": {}}
-    for angle in angles_deg:
-        turned = torch.cat([turn(images[:, :-1], angle), turn(images[:, -1:], angle, "nearest")], dim=1)
-        for name, there in (("defect_at_angles", network(turned)), ("defect_floor_at_angles", turn(output, angle))):
-            change = (turn(there, -angle) - output) * disc
-            found[name][f"{angle:g}"] = (torch.linalg.vector_norm(change) / size).item()
-    return found
+
+    def __init__(self, network: nn.Module, group: FiniteGroup, angles_deg: Sequence[float]) -> None:
+        self._network = network
+        self._group = group if group.order > 1 else _QUARTER_TURNS
+        self._angles_deg = angles_deg
+        self._squares: list[Tensor] = []
+        self._psnr_db: list[list[float]] = []
+
+    def add(self, inputs: Tensor, output: Tensor, truth: Truth) -> None:
+        """Measure one pair.
+
+        Args:
+            inputs: what the network sees of it, shape (1, 3, h, h).
+            output: what the network makes of that, shape (1, 1, h, h).
+            truth: its artefact-free image.
+        """
+        groups = [_QUARTER_TURNS] if self._group == _QUARTER_TURNS else [_QUARTER_TURNS, self._group]
+        elements = [(group, element) for group in groups for element in group.elements[1:]]
+        moved = [act(inputs, element, group) for group, element in elements]
+        outputs = self._outputs(moved + [_turn_inputs(inputs, angle) for angle in self._angles_deg])
+        moved_back = [
+            act(there, group.inverse(element), group)
+            for there, (group, element) in zip(outputs[: len(elements)], elements, strict=True)
+        ]
+        quarters = [output, *moved_back[: len(QUARTER_TURNS_DEG) - 1]]
+        self._psnr_db.append([truth.psnr(to_per_cm(image)[0]) for image in quarters])
+        changes = [image - output for image in moved_back[1 - self._group.order :]]
+        disc = inscribed_disc(output.shape[-1]).to(output)
+        compared = zip(self._angles_deg, outputs[len(elements) :], strict=True)
+        turned_back = [turn(there, -angle) for angle, found in compared for there in (found, turn(output, angle))]
+        self._squares.append(
+            _squares(
+                [output, output - inputs[:, 1:2], *changes, output * disc]
+                + [(image - output) * disc for image in turned_back]
+            )
+        )
+
+    def measures(self) -> dict[str, Any]:
+        """What was found, by its name in `ctmar.store.run_folder.Measurements`.
+
+        * ``defect_mean``, ``defect_max``: mean and maximum over g ≠ e of ‖f(g·x) − g·f(x)‖ / ‖f(x)‖;
+        * ``defect_of_correction_mean``, ``defect_of_correction_max``: the same over ‖f(x) − x_LI‖, the size of what the
+          network learned to add to its input;
+        * ``defect_at_angles``: with R_a the turn by angle a (bicubic) ``‖R₋ₐ f(R_a x) − f(x)‖ / ‖f(x)‖`` inside the
+          `inscribed_disc`, because corners leave the image;
+        * ``defect_floor_at_angles``: ``‖R₋ₐ R_a f(x) − f(x)‖ / ‖f(x)‖``, the defect that the identity has there. A
+          defect near its floor says that the network adds nothing to the error of interpolation;
+        * ``psnr_turned_db``: mean PSNR (*fixed*) of the outputs turned back, by quarter turn; an equivariant network
+          has four equal numbers.
+        """
+        norms = torch.stack(self._squares).sum(dim=0).sqrt().tolist()
+        n_changes = self._group.order - 1
+        output, correction, *changes = norms[: 2 + n_changes]
+        in_disc, *at_angles = norms[2 + n_changes :]
+        mean, largest = math.fsum(changes) / n_changes, max(changes)
+        names = [f"{angle:g}" for angle in self._angles_deg]
+        of_all_pairs = zip(*self._psnr_db, strict=True)
+        return {
+            "defect_mean": _ratio(mean, output),
+            "defect_max": _ratio(largest, output),
+            "defect_of_correction_mean": _ratio(mean, correction),
+            "defect_of_correction_max": _ratio(largest, correction),
+            "defect_pairs": len(self._squares),
+            "defect_at_angles": {name: _ratio(at_angles[2 * k], in_disc) for k, name in enumerate(names)},
+            "defect_floor_at_angles": {name: _ratio(at_angles[2 * k + 1], in_disc) for k, name in enumerate(names)},
+            "psnr_turned_db": {
+                str(angle): math.fsum(found) / len(found)
+                for angle, found in zip(QUARTER_TURNS_DEG, of_all_pairs, strict=True)
+            },
+        }
+
+    def _outputs(self, inputs: list[Tensor]) -> list[Tensor]:
+        batches = torch.cat(inputs).split(IMAGES_AT_ONCE[inputs[0].device.type])
+        return list(torch.cat([self._network(batch) for batch in batches]).split(1))
 
 
-def psnr_of_turned(network: nn.Module, pairs: Sequence[Pair]) -> dict[str, float]:
-    """Mean PSNR (*fixed*) in dB when the input is turned by 0, 90, 180 and 270° and the output turned back.
+def _squares(images: list[Tensor]) -> Tensor:
+    return torch.stack([image.double().square().sum() for image in images])
 
-    Args:
-        network: maps (1, 3, h, h) on the network's scale to (1, 1, h, h).
-        pairs: pairs with images in 1/cm.
 
-    Returns:
-        By angle in degrees; an equivariant network has four equal numbers.
-    """
-    total = dict.fromkeys(QUARTER_TURNS_DEG, 0.0)
-    for pair in pairs:
-        images = pair_input(pair).to(next(network.parameters()).device)
-        for angle in QUARTER_TURNS_DEG:
-            output = network(torch.rot90(images, angle // 90, (-2, -1)))
-            prediction = to_per_cm(torch.rot90(output, -(angle // 90), (-2, -1)))[0]
-            total[angle] += psnr_fixed(prediction, pair.image, pair.mask)
-    return {str(angle): value / len(pairs) for angle, value in total.items()}
+def _ratio(change: float, size: float) -> float:
+    """No change is none, whatever it is measured by."""
+    if change == 0:
+        return 0.0
+    return change / size if size > 0 else math.inf
+
+
+def _turn_inputs(inputs: Tensor, angle_deg: float) -> Tensor:
+    return torch.cat([turn(inputs[:, :-1], angle_deg), turn(inputs[:, -1:], angle_deg, "nearest")], dim=1)
 
 
 def turn(images: Tensor, angle_deg: float, mode: str = "bicubic") -> Tensor:
@@ -71,11 +129,17 @@ def turn(images: Tensor, angle_deg: float, mode: str = "bicubic") -> Tensor:
         >>> torch.allclose(turn(images, 90), torch.rot90(images, 1, (-2, -1)), atol=1e-5)
         True
     """
+    grid = _places(angle_deg, images.shape[-1], images.dtype, images.device).expand(len(images), -1, -1, -1)
+    return grid_sample(images, grid, mode=mode, padding_mode="zeros", align_corners=False)
+
+
+@lru_cache(maxsize=16)
+def _places(angle_deg: float, side: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Where each pixel of a turned image comes from, shape (1, side, side, 2)."""
     cosine, sine = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
     # rows run downwards, so the inverse turn of (column, row) has the signs of a turn
-    matrix = torch.tensor([[cosine, -sine, 0.0], [sine, cosine, 0.0]], dtype=images.dtype, device=images.device)
-    grid = affine_grid(matrix.expand(len(images), 2, 3), list(images.shape), align_corners=False)
-    return grid_sample(images, grid, mode=mode, padding_mode="zeros", align_corners=False)
+    matrix = torch.tensor([[cosine, -sine, 0.0], [sine, cosine, 0.0]], dtype=dtype, device=device)
+    return affine_grid(matrix[None], [1, 1, side, side], align_corners=False)
 
 
 def inscribed_disc(side: int) -> Tensor:

@@ -1,5 +1,6 @@
 """Networks as `ctmar train` leaves them in the folder of a run."""
 
+import torch
 from torch import nn
 
 from ctmar.config import RunSettings
@@ -25,4 +26,5 @@ def load_network(folder: RunFolder, settings: RunSettings, device: str = "cpu") 
     network = build_network(
         settings.network.architecture, **{"group_order": study_group(settings.group).order, **settings.network.settings}
     )
-    return load_weights(network, folder.weights).eval().to(where)
+    layout = torch.channels_last if settings.training.channels_last else torch.contiguous_format
+    return load_weights(network, folder.weights).eval().to(where).to(memory_format=layout)  # type: ignore[call-overload]

@@ -113,6 +113,8 @@ class Measurements(_Record):
     layers: list[LayerNorms]
     defect_mean: float
     defect_max: float
+    defect_of_correction_mean: float
+    defect_of_correction_max: float
     defect_pairs: int
     defect_at_angles: ByAngle
     defect_floor_at_angles: ByAngle

@@ -2,6 +2,9 @@
 
 import csv
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +14,14 @@ from tests.ctmar.run_folders import description
 
 from ctmar.config import Evaluation, Network, Run
 from ctmar.errors import InputError
+from ctmar.evaluation import pair_metrics
 from ctmar.evaluation.columns import METRICS, PAIR_COLUMNS, own_metric
-from ctmar.evaluation.measured_run import evaluate_run
+from ctmar.evaluation.measured_run import Evaluator, evaluate_run
 from ctmar.evaluation.metrics import psnr_fixed
-from ctmar.evaluation.pair_metrics import example_pairs, image_metrics
+from ctmar.evaluation.pair_metrics import example_pairs
 from ctmar.evaluation.references import evaluate_references
 from ctmar.evaluation.regions import metal_size
+from ctmar.evaluation.truth import image_metrics
 from ctmar.evaluation.turned import pair_input
 from ctmar.models import build_network, layer_types
 from ctmar.models.scaling import to_per_cm
@@ -86,6 +91,62 @@ def test_one_row_for_each_pair_in_the_order_of_the_file(run_folder, pairs_test):
     with PairFile(pairs_test) as file:
         expected = [expected_row(pair, pair.LI_CT) for pair in map(file.read_pair, range(6))]
     assert [typed(row) for row in rows] == expected
+
+
+@pytest.mark.parametrize("kept_bytes", [2**28, 0, pair_metrics._BYTES_PER_PIXEL * SIZE**2 * 2])
+def test_runs_measured_one_after_the_other_are_measured_alike(pairs_test, tmp_path, monkeypatch, kept_bytes):
+    monkeypatch.setattr(pair_metrics, "_KEPT_BYTES", kept_bytes)
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    names = ("first", "second")
+    for folder in (alone / name for name in names):
+        folder.mkdir(parents=True)
+        network = build_network("dncnn", fields=1, depth=3)
+        torch.nn.init.normal_(network.layers[-1].weight, std=0.1)
+        write_run(folder, network)
+    shutil.copytree(alone, together)
+    for name in names:
+        evaluate(alone / name, pairs_test)
+    with Evaluator(pairs_test, SETTINGS) as evaluator:
+        for name in names:
+            evaluator.measure(RunFolder(together / name))
+    for name in names:
+        assert (alone / name / "slices.csv").read_text() == (together / name / "slices.csv").read_text()
+        assert (alone / name / "examples.npz").read_bytes() == (together / name / "examples.npz").read_bytes()
+        one, other = (RunFolder(folder / name).read_measurements() for folder in (alone, together))
+        cost = {"seconds_per_image": 0.0, "peak_memory_mb": 0.0}
+        assert one.model_copy(update=cost) == other.model_copy(update=cost)
+    assert (alone / "first" / "slices.csv").read_text() != (alone / "second" / "slices.csv").read_text()
+
+
+def test_only_pairs_of_the_patients_to_test_on_are_measured(run_folder, pairs_test):
+    everybody, _ = evaluate(run_folder, pairs_test)
+    with Evaluator(pairs_test, SETTINGS) as evaluator:
+        evaluator.measure(RunFolder(run_folder), ["patient-1"])
+    run = RunFolder(run_folder)
+    assert list(csv.DictReader(run.slices.open(newline=""))) == everybody[3:]
+    assert np.load(run.examples)["patient"].tolist() == ["patient-1"] * 2
+    assert run.read_measurements().defect_pairs == 3
+    chosen = [float(row["psnr_db"]) for row in everybody[3:]]
+    assert run.read_measurements().psnr_turned_db["0"] == pytest.approx(np.mean(chosen), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("patients", "message"), [(["patient-0", "nobody"], "found none of nobody"), ([], "found none of any")]
+)
+def test_a_patient_without_pairs_is_one_line(run_folder, pairs_test, patients, message):
+    with Evaluator(pairs_test, SETTINGS) as evaluator, pytest.raises(InputError, match=message):
+        evaluator.measure(RunFolder(run_folder), patients)
+
+
+def test_measuring_a_run_imports_no_library_that_it_does_not_need(run_folder, pairs_test):
+    program = (
+        "import sys; from pathlib import Path; from ctmar.config import Evaluation;"
+        " from ctmar.evaluation.measured_run import evaluate_run; from ctmar.store.run_folder import RunFolder;"
+        f" evaluate_run(RunFolder(Path({str(run_folder)!r})), Path({str(pairs_test)!r}), Evaluation());"
+        " sys.exit(', '.join({'sympy', 'pandas', 'skimage', 'matplotlib', 'sklearn', 'numba'} & set(sys.modules)))"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
+    assert finished.stderr == "\n"
 
 
 def test_references_are_the_input_and_linear_interpolation(pairs_test, tmp_path):

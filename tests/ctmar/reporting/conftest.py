@@ -15,8 +15,8 @@ from tests.ctmar.run_folders import description, epoch, measurements
 from ctmar.config import Config, Run, validate_section
 from ctmar.evaluation.collect import collect
 from ctmar.evaluation.columns import IDENTITY
-from ctmar.evaluation.pair_metrics import image_metrics
 from ctmar.evaluation.regions import metal_size
+from ctmar.evaluation.truth import image_metrics
 from ctmar.reporting.images import window_image
 from ctmar.reporting.page import render_page
 from ctmar.reporting.study_files import ReportInputs, StudyTables, read_results
