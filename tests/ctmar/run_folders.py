@@ -3,7 +3,7 @@
 from typing import Any
 
 from ctmar.config import Network, Run, Training
-from ctmar.store.run_folder import Epoch, Grid, Measurements, Provenance, RunDescription
+from ctmar.store.run_folder import Epoch, Grid, Measurements, Provenance, RunDescription, WeightNorms
 
 SOFTWARE = {"equiproj": "0.1.0", "torch": "2.13.0+cpu", "numpy": "2.3.0"}
 PROVENANCE = Provenance(
@@ -31,6 +31,7 @@ def description(**changes: Any) -> RunDescription:
         "peak_memory_mb": 100.0,
         "device": "cpu",
         "threads": 1,
+        "start_norms": WeightNorms(norm=2.0, norm_perpendicular=1.0),
         "layers": [],
     }
     return RunDescription(**values | changes)
@@ -42,6 +43,8 @@ def measurements(**changes: Any) -> Measurements:
         "peak_memory_mb": 300.0,
         "device": "cpu",
         "relative_non_equivariance": 0.9,
+        "non_equivariance_growth": 0.2,
+        "non_equivariance_of_start": 1.8,
         "layers": [],
         "defect_mean": 0.09,
         "defect_max": 1.0,

@@ -19,15 +19,19 @@ from ctmar.evaluation.pair_metrics import (
     write_slices,
 )
 from ctmar.evaluation.turned import TurnedInputs, pair_input
-from ctmar.models import layer_types
 from ctmar.models.device import peak_memory_mb
+from ctmar.models.non_equivariance import (
+    layer_norms,
+    non_equivariance_growth,
+    non_equivariance_of_start,
+    together,
+)
 from ctmar.models.predictor import predictor_of
 from ctmar.models.scaling import to_per_cm
 from ctmar.models.symmetry import study_group
 from ctmar.models.trained_network import load_network
 from ctmar.store.even_choice import evenly_spaced
-from ctmar.store.run_folder import LayerNorms, Measurements, RunFolder
-from equiproj import equivariance_report
+from ctmar.store.run_folder import Measurements, RunFolder, WeightNorms
 from equiproj.groups import FiniteGroup
 
 
@@ -91,7 +95,7 @@ class Evaluator:
             seconds_per_image=statistics.median(seconds),
             peak_memory_mb=peak_memory_mb(device),
             device=self._device,
-            **non_equivariance(network, group),
+            **non_equivariance(network, group, description.start_norms),
             **turned.measures(),
         )
         write_slices(folder.slices, tables["prediction"])
@@ -106,10 +110,13 @@ def evaluate_run(folder: RunFolder, pairs_test: Path, settings: Evaluation, devi
         evaluator.measure(folder)
 
 
-def non_equivariance(network: nn.Module, group: FiniteGroup) -> dict[str, Any]:
-    """‖W − PW‖_F / ‖W‖_F of all weights and biases of typed layers together, and of each."""
-    report = equivariance_report(network, group, layers=layer_types(network, group), include_bias=True)
+def non_equivariance(network: nn.Module, group: FiniteGroup, start: WeightNorms) -> dict[str, Any]:
+    """How far weights are from equivariant, by the names of `Measurements`, see `ctmar.models.non_equivariance`."""
+    layers = layer_norms(network, group)
+    end = together(layers)
     return {
-        "relative_non_equivariance": report.total_ratio,
-        "layers": [LayerNorms(**row._asdict()) for row in report.rows],
+        "relative_non_equivariance": end.ratio,
+        "non_equivariance_growth": non_equivariance_growth(start, end),
+        "non_equivariance_of_start": non_equivariance_of_start(start, end),
+        "layers": layers,
     }

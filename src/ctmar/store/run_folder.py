@@ -65,6 +65,18 @@ class LayerNorms(_Record):
     norm: str
 
 
+class WeightNorms(_Record):
+    """‖W‖ and ‖W − P(W)‖ (Frobenius) of all weights and biases of typed layers together."""
+
+    norm: float
+    norm_perpendicular: float
+
+    @property
+    def ratio(self) -> float:
+        """‖W − P(W)‖ / ‖W‖; 0 for W = 0."""
+        return self.norm_perpendicular / self.norm if self.norm > 0 else 0.0
+
+
 class RunOrigin(RunSettings):
     """What a run is made of: settings, data, software. Equal origins give equal weights (on one kind of processor)."""
 
@@ -73,7 +85,7 @@ class RunOrigin(RunSettings):
 
 
 class RunDescription(RunOrigin):
-    """What training says of a run: its origin, which epoch was kept, its cost, and its layers."""
+    """What training says of a run: its origin, which epoch was kept, its cost, its first weights, and its layers."""
 
     model_config = ConfigDict(strict=True)
 
@@ -84,6 +96,7 @@ class RunDescription(RunOrigin):
     peak_memory_mb: float
     device: str
     threads: int
+    start_norms: WeightNorms
     layers: list[LayerNorms]
 
 
@@ -110,6 +123,8 @@ class Measurements(_Record):
     peak_memory_mb: float
     device: str
     relative_non_equivariance: float
+    non_equivariance_growth: float
+    non_equivariance_of_start: float
     layers: list[LayerNorms]
     defect_mean: float
     defect_max: float

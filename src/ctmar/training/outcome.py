@@ -4,15 +4,13 @@ import statistics
 from typing import Any
 
 import torch
-from torch import nn
 
-from ctmar.models import layer_types
 from ctmar.models.device import device_name, peak_memory_mb
+from ctmar.models.non_equivariance import layer_norms
 from ctmar.models.symmetry import study_group
 from ctmar.store.atomic import atomic_path
-from ctmar.store.run_folder import LayerNorms, RunDescription, RunFolder, RunOrigin
+from ctmar.store.run_folder import RunDescription, RunFolder, RunOrigin
 from ctmar.training.state import TrainingState
-from equiproj import equivariance_report
 
 
 def write_results(folder: RunFolder, state: TrainingState, kept_epoch: int, origin: RunOrigin) -> None:
@@ -34,12 +32,6 @@ def outcome(state: TrainingState, group: str) -> dict[str, Any]:
         "peak_memory_mb": peak_memory_mb(state.device),
         "device": device_name(state.device),
         "threads": torch.get_num_threads(),
-        "layers": _layer_table(state.network, group),
+        "start_norms": state.start_norms,
+        "layers": layer_norms(state.network, study_group(group)),
     }
-
-
-def _layer_table(network: nn.Module, group: str) -> list[LayerNorms]:
-    """‖P(W)‖_F, ‖W − P(W)‖_F and their ratio for every weight and bias of a typed layer."""
-    symmetry = study_group(group)
-    report = equivariance_report(network, symmetry, layers=layer_types(network, symmetry), include_bias=True)
-    return [LayerNorms(**row._asdict()) for row in report.rows]

@@ -14,10 +14,10 @@ from ctmar.models import build_network, load_weights
 from ctmar.models.device import choose_device
 from ctmar.models.predictor import predictor_of
 from ctmar.models.symmetry import study_group
-from ctmar.store.run_folder import Epoch
+from ctmar.store.run_folder import Epoch, WeightNorms
 from ctmar.training.adam import Adam
 from ctmar.training.method import Method
-from ctmar.training.methods import attach_method
+from ctmar.training.methods import attach_method, common_start
 from ctmar.training.random_streams import torch_seed
 
 
@@ -40,9 +40,10 @@ class EpochSoFar:
 class TrainingState:
     """Everything that a step or an epoch changes, and the settings by which it does.
 
-    ``predictor`` is what the run predicts with, the network or its average over the group, ``forward`` the network as a
-    step calls it (compiled, all stages), ``step`` the number of steps done, ``average`` the moving average of weights,
-    ``best`` the epoch of the highest validation PSNR so far with its weights.
+    ``start_norms`` are of the weights that every method is given, ``predictor`` is what the run predicts with, the
+    network or its average over the group, ``forward`` the network as a step calls it (compiled, all stages), ``step``
+    the number of steps done, ``average`` the moving average of weights, ``best`` the epoch of the highest validation
+    PSNR so far with its weights.
     """
 
     network: nn.Module
@@ -53,6 +54,7 @@ class TrainingState:
     forward: Callable[[Tensor], Any]
     training: Training
     seed: int
+    start_norms: WeightNorms
     step: int = 0
     epoch: EpochSoFar = field(default_factory=EpochSoFar)
     records: list[Epoch] = field(default_factory=list)
@@ -83,14 +85,17 @@ def start(run: Run, network: Network, training: Training, group: str) -> Trainin
     layout = torch.channels_last if training.channels_last else torch.contiguous_format
     module = module.to(device).to(memory_format=layout)  # type: ignore[call-overload]
     projects = run.start == "equivariant" and network.weights is None
-    method = attach_method(module, run, symmetry, project_first=projects)
+    start_norms = common_start(module, run, symmetry, project=projects)
+    method = attach_method(module, run, symmetry)
     optimiser = Adam(method.parameter_groups(), lr=training.learning_rate, betas=training.betas, fused=True)
     scaler = torch.amp.GradScaler(device.type, enabled=training.precision == "float16")
     if training.compile:
         forward = torch.compile(forward)
     average = detached(module) if training.ema_decay else None
     predictor = predictor_of(module, run.method, symmetry)
-    return TrainingState(module, predictor, method, optimiser, scaler, forward, training, run.seed, average=average)
+    return TrainingState(
+        module, predictor, method, optimiser, scaler, forward, training, run.seed, start_norms, average=average
+    )
 
 
 def stage_outputs(network: nn.Module) -> Callable[[Tensor], Any]:

@@ -223,6 +223,10 @@ def test_non_equivariance_and_defect_are_those_of_the_weights(run_folder, pairs_
     projected = torch.cat([parameter.flatten() for parameter in network.parameters()])
     expected = ((whole - projected).norm() / whole.norm()).item()
     assert model["relative_non_equivariance"] == pytest.approx(expected, rel=1e-5)
+    # the description of the run says: it began with ‖W‖ = 2 and ‖W − PW‖ = 1
+    perpendicular = (whole - projected).norm().item()
+    assert model["non_equivariance_growth"] == pytest.approx((perpendicular - 1) / 2, rel=1e-5)
+    assert model["non_equivariance_of_start"] == pytest.approx(expected / 0.5, rel=1e-5)
     assert len(model["layers"]) == 6
     assert 0.01 < model["defect_mean"] <= model["defect_max"]
     assert model["defect_pairs"] == 3

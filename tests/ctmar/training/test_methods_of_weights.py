@@ -1,6 +1,7 @@
 """Methods that compute with weights: what they promise of the finished network, and that a restart keeps it."""
 
 import json
+import math
 
 import pytest
 import torch
@@ -9,6 +10,12 @@ from tests.ctmar.training.conftest import NETWORK, TRAINING
 from ctmar.config import Run
 from ctmar.config.methods import METHODS
 from ctmar.models import build_network, layer_types
+from ctmar.models.non_equivariance import (
+    layer_norms,
+    non_equivariance_growth,
+    non_equivariance_of_start,
+    together,
+)
 from ctmar.training.patches import PatchSampler
 from ctmar.training.state import TrainingState, start
 from ctmar.training.step import training_step
@@ -96,6 +103,28 @@ def test_finished_weights_load_into_a_plain_network(batch, run):
     fresh = build_network(NETWORK.architecture, group_order=4, **NETWORK.settings)
     fresh.load_state_dict(state.network.state_dict())
     torch.testing.assert_close(fresh(batch.inputs), state.network(batch.inputs), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("run", EVERY_METHOD, ids=by_method)
+def test_the_norms_of_the_start_are_those_of_the_weights_that_every_method_is_given(run):
+    drawn = start(run.model_copy(update={"start": "drawn"}), NETWORK, TRAINING, "C4").start_norms
+    projected = start(run.model_copy(update={"start": "equivariant"}), NETWORK, TRAINING, "C4").start_norms
+    plain = start(Run(network="n", method="plain", start="drawn"), NETWORK, TRAINING, "C4")
+    assert drawn == plain.start_norms == together(layer_norms(plain.network, GROUP))
+    assert drawn.ratio == pytest.approx(math.sqrt(3 / 4), rel=0.05)  # a quarter of the dimensions is equivariant
+    assert projected.ratio < 1e-6
+    assert non_equivariance_growth(drawn, drawn) == non_equivariance_growth(projected, projected) == 0.0
+    assert non_equivariance_of_start(drawn, drawn) == 1.0
+    assert math.isnan(non_equivariance_of_start(projected, projected))
+
+
+def test_what_is_projected_after_training_has_lost_all_that_was_drawn(batch):
+    run = Run(network="n", method="train_then_project", start="drawn")
+    state = trained(run, batch)
+    state.method.finish()
+    end = together(layer_norms(state.network, GROUP))
+    assert non_equivariance_growth(state.start_norms, end) == pytest.approx(-state.start_norms.ratio, abs=1e-6)
+    assert non_equivariance_of_start(state.start_norms, end) < 1e-6
 
 
 @pytest.mark.parametrize("softness", [0.0, 0.3, 1.0])
