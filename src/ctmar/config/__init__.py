@@ -1,6 +1,6 @@
 """The configuration of a study: typed sections, and errors that name the key."""
 
-from ctmar.config.data import SOURCE_KINDS, Ingest, Metal, Simulation, Source, Split, readers_by_suffix
+from ctmar.config.data import SOURCE_KINDS, Asymmetry, Ingest, Metal, Simulation, Source, Split, readers_by_suffix
 from ctmar.config.judgement import Judgement, PrimaryComparison
 from ctmar.config.parsing import parse_settings, validate_json, validate_section
 from ctmar.config.reference import markdown_reference
@@ -12,6 +12,7 @@ from ctmar.config.study_file import load_config, read_config
 __all__ = [
     "SOURCE_KINDS",
     "SUBSETS",
+    "Asymmetry",
     "Config",
     "Evaluation",
     "Ingest",

@@ -157,6 +157,23 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+class Asymmetry(Section):
+    """How far the scan departs from one that commutes with the turns of its object: the dial ε of a study."""
+
+    kind: Literal["motion", "limited_angle"] = Field(
+        "motion",
+        description="`motion`: the patient breathes while the views are taken, and moves up along the columns of the"
+        " image; `limited_angle`: the views cover part of the turn.",
+    )
+    strength: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="ε of a simulation by itself (in a study the runs say it): 0 leaves the scan as it is; at 1 the"
+        " excursion of a breath is 1 pixel of the working grid, or the views cover 120°.",
+    )
+
+
 class Simulation(Section):
     """Metal artefacts by polychromatic fan-beam simulation."""
 
@@ -191,6 +208,7 @@ class Simulation(Section):
     nmar: list[Subset] = Field(
         ["test"], description="Subsets in which NMAR, the second baseline without learning, is computed too."
     )
+    asymmetry: Asymmetry = Field(Asymmetry(), description="What of the scan breaks the symmetry of turns, and how far.")
     store_sinograms: bool = Field(False, description="Keep the sinograms in the pair files (large).")
     shards: int = Field(1, ge=1, description="Jobs, and files, into which each subset is cut; no number depends on it.")
 
@@ -201,3 +219,12 @@ class Simulation(Section):
                 f"mask_folder is for masks 'folder' and for no other, found masks '{self.masks}', {self.mask_folder}"
             )
         return self
+
+    def at_strength(self, strength: float) -> "Simulation":
+        """The same simulation with the asymmetry of the scan at ``strength``.
+
+        Examples:
+            >>> Simulation().at_strength(0.4).asymmetry.strength
+            0.4
+        """
+        return self.model_copy(update={"asymmetry": Asymmetry(kind=self.asymmetry.kind, strength=strength)})

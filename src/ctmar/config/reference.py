@@ -6,6 +6,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from ctmar.config.data import Asymmetry
 from ctmar.config.judgement import PrimaryComparison
 from ctmar.config.schema import Config
 from ctmar.config.section import Section
@@ -20,6 +21,7 @@ def markdown_reference() -> str:
     files = Config.model_fields["extensions"]
     tables = [f"`extensions` (a list, `[]` by default): {files.description}\n"]
     tables += [_table(f"`{name}`", model) for name, model in sections.items()]
+    tables.append(_table("`simulation.asymmetry`", Asymmetry))
     tables.append(_table("an entry of `study.networks`", Network))
     tables.append(_table("an entry of `study.runs`", RunGroup))
     tables.append(_table("an entry of `judgement.primary`", PrimaryComparison))
@@ -55,6 +57,6 @@ def _default(field: FieldInfo) -> str:
     value: Any = field.get_default(call_default_factory=True)
     if value is PydanticUndefined:
         return "needed"
-    if isinstance(value, dict) and any(isinstance(entry, Section) for entry in value.values()):
+    if isinstance(value, Section) or (isinstance(value, dict) and any(isinstance(v, Section) for v in value.values())):
         return "see below"
     return f"`{json.dumps(value)}`"

@@ -105,6 +105,15 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _runs_say_the_strength_of_the_asymmetry(self) -> "Config":
+        if self.simulation.asymmetry.strength:
+            raise ValueError(
+                "simulation.asymmetry.strength: expected none in a study, whose runs say it (study.runs, asymmetry),"
+                f" found {self.simulation.asymmetry.strength:g}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _primary_comparisons_are_run(self) -> "Config":
         run = {(group.method, norm) for group in self.study.runs for norm in (*group.norm, None)}
         for one in self.judgement.primary:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ctmar.config import Metal, Simulation
+from ctmar.config import Asymmetry, Metal, Simulation
+from ctmar.simulation.asymmetry import detected, shadow, view_weights
 from ctmar.simulation.geometry import FanBeam
 from ctmar.simulation.interpolation import interpolate_linearly, interpolate_normalised, prior_image, trace_edges
 from ctmar.simulation.operators import NUMBA, Operators
@@ -24,11 +25,23 @@ class Scanner:
     photons: float
     scatter: float
     operators: Operators
+    asymmetry: Asymmetry
 
     @property
     def beam(self) -> Beam:
         """Tables for tissue, which all metals share."""
         return next(iter(self.beams.values()))
+
+    def read_out(self, beam: Beam, passed: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float32]:
+        """The sinogram that the detector reports of the share of photons ``passed`` along each ray."""
+        seen = detected(self.geometry, self.asymmetry, passed)
+        return measure(beam, seen, self.photons, self.scatter, random)
+
+    def reconstruct(self, *sinograms: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Images (size, size) in 1/cm of sinograms (n_views, n_bins), from the views that the scan has."""
+        weights = view_weights(self.geometry, self.asymmetry)
+        used = sinograms if weights is None else [weights * sinogram for sinogram in sinograms]
+        return self.operators.reconstruct(self.geometry, *used, form=self.preset.form)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +81,7 @@ def build_scanner(
         photons=settings.photons,
         scatter=settings.scatter,
         operators=operators,
+        asymmetry=settings.asymmetry,
     )
 
 
@@ -81,8 +95,8 @@ def scan_slice(
     scanner: Scanner, paths: SlicePaths, random: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Scan a slice without metal; returns (poly_CT in 1/cm, poly_sinogram)."""
-    sinogram = measure(scanner.beam, paths.passed, scanner.photons, scanner.scatter, random)
-    (image,) = scanner.operators.reconstruct(scanner.geometry, sinogram, form=scanner.preset.form)
+    sinogram = scanner.read_out(scanner.beam, paths.passed, random)
+    (image,) = scanner.reconstruct(sinogram)
     return image, sinogram
 
 
@@ -96,7 +110,8 @@ def scan_metal(
 ) -> MetalScan:
     """Scan a slice with metal where ``mask`` is 1, and correct it by linear interpolation.
 
-    The metal is added to the tissue; the trace is every ray that meets it. Where the preset follows partial coverage,
+    The metal is added to the tissue; the trace is every ray that meets it, or every bin that a blur lets its shadow
+    reach. Where the preset follows partial coverage,
     metal lies where ``coverage`` (fractions, if given) says, else where the mask does. It is of the material
     ``metal``, one of the scanner's, or of the scanner's first.
     """
@@ -107,15 +122,16 @@ def scan_metal(
     path_cm[trace_edges(trace)] *= scanner.preset.edge_share(len(mask))
     passed = paths.passed.copy()
     passed[trace] = transmission(beam, paths.water[trace], paths.bone[trace], path_cm[trace])
-    sinogram = measure(beam, passed, scanner.photons, scanner.scatter, random)
-    interpolated = interpolate_linearly(sinogram, trace)
-    ma, li = scanner.operators.reconstruct(scanner.geometry, sinogram, interpolated, form=scanner.preset.form)
-    return MetalScan(ma, li, sinogram, interpolated, trace.astype(np.uint8))
+    sinogram = scanner.read_out(beam, passed, random)
+    seen = shadow(scanner.geometry, scanner.asymmetry, trace)
+    interpolated = interpolate_linearly(sinogram, seen)
+    ma, li = scanner.reconstruct(sinogram, interpolated)
+    return MetalScan(ma, li, sinogram, interpolated, seen.astype(np.uint8))
 
 
 def correct_normalised(scanner: Scanner, scan: MetalScan, mask: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Correct a scan by normalised interpolation (NMAR), its prior made from the LI image; returns the image [1/cm]."""
     prior = prior_image(scan.LI_CT, mask)
     sinogram = interpolate_normalised(scanner.geometry, scan.ma_sinogram, scan.metal_trace, prior, scanner.operators)
-    (image,) = scanner.operators.reconstruct(scanner.geometry, sinogram, form=scanner.preset.form)
+    (image,) = scanner.reconstruct(sinogram)
     return image
