@@ -11,7 +11,7 @@ from benchmarks.gpu_check.rows import Recorder, Target
 from benchmarks.gpu_check.settings import GROUP, acdnet, representative, training
 from benchmarks.gpu_check.worker import Settings
 
-from ctmar.config import Training
+from ctmar.config import RunSettings, Training
 from ctmar.store.run_folder import RunFolder
 from ctmar.training.loop import Loop, open_data
 from ctmar.training.patches import Batch
@@ -64,8 +64,9 @@ def one_run(method: str, norm: str, name: str, until: float, settings: Settings,
     if settings.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     chosen = chosen_training(settings)
-    state = start(representative(method, norm), acdnet(settings.quick), chosen, GROUP)
-    sampler, validation = open_data(settings.bundle / "pairs.h5", None, chosen, state.seed)
+    of_run = RunSettings(run=representative(method, norm), network=acdnet(settings.quick), training=chosen)
+    state = start(of_run.run, of_run.network, chosen, GROUP)
+    sampler, validation = open_data(settings.bundle / "pairs.h5", None, of_run)
     before = validate(state.network, validation, chosen.channels_last)["validation_psnr"]
     seconds = seconds_of_step(state, sampler.batch(0).to(state.device))
     n_steps = max(2, int(0.7 * (until - time.monotonic()) / seconds / chosen.epochs))

@@ -39,7 +39,7 @@ def test_the_attenuation_of_water_runs_its_steps_again(finished_study, snakemake
     units = checkout / "src" / "ctmar" / "units.py"
     units.write_text(units.read_text().replace("= 0.192", "= 0.200"))
     done = snakemake_of(checkout)(finished_study, "--dry-run")
-    assert {"ingest", "simulate", "evaluate", "evaluate_references", "report"} <= planned(done.stdout), done.stderr
+    assert {"ingest", "simulate", "train", "evaluate_references", "report"} <= planned(done.stdout), done.stderr
     assert "acquire" not in planned(done.stdout)
 
 

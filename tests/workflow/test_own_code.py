@@ -70,7 +70,7 @@ def test_an_edited_file_trains_again_and_leaves_the_data_alone(tutorial):
     file.write_text(file.read_text().replace("[..., :2]", "[..., :3]"))
     planned = snakemake(folder, "--dry-run").stdout
     rules = {line.split()[0] for line in planned.splitlines() if line[:1].isalpha() and line.split()[-1:][0].isdigit()}
-    assert {"train", "evaluate", "evaluate_references", "cost", "summarise", "report"} <= rules
+    assert {"train", "evaluate_references", "cost", "summarise", "report"} <= rules
     assert not {"acquire", "ingest", "split", "simulate"} & rules
 
 
@@ -90,5 +90,5 @@ def test_a_study_with_mirror_images_runs_to_the_report(tmp_path, snakemake_on):
         "Let G = D4 be the group of the study, the turns by 90° and the mirror images."
         in (tmp_path / "reports" / "d4" / "index.html").read_text()
     )
-    strict = [json.loads(path.read_text()) for path in tmp_path.glob("results/d4/runs/**/method~strict/**/model.json")]
+    strict = [json.loads(path.read_text()) for path in tmp_path.glob("results/d4/runs/*/strict/*/model.json")]
     assert strict[0]["defect_max"] < 1e-5  # over all eight elements

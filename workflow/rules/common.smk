@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from ctmar.config import SUBSETS, read_config
+from ctmar.config import SUBSETS, Job, read_config
 from ctmar.config.own_code import own_code_sha256
 from ctmar.errors import InputError
 from ctmar.store.code_digest import CodeDigests
@@ -95,29 +95,41 @@ IDC = f"resources/idc/{IDC_KEY}"
 SLICES_SETTINGS = (section_text("source"), content(CONFIG.source.manifest), section_text("ingest"))
 SLICES_KEY = key(*SLICES_SETTINGS)
 SLICES = f"resources/slices/{SLICES_KEY}"
-PAIRS_KEY = key(*SLICES_SETTINGS, section_text("split"), section_text("simulation"))
-PAIRS = f"resources/pairs/{PAIRS_KEY}"
 
 
-# the folder of a run says its setting and seed; what it trains is looked up here and not read back from the name
-RUN_OF = {f"{run.slug}/seed-{run.seed}": run for run in RUNS}
-RUN_FOLDER = f"{RESULTS}/runs/{{run}}"
-RUN_FOLDERS = [f"{RESULTS}/runs/{name}" for name in RUN_OF]
+# Runs that differ in the strength of the broken symmetry alone read other pairs of the same slices.
+def pairs_key(asymmetry):
+    """The name of the folder of these pairs."""
+    return key(*SLICES_SETTINGS, section_text("split"), as_json(CONFIG.simulation.at_strength(asymmetry)))
 
 
-def network_of(wildcards):
-    """The network of the run that a job trains."""
-    return CONFIG.study.networks[RUN_OF[wildcards.run].network]
+SIMULATIONS = {
+    pairs_key(asymmetry): CONFIG.simulation.at_strength(asymmetry) for asymmetry in {run.asymmetry for run in RUNS}
+}
+BASE = min(run.condition for run in RUNS)[0]
+BASE_PAIRS = f"resources/pairs/{pairs_key(BASE)}"
+
+# A job trains and measures runs of one setting. What it makes is a list of their files: the folders of the runs belong to
+# the job and not to Snakemake, which would delete what is finished of a job that failed.
+JOBS = CONFIG.study.jobs()
+RUN_FOLDERS = [f"{RESULTS}/runs/{run.slug}/seed-{run.seed}" for run in RUNS]
+FINISHED = [f"{RESULTS}/runs/{setting}/finished-{part}.sha256" for setting, part in JOBS]
 
 
-def run_settings(wildcards):
-    """The run that a job trains, as JSON."""
-    return as_json(RUN_OF[wildcards.run])
+def runs_of(wildcards):
+    """The runs of a job."""
+    return JOBS[wildcards.setting, int(wildcards.part)]
 
 
-def network_settings(wildcards):
-    """Its network, as JSON."""
-    return as_json(network_of(wildcards))
+def job_settings(wildcards):
+    """What a job trains, as JSON."""
+    runs = runs_of(wildcards)
+    return as_json(Job(runs=runs, network=CONFIG.study.networks[runs[0].network], group=CONFIG.study.group))
+
+
+def pairs_of(wildcards):
+    """The folder of the pairs that the runs of a job train on and are measured on."""
+    return f"resources/pairs/{pairs_key(runs_of(wildcards)[0].asymmetry)}"
 
 
 # where the CT lies, and what must be there first; what is downloaded comes with a list of sources and licences
@@ -128,14 +140,16 @@ SOURCES_LIST = {"package": f"{PACKAGES}/ctmar-sources.json", "idc": f"{IDC}/ctma
 # small tables about the data, which each study keeps a copy of
 DATA_TABLES = {
     **{name: f"{SLICES}/{name}" for name in ("catalogue.csv", "quarantine.csv", "thumbnails.npz")},
-    **{name: f"{PAIRS}/{name}" for name in ("split.csv", *(f"{subset}-quarantine.csv" for subset in SUBSETS))},
+    **{name: f"{BASE_PAIRS}/{name}" for name in ("split.csv", *(f"{subset}-quarantine.csv" for subset in SUBSETS))},
 }
 
 
 wildcard_constraints:
     subset="|".join(SUBSETS),
     shard=r"\d+",
-    run="|".join(map(re.escape, RUN_OF)),
+    pairs=r"[0-9a-f]{12}",
+    setting="[^/]+/[^/]+",
+    part=r"\d+",
     table="|".join(map(re.escape, DATA_TABLES)),
 
 

@@ -1,46 +1,12 @@
-# In:  trained runs and resources/pairs/KEY/test.h5.
-# Out: per-slice tables of every run and of the references, step costs, and results/STUDY/summary: the tables,
-#      intervals and claims that the report shows.
-
-
-# Measure one trained model on every test pair
-rule evaluate:
-    input:
-        weights=f"{RUN_FOLDER}/weights.pt",
-        run=f"{RUN_FOLDER}/run.json",
-        test=f"{PAIRS}/test.h5",
-    output:
-        slices=f"{RUN_FOLDER}/slices.csv",
-        model=f"{RUN_FOLDER}/model.json",
-        examples=f"{RUN_FOLDER}/examples.npz",
-    log:
-        f"{LOGS}/evaluate/{{run}}.log",
-    benchmark:
-        f"{BENCHMARKS}/evaluate/{{run}}.tsv"
-    conda:
-        "../../envs/ctmar.yaml"
-    threads: 1
-    resources:
-        gpu=GPUS_PER_TRAINING,
-        mem_mb=2000,
-        runtime=120,
-    params:
-        folder=subpath(output.model, parent=True),
-        device=CONFIG.training.device,
-        settings=settings("evaluation"),
-        code=command_digest("evaluate"),
-        own_code=own_code,
-        metrics_code=metrics_code,
-        extensions=extensions,
-    shell:
-        "ctmar evaluate {input.test:q} {params.folder:q} --device {params.device:q}"
-        " --settings {params.settings:q} {params.extensions:q} &> {log:q}"
+# In:  trained and measured runs, and resources/pairs/KEY/{train,test}.h5.
+# Out: per-slice tables of the references, step costs, and results/STUDY/summary: the tables, intervals and claims that
+#      the report shows.
 
 
 # Measure the uncorrected input and linear interpolation on every test pair
 rule evaluate_references:
     input:
-        f"{PAIRS}/test.h5",
+        f"{BASE_PAIRS}/test.h5",
     output:
         slices=f"{RESULTS}/references/slices.csv",
         examples=f"{RESULTS}/references/examples.npz",
@@ -65,7 +31,7 @@ rule evaluate_references:
 # Time a training step with every method and norm, side by side in one process that has the machine to itself
 rule cost:
     input:
-        f"{PAIRS}/train.h5",
+        f"{BASE_PAIRS}/train.h5",
     output:
         f"{RESULTS}/cost.csv",
     log:
@@ -94,7 +60,7 @@ rule cost:
 # List the folders of all runs in a file: five thousand names are too long for a command line
 rule list_runs:
     input:
-        expand("{folder}/run.json", folder=RUN_FOLDERS),
+        FINISHED,
     output:
         f"{RESULTS}/runs.txt",
     log:
@@ -105,6 +71,8 @@ rule list_runs:
     conda:
         "../../envs/ctmar.yaml"
     threads: 1
+    params:
+        folders=RUN_FOLDERS,
     script:
         "../scripts/list_folders.py"
 
@@ -112,11 +80,7 @@ rule list_runs:
 # Join the tables of all runs; intervals, paired differences to the plain network, and the paper's claims
 rule summarise:
     input:
-        runs=expand(
-            "{folder}/{file}",
-            folder=RUN_FOLDERS,
-            file=["run.json", "metrics.jsonl", "slices.csv", "model.json"],
-        ),
+        finished=FINISHED,
         folders=f"{RESULTS}/runs.txt",
         references=f"{RESULTS}/references/slices.csv",
         cost=f"{RESULTS}/cost.csv",

@@ -86,11 +86,11 @@ rule split:
     input:
         f"{SLICES}/slices.h5",
     output:
-        f"{PAIRS}/split.csv",
+        "resources/pairs/{pairs}/split.csv",
     log:
-        f"{LOGS}/split.log",
+        f"{LOGS}/split/{{pairs}}.log",
     benchmark:
-        f"{BENCHMARKS}/split.tsv"
+        f"{BENCHMARKS}/split/{{pairs}}.tsv"
     conda:
         "../../envs/ctmar.yaml"
     threads: 1

@@ -34,7 +34,7 @@ rule report:
         questions=f"{RESULTS}/summary/questions.json",
         cost=f"{RESULTS}/cost.csv",
         reference_examples=f"{RESULTS}/references/examples.npz",
-        examples=expand("{folder}/examples.npz", folder=RUN_FOLDERS),
+        finished=FINISHED,
         catalogue=f"{RESULTS}/data/catalogue.csv",
         quarantine=f"{RESULTS}/data/quarantine.csv",
         thumbnails=f"{RESULTS}/data/thumbnails.npz",

@@ -16,14 +16,14 @@ else:
 rule simulate:
     input:
         slices=f"{SLICES}/slices.h5",
-        split=f"{PAIRS}/split.csv",
+        split="resources/pairs/{pairs}/split.csv",
         masks=given(CONFIG.simulation.mask_folder),
     output:
-        f"{PAIRS}/{{subset}}-{{shard}}.h5",
+        "resources/pairs/{pairs}/{subset}-{shard}.h5",
     log:
-        f"{LOGS}/simulate/{{subset}}-{{shard}}.log",
+        f"{LOGS}/simulate/{{pairs}}/{{subset}}-{{shard}}.log",
     benchmark:
-        f"{BENCHMARKS}/simulate/{{subset}}-{{shard}}.tsv"
+        f"{BENCHMARKS}/simulate/{{pairs}}/{{subset}}-{{shard}}.tsv"
     conda:
         "../../envs/ctmar.yaml"
     threads: 2
@@ -31,7 +31,7 @@ rule simulate:
         mem_mb=4000,
         runtime=240,
     params:
-        settings=settings("simulation"),
+        settings=lambda wildcards: as_json(SIMULATIONS[wildcards.pairs]),
         n_shards=CONFIG.simulation.shards,
         code=command_digest("simulate-subset"),
     shell:
@@ -43,13 +43,13 @@ rule simulate:
 # Read the shards of a subset as one data set
 rule join_pairs:
     input:
-        expand("{pairs}/{{subset}}-{shard}.h5", pairs=PAIRS, shard=range(CONFIG.simulation.shards)),
+        expand("resources/pairs/{{pairs}}/{{subset}}-{shard}.h5", shard=range(CONFIG.simulation.shards)),
     output:
-        f"{PAIRS}/{{subset}}.h5",
+        "resources/pairs/{pairs}/{subset}.h5",
     log:
-        f"{LOGS}/simulate/{{subset}}.log",
+        f"{LOGS}/simulate/{{pairs}}/{{subset}}.log",
     benchmark:
-        f"{BENCHMARKS}/simulate/{{subset}}.tsv"
+        f"{BENCHMARKS}/simulate/{{pairs}}/{{subset}}.tsv"
     localrule: True
     conda:
         "../../envs/ctmar.yaml"
@@ -64,15 +64,15 @@ rule join_pairs:
 rule import_pairs:
     input:
         folder=given(SOURCE_READY),
-        split=f"{PAIRS}/split.csv",
+        split="resources/pairs/{pairs}/split.csv",
         salt=given(CONFIG.ingest.salt_file),
     output:
-        pairs=f"{PAIRS}/{{subset}}.h5",
-        quarantine=f"{PAIRS}/{{subset}}-quarantine.csv",
+        pairs="resources/pairs/{pairs}/{subset}.h5",
+        quarantine="resources/pairs/{pairs}/{subset}-quarantine.csv",
     log:
-        f"{LOGS}/import_pairs/{{subset}}.log",
+        f"{LOGS}/import_pairs/{{pairs}}/{{subset}}.log",
     benchmark:
-        f"{BENCHMARKS}/import_pairs/{{subset}}.tsv"
+        f"{BENCHMARKS}/import_pairs/{{pairs}}/{{subset}}.tsv"
     conda:
         "../../envs/ctmar.yaml"
     threads: 1

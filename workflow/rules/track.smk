@@ -30,11 +30,7 @@ rule track_synchronise:
         parent=f"{RESULTS}/mlflow/parent.json",
         references=f"{RESULTS}/references/examples.npz",
         folders=f"{RESULTS}/runs.txt",
-        runs=expand(
-            "{folder}/{file}",
-            folder=RUN_FOLDERS,
-            file=["run.json", "metrics.jsonl", "slices.csv", "model.json", "examples.npz"],
-        ),
+        finished=FINISHED,
     output:
         f"{RESULTS}/mlflow/synchronised.json",
     log:

@@ -1,22 +1,23 @@
-# In:  resources/pairs/KEY/{train,validation}.h5.
-# Out: results/STUDY/runs/<run>/{weights.pt,metrics.jsonl,run.json}, one folder for each network, method, norm,
-#      λ⊥, λ_G and seed of the configuration.
+# In:  resources/pairs/KEY/{train,validation,test}.h5.
+# Out: results/STUDY/runs/<network>/<setting>/seed-<n>: weights.pt, metrics.jsonl and run.json of the training,
+#      slices.csv, model.json and examples.npz of the measurement on the test pairs; and beside the folders of a job's
+#      runs the list of their files, finished-<part>.sha256.
 
 
-# Train one model; a killed job goes on from checkpoint.pt in its folder, which is no output so that Snakemake keeps it
+# Train and measure some runs of one setting; a killed job goes on with the run it was at, from its checkpoint.pt
 rule train:
     input:
-        train=f"{PAIRS}/train.h5",
-        validation=f"{PAIRS}/validation.h5",
-        start=lambda wildcards: network_of(wildcards).weights or [],
+        train=lambda wildcards: f"{pairs_of(wildcards)}/train.h5",
+        validation=lambda wildcards: f"{pairs_of(wildcards)}/validation.h5",
+        test=lambda wildcards: f"{pairs_of(wildcards)}/test.h5",
+        split=lambda wildcards: f"{pairs_of(wildcards)}/split.csv",
+        start=lambda wildcards: CONFIG.study.networks[runs_of(wildcards)[0].network].weights or [],
     output:
-        weights=f"{RUN_FOLDER}/weights.pt",
-        metrics=f"{RUN_FOLDER}/metrics.jsonl",
-        run=f"{RUN_FOLDER}/run.json",
+        f"{RESULTS}/runs/{{setting}}/finished-{{part}}.sha256",
     log:
-        f"{LOGS}/train/{{run}}.log",
+        f"{LOGS}/train/{{setting}}/{{part}}.log",
     benchmark:
-        f"{BENCHMARKS}/train/{{run}}.tsv"
+        f"{BENCHMARKS}/train/{{setting}}/{{part}}.tsv"
     conda:
         "../../envs/ctmar.yaml"
     threads: CONFIG.training.threads + CONFIG.training.reader_processes
@@ -25,15 +26,16 @@ rule train:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 720 * attempt,
     params:
-        run=run_settings,
-        network=network_settings,
+        job=job_settings,
         training=settings("training"),
-        group=CONFIG.study.group,
-        folder=subpath(output.weights, parent=True),
-        code=command_digest("train"),
+        evaluation=settings("evaluation"),
+        pairs=subpath(input.train, parent=True),
+        folder=subpath(output[0], parent=True),
+        code=command_digest("train-and-evaluate"),
         own_code=own_code,
+        metrics_code=metrics_code,
         extensions=extensions,
     shell:
-        "ctmar train {input.train:q} {input.validation:q} --output {params.folder:q}"
-        " --run {params.run:q} --network {params.network:q} --settings {params.training:q}"
-        " --group {params.group:q} {params.extensions:q} 2>&1 | tee {log:q}"
+        "ctmar train-and-evaluate {params.pairs:q} --split {input.split:q} --job {params.job:q}"
+        " --output {params.folder:q} --finished {output:q} --settings {params.training:q}"
+        " --evaluation {params.evaluation:q} {params.extensions:q} 2>&1 | tee {log:q}"

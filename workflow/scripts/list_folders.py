@@ -1,6 +1,6 @@
-"""Writes the folders of the input files, one a line."""
+"""Writes the folders of the runs, one a line."""
 
 from pathlib import Path
 
-folders = [str(Path(file).parent) for file in snakemake.input]
-Path(snakemake.output[0]).write_text("".join(f"{folder}\n" for folder in folders), encoding="utf-8")
+text = "".join(f"{folder}\n" for folder in snakemake.params.folders)
+Path(snakemake.output[0]).write_text(text, encoding="utf-8")

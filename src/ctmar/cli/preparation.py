@@ -116,17 +116,16 @@ def split(
     output: Output,
     settings: Settings = "{}",
 ) -> None:
-    """Deal patients to train, validation and test; no patient is in two subsets."""
+    """Deal patients to train, validation and test; within a fold no patient is in two subsets."""
     from collections import Counter
 
     from ctmar.config import Split, parse_settings
-    from ctmar.datasets.split import split_patients, write_split
+    from ctmar.datasets.split import deal_folds, write_split
     from ctmar.store.slices import open_slices
 
     with open_slices(slices) as file:
         n_slices_by_patient = Counter(file.patient)
-    chosen = split_patients(n_slices_by_patient, parse_settings(Split, settings))
-    write_split(output, chosen, n_slices_by_patient)
+    write_split(output, deal_folds(n_slices_by_patient, parse_settings(Split, settings)), n_slices_by_patient)
 
 
 def idc_manifest(

@@ -1,4 +1,4 @@
-"""The command that trains one run."""
+"""Commands that train: one run, or all runs of a job of the study, which are measured at once."""
 
 import re
 import sys
@@ -75,9 +75,64 @@ def train(
             folder = RunFolder(output)
             train_run(pairs_train, pairs_validation, chosen, folder, progress=show, interrupted=interrupted)
     except InterruptedTrainingError as error:
-        with suppress(OSError):  # the signal may have ended the reader of our log first
-            print(f"ctmar: stopped by a signal {error}; the same command goes on from there", file=sys.stderr)
-        raise typer.Exit(EXIT_CODE) from None
+        raise _stopped(error) from None
+
+
+@explains(job="Job", settings="Training", evaluation="Evaluation")
+def train_and_evaluate(
+    pairs: Annotated[Path, typer.Argument(help="Folder of train.h5, validation.h5 and test.h5.")],
+    *,
+    split: Annotated[Path, typer.Option(help="Split made by `ctmar split`: the patients of each fold.")],
+    job: Annotated[str, typer.Option(help="Keys of a job: its runs, network and group; YAML or JSON text, or @FILE.")],
+    output: Annotated[Path, typer.Option(help="Folder for the folders of the runs, seed-0, seed-1, ….")],
+    finished: Annotated[Path, typer.Option(help="List of all files of the runs with their SHA-256, written last.")],
+    settings: Settings = "{}",
+    evaluation: Annotated[str, typer.Option(help="Keys of the section evaluation: YAML, JSON, or @FILE.")] = "{}",
+    extension: Extensions = None,
+) -> None:
+    """Train and measure the runs of one setting, one after the other, each on the patients of its fold.
+
+    A run that is finished, with the same settings, data and code, is not trained again. SIGTERM and SIGUSR1 save and
+    end with exit code 75, as for `ctmar train`. In the folder of the runs, `sha256sum --check` reads the list.
+    """
+    from ctmar.config import Evaluation, Job, RunSettings, Training, parse_settings
+    from ctmar.datasets.split import fold_of_seed, read_split
+    from ctmar.evaluation.measured_run import evaluate_run
+    from ctmar.store.provenance import write_checksums
+    from ctmar.store.run_folder import RunFolder
+    from ctmar.training.loop import InterruptedTrainingError
+    from ctmar.training.loop import train as train_run
+
+    training, measuring = parse_settings(Training, settings), parse_settings(Evaluation, evaluation)
+    chosen, folds = parse_settings(Job, job), read_split(split)
+    folders = [RunFolder(output / f"seed-{run.seed}") for run in chosen.runs]
+    n_runs = len(folders)
+    try:
+        with stop_requests() as interrupted, progress(f"train {chosen.runs[0].slug}") as show:
+            for number, (run, folder) in enumerate(zip(chosen.runs, folders, strict=True)):
+                one = RunSettings(
+                    run=run,
+                    network=chosen.network,
+                    training=training,
+                    patients=fold_of_seed(folds, run.seed),
+                    group=chosen.group,
+                )
+
+                def show_all(done: int, total: int, text: str, number: int = number) -> None:
+                    show(number * total + done, n_runs * total, f"run {number + 1} of {n_runs}: {text}")
+
+                files = (pairs / "train.h5", pairs / "validation.h5")
+                train_run(*files, one, folder, progress=show_all, interrupted=interrupted)
+                evaluate_run(folder, pairs / "test.h5", measuring, training.device)
+    except InterruptedTrainingError as error:
+        raise _stopped(error) from None
+    write_checksums(finished, output, [path for folder in folders for path in folder.results])
+
+
+def _stopped(error: Exception) -> typer.Exit:
+    with suppress(OSError):  # the signal may have ended the reader of our log first
+        print(f"ctmar: stopped by a signal {error}; the same command goes on from there", file=sys.stderr)
+    return typer.Exit(EXIT_CODE)
 
 
 def _network(text: str) -> "Network":
@@ -97,4 +152,4 @@ def _title(run: "Run") -> str:
     return f"train {run.method}{'' if run.norm == 'none' else f' {run.norm}'}{weight} seed {run.seed}"
 
 
-COMMANDS = (train,)
+COMMANDS = (train, train_and_evaluate)

@@ -6,7 +6,7 @@ from ctmar.config.parsing import parse_settings, validate_json, validate_section
 from ctmar.config.reference import markdown_reference
 from ctmar.config.schema import Config, Evaluation, Report, Timing, Tracking
 from ctmar.config.section import SUBSETS, Subset
-from ctmar.config.study import MethodName, Network, Run, RunGroup, RunSettings, Study, Training
+from ctmar.config.study import Job, MethodName, Network, Run, RunGroup, RunSettings, Study, Training
 from ctmar.config.study_file import load_config, read_config
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Config",
     "Evaluation",
     "Ingest",
+    "Job",
     "Judgement",
     "Metal",
     "MethodName",

@@ -1,5 +1,6 @@
 """Sections about data: where CT comes from, how it becomes slices, who is in which subset, what is simulated."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -130,8 +131,22 @@ class Ingest(Section):
     )
 
 
+class Fold(Section):
+    """Who trains and who validates in one fold; everybody else is tested."""
+
+    train: list[str] = Field(min_length=1, description="Patients to train on (`patient` of the catalogue).")
+    validation: list[str] = Field(min_length=1, description="Patients to validate on.")
+
+    @model_validator(mode="after")
+    def _nobody_is_named_twice(self) -> "Fold":
+        twice = [name for name, n_times in Counter([*self.train, *self.validation]).items() if n_times > 1]
+        if twice:
+            raise ValueError(f"expected each patient in one list once, found '{twice[0]}' twice")
+        return self
+
+
 class Split(Section):
-    """Which patient is in which subset; a patient is never in two."""
+    """Which patient is in which subset; within a fold a patient is never in two."""
 
     seed: int = Field(0, ge=0, description="Seed of the order in which patients are dealt.")
     fractions: dict[Subset, float] = Field(
@@ -140,6 +155,12 @@ class Split(Section):
     )
     assignment: dict[str, Subset] = Field(
         {}, description="Patients put into a subset by name (`patient` of the catalogue); the rest is dealt."
+    )
+    folds: list[Fold] = Field(
+        [],
+        description="Cross-fitting in place of one deal: who trains and who validates in each fold, all others being"
+        " tested, so that every patient can be tested by models that never saw it. The runs of seed s are of fold s"
+        " modulo the number of folds.",
     )
 
     @model_validator(mode="after")
@@ -150,6 +171,8 @@ class Split(Section):
             raise ValueError(
                 f"fractions needs exactly the keys {', '.join(SUBSETS)}, found {', '.join(self.fractions)}"
             )
+        if self.folds and self.assignment:
+            raise ValueError("expected folds or an assignment, found both")
         return self
 
 

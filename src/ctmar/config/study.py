@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from ctmar.config.methods import METHODS, MethodName, every_method_in_words
 from ctmar.config.own_code import is_import_path
-from ctmar.config.section import Section, Slug, UserPath
+from ctmar.config.section import Section, Slug, Subset, UserPath
 from ctmar.errors import InputError
 from equiproj.norms import parse_norm
 
@@ -199,11 +199,28 @@ class RunSettings(Section):
     run: Run
     network: Network
     training: Training
+    patients: dict[Subset, list[str]] | None = Field(
+        None, description="Patients that train, validate and test (those of the run's fold); `null`: all in the files."
+    )
     group: GroupName = Field(
         "C4",
         description="Group of the study: `C<n>` (n turns), `D<n>` (and as many mirror images), a product such as"
         " `C2 x D1`, or `module:name` of your own; it has to map the pixels of a square image onto themselves.",
     )
+
+
+class Job(Section):
+    """Runs of one setting that one job trains and measures."""
+
+    runs: list[Run] = Field(min_length=1, description="The runs: one setting, several seeds.")
+    network: Network = Field(description="Their network.")
+    group: GroupName = Field("C4", description="Group of the study.")
+
+    @model_validator(mode="after")
+    def _runs_differ_in_seeds_alone(self) -> "Job":
+        if len({run.setting for run in self.runs}) > 1 or len(set(self.runs)) < len(self.runs):
+            raise ValueError("runs: expected one setting and different seeds")
+        return self
 
 
 class RunGroup(Section):
@@ -267,6 +284,12 @@ class Study(Section):
         " `C2 x D1`, or `module:name` of your own; it has to map the pixels of a square image onto themselves.",
     )
     runs: list[RunGroup] = Field(min_length=1, description="What is compared.")
+    runs_per_job: int = Field(
+        10,
+        ge=1,
+        description="Runs of one setting that a job trains and measures, one after the other: starting Python and torch"
+        " takes as long as a short training. On a cluster with long trainings 1.",
+    )
 
     @model_validator(mode="after")
     def _networks_are_known(self) -> "Study":
@@ -291,7 +314,20 @@ class Study(Section):
     def expand(self) -> list[Run]:
         """All training runs in the order of the file; a run written twice is an error."""
         runs = [run for group in self.runs for run in group.expand(self.networks, self.seeds)]
-        twice = [run for run, n_times in Counter(runs).items() if n_times > 1]
+        folders = Counter((run.slug, run.seed) for run in runs)
+        twice = sorted(folder for folder, n_times in folders.items() if n_times > 1)
         if twice:
-            raise InputError(f"study.runs: the same run is written twice: {sorted(map(str, twice))[0]}")
+            raise InputError(f"study.runs: the same run is written twice: {twice[0][0]}, seed {twice[0][1]}")
         return runs
+
+    def jobs(self) -> dict[tuple[str, int], list[Run]]:
+        """The runs by setting and part, at most `runs_per_job` in each."""
+        by_setting: dict[str, list[Run]] = {}
+        for run in self.expand():
+            by_setting.setdefault(run.slug, []).append(run)
+        size = self.runs_per_job
+        return {
+            (setting, first // size): own[first : first + size]
+            for setting, own in by_setting.items()
+            for first in range(0, len(own), size)
+        }

@@ -6,7 +6,7 @@ nothing of its folder `test` is ever trained on.
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ctmar.config import Ingest, Source, Subset
 from ctmar.datasets.benchmark_slices import PIXEL_MM, part_of_benchmark, read_masks, read_slice
 from ctmar.datasets.sources import Stack, find_stacks
-from ctmar.datasets.split import read_split
+from ctmar.datasets.split import patients_of, read_split
 from ctmar.datasets.tree import Tree
 from ctmar.datasets.worker import OUTSIDE
 from ctmar.errors import InputError
@@ -81,7 +81,7 @@ def import_pairs(
     folder = Path(folder)
     tree, salt = Tree(folder, folder), read_salt(settings.salt_file)
     findings = find_stacks(tree, settings, Source(kind="syndeeplesion", folder=folder), salt, 1, progress)
-    stacks = choose_stacks(findings.stacks, subset, None if split is None else read_split(split))
+    stacks = choose_stacks(findings.stacks, subset, None if split is None else patients_of(read_split(split), subset))
     masks = read_masks(folder, settings.image_size)
     jobs = [(stack, index, path) for stack in stacks for index, path in enumerate(stack.content.paths)]
     no_masks = np.zeros((0, settings.image_size, settings.image_size), np.uint8)
@@ -103,16 +103,16 @@ def import_pairs(
     return Imported(n_slices, n_pairs, n_quarantined)
 
 
-def choose_stacks(stacks: Sequence[Stack], subset: Subset, split: Mapping[str, Subset] | None) -> list[Stack]:
-    """Series of a subset: of the benchmark's part of that name, or of its part `train` as a split deals the patients.
+def choose_stacks(stacks: Sequence[Stack], subset: Subset, dealt: Collection[str] | None) -> list[Stack]:
+    """Series of a subset: of the benchmark's part of that name, or of its part `train` for the patients dealt to it.
 
-    The part `test` is in the test subset whatever a split says, and in no other.
+    The part `test` is in the test subset whoever is dealt to it, and in no other.
 
     Raises:
         InputError: no series, or a patient of the part `test` would be trained on with other slices.
     """
     published = {stack.slice_prefix: part_of_benchmark(stack.content.paths) for stack in stacks}
-    if split is None:
+    if dealt is None:
         chosen = [stack for stack in stacks if published[stack.slice_prefix] == subset]
     else:
         test = {stack.patient for stack in stacks if published[stack.slice_prefix] == "test"}
@@ -122,13 +122,13 @@ def choose_stacks(stacks: Sequence[Stack], subset: Subset, split: Mapping[str, S
                 f"the benchmark has patients in both of its parts ({', '.join(leaks)}), and a patient of a split is in "
                 "one subset only; leave the split out to take the parts as they were published"
             )
-        chosen = [stack for stack in stacks if split.get(stack.patient) == subset and stack.patient not in test]
+        chosen = [stack for stack in stacks if stack.patient in dealt and stack.patient not in test]
         chosen += [stack for stack in stacks if stack.patient in test and subset == "test"]
     if not chosen:
         found = ", ".join(sorted(set(published.values()))) or "none"
         why = (
             "deal the part 'train' with --split"
-            if split is None
+            if dealt is None
             else "is the split of this folder, made with the same salt?"
         )
         raise InputError(f"subset '{subset}' has no patient with slices; parts of the benchmark here: {found}; {why}")

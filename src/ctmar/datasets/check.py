@@ -5,10 +5,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from ctmar.config import Ingest, Source, Split
+from ctmar.config import SUBSETS, Ingest, Source, Split
 from ctmar.datasets import catalogue
 from ctmar.datasets.ingest import ingest
-from ctmar.datasets.split import split_patients
+from ctmar.datasets.split import deal_folds, patients_of
 from ctmar.errors import InputError
 from ctmar.long_work import Progress, no_progress
 from ctmar.store import quarantine
@@ -102,10 +102,11 @@ def _left_out(refused: list[Row]) -> list[str]:
 def _patients(found: list[Row], n_wanted: int, split: Split) -> list[str]:
     counts = _n_slices(found, n_wanted)
     try:
-        dealt = Counter(split_patients(counts, split).values())
+        folds = deal_folds(counts, split)
     except InputError:
         return []
-    shares = ", ".join(f"{n} {subset}" for subset, n in sorted(dealt.items()))
+    dealt = {subset: len(patients_of(folds, subset)) for subset in SUBSETS}
+    shares = ", ".join(f"{n} {subset}" for subset, n in sorted(dealt.items()) if n)
     lines = [f"patients by subset: {shares}"]
     if dealt["test"] < _PATIENTS_FOR_INTERVALS:
         lines.append(
@@ -117,7 +118,7 @@ def _patients(found: list[Row], n_wanted: int, split: Split) -> list[str]:
 
 def _obstacle(found: list[Row], n_wanted: int, split: Split) -> str | None:
     try:
-        split_patients(_n_slices(found, n_wanted), split)
+        deal_folds(_n_slices(found, n_wanted), split)
     except InputError as error:
         return str(error)
     return None

@@ -1,6 +1,6 @@
-"""Which patient is in which subset: a patient is never in two."""
+"""Which patient is in which subset: within a fold a patient is never in two."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,8 @@ from ctmar.config import SUBSETS, Split, Subset
 from ctmar.errors import InputError
 from ctmar.store.tables import read_rows, write_rows
 
-COLUMNS = ("patient", "subset", "n_slices")
+COLUMNS = ("fold", "patient", "subset", "n_slices")
+Deal = dict[str, Subset]  # subset by patient
 
 
 def split_patients(n_slices_by_patient: Mapping[str, int], settings: Split) -> dict[str, Subset]:
@@ -33,10 +34,7 @@ def split_patients(n_slices_by_patient: Mapping[str, int], settings: Split) -> d
         >>> split_patients({"a": 10, "b": 3, "c": 2}, Split(seed=1))
         {'a': 'train', 'b': 'validation', 'c': 'test'}
     """
-    unknown = sorted(set(settings.assignment) - set(n_slices_by_patient))
-    if unknown:
-        known = ", ".join(sorted(n_slices_by_patient))
-        raise InputError(f"split.assignment: patient '{unknown[0]}' not found; patients with slices: {known or 'none'}")
+    _check_known(settings.assignment, n_slices_by_patient, "split.assignment")
     subsets: dict[str, Subset] = dict(settings.assignment)
     free = _order_of_dealing(n_slices_by_patient, settings)
     wanted = [subset for subset in SUBSETS if settings.fractions[subset] > 0]
@@ -65,27 +63,69 @@ def _order_of_dealing(n_slices_by_patient: Mapping[str, int], settings: Split) -
     return sorted((names[i] for i in shuffled), key=lambda name: -n_slices_by_patient[name])
 
 
-def write_split(path: Path | str, split: Mapping[str, Subset], n_slices_by_patient: Mapping[str, int]) -> None:
-    """Write the split as CSV with the columns patient, subset, n_slices."""
+def deal_folds(n_slices_by_patient: Mapping[str, int], settings: Split) -> list[Deal]:
+    """The subset of every patient in each fold: the folds of the settings, or the one deal of `split_patients`.
+
+    Raises:
+        InputError: a patient of a fold is unknown, a fold tests nobody, or see `split_patients`.
+    """
+    if not settings.folds:
+        return [split_patients(n_slices_by_patient, settings)]
+    folds: list[Deal] = []
+    for number, fold in enumerate(settings.folds):
+        where = f"split.folds, fold {number}"
+        _check_known([*fold.train, *fold.validation], n_slices_by_patient, where)
+        named: Deal = {**dict.fromkeys(fold.train, "train"), **dict.fromkeys(fold.validation, "validation")}
+        if len(named) == len(n_slices_by_patient):
+            raise InputError(f"{where}: expected a patient to test, found all in train and validation")
+        folds.append({patient: named.get(patient, "test") for patient in sorted(n_slices_by_patient)})
+    return folds
+
+
+def _check_known(patients: Iterable[str], known: Iterable[str], where: str) -> None:
+    unknown = sorted(set(patients) - set(known))
+    if unknown:
+        found = ", ".join(sorted(known))
+        raise InputError(f"{where}: patient '{unknown[0]}' not found; patients with slices: {found or 'none'}")
+
+
+def write_split(path: Path | str, folds: Sequence[Deal], n_slices_by_patient: Mapping[str, int]) -> None:
+    """Write the split as CSV with the columns fold, patient, subset, n_slices."""
     rows = [
-        {"patient": patient, "subset": subset, "n_slices": n_slices_by_patient[patient]}
-        for patient, subset in split.items()
+        {"fold": number, "patient": patient, "subset": subset, "n_slices": n_slices_by_patient[patient]}
+        for number, fold in enumerate(folds)
+        for patient, subset in fold.items()
     ]
     write_rows(path, COLUMNS, rows)
 
 
-def read_split(path: Path | str) -> dict[str, Subset]:
-    """Read the subset of each patient.
+def read_split(path: Path | str) -> list[Deal]:
+    """Read the subset of each patient in each fold.
 
     Raises:
-        InputError: the file is missing or malformed, a subset is unknown, or a patient stands in two rows.
+        InputError: the file is missing or malformed, or a patient stands in two rows of a fold.
     """
-    split: dict[str, Subset] = {}
-    for row in read_rows(path, COLUMNS):
-        patient, subset = row["patient"], row["subset"]
+    folds: list[Deal] = []
+    for row in read_rows(path, COLUMNS[:3]):
+        fold, patient, subset = row["fold"], row["patient"], row["subset"]
         if subset not in SUBSETS:
             raise InputError(f"{path}: expected one of {', '.join(SUBSETS)} for patient '{patient}', found '{subset}'")
-        if patient in split:
+        if fold == str(len(folds)):
+            folds.append({})
+        elif fold != str(len(folds) - 1):
+            raise InputError(f"{path}: expected folds 0, 1, … one after the other, found '{fold}'")
+        if patient in folds[-1]:
             raise InputError(f"{path}: patient '{patient}' stands in two rows; a patient is in one subset only")
-        split[patient] = subset
-    return split
+        folds[-1][patient] = subset
+    return folds
+
+
+def fold_of_seed(folds: Sequence[Deal], seed: int) -> dict[Subset, list[str]]:
+    """Patients by subset in the fold of the runs of a seed."""
+    fold = folds[seed % len(folds)]
+    return {subset: [patient for patient, own in fold.items() if own == subset] for subset in SUBSETS}
+
+
+def patients_of(folds: Iterable[Deal], subset: Subset) -> set[str]:
+    """Patients that are in a subset, in any of the folds."""
+    return {patient for fold in folds for patient, own in fold.items() if own == subset}

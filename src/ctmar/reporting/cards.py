@@ -66,7 +66,9 @@ def write_dataset_card(results: StudyTables, config: Config, output: Path) -> Pa
         sources=results.sources,
         catalogue=readable(results.catalogue, list(quality)),
         quality=quality,
-        subset_of=dict(zip(results.split["patient"], results.split["subset"], strict=True)),
+        subset_of=results.split.groupby("patient")["subset"]
+        .agg(lambda subsets: ", ".join(dict.fromkeys(subsets)))
+        .to_dict(),
         quarantine_reasons=quarantine_summary(results.quarantine),
     )
 

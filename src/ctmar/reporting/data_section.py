@@ -39,6 +39,7 @@ class DataSection:
 
     sources: list[dict[str, str]]
     split: list[dict[str, Any]]
+    n_folds: int
     catalogue: list[dict[str, Any]]
     catalogue_columns: dict[str, str]
     n_series: int
@@ -47,6 +48,16 @@ class DataSection:
     reasons: list[dict[str, Any]]
     quarantine: list[dict[str, Any]]
     n_quarantined: int
+
+
+def split_rows(split: pd.DataFrame) -> list[dict[str, Any]]:
+    """One row for each patient: its subset in every fold, and its slices."""
+    wide = split.pivot(index="patient", columns="fold", values="subset")
+    n_slices = split.drop_duplicates("patient").set_index("patient")["n_slices"]
+    return [
+        {"patient": patient, "subsets": list(subsets), "n_slices": n_slices[patient]}
+        for patient, *subsets in wide.itertuples(name=None)
+    ]
 
 
 def data_section(results: StudyTables, max_bytes: int) -> DataSection:
@@ -61,7 +72,8 @@ def data_section(results: StudyTables, max_bytes: int) -> DataSection:
     series, n_left_out = series_pictures(catalogue, results.thumbnails, max_bytes)
     return DataSection(
         sources=results.sources[:_MOST_ROWS],
-        split=text_rows(results.split.head(_MOST_ROWS)),
+        split=split_rows(results.split)[:_MOST_ROWS],
+        n_folds=results.split["fold"].nunique(),
         catalogue=readable(catalogue.head(_MOST_ROWS), list(columns)),
         catalogue_columns=columns,
         n_series=len(catalogue),

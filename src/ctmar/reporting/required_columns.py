@@ -43,7 +43,7 @@ COLUMNS = {
     "cost": list(written.COST_COLUMNS),
     "catalogue": ["patient", "series", "n_slices_found", "n_slices_kept", "pixel_mm", "source", "licence"],
     "quarantine": ["file", "reason", "remedy"],
-    "split": ["patient", "subset", "n_slices"],
+    "split": ["fold", "patient", "subset", "n_slices"],
     "slices": _SLICES,
     "reference_slices": ["reference", *_SLICES],
 }

@@ -39,13 +39,14 @@ class Fact:
 
 def counts(results: StudyTables) -> dict[str, int]:
     """Numbers of patients, slices, test pairs, models and seeds."""
-    split = results.split
+    # in several folds a patient is in several subsets; each counts once in each
+    split = results.split.drop_duplicates(["patient", "subset"])
     per_subset = split.groupby("subset")["n_slices"].sum()
     patients = split.groupby("subset")["patient"].nunique()
     subsets = ("train", "validation", "test")
     return {
         "n_patients": int(split["patient"].nunique()),
-        "n_slices": int(split["n_slices"].sum()),
+        "n_slices": int(split.drop_duplicates("patient")["n_slices"].sum()),
         **{f"n_{subset}_slices": int(per_subset.get(subset, 0)) for subset in subsets},
         **{f"n_{subset}_patients": int(patients.get(subset, 0)) for subset in subsets},
         "n_pairs": int(results.models["n_pairs"].max()),

@@ -10,6 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from ctmar.store.atomic import atomic_path
+
 PACKAGES = ("equiproj", "numpy", "scipy", "h5py")
 
 
@@ -17,6 +19,13 @@ def sha256_of(path: Path | str) -> str:
     """SHA-256 of a file, as hexadecimal digits."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_checksums(output: Path, folder: Path, files: Iterable[Path]) -> None:
+    """List files of a folder with their digests, as ``sha256sum --check`` reads them there."""
+    lines = [f"{sha256_of(file)}  {file.relative_to(folder)}\n" for file in files]
+    with atomic_path(output) as temporary:
+        temporary.write_text("".join(lines), encoding="utf-8")
 
 
 def package_versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:

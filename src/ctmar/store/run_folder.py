@@ -191,6 +191,11 @@ class RunFolder:
         """What stopped a run whose loss was not finite."""
         return self.path / "not-finite.json"
 
+    @property
+    def results(self) -> tuple[Path, ...]:
+        """All files that training and evaluation leave."""
+        return self.weights, self.metrics, self.run, self.slices, self.model, self.examples
+
     def prepare(self) -> None:
         """Make the folder ready for a training: what killed writers left half-written, and an old diagnosis, go.
 
@@ -201,6 +206,15 @@ class RunFolder:
             check_target(path)
             remove_leftovers(path)
         self.diagnosis.unlink(missing_ok=True)
+
+    def is_finished(self, origin: RunOrigin) -> bool:
+        """Whether a training of this very origin has left all its files here."""
+        try:
+            found = self.read_description()
+        except InputError:
+            return False
+        same = all(getattr(found, name) == getattr(origin, name) for name in RunOrigin.model_fields)
+        return same and self.weights.is_file() and self.metrics.is_file()
 
     def read_description(self) -> RunDescription:
         """Read ``run.json``.

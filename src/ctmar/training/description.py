@@ -22,6 +22,7 @@ def describe_run(pairs_train: Path, pairs_validation: Path | None, settings: Run
         run=settings.run,
         network=Network.model_validate(settings.network.published()),
         training=settings.training,
+        patients=settings.patients,
         group=settings.group,
         grid=_describe_grid(pairs_train),
         provenance=Provenance(

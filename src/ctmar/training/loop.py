@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ctmar.config import RunSettings, Training
+from ctmar.config import RunSettings
 from ctmar.errors import InputError
 from ctmar.store.run_folder import Epoch, RunFolder
 from ctmar.training.batch_readers import ReaderDiedError, read_batches
@@ -21,6 +21,7 @@ from ctmar.training.diagnosis import write_diagnosis
 from ctmar.training.holdout import hold_out
 from ctmar.training.outcome import write_results
 from ctmar.training.patches import CACHE_BYTES, Batch, PatchSampler, validation_batches
+from ctmar.training.portion import portion
 from ctmar.training.schedule import learning_rate, set_learning_rate
 from ctmar.training.state import EpochSoFar, TrainingState, detached, kept_weights, start
 from ctmar.training.step import NotFiniteError, training_step
@@ -46,7 +47,8 @@ def train(
 ) -> None:
     """Train one run and write its weights, its metrics (one JSON object per epoch) and its description.
 
-    A run that was killed goes on from its checkpoint and, on a CPU, ends with bit-identical weights.
+    A run that was killed goes on from its checkpoint and, on a CPU, ends with bit-identical weights; one that is
+    finished, with the same settings, data and code, is left as it is.
 
     Args:
         pairs_train: pair file to train on.
@@ -62,10 +64,11 @@ def train(
     """
     torch.set_num_threads(settings.training.threads)
     folder.prepare()
-    state = start(settings.run, settings.network, settings.training, settings.group)
-    training = state.training
-    sampler, validation = open_data(pairs_train, pairs_validation, training, settings.run.seed)
     origin = describe_run(pairs_train, pairs_validation, settings)
+    if folder.is_finished(origin):
+        return
+    state = start(settings.run, settings.network, settings.training, settings.group)
+    sampler, validation = open_data(pairs_train, pairs_validation, settings)
     identity = hashlib.sha256(json.dumps(origin.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
     resume(state, load_checkpoint(folder.checkpoint, identity))
     loop = Loop(state, sampler, validation, folder, identity, progress, interrupted)
@@ -76,22 +79,26 @@ def train(
         raise
     kept = finish(state)
     # the record of the epoch that is kept describes the weights that are written
-    scores = validate(state.predictor, validation, training.channels_last)
+    scores = validate(state.predictor, validation, state.training.channels_last)
     state.records[kept - 1] = state.records[kept - 1].model_copy(update=scores)
     write_results(folder, state, kept, origin)
     folder.checkpoint.unlink(missing_ok=True)
 
 
 def open_data(
-    pairs_train: Path, pairs_validation: Path | None, training: Training, seed: int
+    pairs_train: Path, pairs_validation: Path | None, settings: RunSettings
 ) -> tuple[PatchSampler, list[Batch]]:
     """What is trained on and what is validated on; without a file for validation, pairs of one file are held out."""
-    held_out = hold_out(pairs_train) if pairs_validation is None else None
+    patients, run, training = settings.patients or {}, settings.run, settings.training
+    own = portion(pairs_train, patients.get("train"), run.slices)
+    if pairs_validation is None:
+        held_out = hold_out(pairs_train)
+        own, validating = [pair for pair in own if pair in held_out.training], held_out.validation
+    else:
+        validating = portion(pairs_validation, patients.get("validation"))
     cache_bytes = CACHE_BYTES // max(1, training.reader_processes)
-    shape = (training.batch_size, training.patch_size)
-    sampler = PatchSampler(pairs_train, *shape, seed, held_out.training if held_out else None, cache_bytes)
-    chosen = held_out.validation if held_out else None
-    return sampler, validation_batches(pairs_validation or pairs_train, training.validation_pairs, chosen)
+    sampler = PatchSampler(pairs_train, training.batch_size, training.patch_size, run.seed, own, cache_bytes)
+    return sampler, validation_batches(pairs_validation or pairs_train, training.validation_pairs, validating)
 
 
 @dataclass

@@ -110,7 +110,7 @@ def test_names_are_those_of_the_ingested_slices_and_a_split_deals_the_part_train
     published = set(PairFile(tmp_path / "pairs.h5").slice_id)
     held_out = dict.fromkeys(PairFile(tmp_path / "pairs.h5").patient, "test")
     split = split_patients(n_slices, Split(assignment=held_out, fractions={"train": 0.5, "validation": 0.5, "test": 0}))
-    write_split(tmp_path / "split.csv", split, n_slices)
+    write_split(tmp_path / "split.csv", [split], n_slices)
     found = {}
     for subset in ("train", "validation", "test"):
         run(benchmark, tmp_path, subset, tmp_path / "split.csv")
@@ -121,7 +121,7 @@ def test_names_are_those_of_the_ingested_slices_and_a_split_deals_the_part_train
     assert found["train"] | found["validation"] | found["test"] == ingested
     assert sum(map(len, found.values())) == len(ingested)
     # a split that gives a patient of the part `test` to training does not bring it there
-    write_split(tmp_path / "split.csv", dict.fromkeys(n_slices, "train"), n_slices)
+    write_split(tmp_path / "split.csv", [dict.fromkeys(n_slices, "train")], n_slices)
     run(benchmark, tmp_path, "train", tmp_path / "split.csv")
     assert set(PairFile(tmp_path / "pairs.h5").slice_id) == ingested - published
 
@@ -172,7 +172,7 @@ def test_what_cannot_be_imported_ends_in_one_line(benchmark, tmp_path, break_it,
     for path in benchmark.rglob("*"):
         if (break_it == "masks" and path.name == "trainmask.npy") or (break_it == "pairs" and path.stem.isdecimal()):
             path.is_file() and path.unlink()
-    write_split(tmp_path / "split.csv", {"p-00000000": "train"}, {"p-00000000": 1})
+    write_split(tmp_path / "split.csv", [{"p-00000000": "train"}], {"p-00000000": 1})
     arguments = [tmp_path / "split.csv" if argument == "split" else argument for argument in arguments]
     with pytest.raises(InputError, match=expected) as error:
         run(benchmark, tmp_path / "out", *arguments, size=32 if break_it == "size" else SIZE)
@@ -185,7 +185,7 @@ def test_a_patient_in_both_parts_cannot_be_split(benchmark, tmp_path):
     place = benchmark / "train" / "train_640geo" / SLICES["test"][0]
     store(place / "gt.h5", images_of("train", "x", -1))
     train.write_text(train.read_text() + f"{SLICES['test'][0]}/gt.h5\n")
-    write_split(tmp_path / "split.csv", {"p-00000000": "train"}, {"p-00000000": 1})
+    write_split(tmp_path / "split.csv", [{"p-00000000": "train"}], {"p-00000000": 1})
     with pytest.raises(InputError, match="patients in both of its parts"):
         run(benchmark, tmp_path, "train", tmp_path / "split.csv")
     assert run(benchmark, tmp_path, "train").n_slices == 4  # as published

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctmar.config import Split
-from ctmar.datasets.split import read_split, split_patients, write_split
+from ctmar.datasets.split import deal_folds, fold_of_seed, patients_of, read_split, split_patients, write_split
 from ctmar.errors import InputError
 
 patients = st.dictionaries(st.text("abcdefgh", min_size=1, max_size=4), st.integers(1, 500), min_size=3, max_size=40)
@@ -67,18 +67,74 @@ def test_an_unknown_patient_is_named_with_the_known_ones():
 
 def test_a_split_survives_its_file(tmp_path):
     split = split_patients({"a": 3, "b": 2, "c": 1}, Split())
-    write_split(tmp_path / "split.csv", split, {"a": 3, "b": 2, "c": 1})
-    assert read_split(tmp_path / "split.csv") == split
-    assert (tmp_path / "split.csv").read_text().splitlines()[0] == "patient,subset,n_slices"
+    write_split(tmp_path / "split.csv", [split], {"a": 3, "b": 2, "c": 1})
+    assert read_split(tmp_path / "split.csv") == [split]
+    assert (tmp_path / "split.csv").read_text().splitlines()[0] == "fold,patient,subset,n_slices"
 
 
 def test_a_patient_in_two_subsets_is_refused(tmp_path):
-    (tmp_path / "split.csv").write_text("patient,subset,n_slices\na,train,1\na,test,1\n")
+    (tmp_path / "split.csv").write_text("fold,patient,subset,n_slices\n0,a,train,1\n0,a,test,1\n")
     with pytest.raises(InputError, match="patient 'a' stands in two rows"):
         read_split(tmp_path / "split.csv")
 
 
 def test_an_unknown_subset_is_refused(tmp_path):
-    (tmp_path / "split.csv").write_text("patient,subset,n_slices\na,training,1\n")
+    (tmp_path / "split.csv").write_text("fold,patient,subset,n_slices\n0,a,training,1\n")
     with pytest.raises(InputError, match="found 'training'"):
         read_split(tmp_path / "split.csv")
+
+
+FOLDS = Split(
+    folds=[
+        {"train": ["a", "b"], "validation": ["c"]},
+        {"train": ["b", "c"], "validation": ["a"]},
+        {"train": ["c", "a"], "validation": ["b"]},
+    ]
+)
+N_SLICES = {"d": 1, "a": 5, "b": 4, "c": 3, "e": 1}
+
+
+def test_folds_come_back_from_the_file_as_they_were_dealt(tmp_path):
+    folds = deal_folds(N_SLICES, FOLDS)
+    assert folds[1] == {"a": "validation", "b": "train", "c": "train", "d": "test", "e": "test"}
+    write_split(tmp_path / "split.csv", folds, N_SLICES)
+    assert read_split(tmp_path / "split.csv") == folds
+
+
+def test_the_patients_of_a_seed_are_those_of_its_fold():
+    folds = deal_folds(N_SLICES, FOLDS)
+    assert fold_of_seed(folds, 4) == {"train": ["b", "c"], "validation": ["a"], "test": ["d", "e"]}
+    assert fold_of_seed(folds, 4) == fold_of_seed(folds, 1) != fold_of_seed(folds, 0)
+
+
+def test_nobody_is_tested_by_a_fold_that_trains_on_him():
+    for fold in deal_folds(N_SLICES, FOLDS):
+        parts = [patients_of([fold], subset) for subset in ("train", "validation", "test")]
+        assert set.union(*parts) == set(N_SLICES)
+        assert sum(map(len, parts)) == len(N_SLICES)
+
+
+def test_without_folds_there_is_one_deal():
+    assert deal_folds(N_SLICES, Split()) == [split_patients(N_SLICES, Split())]
+
+
+def test_an_unknown_patient_of_a_fold_is_named():
+    with pytest.raises(InputError, match=r"split\.folds, fold 0: patient 'z' not found"):
+        deal_folds(N_SLICES, Split(folds=[{"train": ["z"], "validation": ["a"]}]))
+
+
+def test_a_fold_that_tests_nobody_is_refused():
+    with pytest.raises(InputError, match="fold 0: expected a patient to test"):
+        deal_folds({"a": 1, "b": 1}, Split(folds=[{"train": ["a"], "validation": ["b"]}]))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"folds": [{"train": ["a"], "validation": ["a"]}]},
+        {"folds": [{"train": ["a"], "validation": ["b"]}], "assignment": {"a": "train"}},
+    ],
+)
+def test_a_contradiction_in_the_folds_is_refused(values):
+    with pytest.raises(ValueError, match=r"twice|found both"):
+        Split(**values)

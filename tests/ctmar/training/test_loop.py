@@ -32,6 +32,10 @@ RUNS = [
 ]
 
 
+def settings_of(run: Run) -> RunSettings:
+    return RunSettings(run=run, network=NETWORK, training=TRAINING)
+
+
 def weights(files: RunFolder) -> dict[str, torch.Tensor]:
     return torch.load(files.weights, weights_only=True)
 
@@ -171,7 +175,7 @@ def test_the_average_of_weights_is_validated_and_kept(train_run, pair_files):
     averaged = TRAINING.model_copy(update={"ema_decay": 0.9})
     files = train_run("run", RUNS[0], averaged)
     state = start(RUNS[0], NETWORK, averaged, "C4")
-    sampler, validation = loop.open_data(*pair_files, averaged, 0)
+    sampler, validation = loop.open_data(*pair_files, RunSettings(run=RUNS[0], network=NETWORK, training=averaged))
     expected = {name: tensor.clone() for name, tensor in state.network.state_dict().items()}
     for step in range(12):
         loop.set_learning_rate(state.optimiser, loop.learning_rate(averaged, step))
@@ -198,7 +202,7 @@ def test_methods_of_a_seed_are_paired(run, pair_files):
         drawn, changed = ([w / w.norm().clamp(min=1e-9) for w in weights] for weights in (drawn, changed))
     for one, two in zip(drawn, changed, strict=True):
         torch.testing.assert_close(one, two, rtol=0, atol=1e-6 if run.method == "strict" else 0)
-    one, two = (loop.open_data(*pair_files, TRAINING, each.seed)[0] for each in (plain, other))
+    one, two = (loop.open_data(*pair_files, settings_of(each))[0] for each in (RUNS[0], run))
     assert all(one.origins(step) == two.origins(step) for step in range(8))
 
 
@@ -237,7 +241,7 @@ def test_one_file_holds_validation_out(pair_files, tmp_path):
     files = RunFolder(tmp_path / "own")
     loop.train(pair_files[0], None, RunSettings(run=RUNS[0], network=NETWORK, training=TRAINING), files)
     assert json.loads(files.run.read_text())["provenance"]["pairs_validation_sha256"] is None
-    sampler, validation = loop.open_data(pair_files[0], None, TRAINING, 0)
+    sampler, validation = loop.open_data(pair_files[0], None, settings_of(SPECTRAL))
     trained = {origin.slice_id for step in range(20) for origin in sampler.origins(step)}
     assert trained == {"patient-0/1/0000", "patient-1/1/0001"}
     with PairFile(pair_files[0]) as file:
