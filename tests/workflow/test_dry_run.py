@@ -20,13 +20,13 @@ def n_jobs(text: str, rule: str) -> int:
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.stem)
-def test_every_study_plans_one_training_per_run(snakemake_on, tmp_path, study):
+def test_every_study_plans_every_job(snakemake_on, tmp_path, study):
     from ctmar.config import load_config
 
-    runs = load_config(study).study.expand()
+    jobs = load_config(study).study.jobs()
     done = snakemake_on(study)(tmp_path, "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert n_jobs(done.stdout, "train") == n_jobs(done.stdout, "evaluate") == len(runs)
+    assert n_jobs(done.stdout, "train") == len(jobs)
     assert n_jobs(done.stdout, "report") == 1
 
 
@@ -58,7 +58,9 @@ def test_no_shell_line_grows_with_the_number_of_runs(snakemake_on, tmp_path):
     # Linux takes 128 KiB in one argument, and a shell line is one argument
     def longest(n_seeds: int) -> int:
         study = tmp_path / "many.yaml"
-        study.write_text(yaml.safe_dump({"study": {"seeds": list(range(n_seeds)), "runs": [{"method": "plain"}]}}))
+        study.write_text(
+            yaml.safe_dump({"study": {"seeds": list(range(n_seeds)), "runs_per_job": 1, "runs": [{"method": "plain"}]}})
+        )
         done = snakemake_on(study)(tmp_path, "--dry-run", "--printshellcmds", "--workflow-profile", "none")
         assert done.returncode == 0, done.stderr
         assert n_jobs(done.stdout, "train") == n_seeds

@@ -65,7 +65,11 @@ SHOWN = {"summarise", "configuration", "report"}
     ("section", "change", "expected"),
     [
         ("training", {"epochs": 3}, {"train", "cost", "list_runs", "track_synchronise", *SHOWN}),
-        ("evaluation", {"defect_slices": 1}, {"train", "evaluate_references", "track_synchronise", *SHOWN}),
+        (
+            "evaluation",
+            {"defect_slices": 1},
+            {"train", "list_runs", "evaluate_references", "track_synchronise", *SHOWN},
+        ),
         ("judgement", {"confidence": 0.9}, SHOWN),
         ("judgement", {"equivalence_margin_db": 0.2}, SHOWN),
         ("timing", {"repeats": 4}, {"cost", *SHOWN}),

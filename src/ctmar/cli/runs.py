@@ -97,36 +97,31 @@ def train_and_evaluate(
     """
     from ctmar.config import Evaluation, Job, RunSettings, Training, parse_settings
     from ctmar.datasets.split import fold_of_seed, read_split
-    from ctmar.evaluation.measured_run import evaluate_run
+    from ctmar.evaluation.measured_run import Evaluator
     from ctmar.store.provenance import write_checksums
     from ctmar.store.run_folder import RunFolder
     from ctmar.training.loop import InterruptedTrainingError
     from ctmar.training.loop import train as train_run
 
-    training, measuring = parse_settings(Training, settings), parse_settings(Evaluation, evaluation)
-    chosen, folds = parse_settings(Job, job), read_split(split)
-    folders = [RunFolder(output / f"seed-{run.seed}") for run in chosen.runs]
-    n_runs = len(folders)
+    training, chosen, folds = parse_settings(Training, settings), parse_settings(Job, job), read_split(split)
+    folders = {run: RunFolder(output / f"seed-{run.seed}") for run in chosen.runs}
+    n_runs, files = len(folders), (pairs / "train.h5", pairs / "validation.h5")
+    common = {"network": chosen.network, "training": training, "group": chosen.group}
+    measuring = Evaluator(pairs / "test.h5", parse_settings(Evaluation, evaluation), training.device)
     try:
-        with stop_requests() as interrupted, progress(f"train {chosen.runs[0].slug}") as show:
-            for number, (run, folder) in enumerate(zip(chosen.runs, folders, strict=True)):
-                one = RunSettings(
-                    run=run,
-                    network=chosen.network,
-                    training=training,
-                    patients=fold_of_seed(folds, run.seed),
-                    group=chosen.group,
-                )
+        with measuring as evaluator, stop_requests() as interrupted, progress(f"train {chosen.runs[0].slug}") as show:
+            for number, (run, folder) in enumerate(folders.items()):
 
                 def show_all(done: int, total: int, text: str, number: int = number) -> None:
                     show(number * total + done, n_runs * total, f"run {number + 1} of {n_runs}: {text}")
 
-                files = (pairs / "train.h5", pairs / "validation.h5")
+                patients = fold_of_seed(folds, run.seed)
+                one = RunSettings(run=run, patients=patients, **common)
                 train_run(*files, one, folder, progress=show_all, interrupted=interrupted)
-                evaluate_run(folder, pairs / "test.h5", measuring, training.device)
+                evaluator.measure(folder, patients["test"])
     except InterruptedTrainingError as error:
         raise _stopped(error) from None
-    write_checksums(finished, output, [path for folder in folders for path in folder.results])
+    write_checksums(finished, output, [path for folder in folders.values() for path in folder.results])
 
 
 def _stopped(error: Exception) -> typer.Exit:
