@@ -38,7 +38,7 @@ def multiply(study: Path, n_runs: int, target: Path) -> Iterator[Path]:
     settings = [("plain", "none", 0.0), *(("projection", "frobenius", 10 ** (k / 10 - 6)) for k in range(N_WEIGHTS))]
     for (method, norm, weight), seed in itertools.islice(itertools.product(settings, range(n_seeds)), n_runs):
         source, description = found[method]
-        folder = target / "runs" / f"network~dncnn/method~{method}/norm~{norm}/lam_perp~{weight:g}/seed~{seed}"
+        folder = target / "runs" / f"dncnn/{method},norm={norm},lam_perp={weight:g}/seed-{seed}"
         folder.mkdir(parents=True)
         for name in LINKED:
             os.link(source / name, folder / name)
