@@ -30,7 +30,16 @@ QUARTER_TURNS_DEG = (0, 90, 180, 270)
 REFERENCE_NETWORK = "reference"  # stands for the network in tables that hold models and references
 CHOICES = ("chosen", "chosen_of_kind")  # models that validation prefers: of a method and norm, of a kind of method
 _P_VALUES = ("p_value", "p_value_holm")
-MEASURES_OF_A_RUN = ("relative_non_equivariance", "defect_mean", "defect_max", "seconds_per_image")
+MEASURES_OF_A_RUN = (
+    "relative_non_equivariance",
+    "non_equivariance_growth",
+    "non_equivariance_of_start",
+    "defect_mean",
+    "defect_max",
+    "defect_of_correction_mean",
+    "defect_of_correction_max",
+    "seconds_per_image",
+)
 STRICT_DIFFERENCE = "psnr_to_strict_db"  # PSNR less that of the strict network in the same condition
 CURVE_COLUMNS = ("epoch", "step", "loss", "task_loss", "penalty", "learning_rate", "validation_loss", "validation_psnr")
 
@@ -111,7 +120,8 @@ def model_columns(angles_deg: Iterable[float], metrics: Iterable[str] = METRICS)
     """Columns of models.csv, for the angles of ``evaluation.defect_angles_deg`` and the metrics of `metrics_in`."""
     angles = list(angles_deg)
     measures = [name for metric in metrics for name in (metric, difference(metric))]
-    measures += ["relative_non_equivariance", "defect", *map(defect_at, angles), *map(defect_floor_at, angles)]
+    measures += ["relative_non_equivariance", "non_equivariance_growth", "non_equivariance_of_start"]
+    measures += ["defect", "defect_of_correction", *map(defect_at, angles), *map(defect_floor_at, angles)]
     measures += map(psnr_turned, QUARTER_TURNS_DEG)
     intervals = [column for measure in measures for column in interval_columns(measure)]
     cost = ["seconds_per_step", "peak_memory_mb", "seconds_per_image", "prediction_peak_memory_mb", "n_parameters"]

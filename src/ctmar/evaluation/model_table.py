@@ -21,6 +21,7 @@ from ctmar.evaluation.significance import holm
 from ctmar.store.run_folder import Measurements
 
 Row = dict[str, Any]
+_OF_WEIGHTS = ("relative_non_equivariance", "non_equivariance_growth", "non_equivariance_of_start")
 
 
 def model_row(study: MeasuredStudy, model: Model) -> Row:
@@ -49,8 +50,9 @@ def model_row(study: MeasuredStudy, model: Model) -> Row:
 def _measures_per_seed(angles_deg: Sequence[float]) -> dict[str, Callable[[Measurements], float]]:
     """Columns of numbers that are one for each run, and how they are found in its measurements."""
     found: dict[str, Callable[[Measurements], float]] = {
-        "relative_non_equivariance": attrgetter("relative_non_equivariance"),
+        **{name: attrgetter(name) for name in _OF_WEIGHTS},
         "defect": attrgetter("defect_mean"),
+        "defect_of_correction": attrgetter("defect_of_correction_mean"),
     }
     for angle in angles_deg:
         found[defect_at(angle)] = _in_table("defect_at_angles", f"{angle:g}")

@@ -135,7 +135,9 @@ def _angle_measures(angles_deg: Sequence[float]) -> list[Measure]:
     """Columns of the equivariance table, for the angles of the study [degrees]."""
     measures = [
         Measure("relative_non_equivariance", "‖W−PW‖ / ‖W‖", "", scientific, "low", "Weights"),
-        Measure("defect", "Quarter turns", "", scientific, "low", _DEFECT),
+        Measure("non_equivariance_growth", "Growth of ‖W−PW‖", "of ‖W₀‖", scientific, "low", "Weights"),
+        Measure("defect", "Quarter turns", "of the output", scientific, "low", _DEFECT),
+        Measure("defect_of_correction", "Quarter turns", "of the correction", scientific, "low", _DEFECT),
     ]
     measures += [
         Measure(defect_at(angle), f"{angle:g}°", "", scientific, "low", _DEFECT, beside=floor, called="floor")

@@ -42,7 +42,13 @@ def make_run(tmp_path: Path) -> MakeRun:
         folder = tmp_path / f"{method}-{norm}-{lam_perp}-{lam_equi}-{softness}-{seed}".replace(":", "-")
         settings = {"norm": norm, "lam_perp": lam_perp, "lam_equi": lam_equi, "softness": softness, "seed": seed}
         run = Run(network="n", method=method, **settings)
-        measured = measurements(relative_non_equivariance=non_equivariance, defect_mean=non_equivariance / 10)
+        measured = measurements(
+            relative_non_equivariance=non_equivariance,
+            non_equivariance_growth=-3 * non_equivariance,
+            non_equivariance_of_start=float("nan"),
+            defect_mean=non_equivariance / 10,
+            defect_of_correction_mean=2 * non_equivariance,
+        )
         metrics = dict.fromkeys(METRICS, 50.0) | {"ssim": 0.9, "rmse_bone_hu": float("nan")}
         folder.mkdir(exist_ok=True)
         rows = [pair | metrics | {"psnr_db": psnr + k} | (own or {}) for k, pair in enumerate(pairs)]

@@ -47,6 +47,10 @@ def test_means_are_plain_means(tables):
     assert models.loc["plain", "n_pairs"] == 12
     assert models.loc["plain", "n_patients"] == 2
     assert models.loc["projection", "relative_non_equivariance_mean"] == pytest.approx(0.1)
+    assert models.loc["projection", "defect_mean"] == pytest.approx(0.01)
+    assert models.loc["projection", "defect_of_correction_mean"] == pytest.approx(0.2)
+    assert models.loc["projection", "non_equivariance_growth_mean"] == pytest.approx(-0.3)
+    assert pd.isna(models.loc["projection", "non_equivariance_of_start_mean"])  # of an equivariant start
 
 
 def test_a_constant_gain_has_an_interval_without_width(tables):

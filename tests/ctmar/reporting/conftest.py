@@ -157,8 +157,12 @@ def write_run(folder: Path, setting: tuple, seed: int) -> None:
     defect = 0.06 * broken
     values = measurements(
         relative_non_equivariance=broken,
+        non_equivariance_growth=broken / 2,
+        non_equivariance_of_start=math.nan,
         defect_mean=defect,
         defect_max=1.3 * defect,
+        defect_of_correction_mean=20 * defect,
+        defect_of_correction_max=26 * defect,
         defect_at_angles=dict.fromkeys(("15", "30", "45"), 0.02 + 0.8 * defect),
         defect_floor_at_angles={"15": 0.018, "30": 0.019, "45": 0.02},
         psnr_turned_db={str(turn): 38 - 12 * left - (5 * defect if turn else 0) for turn in (0, 90, 180, 270)},
