@@ -9,6 +9,7 @@ from ctmar.evaluation.intervals import SIMULATED_COVERAGE, SIMULATED_WIDTH
 from ctmar.evaluation.regions import REGION_TEXT
 from ctmar.evaluation.verdicts import PRIMARY
 from ctmar.reporting.data_section import data_section
+from ctmar.reporting.dial_section import dial_sections
 from ctmar.reporting.environment import asset, environment, vega_bundle
 from ctmar.reporting.literature import ARCHITECTURES, REFERENCES
 from ctmar.reporting.marks import Mark, SeriesKey, assign_marks
@@ -26,6 +27,7 @@ _IMAGE_SHARES = (1.0, 0.25, 0.0)  # of that room, tried in turn until the page i
 
 SECTIONS = (
     ("summary", "Summary"),
+    ("dial", "Broken symmetry"),
     ("results", "Quality"),
     ("response", "Penalty weights"),
     ("equivariance", "Equivariance"),
@@ -77,12 +79,15 @@ def render_page(results: StudyTables, config: Config, image_share: float = 1.0) 
     marks = series_marks(results)
     image_bytes = int(image_share * _MAXIMUM_IMAGE_BYTES) // len(networks)
     sections = [network_section(results, config, name, marks, image_bytes) for name in networks]
+    dials = dial_sections(results, config, marks)
     with_response = any(section.responses or section.norms or section.sensitivity for section in sections)
+    left_out = {anchor for anchor, shown in (("dial", dials), ("response", with_response)) if not shown}
     primary = [row for row in results.questions if row["role"] == PRIMARY]
     template = environment().get_template("page.html")
     return template.render(
         config=config,
-        sections=[(anchor, title) for anchor, title in SECTIONS if anchor != "response" or with_response],
+        sections=[(anchor, title) for anchor, title in SECTIONS if anchor not in left_out],
+        dials=dials,
         with_response=with_response,
         methods=[METHODS[method] for method in dict.fromkeys(results.models["method"])],
         n_parameters={record.identity[0]: f"{record.description.n_parameters:,}" for record in results.records},
@@ -111,7 +116,7 @@ def render_page(results: StudyTables, config: Config, image_share: float = 1.0) 
 
 def series_marks(results: StudyTables) -> dict[SeriesKey, Mark]:
     """One mark for each method and norm of the study, the same in every chart and table."""
-    tables = (results.models, results.cost)
+    tables = (results.models, results.cost, results.dial)
     return assign_marks(key for table in tables for key in zip(table["method"], table["norm"], strict=True))
 
 

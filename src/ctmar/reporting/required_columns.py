@@ -40,6 +40,7 @@ COLUMNS = {
     "curves": [*IDENTITY, "seed", "epoch", "task_loss", "penalty", "validation_psnr"],
     "sizes": [*IDENTITY, "metal_size", *interval_columns("psnr_db"), *interval_columns("ssim")],
     "materials": [*IDENTITY, "metal", *interval_columns("psnr_db"), *interval_columns("ssim")],
+    "dial": written.dial_columns(),
     "cost": list(written.COST_COLUMNS),
     "catalogue": ["patient", "series", "n_slices_found", "n_slices_kept", "pixel_mm", "source", "licence"],
     "quarantine": ["file", "reason", "remedy"],

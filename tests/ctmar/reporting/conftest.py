@@ -209,7 +209,7 @@ def write_data_tables(folder: Path) -> None:
     )
     quarantine.to_csv(folder / "quarantine.csv", index=False)
     (folder / "split.csv").write_text(
-        "patient,subset,n_slices\naorta-ct,train,64\ntorso-ct,validation,64\nabdomen-petct,test,20\nhead-693,test,1\n"
+        "patient,subset,n_slices,fold\naorta-ct,train,64,0\ntorso-ct,validation,64,0\nabdomen-petct,test,20,0\nhead-693,test,1,0\n"
     )
 
 
