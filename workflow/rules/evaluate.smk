@@ -6,7 +6,8 @@
 # Measure the uncorrected input and linear interpolation on every test pair
 rule evaluate_references:
     input:
-        f"{BASE_PAIRS}/test.h5",
+        test=f"{BASE_PAIRS}/test.h5",
+        split=f"{BASE_PAIRS}/split.csv",
     output:
         slices=f"{RESULTS}/references/slices.csv",
         examples=f"{RESULTS}/references/examples.npz",
@@ -24,7 +25,7 @@ rule evaluate_references:
         metrics_code=metrics_code,
         extensions=metrics_extensions,
     shell:
-        "ctmar evaluate-references {input:q} {params.folder:q} --settings {params.settings:q}"
+        "ctmar evaluate-references {input.test:q} {params.folder:q} --split {input.split:q} --settings {params.settings:q}"
         " {params.extensions:q} &> {log:q}"
 
 

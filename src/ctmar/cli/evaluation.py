@@ -30,14 +30,19 @@ def evaluate(
 def evaluate_references(
     pairs: Pairs,
     output: Annotated[Path, typer.Argument(help="Folder for slices.csv and examples.npz.")],
+    split: Annotated[
+        Path | None, typer.Option(help="Split made by `ctmar split`: the examples are those of every fold's runs.")
+    ] = None,
     settings: Settings = "{}",
     extension: Extensions = None,
 ) -> None:
     """Measure the input, linear interpolation and (where the file has it) NMAR on every pair of a file."""
     from ctmar.config import Evaluation, parse_settings
+    from ctmar.datasets.split import patients_of, read_split
     from ctmar.evaluation.references import evaluate_references as evaluate_all
 
-    evaluate_all(pairs, parse_settings(Evaluation, settings), output)
+    tested = [None] if split is None else [patients_of([fold], "test") for fold in read_split(split)]
+    evaluate_all(pairs, parse_settings(Evaluation, settings), output, tested)
 
 
 def evaluate_images(

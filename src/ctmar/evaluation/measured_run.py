@@ -90,7 +90,8 @@ class Evaluator:
             return {"prediction": prediction}
 
         with torch.inference_mode():
-            tables, examples = measure_pairs(self._pairs, indices, self._settings, predict)
+            shown = self._pairs.examples(indices, self._settings.examples)
+            tables, examples = measure_pairs(self._pairs, indices, self._settings.metrics, predict, examples=shown)
         measured = Measurements(
             seconds_per_image=statistics.median(seconds),
             peak_memory_mb=peak_memory_mb(device),

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ctmar.config import Evaluation
 from ctmar.config.own_metrics import measure_own
 from ctmar.errors import InputError
 from ctmar.evaluation.columns import PAIR_COLUMNS, metrics_in, own_metric
@@ -87,33 +86,36 @@ class PreparedPairs:
         return prepared
 
     def examples(self, indices: Sequence[int], n_examples: int) -> list[int]:
-        """Those of the indices whose images are shown."""
+        """Those of the indices whose images are shown, from small to large metal."""
         return [indices[position] for position in example_pairs(self.file.metal_pixels[list(indices)], n_examples)]
 
 
 def measure_pairs(
     pairs: PreparedPairs,
     indices: Sequence[int],
-    settings: Evaluation,
+    own_metrics: Sequence[str],
     images_of: Callable[[PreparedPair], Images],
+    *,
+    examples: Sequence[int],
 ) -> tuple[dict[str, list[Row]], list[tuple[Pair, Images]]]:
     """Apply ``images_of`` to pairs and measure each image it gives.
 
     Args:
         pairs: the pairs of a file.
         indices: those that are measured.
-        settings: number of pairs whose images are kept, and metrics that the study brings of its own.
+        own_metrics: import paths of metrics that the study brings of its own.
         images_of: named images (1/cm) of a pair.
+        examples: indices of the pairs whose images are kept.
 
     Returns:
-        By name of the image, one row per pair: which pair, and its metrics; and the example pairs with their images.
+        By name of the image, one row per pair: which pair, and its metrics; and the example pairs with their images, in
+        the order of ``examples``.
 
     Raises:
         InputError: a metric of the study's own fails.
     """
     rows: dict[str, list[Row]] = {}
-    examples: dict[int, tuple[Pair, Images]] = {}
-    chosen = pairs.examples(indices, settings.examples)
+    kept: dict[int, tuple[Pair, Images]] = {}
     for index in indices:
         prepared = pairs[index]
         images = images_of(prepared)
@@ -121,12 +123,12 @@ def measure_pairs(
             measured = _pair_names(prepared.pair) | prepared.truth.metrics(image)
             own = {
                 own_metric(text): measure_own(text, image, prepared.pair.image, prepared.pair.mask)
-                for text in settings.metrics
+                for text in own_metrics
             }
             rows.setdefault(name, []).append(measured | own)
-        if index in chosen:
-            examples[index] = (prepared.pair, images)
-    return rows, [examples[index] for index in chosen]
+        if index in examples:
+            kept[index] = (prepared.pair, images)
+    return rows, [kept[index] for index in examples]
 
 
 def _pair_names(pair: Pair) -> Row:

@@ -1,5 +1,6 @@
 """The images that every model must beat: the uncorrected input, linear interpolation, and NMAR where there is one."""
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ctmar.config import Evaluation
@@ -20,20 +21,26 @@ def _reference_images(prepared: PreparedPair) -> Images:
     return images if pair.NMAR_CT is None else images | {"NMAR": pair.NMAR_CT}
 
 
-def evaluate_references(pairs_test: Path, settings: Evaluation, folder: Path) -> None:
+def evaluate_references(
+    pairs_test: Path, settings: Evaluation, folder: Path, folds: Sequence[Collection[str] | None] = (None,)
+) -> None:
     """Measure the references on every pair.
 
     Args:
         pairs_test: pair file.
         settings: number of example images, and metrics of the study's own.
         folder: gets ``slices.csv``, one row per reference and pair, and ``examples.npz``: image, ma_CT, LI_CT, where
-            the file has it NMAR_CT (1/cm), and mask of the example pairs, and which pairs they are.
+            the file has it NMAR_CT (1/cm), and mask of the example pairs of every fold, and which pairs they are.
+        folds: patients that the runs of each fold are tested on; None: all of the file.
 
     Raises:
-        InputError: the file holds no pairs.
+        InputError: the file holds no pairs, or a patient has none.
     """
     with PreparedPairs(pairs_test, nmar=True) as prepared:
-        tables, examples = measure_pairs(prepared, prepared.of_patients(None), settings, _reference_images)
+        every = sorted({index for patients in folds for index in prepared.of_patients(patients)})
+        by_fold = [prepared.examples(prepared.of_patients(patients), settings.examples) for patients in folds]
+        shown = list(dict.fromkeys(index for examples in by_fold for index in examples))
+        tables, examples = measure_pairs(prepared, every, settings.metrics, _reference_images, examples=shown)
     rows = [{"reference": name} | row for name, table in tables.items() for row in table]
     write_slices(folder / "slices.csv", rows, ("reference",))
     pairs = [pair for pair, _ in examples]

@@ -82,10 +82,14 @@ def build_examples(results: StudyTables, network: str, settings: Report, max_byt
     """
     names = ("image", "ma_CT", "LI_CT", "mask", *_PAIR, *_PAIR_FACTS)
     references = _load(results.references_folder / "examples.npz", names, optional=("NMAR_CT",))
+    shown = [_first_seed(results.records, identity) for identity in shown_settings(results.models, network)]
+    predictions = [_load(record.folder.examples, ("prediction", *_PAIR)) for record in shown]
+    for record, made in zip(shown, predictions, strict=True):
+        if not set(_pairs(made)) <= set(_pairs(references)):
+            raise InputError(f"{record.folder}: the example pairs are not those of the references; evaluate again")
+    references = _common(references, predictions)
     sources = _reference_images(results.references_folder, references)
-    for identity in shown_settings(results.models, network):
-        record = _first_seed(results.records, identity)
-        sources.append(_model_images(record, references))
+    sources += [_model_images(record, made, references) for record, made in zip(shown, predictions, strict=True)]
     wanted = min(FEWEST_EXAMPLES, len(references["mask"]))
     examples: list[Example] = []
     for shrink in _SHRINKS:
@@ -118,13 +122,23 @@ def _reference_images(folder: Path, references: Arrays) -> list[ImageSource]:
     ]
 
 
-def _model_images(record: RunRecord, references: Arrays) -> ImageSource:
-    predictions = _load(record.folder.examples, ("prediction", *_PAIR))
-    for name in _PAIR:
-        if predictions[name].tolist() != references[name].tolist():
-            raise InputError(f"{record.folder}: the example pairs are not those of the references; evaluate again")
+def _pairs(arrays: Arrays) -> list[tuple[str, int]]:
+    """The names of the pairs of a file of examples."""
+    return [(str(slice_id), int(mask)) for slice_id, mask in zip(*(arrays[name] for name in _PAIR), strict=True)]
+
+
+def _common(references: Arrays, predictions: Sequence[Arrays]) -> Arrays:
+    """The references of the pairs that every model predicted: models of one fold are tested on the same patients."""
+    known = [set(_pairs(made)) for made in predictions]
+    chosen = [index for index, pair in enumerate(_pairs(references)) if all(pair in pairs for pairs in known)]
+    return {name: array[chosen] for name, array in references.items()}
+
+
+def _model_images(record: RunRecord, predictions: Arrays, references: Arrays) -> ImageSource:
+    order = {pair: index for index, pair in enumerate(_pairs(predictions))}
+    chosen = [order[pair] for pair in _pairs(references)]
     metrics = _by_pair(read_table(record.folder.slices, "slices"))
-    return ImageSource(model_label(*record.identity[1:]), predictions["prediction"], metrics)
+    return ImageSource(model_label(*record.identity[1:]), predictions["prediction"][chosen], metrics)
 
 
 def _build_example(

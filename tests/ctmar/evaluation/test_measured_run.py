@@ -247,6 +247,22 @@ def test_psnr_of_turned_inputs_is_that_of_the_slices_at_0_degrees(run_folder, pa
     assert model["psnr_turned_db"]["0"] == pytest.approx(np.mean(chosen), rel=1e-6)
 
 
+def test_references_keep_the_examples_of_every_fold(run_folder, pairs_test, tmp_path):
+    folds = [["patient-0"], ["patient-1"], ["patient-1", "patient-0"]]
+    evaluate_references(pairs_test, SETTINGS, tmp_path / "references", folds)
+    kept = np.load(tmp_path / "references" / "examples.npz")
+    names = list(zip(kept["slice_id"].tolist(), kept["mask_index"].tolist(), strict=True))
+    assert len(set(names)) == len(names)
+    with Evaluator(pairs_test, SETTINGS) as evaluator:
+        for patients in folds:
+            evaluator.measure(RunFolder(run_folder), patients)
+            own = np.load(run_folder / "examples.npz")
+            for k, name in enumerate(zip(own["slice_id"].tolist(), own["mask_index"].tolist(), strict=True)):
+                np.testing.assert_allclose(own["prediction"][k], kept["LI_CT"][names.index(name)], atol=1e-6)
+    rows = list(csv.DictReader((tmp_path / "references" / "slices.csv").open(newline="")))
+    assert len(rows) == 12
+
+
 def test_where_the_file_has_nmar_it_is_a_reference(tmp_path):
     random = np.random.default_rng(2)
     image, ma_CT, LI_CT, NMAR_CT = (random.random((SIZE, SIZE), dtype=np.float32) * 0.4 for _ in range(4))
