@@ -124,6 +124,8 @@ def open_volume(path: Path, minimum_rows: int, reader: str) -> Volume:
             f"only {rows} × {columns} pixels, {minimum_rows} are needed", "lower ingest.minimum_rows to use it"
         )
     along_columns, along_rows, along_slices = stored.affine[:3, axes].T
+    # a single slice tells no way of the table: it is then the patient's axis, as in DICOM
+    way = along_slices if n_slices > 1 else np.array([0.0, 0.0, 1.0])
     return Volume(
         paths=stored.paths,
         reader=reader,
@@ -134,7 +136,7 @@ def open_volume(path: Path, minimum_rows: int, reader: str) -> Volume:
         column_mm=float(np.linalg.norm(along_columns)),
         spacing_mm=float(np.linalg.norm(along_slices)),
         first_mm=_lowest(stored.affine, stored.shape),
-        tilt_degrees=angle_degrees(along_slices, np.cross(along_columns, along_rows)),
+        tilt_degrees=angle_degrees(way, np.cross(along_columns, along_rows)),
     )
 
 

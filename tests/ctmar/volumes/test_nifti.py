@@ -192,6 +192,18 @@ def test_a_sheared_volume_tells_its_tilt(tmp_path, displayed):
     assert open_volume(tmp_path / "ct.nii", 16, "nifti").geometry().tilt_degrees == pytest.approx(8)
 
 
+@pytest.mark.parametrize("n_slices", [1, 3])
+def test_a_single_slice_tells_its_tilt_to_the_axis_of_the_patient(tmp_path, displayed, n_slices):
+    """Of several slices the table's way is known: a stack that is tilted as a whole has no tilt."""
+    angle = np.radians(8)
+    turn = np.eye(4)
+    turn[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    image = nibabel.Nifti1Image(displayed[:n_slices].transpose(2, 1, 0), turn @ np.diag([-2.0, -3.0, 5.0, 1.0]))
+    nibabel.save(image, tmp_path / "ct.nii")
+    found = open_volume(tmp_path / "ct.nii", 16, "nifti").geometry().tilt_degrees
+    assert found == pytest.approx(8 if n_slices == 1 else 0, abs=1e-4)
+
+
 def test_a_garbled_stream_fails_its_checksum(tmp_path, displayed):
     path = save(tmp_path / "ct.nii.gz", displayed)
     content = gzip.decompress(path.read_bytes())
