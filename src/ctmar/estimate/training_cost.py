@@ -27,6 +27,9 @@ _MAX_TIMED, _TIMED_SECONDS = 25, 0.3  # steps, of which the median counts: as ma
 _FORWARD_SHARE = 1 / 3  # of a step: the backward pass is twice the forward pass
 
 
+_Key = tuple[str, str, str]  # network, method, norm
+
+
 class StepCost(NamedTuple):
     """Time [s] and floating point operations (multiplications and additions) of a step.
 
@@ -39,7 +42,7 @@ class StepCost(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainingEstimate:
-    """The runs of one network, method and norm: their number, their length, and the cost of one step."""
+    """The runs of one network, method and norm: their number, the steps of all of them, and the cost of one step."""
 
     network: str
     method: str
@@ -52,12 +55,12 @@ class TrainingEstimate:
     @property
     def seconds(self) -> float:
         """Time of all runs: core-seconds on a CPU, seconds of one GPU."""
-        return self.n_runs * (self.n_steps * self.step.seconds + self.validation.seconds)
+        return self.n_steps * self.step.seconds + self.n_runs * self.validation.seconds
 
     @property
     def flops(self) -> float:
         """Floating point operations of all runs."""
-        return self.n_runs * (self.n_steps * self.step.flops + self.validation.flops)
+        return self.n_steps * self.step.flops + self.n_runs * self.validation.flops
 
 
 def estimate_training(config: Config, device: str, progress: Progress = no_progress) -> list[TrainingEstimate]:
@@ -78,8 +81,10 @@ def estimate_training(config: Config, device: str, progress: Progress = no_progr
     """
     training = _measurable(config.training, device)
     torch.set_num_threads(training.threads)
-    n_runs = Counter((run.network, str(run.method), run.norm) for run in config.study.expand())
-    n_steps = training.epochs * training.steps_per_epoch
+    n_runs, n_steps = Counter[_Key](), Counter[_Key]()
+    for run in config.study.expand():
+        n_runs[key := (run.network, str(run.method), run.norm)] += 1
+        n_steps[key] += training.epochs * training.times(run.compute).steps_per_epoch
     methods = {name: methods_of(config.study, name) for name in config.study.networks}
     rows: list[TrainingEstimate] = []
     for name, network in config.study.networks.items():
@@ -89,7 +94,8 @@ def estimate_training(config: Config, device: str, progress: Progress = no_progr
             if method == "plain":
                 plain = step
             validation = _validation(plain, method, config)
-            rows.append(TrainingEstimate(name, method, norm, n_runs[name, method, norm], n_steps, step, validation))
+            key = (name, method, norm)
+            rows.append(TrainingEstimate(*key, n_runs[key], n_steps[key], step, validation))
             progress(len(rows), sum(map(len, methods.values())), f"{name} {method} {norm}")
     return [row for row in rows if row.n_runs]
 

@@ -16,7 +16,7 @@ def table(rows: list[TrainingEstimate], device: str) -> str:
         "method",
         "norm",
         "runs",
-        "steps/run",
+        "steps, all runs",
         f"{unit}-ms/step",
         "GFLOP/step",
         f"{unit}-hours, all runs",
@@ -48,9 +48,7 @@ def training_text(rows: list[TrainingEstimate], config: Config, device: str, ter
     threads = config.training.threads
     hours, n_runs = sum(row.seconds for row in rows) / 3600, sum(row.n_runs for row in rows)
     flops = sum(row.flops for row in rows)
-    lines = [
-        f"training: {n_runs:,} runs, {sum(row.n_runs * row.n_steps for row in rows):,} steps, {flops:.3g} operations"
-    ]
+    lines = [f"training: {n_runs:,} runs, {sum(row.n_steps for row in rows):,} steps, {flops:.3g} operations"]
     if device == "cuda":
         return "\n".join([*lines, f"{hours:,.1f} GPU-hours, measured on this GPU"])
     lines += [f"{hours:,.1f} core-hours of this machine's CPU in float32, {threads} thread(s) to a run"]

@@ -39,9 +39,9 @@ def test_runs_steps_and_pairs_of_the_configuration(tmp_path):
     text = shown(tmp_path, "cpu", "--slices", "40")
     rows = [line.split()[:5] for line in text.splitlines() if line.startswith("small")]
     assert rows == [
-        ["small", "plain", "none", "3", "10"],
-        ["small", "projection", "frobenius", "3", "10"],
-        ["small", "projection", "spectral", "3", "10"],
+        ["small", "plain", "none", "3", "30"],
+        ["small", "projection", "frobenius", "3", "30"],
+        ["small", "projection", "spectral", "3", "30"],
     ]
     assert "training: 9 runs, 90 steps" in text
     assert "GPU" not in text
@@ -60,7 +60,7 @@ def test_hours_are_those_of_all_steps_and_operations_over_their_rate():
     config = Config.model_validate(
         {"training": {"device": "cuda", "threads": 4}, "study": {"runs": [{"method": "plain"}]}}
     )
-    rows = [TrainingEstimate("n", "plain", "none", 2, 100, StepCost(18.0, 1.8e14), StepCost(0.0, 0.0))]
+    rows = [TrainingEstimate("n", "plain", "none", 2, 200, StepCost(18.0, 1.8e14), StepCost(0.0, 0.0))]
     text = training_text(rows, config, "cpu", teraflops=10.0)
     assert "1.0 core-hours" in text  # 200 steps of 18 s, whatever the number of threads that share them
     assert "1.0 GPU-hours" in text  # 3.6e16 operations at 1e13 a second

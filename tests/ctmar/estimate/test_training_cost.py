@@ -43,10 +43,10 @@ def flops_of_a_step(n_images: int, n_pixels: int) -> int:
 
 def test_every_method_and_norm_of_the_study_and_no_other(rows):
     assert [(*key, row.n_runs, row.n_steps) for key, row in rows.items()] == [
-        ("eqreg", "none", 4, 12),
-        ("projection", "frobenius", 2, 12),
-        ("projection", "spectral", 2, 12),
-        ("strict", "none", 2, 12),
+        ("eqreg", "none", 4, 48),
+        ("projection", "frobenius", 2, 24),
+        ("projection", "spectral", 2, 24),
+        ("strict", "none", 2, 24),
     ]
     assert all(row.step.seconds > 0 and row.network == "small" for row in rows.values())
 
@@ -79,7 +79,7 @@ def test_a_slow_network_is_measured_on_one_patch_and_scaled(config, rows, monkey
 
 
 def test_sums_are_over_runs_steps_and_validations():
-    row = TrainingEstimate("n", "plain", "none", 3, 10, StepCost(2.0, 20.0), StepCost(5.0, 50.0))
+    row = TrainingEstimate("n", "plain", "none", 3, 30, StepCost(2.0, 20.0), StepCost(5.0, 50.0))
     assert (row.seconds, row.flops) == (75.0, 750.0)
 
 
