@@ -311,6 +311,16 @@ class Study(Section):
         named = [self.group, *architectures, *(norm for group in self.runs for norm in group.norm)]
         return [text for text in dict.fromkeys(named) if is_import_path(text)]
 
+    @property
+    def strengths(self) -> list[float]:
+        """The strengths ε of the broken symmetry at which the study simulates pairs, ascending.
+
+        Examples:
+            >>> Study(runs=[RunGroup(method="plain", asymmetry=[0.4, 0.0])]).strengths
+            [0.0, 0.4]
+        """
+        return sorted({strength for group in self.runs for strength in group.asymmetry})
+
     def expand(self) -> list[Run]:
         """All training runs in the order of the file; a run written twice is an error."""
         runs = [run for group in self.runs for run in group.expand(self.networks, self.seeds)]

@@ -41,9 +41,9 @@ def dial_sections(results: StudyTables, config: Config, marks: dict[SeriesKey, M
     Raises:
         InputError: the study turns the dial, and there is no table of it.
     """
-    strengths = {run.asymmetry for run in config.study.expand()}
-    if len(strengths) > 1 and results.dial.empty:
-        raise InputError(f"dial.csv: expected rows for {len(strengths)} strengths of the asymmetry, found none")
+    n_strengths = len(config.study.strengths)
+    if n_strengths > 1 and results.dial.empty:
+        raise InputError(f"dial.csv: expected rows for {n_strengths} strengths of the asymmetry, found none")
     margin_db = config.judgement.equivalence_margin_db
     found = {
         name: dial_section(results.dial, name, marks, margin_db) for name in dict.fromkeys(results.dial["network"])

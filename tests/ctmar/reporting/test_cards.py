@@ -26,6 +26,14 @@ def test_dataset_card_names_licence_and_citation_of_every_source(cards, study):
         assert source["sha256"] in part
 
 
+def test_dataset_card_names_the_broken_symmetry(results, config, cards, tmp_path):
+    assert "broken symmetry" not in cards["dataset"]
+    runs = [group.model_copy(update={"asymmetry": [0.0, 0.4]}) for group in config.study.runs]
+    turned = config.model_copy(update={"study": config.study.model_copy(update={"runs": runs})})
+    text = write_dataset_card(results, turned, tmp_path / "card.md").read_text()
+    assert "; broken symmetry (`motion`) of the strengths ε = 0.0, 0.4; the masks" in text
+
+
 def test_dataset_card_says_what_was_left_out(cards):
     assert "| little body | none needed | 12 |" in cards["dataset"]
     assert "fewer than 256 rows" in cards["dataset"]

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ctmar.cli import app
-from ctmar.config import Simulation
+from ctmar.config import Asymmetry, Simulation
 from ctmar.errors import InputError
 from ctmar.simulation.operators import torch_operators
 from ctmar.simulation.subset import simulate_subset
@@ -100,6 +100,23 @@ def test_provenance_names_its_sources(study):
     assert facts["geometry"]["n_views"] == 100
     assert facts["settings"]["seed"] == 3
     assert facts["slices_sha256"] == hashlib.sha256((folder / "slices.h5").read_bytes()).hexdigest()
+
+
+def test_provenance_and_pairs_say_the_asymmetry(study):
+    """Pairs of another strength are other pairs of the same slices and masks; at strength 0 every kind is the same."""
+    folder, _ = study
+    found = {}
+    for kind, strength in (("motion", 0), ("limited_angle", 0), ("motion", 0.4)):
+        settings = SETTINGS.model_copy(update={"asymmetry": Asymmetry(kind=kind, strength=strength)})
+        with PairFile(simulate(folder, f"{kind}-{strength}.h5", settings=settings)) as pairs:
+            assert pairs.provenance["settings"]["asymmetry"] == {"kind": kind, "strength": strength}
+            found[kind, strength] = pairs.read_pair(1)
+    symmetric, limited, moving = found.values()
+    for name in ("image", "mask", "ma_CT", "LI_CT"):
+        np.testing.assert_array_equal(getattr(symmetric, name), getattr(limited, name))
+    np.testing.assert_array_equal(symmetric.image, moving.image)
+    np.testing.assert_array_equal(symmetric.mask, moving.mask)
+    assert np.abs(symmetric.LI_CT - moving.LI_CT).max() > 0.005
 
 
 def test_progress_counts_pairs(study):
