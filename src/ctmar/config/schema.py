@@ -5,7 +5,7 @@ them in step.
 """
 
 from collections import Counter
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -49,10 +49,32 @@ class Evaluation(Section):
         return metrics
 
 
+class TimedNetwork(Section):
+    """A network that a study times and does not train."""
+
+    architecture: str = Field("acdnet", description="Name known to `ctmar.models.build_network`.")
+    settings: dict[str, Any] = Field({}, description="Keyword arguments of the architecture; left out: as published.")
+    batch_size: int = Field(1, ge=1, description="Patches of a step.")
+    patch_size: int = Field(32, ge=8, description="Side of a square patch [pixels].")
+
+    @field_validator("architecture")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if is_import_path(name):
+            raise ValueError("expected a network of ctmar; one of your own is timed in study.networks")
+        return name
+
+
 class Timing(Section):
     """How the cost of a training step is measured."""
 
     repeats: int = Field(7, ge=3, description="Repeats of the step-time measurement (the median is reported).")
+    networks: dict[str, TimedNetwork] = Field(
+        {"acdnet": TimedNetwork()},
+        description="Networks of the size of the literature, timed with every method and norm of the study beside the"
+        " networks that it trains, whose steps may be too short for a verdict on cost. One that the study trains under"
+        " the same name is timed instead; `{}`: none.",
+    )
 
 
 class Tracking(Section):

@@ -32,11 +32,12 @@ PLAIN = ("plain", "none")
 
 
 def measure_cost(pairs_train: Path, study: Study, training: Training, settings: Timing, output_csv: Path) -> None:
-    """Time a step with every method and norm of a study.
+    """Time a step with every method and norm of a study, on its networks and on those that it only times.
 
-    A repeat is the median of 8 steps; the table holds medians over repeats. Ratios and differences to the plain step
-    are taken within a repeat. ``penalty_milliseconds`` is what a step takes beyond the plain one, whatever the method
-    (for EQ-Reg and augmentation that includes turning the images), ``penalty_share`` the same over the method's step.
+    A repeat is the median of 8 steps, or one step of a network that is only timed; the table holds medians over
+    repeats. Ratios and differences to the plain step are taken within a repeat. ``penalty_milliseconds`` is what a step
+    takes beyond the plain one, whatever the method (for EQ-Reg and augmentation that includes turning the images),
+    ``penalty_share`` the same over the method's step.
     ``step_memory_mb`` is what a run keeps (weights, buffers, moments of Adam; a residual pathway keeps two sets of
     them) and the most that torch's allocator holds during a step beyond that.
 
@@ -44,20 +45,29 @@ def measure_cost(pairs_train: Path, study: Study, training: Training, settings: 
         pairs_train: pair file from which the patches come.
         study: networks, methods and norms; the plain step of every network is always timed.
         training: batch size, patch size, threads, device.
-        settings: number of repeats.
+        settings: number of repeats, networks that are only timed.
         output_csv: one row for each network, method and norm.
 
     Raises:
         InputError: a setting does not fit the data, the network or the machine.
     """
     torch.set_num_threads(training.threads)
-    batch = PatchSampler(pairs_train, training.batch_size, training.patch_size, seed=0).batch(0)
-    rows = [
-        row
-        for name in study.networks
-        for row in cost_of_network(name, methods_of(study, name), study, training, settings.repeats, batch)
-    ]
+    batch = _batch(pairs_train, training)
+    rows: list[dict[str, Any]] = []
+    for name in study.networks:
+        rows += cost_of_network(name, methods_of(study, name), study, training, settings.repeats, batch)
+    every = list(dict.fromkeys(one for name in study.networks for one in methods_of(study, name)))
+    for name in [name for name in settings.networks if name not in study.networks]:
+        timed = settings.networks[name]
+        network = Network(architecture=timed.architecture, settings=timed.settings)
+        only = study.model_copy(update={"networks": {name: network}})
+        own = training.model_copy(update={"batch_size": timed.batch_size, "patch_size": timed.patch_size})
+        rows += cost_of_network(name, every, only, own, settings.repeats, _batch(pairs_train, own), n_steps=1)
     write_rows(output_csv, COST_COLUMNS, rows)
+
+
+def _batch(pairs_train: Path, training: Training) -> Batch:
+    return PatchSampler(pairs_train, training.batch_size, training.patch_size, seed=0).batch(0)
 
 
 def methods_of(study: Study, network: str) -> list[tuple[str, str]]:
@@ -104,8 +114,9 @@ def cost_of_network(
     seconds = [one_repeat(states, batch, repeat, n_steps) for repeat in range(n_repeats)]
     settings = {"threads": training.threads, "batch_size": training.batch_size, "patch_size": training.patch_size}
     facts = settings | {"n_repeats": n_repeats, "device": device_name(device)}
+    n_parameters = sum(parameter.numel() for parameter in states[0].network.parameters())
     return [
-        {"network": name, "method": method, "norm": norm}
+        {"network": name, "method": method, "norm": norm, "n_parameters": n_parameters}
         | compare([repeat[index] for repeat in seconds], [repeat[0] for repeat in seconds])
         | {"step_memory_mb": round(_peak_memory_of_training(states[index], batch) / 1e6, 3)}
         | facts

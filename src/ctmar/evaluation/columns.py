@@ -47,6 +47,7 @@ COST_COLUMNS = (
     "network",
     "method",
     "norm",
+    "n_parameters",
     "milliseconds_per_step",
     "ratio_to_plain",
     "penalty_milliseconds",

@@ -6,7 +6,8 @@ import pytest
 import torch
 from tests.ctmar.training.conftest import NETWORK, TRAINING
 
-from ctmar.config import Run, Study, Timing
+from ctmar.config import Run, Study, Timing, parse_settings
+from ctmar.errors import InputError
 from ctmar.estimate.step_cost import (
     compare,
     kept_bytes,
@@ -17,6 +18,7 @@ from ctmar.estimate.step_cost import (
     representative_run,
 )
 from ctmar.evaluation.columns import COST_COLUMNS
+from ctmar.models import build_network
 from ctmar.training.patches import PatchSampler
 from ctmar.training.state import start
 from ctmar.training.step import training_step
@@ -32,12 +34,15 @@ STUDY = Study(
         {"method": "softness", "softness": [0.1, 0.5]},
     ],
 )
+LARGER = {"architecture": "unet", "settings": {"levels": 2}, "batch_size": 1, "patch_size": 8}
+# `small` is a network of the study, whose own is timed
+TIMING = Timing.model_validate({"repeats": 3, "networks": {"larger": LARGER, "small": LARGER}})
 
 
 @pytest.fixture(scope="module")
 def table(pair_files, tmp_path_factory):
     path = tmp_path_factory.mktemp("cost") / "cost.csv"
-    measure_cost(pair_files[0], STUDY, TRAINING, Timing(repeats=3), path)
+    measure_cost(pair_files[0], STUDY, TRAINING, TIMING, path)
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
 
@@ -48,8 +53,28 @@ def test_one_row_for_each_method_and_norm_the_plain_one_first(table):
     methods = [("plain", "none"), ("eqreg", "none"), ("projection", "frobenius"), ("projection", "spectral")]
     others = ("proximal", "residual_pathway", "function_level", "strict", "train_then_project", "annealed", "softness")
     methods += [(method, "none") for method in others]
-    assert rows == [("small", *method) for method in methods]
-    assert all((row["batch_size"], row["n_repeats"], row["device"]) == ("2", "3", "cpu") for row in table)
+    assert rows == [(network, *method) for network in ("small", "larger") for method in methods]
+    assert all((row["n_repeats"], row["device"]) == ("3", "cpu") for row in table)
+
+
+def test_a_network_that_is_only_timed_has_a_size_and_a_batch_of_its_own(table):
+    facts = {row["network"]: (row["n_parameters"], row["batch_size"], row["patch_size"]) for row in table}
+    n_parameters = [
+        sum(parameter.numel() for parameter in build_network(name, **settings).parameters())
+        for name, settings in ((NETWORK.architecture, NETWORK.settings), (LARGER["architecture"], LARGER["settings"]))
+    ]
+    assert facts == {"small": (str(n_parameters[0]), "2", "16"), "larger": (str(n_parameters[1]), "1", "8")}
+
+
+def test_by_default_acdnet_is_timed_at_its_published_size():
+    (timed,) = Timing().networks.values()
+    network = build_network(timed.architecture, **timed.settings)
+    assert sum(parameter.numel() for parameter in network.parameters()) == 1_602_809
+
+
+def test_own_code_is_timed_where_it_is_trained():
+    with pytest.raises(InputError, match=r"'networks\.mine\.architecture': .* study\.networks, found 'own:Net'"):
+        parse_settings(Timing, "networks: {mine: {architecture: 'own:Net'}}")
 
 
 def test_plain_is_the_unit(table):
