@@ -160,7 +160,7 @@ METHODS: dict[str, MethodFacts] = {
         kind=Kind.PENALTY,
         label="Proximal step",
         does="leaves the loss alone and shrinks W − P(W) after every step of the optimiser, by the "
-        "proximal step of the Frobenius penalty; its λ⊥ counts per unit of learning rate",
+        "proximal step of the Frobenius penalty; its λ⊥ counts per entry and unit of learning rate",
         cites=("berndt2026", "loshchilov2019"),
         reads_lam_perp=True,
         weight_symbol="λ⊥",

@@ -34,11 +34,14 @@ class TypedParameter:
     projector: LinearProjector | ConvProjector
 
     def read(self) -> Tensor:
-        """The current value, whole, with its autograd history; a parametrisation is evaluated."""
-        value = getattr(self.layer, self.attribute)
-        if _is_sharded(value):
-            value = value.full_tensor()
+        """The current value as a matrix or kernel, whole, with its autograd history."""
+        value = self.read_as_held()
         return value[:, None] if self.attribute == "bias" else value
+
+    def read_as_held(self) -> Tensor:
+        """The current value in the shape that the layer holds, (c_out,) for a bias; a parametrisation is evaluated."""
+        value = getattr(self.layer, self.attribute)
+        return value.full_tensor() if _is_sharded(value) else value
 
     @property
     def project(self) -> Callable[[Tensor], Tensor]:
@@ -123,7 +126,7 @@ def plain_parameters(module: nn.Module, layers: LayerTypes) -> list[TypedParamet
 
 
 def assign(parameter: TypedParameter, value: Tensor) -> None:
-    """Give a weight or bias another value of the shape that `TypedParameter.read` returns; call it without gradients.
+    """Give a weight or bias another value, of either shape that it is read in; call it without gradients.
 
     Raises:
         ValueError: the weight is sharded, or its parametrisation cannot hold the value.
@@ -140,7 +143,7 @@ def assign(parameter: TypedParameter, value: Tensor) -> None:
     layer, attribute = parameter.layer, parameter.attribute
     if _is_sharded(getattr(layer, attribute)):
         raise ValueError(f"{parameter.name}: expected a whole weight, found a sharded one; change it before sharding")
-    value = value.squeeze(-1) if attribute == "bias" else value
+    value = value.flatten() if attribute == "bias" else value
     if attribute in layer._parameters:
         getattr(layer, attribute).copy_(value)
         return

@@ -36,7 +36,11 @@ def vector_norm(
         tied = _tied(magnitude, largest)
         return largest, vectors.sgn() * (tied / tied.sum(dim, keepdim=True).clamp_min(1))
     # Division by the largest entry keeps |x|^p from under- and overflowing.
-    scaled = magnitude / torch.where(largest > 0, largest, 1)
+    divisor = torch.where(largest > 0, largest, 1)
+    if p == 2:
+        length = (magnitude / divisor).square().sum(dim, keepdim=True).sqrt() * divisor
+        return length, vectors / torch.where(length > 0, length, 1)
+    scaled = magnitude / divisor
     root = scaled.pow(p).sum(dim, keepdim=True).pow(1 / p)
     slope = (scaled / torch.where(root > 0, root, 1)).pow(p - 1)
     return largest * root, vectors.sgn() * slope

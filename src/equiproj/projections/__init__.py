@@ -2,12 +2,14 @@
 
 from equiproj.projections.functional import project_bias, project_conv, project_linear
 from equiproj.projections.image_sizes import samples_symmetrically
+from equiproj.projections.orbits import OrbitAverage
 from equiproj.projections.projectors import ConvProjector, LinearProjector
 from equiproj.projections.spectral import steerable_basis
 
 __all__ = [
     "ConvProjector",
     "LinearProjector",
+    "OrbitAverage",
     "project_bias",
     "project_conv",
     "project_linear",

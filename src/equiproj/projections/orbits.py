@@ -69,6 +69,23 @@ class OrbitAverage:
         cpu = torch.device("cpu")
         self._indices = {cpu: ([torch.from_numpy(m) for m in members], torch.from_numpy(slot))}
 
+    @classmethod
+    def joined(cls, averages: Sequence[OrbitAverage]) -> OrbitAverage:
+        """The averages of weights that are laid one after the other, as one.
+
+        Examples:
+            >>> mean = OrbitAverage(np.array([0, 0]), np.array([], dtype=int))
+            >>> OrbitAverage.joined([mean, mean])(torch.tensor([1.0, 3.0, 5.0, 9.0])).tolist()
+            [2.0, 2.0, 7.0, 7.0]
+        """
+        labels, dropped, n_labels = [], [], 0
+        for average in averages:
+            slot = average._indices[torch.device("cpu")][1].numpy()
+            labels.append(n_labels + slot)
+            dropped.append(slot == average.n_orbits)
+            n_labels += average.n_orbits + 1
+        return cls(np.concatenate(labels), np.flatnonzero(np.concatenate(dropped)))
+
     def __call__(self, flat: Tensor) -> Tensor:
         """Average ``(..., n_entries)`` along its last axis."""
         members, slot = self._on(flat.device)

@@ -23,6 +23,10 @@ class LinearProjector:
         route: "spatial" averages over the group, "spectral" over blocks of irreps; by default spatial for
             finite groups and spectral for continuous ones.
 
+    Attributes:
+        weight_shape: shape of the weights.
+        flat_map: the projection of flattened weights (..., n_entries), outside autograd.
+
     Raises:
         ValueError: if the groups differ, the route is unknown, or a continuous group takes the spatial one.
 
@@ -39,11 +43,11 @@ class LinearProjector:
     rho_out: Representation
     route: Route | None = None
     weight_shape: tuple[int, ...] = field(init=False, repr=False, compare=False)
-    _project: Callable[[Tensor], Tensor] = field(init=False, repr=False, compare=False)
+    flat_map: Callable[[Tensor], Tensor] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weight_shape", (self.rho_out.dim, self.rho_in.dim))
-        object.__setattr__(self, "_project", weight_map(*self.axes, (), 1, self.route))
+        object.__setattr__(self, "flat_map", weight_map(*self.axes, (), 1, self.route))
 
     @property
     def axes(self) -> tuple[Representation, Representation]:
@@ -53,7 +57,7 @@ class LinearProjector:
     def __call__(self, weight: Float[Tensor, "*batch c_out c_in"]) -> Float[Tensor, "*batch c_out c_in"]:
         """Project weights with any leading batch axes."""
         _check_weight(weight, self.weight_shape, *self.axes)
-        return SelfAdjoint.apply(weight.flatten(-2), self._project).reshape(weight.shape)
+        return SelfAdjoint.apply(weight.flatten(-2), self.flat_map).reshape(weight.shape)
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,10 @@ class ConvProjector:
         transposed: True for ``torch.nn.ConvTranspose*``, whose weights are (c_in, c_out / n_blocks, *kernel).
         n_blocks: ``groups`` of the torch layer.
         route: as in :class:`LinearProjector`.
+
+    Attributes:
+        weight_shape: shape of the weights.
+        flat_map: the projection of flattened weights (..., n_entries), outside autograd.
 
     Raises:
         ValueError: if the groups differ, the group does not preserve the kernel grid, the channels do not
@@ -91,7 +99,7 @@ class ConvProjector:
     n_blocks: int = 1
     route: Route | None = None
     weight_shape: tuple[int, ...] = field(init=False, repr=False, compare=False)
-    _project: Callable[[Tensor], Tensor] = field(init=False, repr=False, compare=False)
+    flat_map: Callable[[Tensor], Tensor] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.kernel_shape) <= 3:
@@ -103,7 +111,7 @@ class ConvProjector:
         rows, columns = self.axes
         shape = (rows.dim, columns.dim // self.n_blocks, *self.kernel_shape)
         object.__setattr__(self, "weight_shape", shape)
-        object.__setattr__(self, "_project", project)
+        object.__setattr__(self, "flat_map", project)
 
     @property
     def axes(self) -> tuple[Representation, Representation]:
@@ -115,7 +123,7 @@ class ConvProjector:
         """Project weights ``(*batch, c_out, c_in / n_blocks, *kernel)``."""
         _check_weight(weight, self.weight_shape, *self.axes)
         flat = weight.flatten(-len(self.weight_shape))
-        return SelfAdjoint.apply(flat, self._project).reshape(weight.shape)
+        return SelfAdjoint.apply(flat, self.flat_map).reshape(weight.shape)
 
 
 def _check_weight(

@@ -10,15 +10,13 @@ from torch import Tensor, nn
 from equiproj.groups import Group
 from equiproj.layers import FeatureType, LayerTypes, typed_parameters
 from equiproj.norms import CustomNorm, Norm, parse_norm, power_iteration, start_block
-from equiproj.norms.subgradient import attach_subgradient
-from equiproj.regularisers.bundles import Bundle, as_matrices, bundle, stack_norms
+from equiproj.norms.matrix import norm_and_subgradient
+from equiproj.regularisers.bundles import bundle, stack_norms
+from equiproj.regularisers.packs import MatrixStacks, WeightPack, not_rounding, pack
 from equiproj.regularisers.report import EquivarianceReport, measure
-from equiproj.regularisers.squared import squared_frobenius
+from equiproj.regularisers.slope import attach_slope
 
 _METHODS = ("exact", "gram", "power")
-
-# Entries of PW or W − PW below this many roundings of the layer's largest weight count as zero.
-_N_ROUNDINGS = 16
 
 
 class ProjectionPenalty(nn.Module):
@@ -107,17 +105,16 @@ class ProjectionPenalty(nn.Module):
             output_type=output_type,
             include_bias=include_bias,
         )
-        # Inside a plain tuple: the module's weights must not become the penalty's parameters.
+        # Inside plain tuples: the module's weights must not become the penalty's parameters.
         self._names = tuple(parameter.name for parameter in parameters)
         self._bundles = tuple(bundle(parameters))
+        self._packs = tuple((weights, MatrixStacks(weights, self.norm)) for weights in pack(self._bundles))
         if self.method == "power":
             self._register_blocks()
 
     def forward(self, step: int | None = None) -> Tensor:
         """The penalty; `step` goes to the schedule, and is counted by calls where it is not given."""
-        device_type = next(self._bundles[0].parameters[0].layer.parameters()).device.type
-        with torch.autocast(device_type, enabled=False):
-            total = torch.stack([self._of_bundle(index, entry) for index, entry in enumerate(self._bundles)]).sum()
+        total = torch.stack([self._of_pack(index) for index in range(len(self._packs))]).sum()
         if self.schedule is None:
             return total
         multiplier = self.schedule(self.n_calls if step is None else step)
@@ -136,60 +133,77 @@ class ProjectionPenalty(nn.Module):
         """Restore the step count."""
         self.n_calls = int(state["n_calls"])
 
-    def _of_bundle(self, index: int, entry: Bundle) -> Tensor:
-        weights = entry.stack()
-        if self.norm.schatten_order == 2 and self.power == 2 and self.image_shape is None:
-            return squared_frobenius(weights, entry.projector, self.weight_perpendicular, self.weight_equivariant)
-        total = weights.new_zeros(())
-        for side, weight, part in self._sides(weights, entry.projector):
-            norms = self._norms(part, entry, f"left_{side}_{index}")
-            total = total + weight * (norms if self.power == 1 else norms.square()).sum()
-        return total
+    def _of_pack(self, index: int) -> Tensor:
+        weights, _ = self._packs[index]
+        values = weights.read()
+        # Autocast would lower the products inside to half precision.
+        with torch.no_grad(), torch.autocast(values[0].device.type, enabled=False):
+            value, slope = self._value_and_slope(index, weights.join(values))
+        return attach_slope(value, slope, weights, values)
 
-    def _sides(self, weights: Tensor, projector: Callable[[Tensor], Tensor]) -> list[tuple[str, float, Tensor]]:
-        """The penalised parts of a stack of weights, with their weights λ."""
-        projected = projector(weights)
-        sides = [
-            ("perpendicular", self.weight_perpendicular, weights - projected),
+    def _value_and_slope(self, index: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The penalty of a pack and its gradient in the pack's rows (equations 6.3 and 6.4)."""
+        weights, _ = self._packs[index]
+        projected = weights.project(rows)
+        value, slope = rows.new_zeros(()), None
+        for side, factor, part in (
+            ("perpendicular", self.weight_perpendicular, rows - projected),
             ("equivariant", self.weight_equivariant, projected),
-        ]
-        return [(name, weight, without_rounding(part, weights)) for name, weight, part in sides if weight > 0]
+        ):
+            if factor > 0:
+                side_value, side_slope = self._of_side(index, side, part, rows)
+                value = value + factor * side_value
+                slope = factor * side_slope if slope is None else slope + factor * side_slope
+        return value, torch.zeros_like(rows) if slope is None else slope
 
-    def _norms(self, part: Tensor, entry: Bundle, block: str) -> Tensor:
+    def _of_side(self, index: int, side: str, part: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        weights, stacks = self._packs[index]
+        if self.image_shape is not None:
+            return self._of_operators(weights, part, rows)
+        if self.norm.schatten_order == 2 and self.power == 2:
+            return part.square().sum(), 2 * part
+        value, slopes = rows.new_zeros(()), []
+        for number, (matrices, whole) in enumerate(zip(stacks.cut(part), stacks.cut(rows), strict=True)):
+            kept = not_rounding(matrices, whole, dim=(-2, -1))
+            norms, subgradient = self._norms(matrices * kept, f"left_{side}_{index}_{number}")
+            value = value + (norms if self.power == 1 else norms.square()).sum()
+            slope = kept * subgradient if self.power == 1 else 2 * norms[..., None, None] * kept * subgradient
+            slopes.append(slope)
+        slope = stacks.paste(slopes)
+        projected = weights.project(slope)
+        return value, slope - projected if side == "perpendicular" else projected
+
+    def _norms(self, matrices: Tensor, block: str) -> tuple[Tensor, Tensor]:
         if self.method != "power":
-            return stack_norms(part, entry.projector, self.norm, self.method, self.image_shape)
-        matrices = as_matrices(part, entry.projector)
-        with torch.no_grad():
-            # The state follows the weights when those have been moved to another device or precision.
-            left = getattr(self, block).to(matrices)
-            iterate = power_iteration(matrices.detach(), left, cast(float, self.norm.schatten_order))
-            setattr(self, block, iterate.left)
-        return attach_subgradient(matrices, iterate.value, iterate.subgradient)
+            return norm_and_subgradient(matrices, self.norm, self.method)
+        # The state follows the weights when those have been moved to another device or precision.
+        iterate = power_iteration(matrices, getattr(self, block).to(matrices), cast(float, self.norm.schatten_order))
+        setattr(self, block, iterate.left)
+        return iterate.value, iterate.subgradient
+
+    def _of_operators(self, weights: WeightPack, part: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Norms of convolution operators, one kernel at a time: the frequency blocks of all would not fit in memory."""
+        value, slopes = rows.new_zeros(()), []
+        for parameter, kernel, whole in zip(weights.parameters, weights.split(part), weights.split(rows), strict=True):
+            kept = not_rounding(kernel, whole, dim=tuple(range(whole.ndim)))
+            leaf = (kernel * kept)[None].requires_grad_()
+            with torch.enable_grad():
+                norm = stack_norms(leaf, parameter.projector, self.norm, self.method, self.image_shape)[0] ** self.power
+            (slope,) = torch.autograd.grad(norm, leaf)
+            value = value + norm.detach()
+            slopes.append(slope[0] * kept)
+        return value, weights.join(slopes)
 
     @torch.no_grad()
     def _register_blocks(self) -> None:
         """Start every power iteration at the exact singular vectors."""
-        for index, entry in enumerate(self._bundles):
-            for side, _, part in self._sides(entry.stack(), entry.projector):
-                block = start_block(as_matrices(part, entry.projector), cast(float, self.norm.schatten_order))
-                self.register_buffer(f"left_{side}_{index}", block)
-
-
-def without_rounding(part: Tensor, weights: Tensor) -> Tensor:
-    """Zero for what is rounding of the projection: a norm would push with full strength along it (equation 6.5).
-
-    Args:
-        part: PW or W − PW of a stack of weights.
-        weights: the stack (n, *weight_shape).
-
-    Examples:
-        >>> without_rounding(torch.tensor([[1e-9, 0.5]]), torch.ones(1, 2))
-        tensor([[0.0000, 0.5000]])
-    """
-    with torch.no_grad():
-        largest = weights.abs().amax(tuple(range(1, weights.ndim)), keepdim=True)
-        kept = part.abs() > _N_ROUNDINGS * torch.finfo(weights.dtype).eps * largest
-    return part * kept
+        for index, (weights, stacks) in enumerate(self._packs):
+            rows = weights.join(weights.read())
+            projected = weights.project(rows)
+            for side, part in (("perpendicular", rows - projected), ("equivariant", projected)):
+                for number, matrices in enumerate(stacks.cut(part)):
+                    block = start_block(matrices, cast(float, self.norm.schatten_order))
+                    self.register_buffer(f"left_{side}_{index}_{number}", block)
 
 
 def _method(norm: Norm | CustomNorm, method: str | None, image_shape: tuple[int, ...] | None) -> str:

@@ -80,33 +80,54 @@ def test_squared_frobenius_has_the_gradient_2_w_minus_pw(network: nn.Module) -> 
         torch.testing.assert_close(found, 0.6 * (weight - project_conv(weight, *types)), rtol=1e-5, atol=1e-7)
 
 
+def projections_of(penalty: ProjectionPenalty) -> list[tuple[int, ...]]:
+    """Shapes of what is projected in one forward and backward pass."""
+    shapes = []
+    for weights, _ in penalty._packs:
+        original = weights.project
+        weights.project = lambda rows, original=original: (shapes.append(tuple(rows.shape)), original(rows))[1]
+    penalty().backward()
+    return shapes
+
+
 def test_squared_frobenius_keeps_no_graph_through_the_projection(network: nn.Module) -> None:
-    calls = 0
-
-    class Counting:
-        def __call__(self, weights: Tensor) -> Tensor:
-            nonlocal calls
-            calls += 1
-            return weights.mean(0, keepdim=True).expand_as(weights)
-
-    from equiproj.regularisers.squared import squared_frobenius
-
-    squared_frobenius(torch.randn(4, 3, requires_grad=True), Counting(), 1.0, 1.0).backward()
-    assert calls == 1
+    n_entries = sum(network.get_submodule(name).weight.numel() for name in TYPES)
+    assert projections_of(ProjectionPenalty(network, GROUP, power=2, weight_equivariant=1.0)) == [(1, n_entries)]
 
 
-def test_layers_of_one_signature_are_one_batched_operation(network: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
-    from equiproj.projections import ConvProjector
+def test_small_layers_share_one_gather_and_large_ones_an_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = nn.Sequential(nn.Conv2d(1, 64, 3), nn.Conv2d(64, 64, 3), nn.Conv2d(64, 64, 3), nn.Conv2d(64, 1, 3))
+    once_for_the_value, once_for_the_slope = [(1, 1152), (2, 36864)], [(1, 1152), (2, 36864)]
+    found = projections_of(ProjectionPenalty(network, GROUP, norm="mixed:2,1"))
+    assert sorted(found) == sorted(once_for_the_value + once_for_the_slope)
 
-    shapes, original = [], ConvProjector.__call__
 
-    def recording(self: ConvProjector, weight: Tensor) -> Tensor:
-        shapes.append(tuple(weight.shape))
-        return original(self, weight)
-
-    monkeypatch.setattr(ConvProjector, "__call__", recording)
-    ProjectionPenalty(network, GROUP, norm="mixed:2,1")()
-    assert shapes == [(1, 8, 1, 3, 3), (3, 8, 8, 5, 5), (1, 1, 8, 3, 3)]
+@pytest.mark.parametrize("power", [1, 2])
+@pytest.mark.parametrize(("shared", "padded"), [(0, 0), (2**16, 0), (0, 2**15)])
+def test_how_weights_are_stacked_changes_no_number(
+    norm: str, power: int, shared: int, padded: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each layer by itself, without padding, is the oracle of the one gather."""
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        *(nn.Conv2d(1, 8, 3), nn.Conv2d(8, 8, 3, groups=2), nn.ConvTranspose2d(8, 4, 2), nn.Conv2d(4, 4, 3)),
+        *(nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(4, 1)),
+    ).double()
+    options = {"norm": norm, "power": power, "weight_equivariant": 0.3, "include_bias": True}
+    together = ProjectionPenalty(network, GROUP, **options)
+    monkeypatch.setattr("equiproj.regularisers.packs._N_ENTRIES_SHARED", shared)
+    monkeypatch.setattr("equiproj.regularisers.packs._N_ENTRIES_PADDED", padded)
+    apart = ProjectionPenalty(network, GROUP, **options)
+    assert len(together._packs) == 1
+    assert len(apart._packs) > 1 or padded == 0
+    results = []
+    for penalty in (together, apart):
+        network.zero_grad()
+        value = penalty()
+        value.backward()
+        results.append([value.detach(), *(parameter.grad.clone() for parameter in network.parameters())])
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("power", [1, 2])
@@ -131,7 +152,8 @@ def test_nothing_pushes_at_exact_equivariance_of_a_group_whose_means_round() -> 
     layer = nn.Linear(12, 18)
     types = {"input_type": "regular", "output_type": "regular"}
     project_(layer, group, **types)
-    assert (layer.weight - ProjectionPenalty(layer, group, **types)._bundles[0].projector(layer.weight)).abs().max() > 0
+    rho_in, rho_out = 2 * regular(group), 3 * regular(group)
+    assert (layer.weight - project_linear(layer.weight, rho_in, rho_out)).abs().max() > 0
     ProjectionPenalty(layer, group, norm="entrywise:1", **types)().backward()
     assert layer.weight.grad.abs().max() == 0
 
@@ -244,9 +266,10 @@ def test_a_resumed_run_is_bit_identical(norm: str, method: str | None) -> None:
 
 def test_the_state_of_the_power_iteration_is_saved(network: nn.Module) -> None:
     penalty = ProjectionPenalty(network, GROUP, norm="spectral", method="power", weight_equivariant=1.0)
-    names = [f"left_{side}_{index}" for index in range(3) for side in ("perpendicular", "equivariant")]
+    # of the layers with eight singular values, and of the one with a single one
+    names = [f"left_{side}_0_{number}" for number in range(2) for side in ("perpendicular", "equivariant")]
     assert set(penalty.state_dict()) == {*names, "_extra_state"}
-    assert penalty.state_dict()["left_perpendicular_1"].shape == (3, 8, 8)
+    assert penalty.state_dict()["left_perpendicular_0_0"].shape == (1, 4, 8, 8)
 
 
 def test_breakdown_is_exact_and_touches_nothing(network: nn.Module) -> None:
