@@ -1,12 +1,13 @@
 """How what was measured is compared: levels, margins, and the comparisons that are fixed before the run."""
 
 from collections import Counter
+from collections.abc import Iterable
 
 from pydantic import Field, model_validator
 
 from ctmar.config.methods import MethodName
 from ctmar.config.section import Section
-from ctmar.config.study import NormName
+from ctmar.config.study import Condition, NormName, base_condition
 
 
 class PrimaryComparison(Section):
@@ -16,6 +17,12 @@ class PrimaryComparison(Section):
     norm: NormName | None = Field(None, description="Its norm; `null`: that which validation prefers.")
     against: MethodName = Field(description="The method it is compared with.")
     against_norm: NormName | None = Field(None, description="The norm of that; `null`: that which validation prefers.")
+    asymmetry: float | None = Field(
+        None, ge=0, le=1, description="Asymmetry of the runs that are compared; `null`: 0, or that of the first run."
+    )
+    slices: int | None = Field(
+        None, ge=0, description="Training slices of the runs that are compared; `null`: 0 (all), or as the first run."
+    )
 
     @model_validator(mode="after")
     def _two_methods(self) -> "PrimaryComparison":
@@ -25,7 +32,17 @@ class PrimaryComparison(Section):
 
     def __str__(self) -> str:
         """The comparison as messages name it."""
-        return f"{series_text(self.method, self.norm)} against {series_text(self.against, self.against_norm)}"
+        both = f"{series_text(self.method, self.norm)} against {series_text(self.against, self.against_norm)}"
+        named = (("asymmetry", self.asymmetry), ("slices", self.slices))
+        return ", ".join([both, *(f"{key} {value:g}" for key, value in named if value is not None)])
+
+    def condition(self, conditions: Iterable[Condition]) -> Condition:
+        """Asymmetry and slices of the runs that are compared, in a study of some conditions."""
+        asymmetry, slices = base_condition(conditions)
+        return (
+            asymmetry if self.asymmetry is None else self.asymmetry,
+            slices if self.slices is None else self.slices,
+        )
 
 
 def series_text(method: str, norm: str | None) -> str:

@@ -127,7 +127,6 @@ METHODS: dict[str, MethodFacts] = {
         kind=Kind.WEIGHT,
         label="Strictly equivariant",
         does="uses the projected weights P(W) in every step",
-        question="Approximate equivariance is better than strict equivariance.",
     ),
     "train_then_project": MethodFacts(
         kind=Kind.WEIGHT,

@@ -13,7 +13,7 @@ from ctmar.config.data import Ingest, Simulation, Source, Split
 from ctmar.config.judgement import Judgement, series_text
 from ctmar.config.own_code import is_import_path, slug_of
 from ctmar.config.section import Section, UserPath
-from ctmar.config.study import Study, Training
+from ctmar.config.study import Study, Training, base_condition
 
 
 def _own_metric(text: str) -> str:
@@ -137,11 +137,17 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _primary_comparisons_are_run(self) -> "Config":
-        run = {(group.method, norm) for group in self.study.runs for norm in (*group.norm, None)}
+        runs = self.study.expand() if self.judgement.primary else []
+        conditions = list(dict.fromkeys(run.condition for run in runs))
+        known = {(run.method, norm, run.condition) for run in runs for norm in (run.norm, None)}
         for one in self.judgement.primary:
+            condition = one.condition(conditions)
+            where = (
+                "" if condition == base_condition(conditions) else ", asymmetry {:g} and slices {},".format(*condition)
+            )
             for method, norm in ((one.method, one.norm), (one.against, one.against_norm)):
-                if (method, norm) not in run:
+                if (method, norm, condition) not in known:
                     raise ValueError(
-                        f"judgement.primary: '{one}' needs runs of {series_text(method, norm)} in study.runs"
+                        f"judgement.primary: '{one}' needs runs of {series_text(method, norm)}{where} in study.runs"
                     )
         return self

@@ -110,6 +110,20 @@ def _known_norm(text: str) -> str:
 NormName = Annotated[str, AfterValidator(_known_norm)]
 
 
+Condition = tuple[float, int]  # asymmetry and slices of a run
+
+
+def base_condition(conditions: Iterable[Condition]) -> Condition:
+    """The condition that a study is about where nothing else is said: no asymmetry and all slices, or the first.
+
+    Examples:
+        >>> base_condition([(0.4, 0), (0.0, 0)]), base_condition([(0.4, 0), (0.0, 5)])
+        ((0.0, 0), (0.4, 0))
+    """
+    every = list(conditions)
+    return (0.0, 0) if (0.0, 0) in every else every[0]
+
+
 Power = Literal[1, 2]
 Start = Literal["equivariant", "drawn"]
 
@@ -172,7 +186,7 @@ class Run(Section):
         return self.model_copy(update={"seed": 0})
 
     @property
-    def condition(self) -> tuple[float, int]:
+    def condition(self) -> Condition:
         """What data it is trained and tested on: asymmetry and slices. Only runs of one condition are compared."""
         return self.asymmetry, self.slices
 

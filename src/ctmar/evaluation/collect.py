@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -9,32 +10,41 @@ from ctmar.config import Judgement
 from ctmar.errors import InputError
 from ctmar.evaluation.claims import judge_claims
 from ctmar.evaluation.columns import (
+    CONDITION,
     CURVE_COLUMNS,
     IDENTITY,
     MEASURES_OF_A_RUN,
     PAIR_COLUMNS,
     curve_columns,
+    dial_columns,
     group_columns,
     model_columns,
+    norm_columns,
     reference_columns,
     run_columns,
     slice_columns,
 )
+from ctmar.evaluation.dial import dial_rows
 from ctmar.evaluation.groups import MeasuredImages, everything_measured, group_rows, interval_fields, slice_rows
-from ctmar.evaluation.measured_study import MeasuredStudy, Model, check_numbers, read_study
+from ctmar.evaluation.measured_study import MeasuredStudy, read_study
 from ctmar.evaluation.model_table import model_row, tests_against_plain
+from ctmar.evaluation.models import Model
+from ctmar.evaluation.norms_at_defect import norm_rows
 from ctmar.evaluation.preference import choices
 from ctmar.evaluation.questions import ask_questions
+from ctmar.evaluation.run_results import check_numbers
 from ctmar.store.atomic import atomic_path
 from ctmar.store.parquet import write_parquet
 from ctmar.store.tables import read_rows, write_rows
 
 Row = dict[str, Any]
-_COST_NUMBERS = ("ratio_to_plain", "penalty_milliseconds")
+_COST_NUMBERS = ("ratio_to_plain", "penalty_milliseconds", "n_parameters")
 
 
 def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings: Judgement, output: Path) -> None:
-    """Write models, sizes, materials, runs, references, curves (CSV), slices.parquet, claims and questions (JSON).
+    """Write the tables of a study (CSV), every measured slice (Parquet), and claims and questions (JSON).
+
+    All but dial.csv and the primary comparisons that name another are about the base condition.
 
     Args:
         run_folders: folders of trained and measured runs.
@@ -57,11 +67,13 @@ def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings:
         "runs": (run_columns(study.metrics), [row for model in study.models for row in _run_rows(study, model)]),
         "references": (
             reference_columns(study.metrics),
-            [_reference_row(study, one) for one in measured if one.seeds == [None]],
+            [_reference_row(study, one) for one in measured if one.model is None],
         ),
         "curves": (curve_columns(), [row for model in study.models for row in _curve_rows(model)]),
+        "dial": (dial_columns(), dial_rows(study)),
+        "norms_at_defect": (norm_columns(), list(norm_rows(study))),
     }
-    cost_rows = read_rows(cost, ("method", "norm", *_COST_NUMBERS))
+    cost_rows = read_rows(cost, ("network", "method", "norm", *_COST_NUMBERS))
     check_numbers(cost, cost_rows, _COST_NUMBERS)
     findings = {"claims": judge_claims(study, cost_rows), "questions": ask_questions(study, cost_rows)}
     for name, (columns, rows) in tables.items():
@@ -73,26 +85,28 @@ def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings:
 
 
 def _read_references(study: MeasuredStudy, path: Path) -> list[dict[str, str]]:
-    """The table of `evaluate_references`.
+    """The table of `evaluate_references`, on the pairs of the study in their order.
 
     Raises:
         InputError: it is missing or malformed, or a reference was measured on other pairs than the models.
     """
     rows = read_rows(path, ("reference", *PAIR_COLUMNS, *study.metrics))
-    for name in dict.fromkeys(row["reference"] for row in rows):
-        pairs = [tuple(row[column] for column in PAIR_COLUMNS) for row in rows if row["reference"] == name]
-        if pairs != study.models[0].runs[0].pairs:
-            raise InputError(f"{path}: {name} was measured on different test pairs than the models")
     check_numbers(path, rows, study.metrics)
-    return rows
+    found = {(row["reference"], *(row[column] for column in PAIR_COLUMNS)): row for row in rows}
+    names = dict.fromkeys(row["reference"] for row in rows)
+    for name, pair in product(names, study.pairs):
+        if (name, *pair) not in found:
+            raise InputError(f"{path}: {name} was measured on different test pairs than the models")
+    return [found[name, *pair] for name, pair in product(names, study.pairs)]
 
 
 def _run_rows(study: MeasuredStudy, model: Model) -> list[Row]:
     """One row for each seed of a model: means over the patients, of each the mean over its pairs."""
     return [
         dict(zip(IDENTITY, model.identity, strict=True))
+        | dict(zip(CONDITION, study.condition, strict=True))
         | {"seed": run.seed}
-        | {metric: study.estimate(run.metrics[metric][None]).mean for metric in study.metrics}
+        | {metric: study.over_patients(run.metrics[metric][None]).mean for metric in study.metrics}
         | {name: getattr(run.measurements, name) for name in MEASURES_OF_A_RUN}
         | {"validation_psnr": run.validation_psnr, "seconds_total": run.description.seconds_total}
         for run in model.runs

@@ -5,9 +5,11 @@ Units are suffixes. A measure with an interval has three columns, ``_mean``, ``_
 
 from collections.abc import Iterable
 
+from ctmar.config import Run
 from ctmar.config.own_code import slug_of
 
-IDENTITY = ("network", "method", "norm", "lam_perp", "lam_equi", "softness")
+CONDITION = ("asymmetry", "slices")  # what data a run is trained and tested on; only within one are runs compared
+IDENTITY = tuple(name for name in Run.model_fields if name not in (*CONDITION, "seed"))  # what seeds share
 PAIR_COLUMNS = ("patient", "slice_id", "mask_index", "metal_pixels", "metal", "metal_size")
 METRICS = (
     "psnr_db",
@@ -28,7 +30,8 @@ OWN = "own_"  # begins the columns of metrics that a study brings of its own
 _UNITS = ("_db", "_hu")
 QUARTER_TURNS_DEG = (0, 90, 180, 270)
 REFERENCE_NETWORK = "reference"  # stands for the network in tables that hold models and references
-CHOICES = ("chosen", "chosen_of_kind")  # models that validation prefers: of a method and norm, of a kind of method
+# models that validation prefers of a method and norm, or of a kind of method; of the standard start and compute
+CHOICES = ("chosen", "chosen_of_kind", "standard")
 _P_VALUES = ("p_value", "p_value_holm")
 MEASURES_OF_A_RUN = (
     "relative_non_equivariance",
@@ -40,6 +43,7 @@ MEASURES_OF_A_RUN = (
     "defect_of_correction_max",
     "seconds_per_image",
 )
+FROBENIUS_DIFFERENCE = "psnr_to_frobenius_db"  # PSNR less that of the Frobenius norm at the same measured defect
 STRICT_DIFFERENCE = "psnr_to_strict_db"  # PSNR less that of the strict network in the same condition
 CURVE_COLUMNS = ("epoch", "step", "loss", "task_loss", "penalty", "learning_rate", "validation_loss", "validation_psnr")
 
@@ -142,7 +146,7 @@ def slice_columns(metrics: Iterable[str] = METRICS) -> list[str]:
 
 def run_columns(metrics: Iterable[str] = METRICS) -> list[str]:
     """Columns of runs.csv: one row for each model and seed, means over the test patients."""
-    return [*IDENTITY, "seed", *metrics, *MEASURES_OF_A_RUN, "validation_psnr", "seconds_total"]
+    return [*IDENTITY, *CONDITION, "seed", *metrics, *MEASURES_OF_A_RUN, "validation_psnr", "seconds_total"]
 
 
 def reference_columns(metrics: Iterable[str] = METRICS) -> list[str]:
@@ -163,7 +167,16 @@ def dial_columns() -> list[str]:
     measures = ("psnr_db", difference("psnr_db"), STRICT_DIFFERENCE)
     intervals = [column for measure in measures for column in interval_columns(measure)]
     counts = ["n_compared", "n_seeds", "n_patients"]
-    return list(dict.fromkeys(["asymmetry", "slices", *IDENTITY, *intervals, *counts]))
+    return [*CONDITION, *IDENTITY, *intervals, *counts]
+
+
+def norm_columns() -> list[str]:
+    """Columns of norms_at_defect.csv: one row for each network, norm, power and share of the plain model's defect.
+
+    ``reached`` says whether every seed has the defect between two of the norm's weights; else there are no numbers.
+    """
+    intervals = [column for measure in ("psnr_db", FROBENIUS_DIFFERENCE) for column in interval_columns(measure)]
+    return ["network", "norm", "power", "share", "defect", *intervals, "n_weights", "n_seeds", "reached"]
 
 
 def curve_columns() -> list[str]:

@@ -26,6 +26,7 @@ References:
 """
 
 import math
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -74,7 +75,7 @@ def _pattern(cells: bytes, n_patients: int) -> _Pattern:
     )
 
 
-def over_patients_and_seeds(table: NDArray[np.float64], folds: NDArray[np.int_] | None = None) -> Estimate:
+def over_patients_and_seeds(table: NDArray[np.float64], folds: Sequence[Hashable] | None = None) -> Estimate:
     """Mean over patients and seeds, with its interval.
 
     Args:
@@ -93,11 +94,12 @@ def over_patients_and_seeds(table: NDArray[np.float64], folds: NDArray[np.int_] 
     pattern = _pattern(known.tobytes(), len(table))
     if pattern.blocks.any() or min(table.shape) < 2:
         return _over_blocks(table, pattern.blocks)
-    return _over_effects(table[known], pattern, table.shape[1], folds if folds is None else np.asarray(folds)[seeds])
+    own = None if folds is None else [folds[seed] for seed in np.flatnonzero(seeds).tolist()]
+    return _over_effects(table[known], pattern, table.shape[1], own)
 
 
 def _over_effects(
-    values: NDArray[np.float64], pattern: _Pattern, n_seeds: int, folds: NDArray[np.int_] | None
+    values: NDArray[np.float64], pattern: _Pattern, n_seeds: int, folds: Sequence[Hashable] | None
 ) -> Estimate:
     """From the values of the cells of a connected table, patient by patient."""
     effects = pattern.fit @ values

@@ -70,6 +70,11 @@ class Gap:
         return self.estimate.interval(2 * self.alpha).low > -self.margin
 
     @property
+    def not_better(self) -> bool:
+        """Not better than by the margin, by a one-sided test at level alpha."""
+        return self.estimate.interval(2 * self.alpha).high < self.margin
+
+    @property
     def worse(self) -> bool:
         """The interval lies below minus the margin."""
         return self.interval.high < -self.margin

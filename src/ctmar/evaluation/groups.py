@@ -6,24 +6,43 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ctmar.config import Run
 from ctmar.evaluation.columns import GROUPED_METRICS, IDENTITY, PAIR_COLUMNS, REFERENCE_NETWORK
 from ctmar.evaluation.intervals import Interval
-from ctmar.evaluation.measured_study import Identity, MeasuredStudy, number
+from ctmar.evaluation.measured_study import MeasuredStudy
+from ctmar.evaluation.models import Model
+from ctmar.evaluation.run_results import Identity, number
 
 Row = dict[str, Any]
+# what stands in the columns of a model in the rows of a reference, whose name stands for the method
+_REFERENCE = {name: Run.model_fields[name].get_default() for name in IDENTITY} | {"network": REFERENCE_NETWORK}
 
 
 class MeasuredImages(NamedTuple):
-    """A model or a reference on every pair; metrics have the shape (n_seeds, n_pairs)."""
+    """A model or a reference; metrics have the shape (n_seeds, n_pairs), NaN where a seed was not tested on a pair."""
 
     identity: Identity
-    seeds: list[int | None]
     metrics: dict[str, NDArray[np.float64]]
+    model: Model | None = None
 
     def interval(self, study: MeasuredStudy, metric: str, chosen: NDArray[np.bool_] | None = None) -> Interval:
         """Mean and interval of a metric: over patients and seeds, of a reference over patients alone."""
-        of = study.interval_over_patients if self.seeds == [None] else study.interval
-        return of(self.metrics[metric], chosen)
+        values = self.metrics[metric]
+        if self.model is None:
+            return study.over_patients(values, chosen).interval(study.alpha)
+        return study.estimate(values, self.model.folds(), chosen).interval(study.alpha)
+
+    @property
+    def seeds(self) -> list[int | None]:
+        """Its seeds; a reference has one row without."""
+        return [None] if self.model is None else list(self.model.seeds())
+
+    @property
+    def tested(self) -> NDArray[np.bool_]:
+        """Which seed was tested on which pair, shape (n_seeds, n_pairs)."""
+        if self.model is None:
+            return np.ones(next(iter(self.metrics.values())).shape, bool)
+        return self.model.tested
 
 
 def everything_measured(study: MeasuredStudy, references: Sequence[dict[str, str]]) -> list[MeasuredImages]:
@@ -37,10 +56,10 @@ def everything_measured(study: MeasuredStudy, references: Sequence[dict[str, str
     for name in dict.fromkeys(row["reference"] for row in references):
         own = [row for row in references if row["reference"] == name]
         metrics = {metric: np.array([[number(row[metric]) for row in own]]) for metric in study.metrics}
-        found.append(MeasuredImages((REFERENCE_NETWORK, name, "none", 0.0, 0.0, 0.0), [None], metrics))
+        found.append(MeasuredImages(tuple((_REFERENCE | {"method": name}).values()), metrics))
     for model in study.models:
         metrics = {metric: model.metric(metric) for metric in study.metrics}
-        found.append(MeasuredImages(model.identity, list(model.seeds()), metrics))
+        found.append(MeasuredImages(model.identity, metrics, model))
     return found
 
 
@@ -53,23 +72,23 @@ def group_rows(study: MeasuredStudy, measured: Sequence[MeasuredImages], column:
             row: Row = {**dict(zip(IDENTITY, one.identity, strict=True)), column: str(value)}
             for metric in GROUPED_METRICS:
                 row |= interval_fields(metric, one.interval(study, metric, chosen))
-            counts = {"n_pairs": int(chosen.sum()), "n_patients": len(set(study.patients[chosen]))}
+            own = chosen & one.tested.any(axis=0)
+            counts = {"n_pairs": int(own.sum()), "n_patients": len(set(study.patients[own]))}
             yield row | {"n_seeds": len(one.seeds)} | counts
 
 
 def slice_rows(study: MeasuredStudy, measured: Sequence[MeasuredImages]) -> Iterator[Row]:
     """One row for each model (or reference), seed and pair; NaN becomes None, a missing value of Parquet."""
-    pairs = [dict(zip(PAIR_COLUMNS, pair, strict=True)) for pair in study.models[0].runs[0].pairs]
+    pairs = [dict(zip(PAIR_COLUMNS, pair, strict=True)) for pair in study.pairs]
     names = [
         {column: pair[column] if column in ("patient", "slice_id", "metal") else int(pair[column]) for column in pair}
         for pair in pairs
     ]
-    for identity, seeds, metrics in measured:
-        own = dict(zip(IDENTITY, identity, strict=True))
-        for k, seed in enumerate(seeds):
-            for j, pair in enumerate(names):
-                values = {metric: float(metrics[metric][k, j]) for metric in study.metrics}
-                yield own | {"seed": seed} | pair | {m: None if np.isnan(v) else v for m, v in values.items()}
+    for one in measured:
+        own = dict(zip(IDENTITY, one.identity, strict=True))
+        for k, j in zip(*np.nonzero(one.tested), strict=True):
+            values = {metric: float(one.metrics[metric][k, j]) for metric in study.metrics}
+            yield own | {"seed": one.seeds[k]} | names[j] | {m: None if np.isnan(v) else v for m, v in values.items()}
 
 
 def interval_fields(measure: str, interval: Interval) -> Row:

@@ -19,6 +19,7 @@ References:
 """
 
 import math
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -121,7 +122,7 @@ def t_quantile(degrees: int, tail: float) -> float:
     return -float(stdtrit(degrees, tail))
 
 
-def over_seeds(values: NDArray[np.float64], folds: NDArray[np.int_] | None = None) -> Estimate:
+def over_seeds(values: NDArray[np.float64], folds: Sequence[Hashable] | None = None) -> Estimate:
     """Mean of one value per seed; seeds of one fold count as one draw of the training patients."""
     if len(values) == 0:
         raise InputError("interval: expected at least one value, found none")
@@ -131,7 +132,7 @@ def over_seeds(values: NDArray[np.float64], folds: NDArray[np.int_] | None = Non
 
 
 def part_of_seeds(
-    effects: NDArray[np.float64], folds: NDArray[np.int_] | None = None
+    effects: NDArray[np.float64], folds: Sequence[Hashable] | None = None
 ) -> tuple[tuple[float, int], float, float, int]:
     """What seeds add to the variance of a mean over them.
 
@@ -145,7 +146,9 @@ def part_of_seeds(
         The part of the interval, the variances of a seed and of a fold, and the folds that several seeds share.
     """
     n_seeds = len(effects)
-    unit = np.arange(n_seeds) if folds is None or len(set(folds)) == 1 else np.unique(folds, return_inverse=True)[1]
+    names = list(range(n_seeds)) if folds is None or len(set(folds)) == 1 else list(folds)
+    places = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    unit = np.array([places[name] for name in names])
     sizes = np.bincount(unit)
     if len(sizes) < 2:
         return (math.nan, 0), math.nan, math.nan, 0

@@ -15,8 +15,10 @@ from ctmar.evaluation.columns import (
     psnr_turned,
 )
 from ctmar.evaluation.groups import interval_fields
-from ctmar.evaluation.intervals import NOTHING
-from ctmar.evaluation.measured_study import Identity, MeasuredStudy, Model
+from ctmar.evaluation.intervals import NOTHING, over_seeds
+from ctmar.evaluation.measured_study import MeasuredStudy
+from ctmar.evaluation.models import Model
+from ctmar.evaluation.run_results import Identity
 from ctmar.evaluation.significance import holm
 from ctmar.store.run_folder import Measurements
 
@@ -29,11 +31,12 @@ def model_row(study: MeasuredStudy, model: Model) -> Row:
     plain = study.plain_of(model)
     row = dict(zip(IDENTITY, model.identity, strict=True))
     for metric in study.metrics:
-        row |= interval_fields(metric, study.interval(model.metric(metric)))
+        row |= interval_fields(metric, study.interval(model, metric))
         gap = NOTHING if plain is None or plain is model else study.difference(model, plain, metric)
         row |= interval_fields(difference(metric), gap.interval(study.alpha))
     for column, measure in _measures_per_seed(study.angles_deg).items():
-        row |= interval_fields(column, study.interval_over_seeds(model.per_seed(measure)))
+        row |= interval_fields(column, over_seeds(model.per_seed(measure), model.folds()).interval(study.alpha))
+    tested = model.tested.any(axis=0)
     return row | {
         "seconds_per_step": float(np.median([run.description.seconds_per_step_median for run in model.runs])),
         "peak_memory_mb": float(np.max([run.description.peak_memory_mb for run in model.runs])),
@@ -41,9 +44,9 @@ def model_row(study: MeasuredStudy, model: Model) -> Row:
         "prediction_peak_memory_mb": float(np.max(model.per_seed(attrgetter("peak_memory_mb")))),
         "n_parameters": model.runs[0].description.n_parameters,
         "n_seeds": len(model.runs),
-        "n_pairs": len(study.patients),
-        "n_patients": len(set(study.patients)),
-        "n_slices": len(set(study.slices)),
+        "n_pairs": int(tested.sum()),
+        "n_patients": len(set(study.patients[tested])),
+        "n_slices": len(set(study.column("slice_id")[tested])),
     }
 
 

@@ -3,10 +3,15 @@
 This is the only place that chooses. What it chose are two columns of models.csv, by which the report filters.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import TypeVar
 
 from ctmar.config.methods import METHODS
-from ctmar.evaluation.measured_study import Identity, MeasuredStudy, Model
+from ctmar.evaluation.measured_study import MeasuredStudy
+from ctmar.evaluation.models import Model
+from ctmar.evaluation.run_results import Identity
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 def preferred(models: Sequence[Model]) -> Model | None:
@@ -19,18 +24,34 @@ def preferred(models: Sequence[Model]) -> Model | None:
 
 
 def choices(study: MeasuredStudy) -> dict[Identity, dict[str, bool]]:
-    """The columns `CHOICES` of every model: whether it stands for its method and norm, and for its kind of method."""
-    of_series = _preferred_of_each(study, lambda model: (model.network, model.method, model.norm))
-    of_kind = _preferred_of_each(study, lambda model: (model.network, METHODS[model.method].kind))
+    """The columns `CHOICES` of every model.
+
+    Validation chooses weights and powers. Start and compute are no settings to be chosen: every one has its model for
+    each method and norm, and for a kind of method stand models of the standard start and compute alone.
+    """
+    standard = filter(study.is_standard, study.models)
+    of_series = preferred_of_each(study.models, series_of)
+    of_kind = preferred_of_each(standard, lambda model: (model.network, METHODS[model.method].kind))
+    chosen, chosen_of_kind = ({model.identity for model in own.values()} for own in (of_series, of_kind))
     return {
-        model.identity: {"chosen": model.identity in of_series, "chosen_of_kind": model.identity in of_kind}
+        model.identity: {
+            "chosen": model.identity in chosen,
+            "chosen_of_kind": model.identity in chosen_of_kind,
+            "standard": study.is_standard(model),
+        }
         for model in study.models
     }
 
 
-def _preferred_of_each(study: MeasuredStudy, key: Callable[[Model], Hashable]) -> set[Identity]:
-    rivals: dict[Hashable, list[Model]] = {}
-    for model in study.models:
+def series_of(model: Model) -> tuple[str, str, str, str, float]:
+    """What the models share among which validation chooses weights and powers."""
+    return model.network, model.method, model.norm, str(model.run.start), model.run.compute
+
+
+def preferred_of_each(models: Iterable[Model], key: Callable[[Model], Key]) -> dict[Key, Model]:
+    """Of the models that share a key the one that validation prefers."""
+    rivals: dict[Key, list[Model]] = {}
+    for model in models:
         rivals.setdefault(key(model), []).append(model)
-    found = map(preferred, rivals.values())
-    return {model.identity for model in found if model is not None}
+    found = {name: preferred(own) for name, own in rivals.items()}
+    return {name: model for name, model in found.items() if model is not None}

@@ -7,7 +7,9 @@ import numpy as np
 
 from ctmar.config import PrimaryComparison
 from ctmar.config.methods import METHODS
-from ctmar.evaluation.measured_study import MeasuredStudy, Model
+from ctmar.evaluation.intervals import NOTHING, Estimate
+from ctmar.evaluation.measured_study import MeasuredStudy
+from ctmar.evaluation.models import Model
 from ctmar.evaluation.significance import holm
 from ctmar.evaluation.verdicts import (
     PRIMARY,
@@ -15,6 +17,7 @@ from ctmar.evaluation.verdicts import (
     Cost,
     Finding,
     chosen,
+    condition_text,
     first_network,
     gap_of,
     judge,
@@ -40,10 +43,11 @@ def judge_primary(study: MeasuredStudy, cost_rows: Sequence[Mapping[str, str]]) 
     """
     comparisons = study.settings.primary
     own = first_network(study)
-    corrected = holm(np.array([_p_value(own, comparison) for comparison in comparisons]))
+    corrected = holm(np.array([_difference(own, comparison).p_value() for comparison in comparisons]))
     claims = [
         Claim(
-            f"{_name(one.method, one.norm)} has a higher PSNR than {_name(one.against, one.against_norm)}.",
+            f"{_name(one.method, one.norm)} has a higher PSNR than {_name(one.against, one.against_norm)}"
+            f"{_where(own, one)}.",
             f"primary comparison {k} of {len(comparisons)}",
             f"{_RULE} {study.alpha:.2g}; the interval is widened for their number.",
             partial(_decide, comparison=one, p_value=float(p_value)),
@@ -54,30 +58,44 @@ def judge_primary(study: MeasuredStudy, cost_rows: Sequence[Mapping[str, str]]) 
     return judge(claims, study, cost_rows)
 
 
-def covers(comparisons: Sequence[PrimaryComparison], method: str, against: str) -> bool:
-    """Whether two methods, whatever their norms, are compared among the primary comparisons."""
-    return any((one.method, one.against) == (method, against) for one in comparisons)
+def covers(study: MeasuredStudy, method: str, against: str) -> bool:
+    """Whether two methods, whatever their norms, are compared under the base condition by a primary comparison."""
+    return any(
+        (one.method, one.against) == (method, against) and one.condition(study.conditions) == study.condition
+        for one in study.settings.primary
+    )
 
 
 def _decide(study: MeasuredStudy, cost: Cost, comparison: PrimaryComparison, p_value: float) -> Finding | None:
     pair = _models(study, comparison)
     if pair is None:
         return None
-    gap = gap_of(study, study.difference(*pair, "psnr_db"), len(study.settings.primary))
+    gap = gap_of(study, _difference(study, comparison), len(study.settings.primary))
     measured = f"{model_text(pair[0])} − {model_text(pair[1])}: {gap.text}, p after Holm {_p_text(p_value)}"
     decided = p_value < study.alpha
     return Finding(measured, verdict(decided and gap.mean > 0, decided and gap.mean < 0), {"": gap})
 
 
 def _models(study: MeasuredStudy, comparison: PrimaryComparison) -> tuple[Model, Model] | None:
-    first = chosen(study, comparison.method, comparison.norm)
-    second = chosen(study, comparison.against, comparison.against_norm)
+    under = study.conditions.get(comparison.condition(study.conditions))
+    if under is None:
+        return None
+    first = chosen(under, comparison.method, comparison.norm)
+    second = chosen(under, comparison.against, comparison.against_norm)
     return None if first is None or second is None else (first, second)
 
 
-def _p_value(study: MeasuredStudy, comparison: PrimaryComparison) -> float:
+def _difference(study: MeasuredStudy, comparison: PrimaryComparison) -> Estimate:
     pair = _models(study, comparison)
-    return float("nan") if pair is None else study.difference(*pair, "psnr_db").p_value()
+    if pair is None:
+        return NOTHING
+    return study.conditions[pair[0].run.condition].difference(*pair, "psnr_db")
+
+
+def _where(study: MeasuredStudy, comparison: PrimaryComparison) -> str:
+    """The condition of a comparison, unless it is the base."""
+    condition = comparison.condition(study.conditions)
+    return "" if condition == study.condition else f" where {condition_text(*condition)}"
 
 
 def _name(method: str, norm: str | None) -> str:

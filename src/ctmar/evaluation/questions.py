@@ -5,17 +5,13 @@ Weights are chosen by validation PSNR, never on the test pairs.
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from operator import attrgetter
-
-import numpy as np
 
 from ctmar.config.methods import METHODS, Kind
-from ctmar.evaluation.intervals import over_seeds
-from ctmar.evaluation.measured_study import MeasuredStudy, Model
-from ctmar.evaluation.preference import preferred
+from ctmar.evaluation.audit_questions import AUDIT_QUESTIONS
+from ctmar.evaluation.measured_study import MeasuredStudy
+from ctmar.evaluation.models import in_common, over_common_seeds
 from ctmar.evaluation.primary import covers, judge_primary
 from ctmar.evaluation.verdicts import (
-    NEARLY_EQUIVARIANT,
     Claim,
     Cost,
     Finding,
@@ -29,6 +25,7 @@ from ctmar.evaluation.verdicts import (
     not_worse,
     verdict,
 )
+from ctmar.store.run_folder import Measurements
 
 SOURCE = "asked by readers of the paper"
 # to a network that is equivariant, or nearly so
@@ -67,7 +64,7 @@ def _equivariant_weight_matters_little(study: MeasuredStudy, cost: Cost) -> Find
         f"{model.norm} λ⊥ {model.lam_perp:g}, λ_G {model.lam_equi:g}": (model, base)
         for model in candidates(study, "projection")
         for base in candidates(study, "projection", model.norm, 0.0)
-        if model.lam_equi > 0 and base.lam_perp == model.lam_perp
+        if model.lam_equi > 0 and base.run.setting == model.run.setting.model_copy(update={"lam_equi": 0.0})
     }
     if not pairs:
         return None
@@ -81,51 +78,26 @@ def _depends_less_on_the_turn(study: MeasuredStudy, cost: Cost) -> Finding | Non
     projection, plain = chosen(study, "projection"), chosen(study, "plain")
     if projection is None or plain is None:
         return None
-    common = sorted(set(projection.seeds()) & set(plain.seeds()))
-    if not common:
-        return None
-    ours, theirs = (_range_over_turns(model, common) for model in (projection, plain))
-    gap = gap_of(study, over_seeds(ours - theirs))
+    gap = gap_of(study, over_common_seeds(projection, plain, _range_over_turns))
+    ours, theirs = (model.per_seed(_range_over_turns).mean() for model in in_common(projection, plain))
     measured = (
-        f"range over quarter turns {ours.mean():.3f} dB against {theirs.mean():.3f} dB of the plain network;"
-        f" difference {gap.text}"
+        f"range over quarter turns {ours:.3f} dB against {theirs:.3f} dB of the plain network; difference {gap.text}"
     )
     return Finding(measured, verdict(gap.below, gap.above), {"": gap})
-
-
-def _better_beside_the_optimiser(study: MeasuredStudy, cost: Cost) -> Finding | None:
-    """Nearly equivariant ends: the proximal step of the Frobenius penalty against the same penalty in the loss."""
-    beside, inside = _nearly_equivariant(study, "proximal"), _nearly_equivariant(study, "projection", "frobenius")
-    if beside is None or inside is None:
-        return None
-    gap = gap_of(study, study.difference(beside, inside, "psnr_db"))
-    measured = f"beside, {model_text(beside)} − in the loss, {model_text(inside)}: {gap.text}"
-    return Finding(measured, verdict(gap.above, gap.below), {"": gap})
-
-
-def _nearly_equivariant(study: MeasuredStudy, method: str, norm: str | None = None) -> Model | None:
-    """Of the settings that end nearly equivariant, the one that validation prefers."""
-    own = [
-        model
-        for model in candidates(study, method, norm, lam_equi=0.0)
-        if np.max(model.per_seed(attrgetter("relative_non_equivariance"))) < NEARLY_EQUIVARIANT
-    ]
-    return preferred(own)
 
 
 def _better_than(study: MeasuredStudy, cost: Cost, method: str) -> Finding | None:
     """The chosen penalty against one other method."""
     projection, rival = chosen(study, "projection"), chosen(study, method)
-    if projection is None or rival is None or covers(study.settings.primary, "projection", method):
+    if projection is None or rival is None or covers(study, "projection", method):
         return None
     gap = gap_of(study, study.difference(projection, rival, "psnr_db"))
     measured = f"{model_text(projection)} − {model_text(rival)}: {gap.text}"
     return Finding(measured, verdict(gap.above, gap.below), {"": gap})
 
 
-def _range_over_turns(model: Model, seeds: Sequence[int]) -> np.ndarray:
-    tables = [run.measurements.psnr_turned_db for run in model.runs if run.seed in seeds]
-    return np.array([max(table.values()) - min(table.values()) for table in tables])
+def _range_over_turns(measured: Measurements) -> float:
+    return max(measured.psnr_turned_db.values()) - min(measured.psnr_turned_db.values())
 
 
 _QUESTIONS = (
@@ -159,13 +131,5 @@ _QUESTIONS = (
         "Range of PSNR over quarter turns of the input, penalty minus plain: the interval over seeds lies below 0.",
         _depends_less_on_the_turn,
     ),
-    Claim(
-        "A network made equivariant is better by the proximal step from an equivariant start than by the loss term from"
-        " a drawn one.",
-        "this project, docs/derivation.md 6.3",
-        "Frobenius norm; of the settings that end with ‖W − PW‖ below 1 % of ‖W‖, the one that validation prefers of"
-        " each kind; paired PSNR, proximal step minus loss term: the interval lies above 0. The proximal step starts at"
-        " the projected weights, the loss term at the drawn ones: the difference is that of both.",
-        _better_beside_the_optimiser,
-    ),
+    *AUDIT_QUESTIONS,
 )

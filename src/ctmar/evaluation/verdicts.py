@@ -6,13 +6,14 @@ is judged at alpha / n (Bonferroni), so that more rivals do not mean more luck. 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import NamedTuple
 
 from ctmar.evaluation.gaps import Gap, precision
 from ctmar.evaluation.intervals import Estimate
-from ctmar.evaluation.measured_study import MeasuredStudy, Model
+from ctmar.evaluation.measured_study import MeasuredStudy
+from ctmar.evaluation.models import Model
 from ctmar.evaluation.preference import preferred
 
 UNDECIDED = "not decided"
@@ -20,7 +21,46 @@ PRIMARY, _EXPLORATORY = "primary", "exploratory"
 # networks of the paper's kind have more (ACDNet: 1.6 million); on small ones a step is mostly fixed overhead
 _PARAMETERS_FOR_COST = 1_000_000
 NEARLY_EQUIVARIANT = 0.01  # ‖W − P(W)‖ / ‖W‖ below this
-Cost = Mapping[tuple[str, str], Mapping[str, str]]
+SMALLEST_DEFECT = 1e-6  # rounding of float32: what is below is as good as none, and has a logarithm
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a training step of one network costs with each method and norm.
+
+    Args:
+        network: its name.
+        n_parameters: its size; 0 where no cost was measured.
+        rows: rows of the table of `measure_cost` by method and norm.
+    """
+
+    network: str
+    n_parameters: int
+    rows: Mapping[tuple[str, str], Mapping[str, str]]
+
+    @classmethod
+    def of_largest_network(cls, rows: Sequence[Mapping[str, str]]) -> "Cost":
+        """The costs of the network with the most parameters: on small ones a step is mostly overhead."""
+        largest = max(rows, key=lambda row: float(row["n_parameters"]), default=None)
+        if largest is None:
+            return cls("", 0, {})
+        own = {(row["method"], row["norm"]): row for row in rows if row["network"] == largest["network"]}
+        return cls(largest["network"], int(float(largest["n_parameters"])), own)
+
+    @property
+    def is_of_a_large_network(self) -> bool:
+        """Whether its step times say anything about networks of the paper's size."""
+        return self.n_parameters >= _PARAMETERS_FOR_COST
+
+    @property
+    def whose(self) -> str:
+        """The network in words."""
+        return f"steps of network {self.network} ({self.n_parameters:,} parameters)"
+
+    def value(self, model: Model, column: str) -> float:
+        """A column for the method and norm of a model; NaN where the table lacks it."""
+        row = self.rows.get((model.method, model.norm))
+        return float(row[column]) if row is not None else float("nan")
 
 
 class Finding(NamedTuple):
@@ -55,6 +95,8 @@ def judge(
 ) -> list[dict[str, str]]:
     """Test every claim on the first network of the study; where there are more, the finding names it.
 
+    Step times are those of the largest network that was timed.
+
     Args:
         claims: what is tested.
         study: all models.
@@ -66,7 +108,7 @@ def judge(
     own = first_network(study)
     network = own.models[0].network
     prefix = "" if len(own.models) == len(study.models) else f"{network}: "
-    cost = {(row["method"], row["norm"]): row for row in cost_rows if row.get("network", network) == network}
+    cost = Cost.of_largest_network(cost_rows)
     return [
         {
             "claim": one.claim,
@@ -85,7 +127,13 @@ def judge(
 def first_network(study: MeasuredStudy) -> MeasuredStudy:
     """The models of the first network: what verdicts are about."""
     network = study.models[0].network
-    return MeasuredStudy([model for model in study.models if model.network == network], study.settings)
+    others = {condition: of_network(other, network) for condition, other in study.others.items()}
+    return replace(of_network(study, network), others=others)
+
+
+def of_network(study: MeasuredStudy, network: str) -> MeasuredStudy:
+    """The models of one network, under one condition; none may be left."""
+    return replace(study, models=[model for model in study.models if model.network == network])
 
 
 def chosen(study: MeasuredStudy, method: str, norm: str | None = None, lam_equi: float | None = None) -> Model | None:
@@ -96,10 +144,10 @@ def chosen(study: MeasuredStudy, method: str, norm: str | None = None, lam_equi:
 def candidates(
     study: MeasuredStudy, method: str, norm: str | None = None, lam_equi: float | None = None
 ) -> list[Model]:
-    """The models of a method (and norm, and λ_G), from which `chosen` chooses."""
+    """The models of a method (and norm, and λ_G) from which `chosen` chooses, all of the standard start and compute."""
     return [
         model
-        for model in study.models
+        for model in filter(study.is_standard, study.models)
         if model.method == method and norm in (None, model.norm) and lam_equi in (None, model.lam_equi)
     ]
 
@@ -129,30 +177,27 @@ def verdict(agrees: bool, disagrees: bool) -> str:
     return "agrees" if agrees else "disagrees" if disagrees else UNDECIDED
 
 
+def condition_text(asymmetry: float, slices: int) -> str:
+    """A condition in words.
+
+    Examples:
+        >>> condition_text(0.4, 0), condition_text(0.0, 8)
+        ('the symmetry is broken by ε = 0.4', 'the scanner is symmetric and 8 slices of a patient train')
+    """
+    scanner = f"the symmetry is broken by ε = {asymmetry:g}" if asymmetry else "the scanner is symmetric"
+    return scanner + (f" and {slices} slices of a patient train" if slices else "")
+
+
 def model_text(model: Model) -> str:
     """A model with what tells how equivariant it ended.
 
     Returns:
         Its method, norm and λ⊥, and the mean over its seeds of ‖W−PW‖ / ‖W‖.
     """
+    run = model.run
     names = [model.method] + [model.norm] * (model.norm != "none")
-    names += [f"λ⊥ {model.lam_perp:g}"] * (model.lam_perp > 0)
+    names += [f"{sign} {value:g}" for sign, value in (("λ⊥", run.lam_perp), ("target", run.target)) if value]
+    names += [f"balance {run.balance:g}"] * (run.balance > 0) + ["squared"] * (run.power == 2)
+    names += ["drawn start"] * (run.start == "drawn") + [f"{run.compute:g}× the steps"] * (run.compute != 1)
     share = float(model.per_seed(attrgetter("relative_non_equivariance")).mean())
     return f"{' '.join(names)} (‖W−PW‖/‖W‖ {share:.2g})"
-
-
-def large_enough_for_cost(study: MeasuredStudy) -> bool:
-    """Whether step times of the network say anything about networks of the paper's size."""
-    return bool(study.models[0].runs[0].description.n_parameters >= _PARAMETERS_FOR_COST)
-
-
-def penalty_milliseconds(cost: Cost, model: Model) -> float:
-    """What a step takes beyond the plain one; NaN where the table of costs lacks the method."""
-    row = cost.get((model.method, model.norm))
-    return float(row["penalty_milliseconds"]) if row is not None else float("nan")
-
-
-def ratio_to_plain(cost: Cost, model: Model) -> float:
-    """Step time relative to the plain step; NaN where the table of costs lacks the method."""
-    row = cost.get((model.method, model.norm))
-    return float(row["ratio_to_plain"]) if row is not None else float("nan")

@@ -12,9 +12,9 @@ import altair as alt
 import pandas as pd
 
 from ctmar.config.methods import METHODS
-from ctmar.reporting.labels import MISSING, model_label, number, scientific, series_label
+from ctmar.reporting.labels import MISSING, model_label, number, scientific, series_label, setting_label
 from ctmar.reporting.marks import Mark, SeriesKey
-from ctmar.reporting.required_columns import IDENTITY, interval_columns
+from ctmar.reporting.required_columns import interval_columns
 from ctmar.reporting.study_files import rows_of
 
 Spec = dict[str, Any]
@@ -45,8 +45,9 @@ CONFIG: Spec = {
 
 def prepare_models(models: pd.DataFrame, marks: dict[SeriesKey, Mark]) -> pd.DataFrame:
     """Add the label, series, kind, colour and shape of each row of ``models.csv`` or ``curves.csv``."""
-    labels = [model_label(*(row[key] for key in IDENTITY[1:])) for row in rows_of(models)]
-    return prepare_series(models, marks).assign(label=labels)
+    rows = rows_of(models)
+    labels = {"label": list(map(model_label, rows)), "series": list(map(setting_label, rows))}
+    return prepare_series(models, marks).assign(**labels)
 
 
 def prepare_series(table: pd.DataFrame, marks: dict[SeriesKey, Mark]) -> pd.DataFrame:
@@ -65,7 +66,8 @@ def with_plain_at_zero(models: pd.DataFrame, measure: str) -> pd.DataFrame:
     if measure not in DIFFERENCES:
         return models
     table = models.copy()
-    table.loc[table["method"] == "plain", interval_columns(measure)] = [0.0, math.nan, math.nan]
+    itself = (table["method"] == "plain") & table[interval_columns(measure)[0]].isna()
+    table.loc[itself, interval_columns(measure)] = [0.0, math.nan, math.nan]
     return table
 
 

@@ -12,7 +12,16 @@ from ctmar.config.methods import METHODS, Kind
 from ctmar.errors import InputError
 from ctmar.evaluation.columns import STRICT_DIFFERENCE
 from ctmar.reporting.axes import value_scale
-from ctmar.reporting.charts import Spec, clean, finish, interval_text, points, prepare_models, with_plain_at_zero
+from ctmar.reporting.charts import (
+    Spec,
+    clean,
+    finish,
+    interval_text,
+    points,
+    prepare_models,
+    prepare_series,
+    with_plain_at_zero,
+)
 from ctmar.reporting.labels import number
 from ctmar.reporting.marks import Mark, SeriesKey
 from ctmar.reporting.required_columns import interval_columns
@@ -68,7 +77,8 @@ def dial_section(
     rows = rows[rows.groupby(keys)["asymmetry"].transform("nunique") > 1]
     if rows.empty:
         return None
-    rows = prepare_models(rows.reset_index(drop=True), marks)
+    # a line is a method and norm, whatever power validation prefers at a strength
+    rows = prepare_series(prepare_models(rows.reset_index(drop=True), marks), marks)
     panels = [(n, rows[rows["slices"] == n]) for n in sorted(set(rows["slices"]), key=lambda n: (n == 0, n))]
     charts = [
         (f"{title.partition(' [')[0]}, {_slices_in_words(n)}", _chart(panel, rows, measure, title))

@@ -138,7 +138,7 @@ def _model_images(record: RunRecord, predictions: Arrays, references: Arrays) ->
     order = {pair: index for index, pair in enumerate(_pairs(predictions))}
     chosen = [order[pair] for pair in _pairs(references)]
     metrics = _by_pair(read_table(record.folder.slices, "slices"))
-    return ImageSource(model_label(*record.identity[1:]), predictions["prediction"][chosen], metrics)
+    return ImageSource(model_label(record.description.run.model_dump()), predictions["prediction"][chosen], metrics)
 
 
 def _build_example(

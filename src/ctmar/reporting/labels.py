@@ -2,6 +2,8 @@
 
 import math
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from ctmar.config.methods import METHODS
 
@@ -104,21 +106,46 @@ def series_label(method: str, norm: str) -> str:
     return name if norm == "none" else f"{name}, {norm_label(norm)}"
 
 
-def model_label(method: str, norm: str, lam_perp: float, lam_equi: float = 0.0, softness: float = 0.0) -> str:
-    r"""The full name of a model of the study; a softness of 0 is a setting like any other.
+def variant(setting: Mapping[str, Any]) -> list[str]:
+    """What a model differs by from the others of its method and norm beside its weights; nothing where it is standard.
 
     Examples:
-        >>> model_label("projection", "frobenius", 1e-2, 1e-3)
-        'Projection, Frobenius, λ⊥\xa0=\xa010⁻², λ_G\xa0=\xa010⁻³'
-        >>> model_label("softness", "none", 0, softness=0.25)
+        >>> variant({"power": 2, "start": "drawn", "compute": 1.0})
+        ['squared', 'drawn start']
+        >>> variant({"power": 1, "start": "equivariant", "compute": 4.0})
+        ['4× the steps']
+    """
+    texts = ["squared"] * (setting["power"] == 2) + ["drawn start"] * (setting["start"] == "drawn")
+    return texts + [f"{setting['compute']:g}× the steps"] * (setting["compute"] != 1)
+
+
+def setting_label(setting: Mapping[str, Any]) -> str:
+    """The name of a model without its weights.
+
+    Args:
+        setting: values of `IDENTITY` by name.
+    """
+    return ", ".join([series_label(setting["method"], setting["norm"]), *variant(setting)])
+
+
+def model_label(setting: Mapping[str, Any]) -> str:
+    r"""The full name of a model of the study, with what differs from the default; a softness of 0 is like any other.
+
+    Args:
+        setting: values of `IDENTITY` by name.
+
+    Examples:
+        >>> from ctmar.config import Run
+        >>> settings = {"method": "projection", "norm": "frobenius", "lam_perp": 1e-2, "start": "drawn", "power": 2}
+        >>> model_label(Run(network="n", **settings).model_dump())
+        'Projection, Frobenius, λ⊥\xa0=\xa010⁻², squared, drawn start'
+        >>> model_label(Run(network="n", method="softness", softness=0.25).model_dump())
         'Softness, s\xa0=\xa00.25'
     """
-    facts = METHODS[method]
-    parts = [series_label(method, norm)]
-    if lam_perp:
-        parts.append(weighted(facts.weight_symbol, lam_perp))
-    if lam_equi:
-        parts.append(weighted("λ_G", lam_equi))
+    facts = METHODS[setting["method"]]
+    weights = ((facts.weight_symbol, "lam_perp"), ("λ_G", "lam_equi"), ("target", "target"), ("balance", "balance"))
+    parts = [series_label(setting["method"], setting["norm"])]
+    parts += [weighted(symbol, setting[name]) for symbol, name in weights if setting[name]]
     if facts.reads_softness:
-        parts.append(f"s\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{softness:g}")
-    return ", ".join(parts)
+        parts.append(f"s\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{setting['softness']:g}")
+    return ", ".join([*parts, *variant(setting)])

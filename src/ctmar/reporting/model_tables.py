@@ -21,6 +21,7 @@ from ctmar.reporting.choice import Identity
 from ctmar.reporting.labels import MISSING, scientific
 from ctmar.reporting.required_columns import IDENTITY, interval_columns, measured
 from ctmar.reporting.shown_tables import (
+    WEIGHTS,
     Context,
     Measure,
     Table,
@@ -64,7 +65,6 @@ COST = (
     Measure("milliseconds_per_image", "Time", "ms per image", decimals(1), "", "Correcting images"),
     Measure("prediction_peak_memory_mb", "Peak memory", "MB", decimals(0), "", "Correcting images"),
 )
-_NO_WEIGHTS = {"lam_perp": 0.0, "lam_equi": 0.0, "softness": 0.0}
 SIZES = {1: "1, largest", 2: "2", 3: "3", 4: "4", 5: "5, smallest"}
 
 
@@ -157,13 +157,13 @@ def equivariance_table(models: pd.DataFrame, angles_deg: Sequence[float], contex
 
 def cost_table(models: pd.DataFrame, cost: pd.DataFrame, context: Context) -> Table:
     """Time and memory of a step and of a corrected image, for each method and norm as validation chose it."""
-    own = only(models, context.chosen)
+    own = only(models[models["standard"]], context.chosen)
     steps = cost[cost["network"] == context.network]
-    columns = ["method", "norm", *(m.name for m in COST if m.name in steps and m.name != "peak_memory_mb")]
+    columns = ["method", "norm", *(m.name for m in COST if m.name in steps and m.name not in own)]
     own = own.merge(steps[columns].drop_duplicates(["method", "norm"]), how="left", on=["method", "norm"])
     if "seconds_per_image" in own:
         own["milliseconds_per_image"] = 1000 * own["seconds_per_image"]
-    own = own.assign(**_NO_WEIGHTS)  # a step costs the same at every weight
+    own = own.assign(**dict.fromkeys(WEIGHTS, 0.0))  # a step costs the same at every weight
     every = replace(context, chosen=list(own[IDENTITY].itertuples(index=False, name=None)))
     shown = model_table("cost", own, COST, every)
     return replace(shown, download=download_address(cost))

@@ -85,7 +85,8 @@ def network_section(
     context, few = Context(network, marks, settings), Context(network, marks, shown)
     numbers = results.models[results.models["network"] == network]
     cost = results.cost[results.cost["network"] == network]
-    curves = charts.prepare_models(results.curves[results.curves["network"] == network], marks)
+    own_curves = results.curves[results.curves["network"] == network]
+    curves = charts.prepare_models(own_curves.merge(models[[*IDENTITY, "standard"]], on=IDENTITY), marks)
     angles = [angle for angle in config.evaluation.defect_angles_deg if measured(models, defect_at(angle))]
     examples = build_examples(results, network, config.report, image_bytes)
     others = [identity for identity in dict.fromkeys(identities) if identity not in settings]
@@ -150,7 +151,7 @@ def _response_measures(models: pd.DataFrame) -> list[Shown]:
 
 def _response_charts(models: pd.DataFrame) -> list[tuple[str, list[Chart]]]:
     """The norm with the most λ⊥ in detail, and the penalty beside the optimiser, whose λ⊥ has a scale of its own."""
-    plain = models[models["method"] == "plain"]
+    plain = models[(models["method"] == "plain") & models["standard"]]
     return [
         (f"{rows[0]['series']}: {text}", _of_sweep(pd.concat([plain, pd.DataFrame(rows)], ignore_index=True)))
         for rows, text in (
@@ -174,7 +175,7 @@ def _of_sweep(swept: pd.DataFrame) -> list[Chart]:
 def _norm_charts(models: pd.DataFrame) -> list[tuple[str, Panels]]:
     """A panel for each norm; a study of one norm shows it in detail already."""
     swept = small_multiples.swept_settings(models)
-    if swept["norm"].nunique() < 2 or not swept.duplicated("norm").any():
+    if swept["series"].nunique() < 2 or not swept.duplicated("series").any():
         return []
     return [
         (caption, small_multiples.norm_panels(models, measure, title, logarithmic))
@@ -186,7 +187,7 @@ def _sensitivity_maps(models: pd.DataFrame) -> list[Chart]:
     """λ_G × λ⊥ for each norm that was trained with more than one λ_G."""
     return [
         (f"{series}: {title}", sweeps.sensitivity_map(own, measure, title))
-        for series, own in models[models["method"] == "projection"].groupby("series", sort=False)
+        for series, own in models[(models["method"] == "projection") & models["standard"]].groupby("series", sort=False)
         if own["lam_equi"].nunique() > 1
         for measure, title, _, _ in _response_measures(models)
     ]

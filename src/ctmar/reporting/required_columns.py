@@ -5,6 +5,7 @@ import pandas as pd
 from ctmar.evaluation import columns as written
 
 IDENTITY = list(written.IDENTITY)
+RUN_KEY = [*IDENTITY, *written.CONDITION, "seed"]
 
 _MEASURES_ALWAYS = ("psnr_db", "ssim", "rmse_hu", "psnr_diff_db", "relative_non_equivariance", "defect")
 
@@ -30,7 +31,7 @@ COLUMNS = {
         "n_pairs",
         "n_patients",
     ],
-    "runs": [*IDENTITY, "seed", "validation_psnr"],
+    "runs": [*RUN_KEY, "validation_psnr"],
     "references": [
         "reference",
         *interval_columns("psnr_db"),

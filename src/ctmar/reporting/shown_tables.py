@@ -9,10 +9,12 @@ from urllib.parse import quote
 import pandas as pd
 
 from ctmar.config.methods import METHODS, Kind
-from ctmar.reporting.labels import MISSING, number, series_label, weight
+from ctmar.reporting.labels import MISSING, number, setting_label, weight
 from ctmar.reporting.marks import Mark, SeriesKey
 from ctmar.reporting.required_columns import IDENTITY, interval_columns, measured
 from ctmar.reporting.study_files import rows_of
+
+WEIGHTS = ("lam_perp", "lam_equi", "softness", "target", "balance")
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def model_table(
         references: rows with a column ``reference``.
     """
     shown = [measure for measure in measures if measured(models, measure.name)]
-    weights = bool((models[["lam_perp", "lam_equi", "softness"]] > 0).any(axis=None))
+    weights = bool((models[list(WEIGHTS)] > 0).any(axis=None))
     rows = [(METHODS[row["method"]].kind, _model_row(row, weights, shown, context)) for row in rows_of(models)]
     marked = _mark_best([row for _, row in rows], int(weights), shown)
     by_kind = [
@@ -226,15 +228,18 @@ def _model_row(row: dict[str, Any], weights: bool, measures: Sequence[Measure], 
     method, norm = row["method"], row["norm"]
     cells = [weight_cell(row)] * weights + [measure_cell(row, measure) for measure in measures]
     chosen = tuple(row[key] for key in IDENTITY) in context.chosen
-    return Row(series_label(method, norm), context.marks[method, norm], cells, chosen)
+    return Row(setting_label(row), context.marks[method, norm], cells, chosen)
 
 
 def weight_cell(row: dict[str, Any]) -> Cell:
-    """The weight of a setting under the symbol its method has for it; λ_G below, where there is one."""
+    """The weight of a setting under the symbol of its method, or what adapts it; λ_G below, where there is one."""
     facts = METHODS[row["method"]]
     if facts.reads_softness:
         return Cell(f"s {row['softness']:g}", row["softness"])
     equivariant = f"λ_G {weight(row['lam_equi'])}" if row["lam_equi"] else ""
+    for name in ("target", "balance"):
+        if row[name]:
+            return Cell(f"{name} {weight(row[name])}", row[name], equivariant)
     if not row["lam_perp"]:
         return Cell(equivariant or MISSING, None)
     return Cell(f"{facts.weight_symbol} {weight(row['lam_perp'])}", row["lam_perp"], equivariant)

@@ -28,7 +28,7 @@ def norm_panels(models: pd.DataFrame, measure: str, y_title: str, logarithmic: b
     """
     columns = interval_columns(measure)
     table = with_plain_at_zero(models, measure)
-    plain, swept = table[table["method"] == "plain"], swept_settings(table)
+    plain, swept = table[(table["method"] == "plain") & table["standard"]], swept_settings(table)
     ticks = [(value, weight(value)) for value in _few(sorted(set(swept["lam_perp"])))]
     x = horizontal(swept["lam_perp"].tolist(), ticks, logarithmic=True)
     y = vertical(pd.concat([swept, plain])[columns].to_numpy(float).ravel().tolist(), logarithmic)
@@ -53,9 +53,9 @@ def norm_panels(models: pd.DataFrame, measure: str, y_title: str, logarithmic: b
 
 
 def swept_settings(models: pd.DataFrame) -> pd.DataFrame:
-    """The projection settings with a λ⊥, each norm at its smallest λ_G."""
-    own = models[(models["method"] == "projection") & (models["lam_perp"] > 0)]
-    return own[own["lam_equi"] == own.groupby("norm")["lam_equi"].transform("min")]
+    """The standard projection settings with a λ⊥, each norm and power at its smallest λ_G."""
+    own = models[(models["method"] == "projection") & (models["lam_perp"] > 0) & models["standard"]]
+    return own[own["lam_equi"] == own.groupby(["norm", "power"])["lam_equi"].transform("min")]
 
 
 def curve_panels(
@@ -77,7 +77,7 @@ def curve_panels(
     x = horizontal([float(epoch) for epoch in shown], [(epoch, f"{epoch}") for epoch in ends])
     settled = thin[thin["epoch"] >= np.quantile(shown, _FIRST_EPOCHS)]
     y = vertical(settled[column].tolist(), logarithmic)
-    plain = thin[thin["method"] == "plain"].groupby("epoch")[column].mean()
+    plain = thin[(thin["method"] == "plain") & thin["standard"]].groupby("epoch")[column].mean()
     by_setting = dict(tuple(thin.groupby(IDENTITY, sort=False)))
     dashed = Line(line(x, y, plain.index.tolist(), plain.tolist()), "plain")
     return Panels(

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ctmar.errors import InputError
-from ctmar.reporting.required_columns import COLUMNS, IDENTITY
+from ctmar.reporting.required_columns import COLUMNS, IDENTITY, RUN_KEY
 from ctmar.store.run_folder import RunDescription, RunFolder
 
 CLAIM_KEYS = ("claim", "source", "role", "test", "measured", "verdict", "precision")
@@ -60,6 +60,11 @@ class RunRecord:
     def identity(self) -> tuple[Any, ...]:
         """Network, method, norm and weights: the row of ``models.csv`` this run belongs to."""
         return tuple(getattr(self.description.run, key) for key in IDENTITY)
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Identity, condition and seed: the row of ``runs.csv`` this run belongs to."""
+        return tuple(getattr(self.description.run, key) for key in RUN_KEY)
 
     @property
     def seed(self) -> int:
@@ -227,14 +232,13 @@ def _read_records(folders: Sequence[Path], runs: pd.DataFrame) -> list[RunRecord
     Raises:
         InputError: a run of ``runs.csv`` has no folder.
     """
-    expected = set(runs[[*IDENTITY, "seed"]].itertuples(index=False, name=None))
+    expected = set(runs[RUN_KEY].itertuples(index=False, name=None))
     records = {}
     for folder in folders:
         record = RunRecord(RunFolder(folder), RunFolder(folder).read_description())
-        key = (*record.identity, record.seed)
-        if key in expected:
-            records[key] = record
+        if record.key in expected:
+            records[record.key] = record
     absent = sorted(map(str, expected - set(records)))
     if absent:
         raise InputError(f"runs: expected a folder for each of {len(expected)} runs, none found for {absent[0]}")
-    return [records[key] for key in runs[[*IDENTITY, "seed"]].itertuples(index=False, name=None)]
+    return [records[key] for key in runs[RUN_KEY].itertuples(index=False, name=None)]

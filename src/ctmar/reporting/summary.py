@@ -237,11 +237,11 @@ def _equivariance(models: pd.DataFrame, best: dict[str, Any] | None, plain: dict
 
 
 def longest_sweep(models: pd.DataFrame, method: str, preferred_norm: str = "none") -> list[dict[str, Any]]:
-    """A method's models of the norm and λ_G with the most λ⊥, in order; a tie goes to the preferred norm."""
-    sweeps: dict[tuple[str, float], list[dict[str, Any]]] = {}
+    """A method's models of the norm, power and λ_G with the most λ⊥, in order; a tie goes to the preferred norm."""
+    sweeps: dict[tuple[str, int, float], list[dict[str, Any]]] = {}
     for row in rows_of(models):
-        if row["method"] == method and row["lam_perp"] > 0:
-            sweeps.setdefault((row["norm"], row["lam_equi"]), []).append(row)
+        if row["method"] == method and row["lam_perp"] > 0 and row["standard"]:
+            sweeps.setdefault((row["norm"], row["power"], row["lam_equi"]), []).append(row)
     longest = max(sweeps.items(), key=lambda item: (len(item[1]), item[0][0] == preferred_norm), default=(None, []))[1]
     return sorted(longest, key=lambda row: float(row["lam_perp"]))
 
@@ -258,12 +258,12 @@ def _limits(row: dict[str, Any], measure: str, signed: bool = False) -> str:
 
 def model_name(row: dict[str, Any]) -> str:
     """Full name of the model of a row of ``models.csv``."""
-    return model_label(*(row[key] for key in IDENTITY[1:]))
+    return model_label(row)
 
 
 def _plain_row(models: pd.DataFrame) -> dict[str, Any] | None:
-    """The plain model among ``models``, if there is one."""
-    return next((row for row in rows_of(models) if row["method"] == "plain"), None)
+    """The plain model that methods are compared with, if there is one."""
+    return next((row for row in rows_of(models) if row["method"] == "plain" and row["standard"]), None)
 
 
 def listing(names: Sequence[str], last: str = "and") -> str:

@@ -14,7 +14,7 @@ from ctmar.config import Run, Study
 from ctmar.errors import InputError
 from ctmar.evaluation.columns import MEASURES_OF_A_RUN
 from ctmar.evaluation.crossed_table import patient_means
-from ctmar.evaluation.measured_study import check_numbers
+from ctmar.evaluation.run_results import check_numbers
 from ctmar.store.provenance import sha256_of
 from ctmar.store.run_folder import Epoch, RunDescription, RunFolder
 from ctmar.store.tables import read_rows
@@ -87,10 +87,9 @@ def run_name(run: Run) -> str:
 
     Examples:
         >>> run_name(Run(network="dncnn", method="projection", norm="frobenius", lam_perp=0.1, seed=2))
-        'dncnn projection frobenius λ⊥=0.1 λ_G=0 softness=0 seed 2'
+        'dncnn/projection,norm=frobenius,lam_perp=0.1 seed 2'
     """
-    settings = f"λ⊥={run.lam_perp:g} λ_G={run.lam_equi:g} softness={run.softness:g} seed {run.seed}"
-    return f"{run.network} {run.method} {run.norm} {settings}"
+    return f"{run.slug} seed {run.seed}"
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
@@ -109,7 +108,7 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
 def parameters(description: RunDescription) -> dict[str, str]:
     """The settings of a run; those of the run itself by their plain names."""
     values = description.model_dump(mode="json")
-    facts = {name: values[name] for name in ("group", "power", "n_parameters", "device", "threads")}
+    facts = {name: values[name] for name in ("group", "n_parameters", "device", "threads")}
     sections = flatten(values["network"], "network.") | flatten(values["training"], "training.")
     return flatten(values["run"]) | flatten(facts) | sections
 

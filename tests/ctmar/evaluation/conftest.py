@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.ctmar.run_folders import description, epoch, measurements
@@ -23,7 +24,7 @@ MakeRun = Callable[..., Path]
 
 @pytest.fixture
 def make_run(tmp_path: Path) -> MakeRun:
-    """Write a run whose PSNR is ``psnr`` plus the number of the pair."""
+    """Write a run whose PSNR is ``psnr`` plus the number of the pair; ``fold``: the patients it was trained on."""
 
     def make(
         method: str,
@@ -38,10 +39,12 @@ def make_run(tmp_path: Path) -> MakeRun:
         softness: float = 0.0,
         n_parameters: int = 1_600_000,
         own: dict[str, float] | None = None,
+        fold: list[str] | None = None,
+        **others: Any,
     ) -> Path:
-        folder = tmp_path / f"{method}-{norm}-{lam_perp}-{lam_equi}-{softness}-{seed}".replace(":", "-")
         settings = {"norm": norm, "lam_perp": lam_perp, "lam_equi": lam_equi, "softness": softness, "seed": seed}
-        run = Run(network="n", method=method, **settings)
+        run = Run(network="n", method=method, **settings, **others)
+        folder = tmp_path / f"{run.slug.replace('/', '-')}-{seed}"
         measured = measurements(
             relative_non_equivariance=non_equivariance,
             non_equivariance_growth=-3 * non_equivariance,
@@ -49,12 +52,13 @@ def make_run(tmp_path: Path) -> MakeRun:
             defect_mean=non_equivariance / 10,
             defect_of_correction_mean=2 * non_equivariance,
         )
+        patients = None if fold is None else {"train": fold, "validation": [], "test": []}
         metrics = dict.fromkeys(METRICS, 50.0) | {"ssim": 0.9, "rmse_bone_hu": float("nan")}
         folder.mkdir(exist_ok=True)
         rows = [pair | metrics | {"psnr_db": psnr + k} | (own or {}) for k, pair in enumerate(pairs)]
         write_slices(folder / "slices.csv", rows)
         files = RunFolder(folder)
-        files.write_description(description(run=run, n_parameters=n_parameters))
+        files.write_description(description(run=run, n_parameters=n_parameters, patients=patients))
         files.write_measurements(measured)
         files.write_epochs([epoch(validation_psnr=psnr if validation_psnr is None else validation_psnr)])
         return folder

@@ -13,7 +13,6 @@ from ctmar.evaluation.pair_metrics import write_slices
 from ctmar.evaluation.questions import ask_questions
 from ctmar.evaluation.significance import holm
 from ctmar.evaluation.verdicts import chosen, gaps
-from ctmar.store.run_folder import RunFolder
 from ctmar.store.tables import read_rows
 
 from .conftest import PAIRS
@@ -21,10 +20,11 @@ from .conftest import PAIRS
 SETTINGS = Judgement()
 
 
-def cost(ratios: dict[tuple[str, str], float]) -> list[dict[str, str]]:
+def cost(ratios: dict[tuple[str, str], float], network: str = "n", size: int = 1_600_000) -> list[dict[str, str]]:
     """Rows of the cost table for a plain step of 10 ms."""
     return [
-        {"method": method, "norm": norm, "ratio_to_plain": str(ratio), "penalty_milliseconds": str(10 * (ratio - 1))}
+        {"network": network, "method": method, "norm": norm, "ratio_to_plain": str(ratio)}
+        | {"penalty_milliseconds": str(10 * (ratio - 1)), "n_parameters": str(size)}
         for (method, norm), ratio in ratios.items()
     ]
 
@@ -55,10 +55,10 @@ def usual(make_run):
         for seed in (0, 1):
             runs += [make_run("plain", seed=seed, psnr=level["plain"], non_equivariance=0.9)]
             runs += [make_run("eqreg", lam_perp=0.1, seed=seed, psnr=level["eqreg"])]
-            for lam, share in ((0.1, 0.5), (1.0, 0.1)):
-                runs += [make_run("projection", "frobenius", lam, seed, level["frobenius"] - lam / 10, share)]
-            for norm, key in (("spectral", "spectral"), ("entrywise:inf", "inf"), ("mixed:2,1", "mixed")):
-                runs += [make_run("projection", norm, 0.1, seed, level[key])]
+            for norm in ("frobenius", "spectral", "entrywise:inf", "mixed:2,1"):
+                psnr = level[norm.removeprefix("entrywise:").removesuffix(":2,1")]
+                for lam, share in ((0.1, 0.5), (1.0, 0.1)):
+                    runs += [make_run("projection", norm, lam, seed, psnr - lam / 10, share)]
         return runs
 
     return make
@@ -98,7 +98,7 @@ def test_a_mixed_norm_far_away(usual):
 
 
 def test_one_of_many_norms_is_enough_to_contradict(usual, make_run):
-    runs = usual() + [make_run("projection", "schatten:3", 0.1, seed, 35) for seed in (0, 1)]
+    runs = usual() + [make_run("projection", "schatten:3", 0.1, seed, 35, 0.1) for seed in (0, 1)]
     cheap = cost({**RATIOS, ("projection", "schatten:3"): 1.005})
     assert verdicts(runs, cheap)["Frobenius is"] == "disagrees"
     assert verdicts(runs, cost({**RATIOS, ("projection", "schatten:3"): 1.5}))["Frobenius is"] == "not decided"
@@ -106,15 +106,56 @@ def test_one_of_many_norms_is_enough_to_contradict(usual, make_run):
 
 
 def test_every_mixed_norm_counts(usual, make_run):
-    runs = usual() + [make_run("projection", "mixed:1,2", 0.1, seed, 28) for seed in (0, 1)]
+    runs = usual() + [make_run("projection", "mixed:1,2", 0.1, seed, 28, 0.1) for seed in (0, 1)]
     assert verdicts(runs)["Mixed (p,q)"] == "disagrees"
 
 
-def test_every_norm_with_a_sweep_must_fall(usual, make_run):
-    rising = [make_run("projection", "nuclear", lam, seed, 30, lam) for lam in (0.1, 0.2) for seed in (0, 1)]
-    found = judge_claims(read_study(usual() + rising, SETTINGS), COST)[4]
-    assert found["verdict"] == "not decided"  # falls from the plain network, but not at every step
-    assert "falls at every step and surely from end to end for 1 of 2 norms, not for nuclear" in found["measured"]
+def falling(runs) -> dict[str, str]:
+    """What is found of the claim on falling non-equivariance."""
+    return judge_claims(read_study(runs, SETTINGS), COST)[4]
+
+
+def sweep(make_run, norm: str, shares: dict[float, tuple[float, ...]]) -> list:
+    """Runs of a norm whose non-equivariance is given for every λ⊥ and seed."""
+    return [
+        make_run("projection", norm, lam, seed, 30, share)
+        for lam, of_seeds in shares.items()
+        for seed, share in enumerate(of_seeds)
+    ]
+
+
+def test_every_norm_with_a_sweep_must_fall_clearly(usual, make_run):
+    """0.86 to 0.84, as the entry-wise ∞-norm once had it: a sure fall, but not a clear one."""
+    found = falling(usual() + sweep(make_run, "nuclear", {0.1: (0.86, 0.861), 0.2: (0.84, 0.841)}))
+    assert found["verdict"] == "not decided"
+    assert "surely ends below half for 4 of 5 norms, not for nuclear; rises surely nowhere" in found["measured"]
+
+
+def test_a_rise_within_the_noise_is_none(usual, make_run):
+    """At the weakest weight 0.0206 to 0.0214, as in a study with the equivariant start: noise, not a rise."""
+    wavering = {0.1: (0.98, 0.86), 0.2: (0.01, 0.011)}
+    assert falling(usual() + sweep(make_run, "nuclear", wavering))["verdict"] == "agrees"
+
+
+def test_a_sure_rise_between_two_weights_disagrees(usual, make_run):
+    found = falling(usual() + sweep(make_run, "nuclear", {0.1: (0.01, 0.01), 0.2: (0.02, 0.02)}))
+    assert found["verdict"] == "disagrees"
+    assert "rises surely somewhere for nuclear" in found["measured"]
+
+
+def test_norms_are_compared_at_a_common_defect_not_at_their_own_weights(usual, make_run):
+    """A norm that is better only because its weight breaks the symmetry less is not better; nothing is extrapolated."""
+    weak = [make_run("projection", "nuclear", 0.1, seed, 40, 0.85) for seed in (0, 1)]
+    found = judge_claims(read_study(usual() + weak, SETTINGS), cost({**RATIOS, ("projection", "nuclear"): 1.001}))[0]
+    assert found["verdict"] == "not decided"
+    assert "nuclear: never comes to 0.5 of the plain network's defect together with Frobenius" in found["measured"]
+
+
+def test_the_square_of_a_norm_is_a_norm_of_its_own(usual, make_run):
+    squared = [make_run("projection", "entrywise:inf", 0.1, seed, 33, 0.1, power=2) for seed in (0, 1)]
+    found = judge_claims(read_study(usual() + squared, SETTINGS), COST)[2]
+    assert found["verdict"] == "disagrees"
+    assert "entrywise:inf squared − Frobenius" in found["measured"]
 
 
 def test_every_sampling_regulariser_counts(usual, make_run):
@@ -143,20 +184,21 @@ def test_more_rivals_widen_the_intervals(make_run):
 
 
 def test_a_small_network_decides_nothing_about_cost(usual):
-    runs = usual()
-    for folder in runs:
-        description = RunFolder(folder).read_description()
-        RunFolder(folder).write_description(description.model_copy(update={"n_parameters": 31_440}))
-    found = judge_claims(read_study(runs, SETTINGS), COST)
+    found = judge_claims(read_study(usual(), SETTINGS), cost(RATIOS, size=31_440))
     of_cost = [row for row in found if "too small for a verdict on cost" in row["measured"]]
     assert [row["claim"].split()[0] for row in of_cost] == ["Frobenius", "The", "Competitive"]
     assert {row["verdict"] for row in of_cost} == {"not decided"}
     assert all("million parameters" in row["test"] for row in of_cost)
 
 
-def test_claims_are_about_the_first_network_and_its_costs(usual):
-    rows = [{**row, "network": "n"} for row in COST] + [{**row, "network": "o", "ratio_to_plain": "9"} for row in COST]
+def test_costs_are_those_of_the_largest_network_whatever_was_trained(usual):
+    rows = cost(dict.fromkeys(RATIOS, 9.0), size=31_440) + cost(RATIOS, "acdnet")
     assert verdicts(usual(), rows) == verdicts(usual())
+    found = judge_claims(read_study(usual(), SETTINGS), rows)
+    assert sum("steps of network acdnet (1,600,000 parameters)" in row["measured"] for row in found) == 3
+
+
+def test_claims_are_about_the_first_network(usual):
     runs = usual()
     other = json.loads((runs[-1] / "run.json").read_text())
     (runs[-1] / "run.json").write_text(json.dumps(other | {"run": other["run"] | {"network": "o"}}))
@@ -207,7 +249,6 @@ def test_primary_comparisons_come_first_and_are_asked_once(make_run):
     assert found[1]["verdict"] == "not decided"
     sentences = [row["claim"] for row in found]
     assert "The penalty improves on the plain network." not in sentences
-    assert "Approximate equivariance is better than strict equivariance." not in sentences
 
 
 def test_holm_is_over_the_primary_comparisons_alone(make_run):
@@ -260,7 +301,6 @@ def test_the_penalty_against_plain_augmentation_and_strict(usual, make_run):
         found = questions(runs)
         assert found["The penalty improves on the plain network."] == "agrees"
         assert found["The penalty improves on rotation augmentation."] == expected
-        assert found["Approximate equivariance is better than strict equivariance."] == expected
         averaging = "Training with the penalty is better than averaging the plain network over the group at test time."
         assert found[averaging] == expected
         assert found["No other way to an equivariant or nearly equivariant network is better."] == expected
@@ -294,15 +334,13 @@ def test_quality_that_hangs_on_the_turn(usual):
 
 @pytest.mark.parametrize(("psnr", "expected"), [(33, "agrees"), (29, "disagrees")])
 def test_the_penalty_beside_the_optimiser_against_the_one_in_the_loss(make_run, psnr, expected):
-    statement = "A network made equivariant is better by the proximal step from an equivariant start than by the loss"
+    statement = "A network made equivariant is better by the proximal step than by the loss term."
     runs = [make_run("projection", "frobenius", 0.1, seed, 40, non_equivariance=0.5) for seed in (0, 1)]
     runs += [make_run("projection", "frobenius", 1.0, seed, 31, non_equivariance=0.001) for seed in (0, 1)]
     runs += [make_run("proximal", "none", 3.0, seed, 40, non_equivariance=0.5) for seed in (0, 1)]
-    assert statement + " term from a drawn one." not in questions(
-        runs
-    )  # nothing beside the optimiser is nearly equivariant
+    assert statement not in questions(runs)  # nothing beside the optimiser is nearly equivariant
     runs += [make_run("proximal", "none", 100.0, seed, psnr, non_equivariance=0.0) for seed in (0, 1)]
-    assert questions(runs)[statement + " term from a drawn one."] == expected
+    assert questions(runs)[statement] == expected
 
 
 def test_a_costly_projection_is_not_competitive(usual):
@@ -317,6 +355,63 @@ def test_a_defect_that_rises(make_run):
     runs += [make_run("plain", seed=1, non_equivariance=0.1)]
     runs += [make_run("projection", "frobenius", lam, seed=1, non_equivariance=lam) for lam in (0.5, 0.9)]
     assert verdicts(runs)["Non-equivariance falls"] == "disagrees"
+
+
+def test_models_are_compared_at_the_standard_start_and_compute(usual, make_run):
+    """Other starts and longer trainings are never the chosen ones, however well they validate."""
+    others = [
+        make_run(method, norm, lam, seed, 90, **other)
+        for seed in (0, 1)
+        for method, norm, lam in (("plain", "none", 0.0), ("projection", "frobenius", 0.1))
+        for other in ({"start": "drawn"}, {"compute": 4.0})
+    ]
+    assert verdicts(usual() + others) == verdicts(usual())
+    study = read_study(usual() + others, SETTINGS)
+    assert [chosen(study, name).run.start for name in ("plain", "projection")] == ["equivariant"] * 2
+
+
+@pytest.mark.parametrize(("drawn", "expected"), [(31.0, "agrees"), (40.0, "disagrees")])
+def test_a_drawn_start_against_an_equivariant_one(usual, make_run, drawn, expected):
+    statement = "A drawn start is worse than an equivariant one."
+    assert statement not in questions(usual())
+    runs = usual() + [make_run("projection", "frobenius", 0.1, s, drawn, start="drawn") for s in (0, 1)]
+    assert questions(runs)[statement] == expected
+
+
+@pytest.mark.parametrize(("longer", "expected"), [(31.0, "agrees"), (33.0, "disagrees")])
+def test_the_penalty_against_a_longer_training(usual, make_run, longer, expected):
+    statement = "The penalty improves on a plain network that is trained for longer."
+    assert statement not in questions(usual())
+    runs = usual() + [make_run("plain", psnr=longer, seed=seed, compute=4.0) for seed in (0, 1)]
+    assert questions(runs)[statement] == expected
+
+
+def broken(make_run, asymmetry: float, **psnr: float) -> list:
+    settings = {"projection": {"norm": "frobenius", "lam_perp": 0.1}}
+    return [
+        make_run(method, seed=seed, psnr=level, asymmetry=asymmetry, **settings.get(method, {}))
+        for method, level in psnr.items()
+        for seed in (0, 1)
+    ]
+
+
+@pytest.mark.parametrize(("penalty", "expected"), [(33, "agrees"), (31, "not decided"), (20, "not decided")])
+def test_where_the_symmetry_is_broken_the_penalty_can_beat_both(make_run, penalty, expected):
+    statement = "Where the symmetry is broken there is a strength at which the penalty beats both the plain and the"
+    base = broken(make_run, 0.0, plain=30, strict=32, projection=32)
+    assert not any(claim.startswith(statement) for claim in questions(base))
+    found = questions(base + broken(make_run, 0.4, plain=32, strict=31, projection=penalty))
+    assert found[f"{statement} strict network."] == expected
+
+
+def test_a_primary_comparison_can_name_a_condition(make_run):
+    """Plain is better where the scanner is symmetric, the penalty where it is not; Holm is over both."""
+    runs = broken(make_run, 0.0, plain=33, projection=32) + broken(make_run, 0.4, plain=31, projection=32)
+    one = {"method": "projection", "against": "plain"}
+    found = primary(runs, [one, one | {"asymmetry": 0.4}, one | {"asymmetry": 0.7}])
+    assert [row["verdict"] for row in found[:2]] == ["disagrees", "agrees"]
+    assert found[1]["claim"].endswith("than “Plain” where the symmetry is broken by ε = 0.4.")
+    assert found[2]["role"] == "exploratory"  # no model has an asymmetry of 0.7
 
 
 def test_a_study_without_the_models_decides_nothing(make_run):

@@ -20,6 +20,7 @@ from ctmar.store.tables import write_rows
 from .conftest import PAIRS
 
 SETTINGS = Judgement()
+COST = {"ratio_to_plain": 1.01, "penalty_milliseconds": 0.2, "n_parameters": 1_600_000}
 OWN = own_metric("my_metrics:error")
 
 
@@ -31,7 +32,7 @@ def tables(make_run, tmp_path):
     metrics = dict.fromkeys(METRICS, 20.0)
     reference = [{"reference": name} | pair | metrics for name in ("Input", "LI", "NMAR") for pair in PAIRS]
     write_slices(tmp_path / "references.csv", reference, ("reference",))
-    cost = {"method": "projection", "norm": "frobenius", "ratio_to_plain": 1.01, "penalty_milliseconds": 0.2}
+    cost = {"network": "n", "method": "projection", "norm": "frobenius", **COST}
     write_rows(tmp_path / "cost.csv", list(cost), [cost])
     collect(runs, tmp_path / "references.csv", tmp_path / "cost.csv", SETTINGS, tmp_path / "summary")
     return tmp_path / "summary"
@@ -98,7 +99,7 @@ def test_a_gain_without_spread_is_beyond_chance_and_plain_is_not_tested(tables):
 def test_a_patient_counts_once_whatever_its_number_of_slices(make_run):
     pairs = [PAIRS[0], *({**PAIRS[6], "slice_id": f"b/1/{k}"} for k in range(9))]  # PSNR 30, and 31 to 39
     study = read_study([make_run("plain", pairs=pairs, seed=seed) for seed in (0, 1)], SETTINGS)
-    assert study.estimate(study.models[0].metric("psnr_db")).mean == pytest.approx((30 + 35) / 2)
+    assert study.interval(study.models[0], "psnr_db").mean == pytest.approx((30 + 35) / 2)
 
 
 def test_a_reference_has_an_interval_over_patients_without_a_seed(tables):
@@ -145,7 +146,7 @@ def own_tables(make_run, tmp_path):
     runs += [make_run("projection", "frobenius", 0.1, seed, own={OWN: 5}) for seed in (0, 1)]
     metrics = dict.fromkeys([*METRICS, OWN], 7.0)
     write_slices(tmp_path / "references.csv", [{"reference": "LI"} | pair | metrics for pair in PAIRS], ("reference",))
-    cost = {"method": "projection", "norm": "frobenius", "ratio_to_plain": 1.01, "penalty_milliseconds": 0.2}
+    cost = {"network": "n", "method": "projection", "norm": "frobenius", **COST}
     write_rows(tmp_path / "cost.csv", list(cost), [cost])
     collect(runs, tmp_path / "references.csv", tmp_path / "cost.csv", SETTINGS, tmp_path / "summary")
     return tmp_path / "summary"
@@ -196,7 +197,7 @@ def test_the_epoch_that_training_kept_is_the_one_that_counts(make_run):
 
 def test_softness_tells_models_apart(make_run):
     runs = [make_run("softness", softness=share) for share in (0.25, 0.5)]
-    assert [model.identity[-1] for model in read_study(runs, SETTINGS).models] == [0.25, 0.5]
+    assert [model.run.softness for model in read_study(runs, SETTINGS).models] == [0.25, 0.5]
 
 
 def test_runs_on_different_pairs_are_refused(make_run):

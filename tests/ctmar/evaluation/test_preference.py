@@ -3,7 +3,7 @@
 import json
 
 from ctmar.config import Judgement
-from ctmar.evaluation.columns import CHOICES
+from ctmar.evaluation.columns import CHOICES, IDENTITY
 from ctmar.evaluation.measured_study import read_study
 from ctmar.evaluation.preference import choices
 
@@ -50,7 +50,7 @@ def test_one_of_each_kind_whatever_its_method_and_norm(make_run):
 def test_a_lucky_single_seed_is_never_preferred(make_run):
     runs = [make_run("projection", "frobenius", 0.1, seed, validation_psnr=30) for seed in (0, 1)]
     runs += [make_run("projection", "frobenius", 1.0, 0, validation_psnr=100)]
-    for column in CHOICES:
+    for column in ("chosen", "chosen_of_kind"):
         assert chosen(runs, column) == [("projection", "frobenius", 0.1)]
         both = [*runs, make_run("projection", "frobenius", 1.0, 1, validation_psnr=100)]
         assert chosen(both, column) == [("projection", "frobenius", 1.0)]
@@ -59,7 +59,8 @@ def test_a_lucky_single_seed_is_never_preferred(make_run):
 def test_softness_tells_settings_apart(make_run):
     runs = [make_run("softness", softness=value, validation_psnr=30 + value) for value in (0.5, 0.1)]
     found = choices(read_study(runs, SETTINGS))
-    assert {identity[-1]: row["chosen"] for identity, row in found.items()} == {0.5: True, 0.1: False}
+    place = IDENTITY.index("softness")
+    assert {identity[place]: row["chosen"] for identity, row in found.items()} == {0.5: True, 0.1: False}
 
 
 def test_networks_are_chosen_apart(make_run):
@@ -69,4 +70,4 @@ def test_networks_are_chosen_apart(make_run):
         description["run"]["network"] = "other"
         (folder / "run.json").write_text(json.dumps(description))
     found = choices(read_study(runs, SETTINGS))
-    assert [list(row.values()) for row in found.values()] == [[True, True], [True, True]]
+    assert [list(row.values()) for row in found.values()] == [[True] * 3] * 2

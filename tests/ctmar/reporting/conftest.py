@@ -14,7 +14,6 @@ from tests.ctmar.run_folders import description, epoch, measurements
 
 from ctmar.config import Config, Run, validate_section
 from ctmar.evaluation.collect import collect
-from ctmar.evaluation.columns import IDENTITY
 from ctmar.evaluation.regions import metal_size
 from ctmar.evaluation.truth import image_metrics
 from ctmar.reporting.images import window_image
@@ -24,6 +23,7 @@ from ctmar.store.run_folder import Epoch, RunFolder
 from ctmar.units import hu_to_attenuation
 
 SIZE = 96
+KEYS = ("method", "norm", "lam_perp", "lam_equi", "softness")
 SETTINGS = [  # method, norm, λ⊥, λ_G, softness, share of the artefact left, relative non-equivariance
     ("plain", "none", 0.0, 0.0, 0.0, 0.30, 0.86),
     ("augmentation", "none", 0.0, 0.0, 0.0, 0.29, 0.84),
@@ -149,7 +149,7 @@ def write_run(folder: Path, setting: tuple, seed: int) -> None:
     table = pd.DataFrame([measured(pair, image) for pair, image in enumerate(predictions)])
     table.to_csv(folder / "slices.csv", index=False)
     write_examples(folder / "examples.npz", prediction=[hu_to_attenuation(predictions[pair]) for pair in EXAMPLES])
-    run = Run(network="dncnn", **dict(zip(IDENTITY[1:], setting, strict=False)), seed=seed)
+    run = Run(network="dncnn", **dict(zip(KEYS, setting, strict=False)), seed=seed)
     files = RunFolder(folder)
     facts = {"n_parameters": 31_440, "seconds_total": 20.0, "seconds_per_step_median": 0.05, "peak_memory_mb": 512.0}
     files.write_description(description(run=run, kept_epoch=8, **facts))
@@ -250,7 +250,7 @@ def write_study(
     write_references(results / "references", nmar)
     folders = []
     for setting, seed in itertools.product(settings, seeds):
-        values = "/".join(f"{key}~{value}" for key, value in zip(IDENTITY[1:], setting, strict=False))
+        values = "/".join(f"{key}~{value}" for key, value in zip(KEYS, setting, strict=False))
         folders.append(results / "runs" / values.replace(":", "-") / f"seed~{seed}")
         write_run(folders[-1], setting, seed)
     write_cost(results / "cost.csv", settings)
@@ -278,6 +278,7 @@ def write_cost(path: Path, settings: list[tuple]) -> None:
                 "penalty_milliseconds": 48.0 * (ratio - 1),
                 "penalty_share": 1 - 1 / ratio,
                 "step_memory_mb": 512.0,
+                "n_parameters": 31_440,
                 "threads": 1,
                 "batch_size": 8,
                 "patch_size": 64,

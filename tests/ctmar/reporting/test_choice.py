@@ -2,8 +2,15 @@
 
 import pandas as pd
 
+from ctmar.config import Run
 from ctmar.config.methods import METHODS, Kind
 from ctmar.reporting import choice
+from ctmar.reporting.required_columns import IDENTITY
+
+
+def identity_of(method: str, **settings: object) -> tuple:
+    run = Run(network="dncnn", method=method, **settings)
+    return tuple(getattr(run, name) for name in IDENTITY)
 
 
 def test_one_setting_of_each_method_and_norm_in_the_order_of_the_study(results):
@@ -13,9 +20,7 @@ def test_one_setting_of_each_method_and_norm_in_the_order_of_the_study(results):
         dict.fromkeys(zip(models["method"], models["norm"], strict=True))
     )
     assert {identity[1] for identity in chosen} == set(METHODS)
-    assert [identity for identity in chosen if identity[1] == "softness"] == [
-        ("dncnn", "softness", "none", 0.0, 0.0, 0.5)
-    ]
+    assert [identity for identity in chosen if identity[1] == "softness"] == [identity_of("softness", softness=0.5)]
 
 
 def test_few_are_shown_one_of_each_kind_in_the_order_of_the_page(results):
@@ -28,7 +33,7 @@ def test_the_report_filters_by_the_columns_and_chooses_nothing_itself(results):
     worst = results.models.assign(chosen=False, chosen_of_kind=False)
     worst.loc[worst["lam_perp"] == 1e-1, ["chosen", "chosen_of_kind"]] = True
     found = [choice.chosen_settings(worst, "dncnn"), choice.shown_settings(worst, "dncnn")]
-    assert found == [[("dncnn", "projection", "frobenius", 1e-1, 0.0, 0.0)]] * 2
+    assert found == [[identity_of("projection", norm="frobenius", lam_perp=1e-1)]] * 2
 
 
 def test_networks_are_chosen_apart(results):

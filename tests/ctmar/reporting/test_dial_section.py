@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import vl_convert
 
-from ctmar.config import Config
+from ctmar.config import Config, Run
 from ctmar.errors import InputError
-from ctmar.evaluation.columns import dial_columns
+from ctmar.evaluation.columns import IDENTITY, dial_columns
 from ctmar.reporting.dial_section import DialSection, dial_section
 from ctmar.reporting.marks import assign_marks
 from ctmar.reporting.page import render_page
@@ -41,8 +41,7 @@ def dial_table(half_width_db: float, n_slices: tuple[int, ...] = (4, 0)) -> pd.D
             "method": method,
             "norm": norm,
             "lam_perp": {"projection": 1e-3, "proximal": 30.0}.get(method, 0.0),
-            "lam_equi": 0.0,
-            "softness": 0.0,
+            **{name: Run.model_fields[name].get_default() for name in IDENTITY[4:]},
             "n_compared": 50,
             "n_seeds": 10,
             "n_patients": 9,

@@ -9,6 +9,7 @@ from ctmar.errors import InputError
 from ctmar.reporting import examples
 from ctmar.reporting.choice import shown_settings
 from ctmar.reporting.labels import model_label
+from ctmar.reporting.required_columns import IDENTITY
 from ctmar.reporting.study_files import read_results
 
 ROOMY = 10_000_000
@@ -23,7 +24,7 @@ def built(results):
 
 def test_every_example_has_every_panel_with_the_metrics_of_the_tables(built, results):
     assert (len(built.shown), built.n_left_out) == (3, 0)
-    models = [model_label(*identity[1:]) for identity in shown_settings(results.models, "dncnn")]
+    models = [model_label(dict(zip(IDENTITY, one, strict=True))) for one in shown_settings(results.models, "dncnn")]
     assert models[:4] == ["Plain", "EQ-Reg, λ\xa0=\xa010⁻³", "Annealed", "Projection, Frobenius, λ⊥\xa0=\xa010⁻²"]
     references = pd.read_csv(results.references_folder / "slices.csv")
     for example in built.shown:

@@ -18,7 +18,8 @@ def models(results):
 
 @pytest.fixture(scope="module")
 def curves(results):
-    return charts.prepare_models(results.curves, page.series_marks(results))
+    curves = results.curves.merge(results.models[[*small_multiples.IDENTITY, "standard"]])
+    return charts.prepare_models(curves, page.series_marks(results))
 
 
 @given(st.floats(-1e3, 1e3), st.floats(1e-3, 1e3))

@@ -96,7 +96,7 @@ def test_without_any_weight_there_is_no_column_of_weights(results, context):
     ],
 )
 def test_a_weight_stands_under_the_symbol_of_its_method(method, perp, equi, softness, text, below):
-    row = {"method": method, "lam_perp": perp, "lam_equi": equi, "softness": softness}
+    row = {"method": method, "lam_perp": perp, "lam_equi": equi, "softness": softness, "target": 0.0, "balance": 0.0}
     cell = shown_tables.weight_cell(row)
     assert cell.text == text
     assert cell.interval in (below, "λ_G 10⁻³")

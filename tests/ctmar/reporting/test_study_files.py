@@ -52,8 +52,8 @@ def test_missing_table_is_named(study, tmp_path):
 
 def test_missing_column_is_named(tmp_path):
     path = tmp_path / "split.csv"
-    pd.DataFrame({"patient": ["a"], "subset": ["train"]}).to_csv(path, index=False)
-    with pytest.raises(InputError, match=r"expected column\(s\) n_slices, found patient, subset"):
+    pd.DataFrame({"fold": [0], "patient": ["a"], "subset": ["train"]}).to_csv(path, index=False)
+    with pytest.raises(InputError, match=r"expected column\(s\) n_slices, found fold, patient, subset"):
         read_table(path, "split")
 
 
