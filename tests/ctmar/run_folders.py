@@ -3,7 +3,7 @@
 from typing import Any
 
 from ctmar.config import Network, Run, Training
-from ctmar.store.run_folder import Epoch, Grid, Measurements, Provenance, RunDescription, WeightNorms
+from ctmar.store.run_folder import Detectability, Epoch, Grid, Measurements, Provenance, RunDescription, WeightNorms
 
 SOFTWARE = {"equiproj": "0.1.0", "torch": "2.13.0+cpu", "numpy": "2.3.0"}
 PROVENANCE = Provenance(
@@ -14,6 +14,11 @@ PROVENANCE = Provenance(
     initial_weights_sha256=None,
     software=SOFTWARE,
     processor="AVX2",
+)
+
+
+DETECTABILITY = Detectability(
+    auc=0.75, auc_standard_error=0.03, bias_hu=8.0, contrast_share=0.7, n_signals=60, n_images=20
 )
 
 
@@ -53,6 +58,7 @@ def measurements(**changes: Any) -> Measurements:
         "defect_pairs": 1,
         "defect_at_angles": {"15": 0.05},
         "defect_floor_at_angles": {"15": 0.01},
+        "detectability": dict.fromkeys(("prediction", "Input", "LI"), DETECTABILITY),
         "psnr_turned_db": {"0": 30.0, "90": 29.0, "180": 28.0, "270": 27.0},
     }
     return Measurements(**values | changes)

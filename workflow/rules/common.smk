@@ -132,6 +132,15 @@ def pairs_of(wildcards):
     return f"resources/pairs/{pairs_key(runs_of(wildcards)[0].asymmetry)}"
 
 
+# Stored pairs come as they are: nothing can be put into them.
+HAS_SIGNALS = CONFIG.simulation.pairs == "simulated" and CONFIG.simulation.signals.images_per_patient > 0
+
+
+def signals_option(wildcards, input):
+    """The option that names the images with signals to a command that measures, where there are any."""
+    return ["--signals", input.signals] if HAS_SIGNALS else []
+
+
 # where the CT lies, and what must be there first; what is downloaded comes with a list of sources and licences
 SOURCE_READY = {"package": PACKAGES, "idc": f"{IDC}/ctmar-sources.json"}.get(CONFIG.source.kind) or str(
     CONFIG.source.folder

@@ -1,7 +1,7 @@
 # In:  slices and their split, or a copy of SynDeepLesion with pairs of its own.
 # Out: resources/pairs/KEY/<subset>.h5, slices with and without metal artefacts, shared by studies with the same
 #      settings. Simulated, they are one data set over the shards beside it, as many as the configuration says, each made
-#      by a job of its own.
+#      by a job of its own. resources/pairs/KEY/signals.h5: some test images with low-contrast discs and without.
 
 if CONFIG.simulation.pairs == "stored":
 
@@ -58,6 +58,32 @@ rule join_pairs:
         code=command_digest("join-pairs"),
     shell:
         "ctmar join-pairs {input:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
+# Simulate some test images with low-contrast discs near the metal and without
+rule simulate_signals:
+    input:
+        slices=f"{SLICES}/slices.h5",
+        split="resources/pairs/{pairs}/split.csv",
+        masks=given(CONFIG.simulation.mask_folder),
+    output:
+        "resources/pairs/{pairs}/signals.h5",
+    log:
+        f"{LOGS}/simulate/{{pairs}}/signals.log",
+    benchmark:
+        f"{BENCHMARKS}/simulate/{{pairs}}/signals.tsv"
+    conda:
+        "../../envs/ctmar.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        settings=lambda wildcards: as_json(SIMULATIONS[wildcards.pairs]),
+        code=command_digest("simulate-signals"),
+    shell:
+        "ctmar simulate-signals {input.slices:q} --split {input.split:q} --output {output:q}"
+        " --settings {params.settings:q} --threads {threads} 2>&1 | tee {log:q}"
 
 
 # Take the pairs that were published with the slices

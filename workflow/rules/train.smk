@@ -1,4 +1,4 @@
-# In:  resources/pairs/KEY/{train,validation,test}.h5.
+# In:  resources/pairs/KEY/{train,validation,test,signals}.h5.
 # Out: results/STUDY/runs/<network>/<setting>/seed-<n>: weights.pt, metrics.jsonl and run.json of the training,
 #      slices.csv, model.json and examples.npz of the measurement on the test pairs; and beside the folders of a job's
 #      runs the list of their files, finished-<part>.sha256.
@@ -10,6 +10,7 @@ rule train:
         train=lambda wildcards: f"{pairs_of(wildcards)}/train.h5",
         validation=lambda wildcards: f"{pairs_of(wildcards)}/validation.h5",
         test=lambda wildcards: f"{pairs_of(wildcards)}/test.h5",
+        signals=lambda wildcards: f"{pairs_of(wildcards)}/signals.h5" if HAS_SIGNALS else [],
         split=lambda wildcards: f"{pairs_of(wildcards)}/split.csv",
         start=lambda wildcards: CONFIG.study.networks[runs_of(wildcards)[0].network].weights or [],
     output:
@@ -35,7 +36,8 @@ rule train:
         own_code=own_code,
         metrics_code=metrics_code,
         extensions=extensions,
+        signals=signals_option,
     shell:
         "ctmar train-and-evaluate {params.pairs:q} --split {input.split:q} --job {params.job:q}"
         " --output {params.folder:q} --finished {output:q} --settings {params.training:q}"
-        " --evaluation {params.evaluation:q} {params.extensions:q} 2>&1 | tee {log:q}"
+        " --evaluation {params.evaluation:q} {params.signals:q} {params.extensions:q} 2>&1 | tee {log:q}"

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ctmar.cli.options import Extensions, Pairs, RunFolders, RunPath, Settings, listed
+from ctmar.cli.options import Extensions, Pairs, RunFolders, RunPath, Settings, Signals, listed
 
 
 def evaluate(
@@ -13,18 +13,19 @@ def evaluate(
     run: RunPath,
     settings: Settings = "{}",
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where the network runs.")] = "cpu",
+    signals: Signals = None,
     extension: Extensions = None,
 ) -> None:
     """Measure one trained model on every pair: PSNR and SSIM of both protocols, errors in HU, equivariance defect.
 
-    RUN gets slices.csv (one row for each pair), model.json (non-equivariance, measured defect and cost of the model)
-    and examples.npz (images of the example pairs, 1/cm).
+    RUN gets slices.csv (one row for each pair), model.json (non-equivariance, measured defect, detectability and cost
+    of the model) and examples.npz (images of the example pairs, 1/cm).
     """
     from ctmar.config import Evaluation, parse_settings
     from ctmar.evaluation.measured_run import evaluate_run
     from ctmar.store.run_folder import RunFolder
 
-    evaluate_run(RunFolder(run), pairs, parse_settings(Evaluation, settings), device)
+    evaluate_run(RunFolder(run), pairs, parse_settings(Evaluation, settings), device, signals)
 
 
 def evaluate_references(

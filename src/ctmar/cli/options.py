@@ -34,6 +34,10 @@ RunFolders = Annotated[
     list[Path], typer.Argument(help="Folders of finished runs; @FILE stands for those that a file names, one a line.")
 ]
 Pairs = Annotated[Path, typer.Argument(help="Pair file made by `ctmar simulate-subset`.")]
+Signals = Annotated[
+    Path | None,
+    typer.Option(help="Images with signals and without, made by `ctmar simulate-signals`; none: no detectability."),
+]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a trained run, written by `ctmar train`.")]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctmar.cli.explain import explains
-from ctmar.cli.options import Extensions, Settings
+from ctmar.cli.options import Extensions, Settings, Signals
 from ctmar.cli.progress import progress
 from ctmar.cli.stopping import EXIT_CODE, stop_requests
 
@@ -87,6 +87,7 @@ def train_and_evaluate(
     output: Annotated[Path, typer.Option(help="Folder for the folders of the runs, seed-0, seed-1, ….")],
     finished: Annotated[Path, typer.Option(help="List of all files of the runs with their SHA-256, written last.")],
     settings: Settings = "{}",
+    signals: Signals = None,
     evaluation: Annotated[str, typer.Option(help="Keys of the section evaluation: YAML, JSON, or @FILE.")] = "{}",
     extension: Extensions = None,
 ) -> None:
@@ -107,7 +108,7 @@ def train_and_evaluate(
     folders = {run: RunFolder(output / f"seed-{run.seed}") for run in chosen.runs}
     n_runs, files = len(folders), (pairs / "train.h5", pairs / "validation.h5")
     common = {"network": chosen.network, "training": training, "group": chosen.group}
-    measuring = Evaluator(pairs / "test.h5", parse_settings(Evaluation, evaluation), training.device)
+    measuring = Evaluator(pairs / "test.h5", parse_settings(Evaluation, evaluation), training.device, signals)
     try:
         with measuring as evaluator, stop_requests() as interrupted, progress(f"train {chosen.runs[0].slug}") as show:
             for number, (run, folder) in enumerate(folders.items()):

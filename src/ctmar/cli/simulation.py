@@ -90,6 +90,23 @@ def simulate_subset(
         )
 
 
+def simulate_signals(
+    slices: Annotated[Path, typer.Argument(help="Slices made by `ctmar ingest`.")],
+    split: Annotated[Path, typer.Option(help="Split made by `ctmar split`.")],
+    output: Output,
+    settings: Settings = "{}",
+    threads: Threads = 1,
+    device: Device = "cpu",
+) -> None:
+    """Simulate some test images twice, with low-contrast discs near the metal and without, for detectability."""
+    from ctmar.config import Simulation, parse_settings
+    from ctmar.simulation.signals import simulate_signals as simulate_all
+
+    chosen = parse_settings(Simulation, settings)
+    with progress("simulate signals") as show:
+        simulate_all(slices, split, output, chosen, threads=threads, progress=show, device=device)
+
+
 def join_pairs(
     shards: Annotated[list[Path], typer.Argument(help="All shards of one subset, in the folder of OUTPUT or below.")],
     output: Output,
@@ -119,4 +136,4 @@ def estimate_simulation(
     print(estimate(cost, slices, masks, threads, chosen.store_sinograms))
 
 
-COMMANDS = (simulate, simulate_subset, join_pairs, estimate_simulation)
+COMMANDS = (simulate, simulate_subset, simulate_signals, join_pairs, estimate_simulation)

@@ -1,6 +1,16 @@
 """The configuration of a study: typed sections, and errors that name the key."""
 
-from ctmar.config.data import SOURCE_KINDS, Asymmetry, Ingest, Metal, Simulation, Source, Split, readers_by_suffix
+from ctmar.config.data import (
+    SOURCE_KINDS,
+    Asymmetry,
+    Ingest,
+    Metal,
+    Signals,
+    Simulation,
+    Source,
+    Split,
+    readers_by_suffix,
+)
 from ctmar.config.judgement import Judgement, PrimaryComparison
 from ctmar.config.parsing import parse_settings, validate_json, validate_section
 from ctmar.config.reference import markdown_reference
@@ -26,6 +36,7 @@ __all__ = [
     "Run",
     "RunGroup",
     "RunSettings",
+    "Signals",
     "Simulation",
     "Source",
     "Split",

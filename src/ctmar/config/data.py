@@ -197,6 +197,17 @@ class Asymmetry(Section):
     )
 
 
+class Signals(Section):
+    """Low-contrast discs near the metal of some test images: what an observer is to find (detectability)."""
+
+    images_per_patient: int = Field(
+        5, ge=0, description="Images of each test patient that are simulated with discs and without; 0: none."
+    )
+    contrast_hu: float = Field(30.0, gt=0, description="What a disc has more than the tissue around it [HU].")
+    diameter_mm: float = Field(12.0, gt=0, description="Diameter of a disc [mm]; at least 2 pixels.")
+    reach_mm: float = Field(20.0, gt=0, description="Farthest of the centre of a disc from the metal [mm].")
+
+
 class Simulation(Section):
     """Metal artefacts by polychromatic fan-beam simulation."""
 
@@ -232,6 +243,7 @@ class Simulation(Section):
         ["test"], description="Subsets in which NMAR, the second baseline without learning, is computed too."
     )
     asymmetry: Asymmetry = Field(Asymmetry(), description="What of the scan breaks the symmetry of turns, and how far.")
+    signals: Signals = Field(Signals(), description="What detectability near the metal is measured with.")
     store_sinograms: bool = Field(False, description="Keep the sinograms in the pair files (large).")
     shards: int = Field(1, ge=1, description="Jobs, and files, into which each subset is cut; no number depends on it.")
 

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from ctmar.config.data import Asymmetry
+from ctmar.config.data import Asymmetry, Signals
 from ctmar.config.judgement import PrimaryComparison
 from ctmar.config.schema import Config
 from ctmar.config.section import Section
@@ -22,6 +22,7 @@ def markdown_reference() -> str:
     tables = [f"`extensions` (a list, `[]` by default): {files.description}\n"]
     tables += [_table(f"`{name}`", model) for name, model in sections.items()]
     tables.append(_table("`simulation.asymmetry`", Asymmetry))
+    tables.append(_table("`simulation.signals`", Signals))
     tables.append(_table("an entry of `study.networks`", Network))
     tables.append(_table("an entry of `study.runs`", RunGroup))
     tables.append(_table("an entry of `judgement.primary`", PrimaryComparison))

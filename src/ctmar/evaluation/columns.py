@@ -45,6 +45,8 @@ MEASURES_OF_A_RUN = (
 )
 FROBENIUS_DIFFERENCE = "psnr_to_frobenius_db"  # PSNR less that of the Frobenius norm at the same measured defect
 STRICT_DIFFERENCE = "psnr_to_strict_db"  # PSNR less that of the strict network in the same condition
+SIGNAL_IMAGES = ("prediction", "Input", "LI")  # in which signals are looked for
+AUC_COLUMNS = ("auc_standard_error", "n_signals")  # means over the runs: of the observer's AUC within one run
 CURVE_COLUMNS = ("epoch", "step", "loss", "task_loss", "penalty", "learning_rate", "validation_loss", "validation_psnr")
 
 COST_COLUMNS = (
@@ -121,6 +123,17 @@ def psnr_turned(angle_deg: int) -> str:
     return f"psnr_turned_{angle_deg}deg_db"
 
 
+def signal_measures(image: str) -> tuple[str, str, str]:
+    """What is measured of signals in one of `SIGNAL_IMAGES`: AUC, mean error [HU], share of the contrast that is left.
+
+    Examples:
+        >>> signal_measures("prediction"), signal_measures("LI")
+        (('auc', 'signal_bias_hu', 'signal_contrast'), ('auc_li', 'signal_bias_li_hu', 'signal_contrast_li'))
+    """
+    name = "" if image == "prediction" else f"_{image.lower()}"
+    return f"auc{name}", f"signal_bias{name}_hu", f"signal_contrast{name}"
+
+
 def model_columns(angles_deg: Iterable[float], metrics: Iterable[str] = METRICS) -> list[str]:
     """Columns of models.csv, for the angles of ``evaluation.defect_angles_deg`` and the metrics of `metrics_in`."""
     angles = list(angles_deg)
@@ -128,9 +141,21 @@ def model_columns(angles_deg: Iterable[float], metrics: Iterable[str] = METRICS)
     measures += ["relative_non_equivariance", "non_equivariance_growth", "non_equivariance_of_start"]
     measures += ["defect", "defect_of_correction", *map(defect_at, angles), *map(defect_floor_at, angles)]
     measures += map(psnr_turned, QUARTER_TURNS_DEG)
+    measures += [*(name for image in SIGNAL_IMAGES for name in signal_measures(image)), "auc_gain", "auc_diff"]
     intervals = [column for measure in measures for column in interval_columns(measure)]
     cost = ["seconds_per_step", "peak_memory_mb", "seconds_per_image", "prediction_peak_memory_mb", "n_parameters"]
-    return [*IDENTITY, *CHOICES, *intervals, *_P_VALUES, *cost, "n_seeds", "n_pairs", "n_patients", "n_slices"]
+    return [
+        *IDENTITY,
+        *CHOICES,
+        *intervals,
+        *_P_VALUES,
+        *AUC_COLUMNS,
+        *cost,
+        "n_seeds",
+        "n_pairs",
+        "n_patients",
+        "n_slices",
+    ]
 
 
 def group_columns(group: str) -> list[str]:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from ctmar.config import Evaluation
+from ctmar.evaluation.detectability import SignalImages
 from ctmar.evaluation.pair_metrics import (
     Images,
     PreparedPair,
@@ -42,13 +43,17 @@ class Evaluator:
         pairs_test: pair file.
         settings: number of example images, pairs and angles for the defect, and metrics of the study's own.
         device: cpu or cuda.
+        signals: images with low-contrast signals and without, of `ctmar.simulation.signals`; None: none.
 
     Raises:
-        InputError: the file is missing or unreadable, or holds no pairs.
+        InputError: a file is missing or unreadable, or holds no pairs.
     """
 
-    def __init__(self, pairs_test: Path, settings: Evaluation, device: str = "cpu") -> None:
+    def __init__(
+        self, pairs_test: Path, settings: Evaluation, device: str = "cpu", signals: Path | None = None
+    ) -> None:
         self._pairs = PreparedPairs(pairs_test)
+        self._signals = None if signals is None else SignalImages(signals)
         self._settings = settings
         self._device = device
 
@@ -57,6 +62,8 @@ class Evaluator:
 
     def __exit__(self, *exception: object) -> None:
         self._pairs.file.close()
+        if self._signals is not None:
+            self._signals.close()
 
     def measure(self, folder: RunFolder, patients: Collection[str] | None = None) -> None:
         """Measure one run: every pair, the example images, and the network's speed, memory and equivariance.
@@ -92,12 +99,18 @@ class Evaluator:
         with torch.inference_mode():
             shown = self._pairs.examples(indices, self._settings.examples)
             tables, examples = measure_pairs(self._pairs, indices, self._settings.metrics, predict, examples=shown)
+            detectability = None
+            if self._signals is not None:
+                detectability = self._signals.measure(
+                    lambda pair: to_per_cm(predictor(pair_input(pair).to(device)))[0], patients
+                )
         measured = Measurements(
             seconds_per_image=statistics.median(seconds),
             peak_memory_mb=peak_memory_mb(device),
             device=self._device,
             **non_equivariance(network, group, description.start_norms),
             **turned.measures(),
+            detectability=detectability,
         )
         write_slices(folder.slices, tables["prediction"])
         predictions = [images["prediction"] for _, images in examples]
@@ -105,9 +118,11 @@ class Evaluator:
         folder.write_measurements(measured)
 
 
-def evaluate_run(folder: RunFolder, pairs_test: Path, settings: Evaluation, device: str = "cpu") -> None:
+def evaluate_run(
+    folder: RunFolder, pairs_test: Path, settings: Evaluation, device: str = "cpu", signals: Path | None = None
+) -> None:
     """Measure one run on all pairs of a file, see `Evaluator`."""
-    with Evaluator(pairs_test, settings, device) as evaluator:
+    with Evaluator(pairs_test, settings, device, signals) as evaluator:
         evaluator.measure(folder)
 
 

@@ -14,6 +14,7 @@ from ctmar.evaluation.columns import (
     difference,
     psnr_turned,
 )
+from ctmar.evaluation.detectability_columns import detectability_fields
 from ctmar.evaluation.groups import interval_fields
 from ctmar.evaluation.intervals import NOTHING, over_seeds
 from ctmar.evaluation.measured_study import MeasuredStudy
@@ -36,6 +37,7 @@ def model_row(study: MeasuredStudy, model: Model) -> Row:
         row |= interval_fields(difference(metric), gap.interval(study.alpha))
     for column, measure in _measures_per_seed(study.angles_deg).items():
         row |= interval_fields(column, over_seeds(model.per_seed(measure), model.folds()).interval(study.alpha))
+    row |= detectability_fields(study, model, plain)
     tested = model.tested.any(axis=0)
     return row | {
         "seconds_per_step": float(np.median([run.description.seconds_per_step_median for run in model.runs])),

@@ -65,6 +65,8 @@ def simulate_pair(
     mask_index: int,
     given: NDArray[np.uint8] | None,
     nmar: bool,
+    *,
+    noise: str = "photons",
 ) -> PairRecord:
     """Simulate the metal of one mask in a slice.
 
@@ -75,6 +77,7 @@ def simulate_pair(
         mask_index: number of the mask; it also names the streams of the mask, its material and the noise.
         given: metal mask (size, size), or None to draw one.
         nmar: also correct by NMAR.
+        noise: name of the stream of the noise.
 
     Raises:
         InputError: there is no place for metal in the slice.
@@ -85,8 +88,8 @@ def simulate_pair(
         mask = _drawn(prepared, random_stream(*labels, "mask"))
         coverage, binary = mask.coverage, mask.binary
     metal = draw_metal(settings.metal, random_stream(*labels, "metal"))
-    noise = random_stream(*labels, "photons")
-    scan = scan_metal(prepared.scanner, prepared.paths, binary, noise, coverage, metal)
+    photons = random_stream(*labels, noise)
+    scan = scan_metal(prepared.scanner, prepared.paths, binary, photons, coverage, metal)
     keep = settings.store_sinograms
     return PairRecord(
         ma_CT=scan.ma_CT,

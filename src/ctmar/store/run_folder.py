@@ -116,6 +116,21 @@ class Epoch(_Record):
     validation_psnr: float
 
 
+class Detectability(_Record):
+    """How well a low-contrast signal near the metal is found, see `ctmar.evaluation.detectability`.
+
+    Area under the ROC curve of the observer and its standard error (over the images of one run); mean error of the CT
+    number where the signals are, in images without them [HU]; share of the signals' contrast that is left.
+    """
+
+    auc: float
+    auc_standard_error: float
+    bias_hu: float
+    contrast_share: float
+    n_signals: int
+    n_images: int
+
+
 class Measurements(_Record):
     """What evaluation measured of a network beside the images of the pairs; tables by angle have it as text [°]."""
 
@@ -134,6 +149,7 @@ class Measurements(_Record):
     defect_at_angles: ByAngle
     defect_floor_at_angles: ByAngle
     psnr_turned_db: ByAngle
+    detectability: dict[str, Detectability] | None  # of the prediction, Input and LI; None: no signals were simulated
 
     @model_validator(mode="after")
     def _floors_are_of_the_same_angles(self) -> "Measurements":

@@ -25,6 +25,7 @@ from ctmar.evaluation.truth import image_metrics
 from ctmar.evaluation.turned import pair_input
 from ctmar.models import build_network, layer_types
 from ctmar.models.scaling import to_per_cm
+from ctmar.simulation.signals import discs
 from ctmar.store.pair_writer import write_pairs
 from ctmar.store.pairs import PairFile, PairRecord, SliceRecord
 from ctmar.store.run_folder import RunFolder
@@ -136,6 +137,26 @@ def test_only_pairs_of_the_patients_to_test_on_are_measured(run_folder, pairs_te
 def test_a_patient_without_pairs_is_one_line(run_folder, pairs_test, patients, message):
     with Evaluator(pairs_test, SETTINGS) as evaluator, pytest.raises(InputError, match=message):
         evaluator.measure(RunFolder(run_folder), patients)
+
+
+def test_with_images_of_signals_a_run_says_how_well_they_are_found(run_folder, pairs_test, tmp_path):
+    random = np.random.default_rng(5)
+    slices, pairs = [], []
+    for k in range(8):
+        plain = np.full((48, 48), 0.2, np.float32)
+        for image in (plain, plain + np.float32(0.01) * discs(48, [(20, 20)], 2.0)):
+            slices.append(SliceRecord(image, image, f"patient-{k // 4}", f"{k}", 3.0))
+            li = image + random.normal(0, 0.01, image.shape).astype(np.float32)
+            pairs.append(PairRecord(0 * image, li, np.eye(48, dtype=np.uint8), len(pairs), 0, "titanium"))
+    write_pairs(tmp_path / "signals.h5", slices, pairs, "test", {})
+    with Evaluator(pairs_test, SETTINGS, signals=tmp_path / "signals.h5") as evaluator:
+        evaluator.measure(RunFolder(run_folder), ["patient-1"])
+    found = RunFolder(run_folder).read_measurements().detectability
+    assert found["prediction"].n_images == 4
+    assert found["prediction"].auc == found["LI"].auc > 0.6  # the network adds nothing to LI
+    assert found["Input"].contrast_share == 0.0
+    evaluate_run(RunFolder(run_folder), pairs_test, SETTINGS)
+    assert RunFolder(run_folder).read_measurements().detectability is None
 
 
 def test_measuring_a_run_imports_no_library_that_it_does_not_need(run_folder, pairs_test):
