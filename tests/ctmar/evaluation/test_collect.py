@@ -54,6 +54,16 @@ def test_means_are_plain_means(tables):
     assert pd.isna(models.loc["projection", "non_equivariance_of_start_mean"])  # of an equivariant start
 
 
+def test_detectability_stands_beside_that_of_the_images_without_a_network(tables):
+    models = read(tables, "models").set_index("method")
+    row = models.loc["projection"]
+    assert row["auc_mean"] == pytest.approx(0.75)
+    assert row["auc_gain_mean"] == pytest.approx(0.75 - row["auc_input_mean"]) == pytest.approx(0.15)
+    assert row["auc_diff_mean"] == pytest.approx(0.0)
+    assert pd.isna(models.loc["plain", "auc_diff_mean"])
+    assert (row["signal_bias_hu_mean"], row["signal_contrast_li_mean"], row["n_signals"]) == (8.0, 0.7, 60)
+
+
 def test_a_constant_gain_has_an_interval_without_width(tables):
     """The pairs differ by 11 dB and the seeds by 1 dB, but the paired difference is 2 dB everywhere."""
     row = read(tables, "models").set_index("method").loc["projection"]
