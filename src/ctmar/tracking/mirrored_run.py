@@ -1,6 +1,7 @@
 """What MLflow is told about a finished run: read from the run's result files, free of patients, users and hosts."""
 
 import hashlib
+import math
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -61,6 +62,11 @@ def read_run(folder: RunFolder) -> MirroredRun:
         raise InputError(f"{folder.examples}: result file not found; train and evaluate the run first")
     # training ends with run.json; the file itself holds no time, so that equal runs are equal files
     end = folder.run.stat().st_mtime
+    results = means | {name: float(getattr(measured, name)) for name in MEASURES_OF_A_RUN}
+    results |= {name: float(getattr(description, name)) for name in _COST_METRICS}
+    # what has no value (a share of a start of 0) MLflow would show as a number; a tag says what is left out
+    finite = {name: value for name, value in results.items() if math.isfinite(value)}
+    left_out = {"not_finite": ", ".join(name for name in results if name not in finite) or "none"}
     return MirroredRun(
         examples=folder.examples.resolve(),
         key=_run_key(folder),
@@ -68,11 +74,9 @@ def read_run(folder: RunFolder) -> MirroredRun:
         start_ms=int(1000 * (end - description.seconds_total)),
         end_ms=int(1000 * end),
         parameters=parameters(description),
-        tags=flatten({"provenance": description.provenance.model_dump()}),
+        tags=flatten({"provenance": description.provenance.model_dump()}) | left_out,
         epochs=_mirrored_epochs(epochs),
-        results=means
-        | {name: float(getattr(measured, name)) for name in MEASURES_OF_A_RUN}
-        | {name: float(getattr(description, name)) for name in _COST_METRICS},
+        results=finite,
     )
 
 
@@ -124,7 +128,11 @@ def _mirrored_epochs(epochs: list[Epoch]) -> list[MirroredEpoch]:
     """The metrics of every epoch, and when it was."""
     ends = accumulate(epoch.seconds for epoch in epochs)
     return [
-        MirroredEpoch(epoch.step, end, {name: float(value) for name, value in epoch if name not in ("epoch", "step")})
+        MirroredEpoch(
+            epoch.step,
+            end,
+            {name: float(value) for name, value in epoch if name not in ("epoch", "step") and math.isfinite(value)},
+        )
         for epoch, end in zip(epochs, ends, strict=True)
     ]
 

@@ -122,6 +122,8 @@ def test_run_is_read_back_as_its_files_say(mirror: Mirror) -> None:
     model = json.loads((mirror.runs[1] / "model.json").read_text())
     assert run.data.metrics["test_psnr_db"] == pytest.approx(table["psnr_db"].mean())
     assert run.data.metrics["test_rmse_hu"] == pytest.approx(table["rmse_hu"].mean())
+    assert run.data.tags["not_finite"] == "non_equivariance_of_start"  # it starts from nothing
+    assert "non_equivariance_of_start" not in run.data.metrics
     for name in ("relative_non_equivariance", "defect_mean"):
         assert run.data.metrics[name] == pytest.approx(model[name])
     for name in ("code_sha256", "pairs_train_sha256", "pairs_validation_sha256"):
