@@ -45,6 +45,8 @@ rule report:
             subset=SUBSETS if CONFIG.simulation.pairs == "stored" else [],
         ),
         config=f"{RESULTS}/config.yaml",
+        # where somebody ran the study under several kernels: benchmarks/kernels.py
+        kernels=[path for path in [f"{RESULTS}/kernels.json"] if os.path.isfile(path)],
         source=given(SOURCES_LIST and SOURCE_READY),
     output:
         page=report(

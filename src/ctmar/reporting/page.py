@@ -101,6 +101,7 @@ def render_page(results: StudyTables, config: Config, image_share: float = 1.0) 
         coverage=SIMULATED_COVERAGE,
         width=SIMULATED_WIDTH,
         claims_sentence=claims_sentence(results.claims),
+        kernels=results.kernels,
         data=data_section(results, int(image_share * _MAXIMUM_THUMBNAIL_BYTES)),
         references=REFERENCES,
         architectures=ARCHITECTURES,

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ctmar.errors import InputError
+from ctmar.reporting.kernels import KernelSection, read_kernels
 from ctmar.reporting.required_columns import COLUMNS, IDENTITY, RUN_KEY
 from ctmar.store.run_folder import RunDescription, RunFolder
 
@@ -31,6 +32,7 @@ class ReportInputs:
     quarantine: Path
     split: Path
     thumbnails: Path
+    kernels: Path
     sources: Path | None = None
 
     @classmethod
@@ -46,6 +48,7 @@ class ReportInputs:
             split=results / "data" / "split.csv",
             sources=sources,
             thumbnails=results / "data" / "thumbnails.npz",
+            kernels=results / "kernels.json",
         )
 
 
@@ -102,6 +105,7 @@ class StudyTables:
     records: list[RunRecord]
     references_folder: Path
     thumbnails: Thumbnails
+    kernels: KernelSection | None
 
 
 def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -223,6 +227,7 @@ def read_results(inputs: ReportInputs) -> StudyTables:
         records=_read_records(inputs.runs, runs),
         references_folder=inputs.references,
         thumbnails=read_thumbnails(inputs.thumbnails),
+        kernels=read_kernels(inputs.kernels),
     )
 
 

@@ -1,0 +1,106 @@
+"""What other kernels, as another processor has them, change in a study: verdicts, and the spread of every figure.
+
+Sums of float32 depend on the order of their terms, and that on the processor's vector instructions. Training amplifies
+the last digits: a run with other kernels is another run, as one with another seed is.
+"""
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ctmar.errors import InputError
+from ctmar.evaluation.columns import IDENTITY
+from ctmar.store.tables import read_rows
+
+Row = dict[str, Any]
+_LOW, _HIGH, _MEAN = "_low", "_high", "_mean"
+
+
+def compare_kernels(summaries: Mapping[str, Path]) -> dict[str, Any]:
+    """Compare the tables of one study that was run under several settings of kernels.
+
+    Args:
+        summaries: name of a setting and the folder of `collect`'s tables; intervals are those of the first.
+
+    Returns:
+        ``settings``: their names. ``verdicts``: for every claim and question its role, and what was measured and
+        decided under each setting. ``figures``: for every model and measure with an interval the values under each
+        setting, their ``spread`` (largest less smallest) and the ``half_width`` of the interval. ``measures``: over the
+        models the ``largest_spread`` of a measure, and the ``median_share`` that the spread has of the half-width.
+
+    Raises:
+        InputError: fewer than two settings, or they are about different claims or models.
+
+    Examples:
+        >>> compare_kernels({})
+        Traceback (most recent call last):
+        ctmar.errors.InputError: expected a study under two settings of kernels or more, found 0
+    """
+    if len(summaries) < 2:
+        raise InputError(f"expected a study under two settings of kernels or more, found {len(summaries)}")
+    folders = list(summaries.values())
+    figures = _figures([path / "models.csv" for path in folders])
+    return {
+        "settings": list(summaries),
+        "verdicts": [
+            row for name in ("questions", "claims") for row in _verdicts([path / f"{name}.json" for path in folders])
+        ],
+        "measures": [
+            _over_models(measure, [row for row in figures if row["measure"] == measure])
+            for measure in dict.fromkeys(row["measure"] for row in figures)
+        ],
+        "figures": figures,
+    }
+
+
+def _verdicts(paths: Sequence[Path]) -> list[Row]:
+    tables = [{row["claim"]: row for row in json.loads(path.read_text(encoding="utf-8"))} for path in paths]
+    for path, table in zip(paths, tables, strict=True):
+        if list(table) != list(tables[0]):
+            raise InputError(f"{path}: expected the claims of {paths[0]}, found others: run both with the same code")
+    return [
+        {"claim": claim, "role": first["role"]}
+        | {key: [table[claim][key] for table in tables] for key in ("verdict", "measured")}
+        for claim, first in tables[0].items()
+    ]
+
+
+def _figures(paths: Sequence[Path]) -> list[Row]:
+    tables = [{tuple(row[name] for name in IDENTITY): row for row in read_rows(path, IDENTITY)} for path in paths]
+    for path, table in zip(paths, tables, strict=True):
+        if table.keys() != tables[0].keys():
+            raise InputError(f"{path}: expected the models of {paths[0]}, found others")
+    return [
+        dict(zip(IDENTITY, identity, strict=True)) | figure
+        for identity, first in tables[0].items()
+        for measure in _measures(first)
+        if (figure := _figure(measure, [table[identity] for table in tables])) is not None
+    ]
+
+
+def _measures(row: Mapping[str, str]) -> list[str]:
+    names = [name.removesuffix(_LOW) for name in row if name.endswith(_LOW)]
+    return [name for name in names if {name + _MEAN, name + _HIGH} <= row.keys()]
+
+
+def _figure(measure: str, rows: Sequence[Mapping[str, str]]) -> Row | None:
+    """A measure of a model; None where it has no value, as the difference of a model to itself."""
+    texts = [row[measure + _MEAN] for row in rows]
+    if not all(texts):
+        return None
+    values = [float(text) for text in texts]
+    limits = [rows[0][measure + end] for end in (_LOW, _HIGH)]
+    half_width = (float(limits[1]) - float(limits[0])) / 2 if all(limits) else None
+    return {"measure": measure, "values": values, "spread": max(values) - min(values), "half_width": half_width}
+
+
+def _over_models(measure: str, figures: Sequence[Row]) -> Row:
+    shares = [figure["spread"] / figure["half_width"] for figure in figures if figure["half_width"]]
+    return {
+        "measure": measure,
+        "n_models": len(figures),
+        "largest_spread": max(figure["spread"] for figure in figures),
+        "median_share": statistics.median(shares) if shares else None,
+    }
