@@ -30,6 +30,8 @@ rule report:
         runs=f"{RESULTS}/summary/runs.csv",
         references=f"{RESULTS}/summary/references.csv",
         curves=f"{RESULTS}/summary/curves.csv",
+        dial=f"{RESULTS}/summary/dial.csv",
+        norms=f"{RESULTS}/summary/norms_at_defect.csv",
         claims=f"{RESULTS}/summary/claims.json",
         questions=f"{RESULTS}/summary/questions.json",
         cost=f"{RESULTS}/cost.csv",

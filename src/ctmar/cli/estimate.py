@@ -22,11 +22,19 @@ def estimate(
     slices: Annotated[
         int, typer.Option(min=1, help="CT slices of the study, all subsets together; known only after ingestion.")
     ] = 1000,
+    patients: Annotated[
+        int | None,
+        typer.Option(min=1, help="Patients of the study, all subsets together; by default those that it names."),
+    ] = None,
 ) -> None:
-    """Print the pairs, runs and hours of a study; a pair and a step of each method are timed here on made-up data."""
+    """Print what a study takes, and what it will decide: pairs, runs, hours, and power of its primary comparisons.
+
+    A pair and a step of each method are timed here on made-up data.
+    """
     import torch
 
     from ctmar.config import load_config
+    from ctmar.estimate.power import patients_of_study, power_text
     from ctmar.estimate.training_cost import estimate_training
     from ctmar.estimate.wording import simulation_text, table, training_text
     from ctmar.training.own_code_check import check_own_code
@@ -40,6 +48,8 @@ def estimate(
     typer.echo(f"{config}\n\n{table(rows, device)}\n")
     typer.echo(training_text(rows, study, device, teraflops))
     typer.echo(simulation_text(study, slices))
+    summary = Path("results") / study.study.name / "summary" / "variances.csv"
+    typer.echo(power_text(study, patients_of_study(study, patients), summary))
 
 
 def cost(

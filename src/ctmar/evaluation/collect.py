@@ -15,6 +15,7 @@ from ctmar.evaluation.columns import (
     IDENTITY,
     MEASURES_OF_A_RUN,
     PAIR_COLUMNS,
+    VARIANCE_COLUMNS,
     curve_columns,
     dial_columns,
     group_columns,
@@ -31,6 +32,7 @@ from ctmar.evaluation.model_table import model_row, tests_against_plain
 from ctmar.evaluation.models import Model
 from ctmar.evaluation.norms_at_defect import norm_rows
 from ctmar.evaluation.preference import choices
+from ctmar.evaluation.primary import variance_rows
 from ctmar.evaluation.questions import ask_questions
 from ctmar.evaluation.run_results import check_numbers
 from ctmar.store.atomic import atomic_path
@@ -72,6 +74,7 @@ def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings:
         "curves": (curve_columns(), [row for model in study.models for row in _curve_rows(model)]),
         "dial": (dial_columns(), dial_rows(study)),
         "norms_at_defect": (norm_columns(), list(norm_rows(study))),
+        "variances": (list(VARIANCE_COLUMNS), variance_rows(study)),
     }
     cost_rows = read_rows(cost, ("network", "method", "norm", *_COST_NUMBERS))
     check_numbers(cost, cost_rows, _COST_NUMBERS)

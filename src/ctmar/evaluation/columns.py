@@ -66,6 +66,19 @@ COST_COLUMNS = (
     "device",
 )
 
+VARIANCE_COLUMNS = (  # of variances.csv: one row for each primary comparison, standard deviations of its effects
+    "comparison",
+    "mean_db",
+    "half_width_db",
+    "sd_patient_db",
+    "sd_seed_db",
+    "sd_fold_db",
+    "sd_rest_db",
+    "n_patients",
+    "n_seeds",
+    "n_folds",
+)
+
 
 def interval_columns(measure: str) -> tuple[str, str, str]:
     """Mean and limits of a measure.

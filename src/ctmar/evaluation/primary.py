@@ -1,12 +1,15 @@
 """The primary comparisons: written into the configuration before the run, few, and corrected for each other."""
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from ctmar.config import PrimaryComparison
 from ctmar.config.methods import METHODS
+from ctmar.evaluation.columns import VARIANCE_COLUMNS
 from ctmar.evaluation.intervals import NOTHING, Estimate
 from ctmar.evaluation.measured_study import MeasuredStudy
 from ctmar.evaluation.models import Model
@@ -56,6 +59,22 @@ def judge_primary(study: MeasuredStudy, cost_rows: Sequence[Mapping[str, str]]) 
         for k, (one, p_value) in enumerate(zip(comparisons, corrected, strict=True), start=1)
     ]
     return judge(claims, study, cost_rows)
+
+
+def variance_rows(study: MeasuredStudy) -> list[dict[str, Any]]:
+    """Rows with the columns `VARIANCE_COLUMNS`; numbers are missing where a comparison has no interval."""
+    own = first_network(study)
+    alpha = study.alpha / max(1, len(study.settings.primary))
+    rows = []
+    for comparison in study.settings.primary:
+        estimate = _difference(own, comparison)
+        row: dict[str, Any] = dict.fromkeys(VARIANCE_COLUMNS, "") | {"comparison": str(comparison)}
+        if (known := estimate.variances) is not None:
+            row |= {"mean_db": estimate.mean, "half_width_db": estimate.half_width(alpha)}
+            row |= {f"sd_{name}_db": math.sqrt(getattr(known, name)) for name in ("patient", "seed", "fold", "rest")}
+            row |= {name: getattr(known, name) for name in ("n_patients", "n_seeds", "n_folds")}
+        rows.append(row)
+    return rows
 
 
 def covers(study: MeasuredStudy, method: str, against: str) -> bool:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ctmar.config import Config
 from ctmar.evaluation.columns import defect_at
-from ctmar.reporting import charts, forest, model_tables, small_multiples, sweeps
+from ctmar.reporting import charts, forest, model_tables, norm_section, small_multiples, sweeps
 from ctmar.reporting.choice import chosen_settings, shown_settings
 from ctmar.reporting.examples import Example, build_examples
 from ctmar.reporting.marks import Mark, SeriesKey
@@ -52,6 +52,7 @@ class NetworkSection:
     groups: list[tuple[str, Table]]
     responses: list[tuple[str, list[Chart]]]  # heading, charts of one sweep over λ⊥
     norms: list[tuple[str, Panels]]
+    norms_at_defect: tuple[Panels, Table] | None
     sensitivity: list[Chart]
     equivariance: Table
     defects: charts.Spec
@@ -115,6 +116,7 @@ def network_section(
         ],
         responses=_response_charts(models),
         norms=_norm_charts(models),
+        norms_at_defect=_norms_at_defect(models, results.norms, context),
         sensitivity=_sensitivity_maps(models),
         equivariance=model_tables.equivariance_table(numbers, angles, context),
         defects=forest.forest_chart(chosen, "defect", "measured defect, quarter turns", log=True),
@@ -181,6 +183,14 @@ def _norm_charts(models: pd.DataFrame) -> list[tuple[str, Panels]]:
         (caption, small_multiples.norm_panels(models, measure, title, logarithmic))
         for measure, title, caption, logarithmic in _response_measures(models)[:2]
     ]
+
+
+def _norms_at_defect(models: pd.DataFrame, norms: pd.DataFrame, context: Context) -> tuple[Panels, Table] | None:
+    """The curve of every norm against the measured defect, and their differences at common defects."""
+    shown = quality(models, FIXED) or FIXED[1]
+    panels = norm_section.defect_panels(models, *shown[:2])
+    table = norm_section.norm_table(norms, context.network, context.marks)
+    return None if panels is None or table is None else (panels, table)
 
 
 def _sensitivity_maps(models: pd.DataFrame) -> list[Chart]:

@@ -42,6 +42,7 @@ COLUMNS = {
     "sizes": [*IDENTITY, "metal_size", *interval_columns("psnr_db"), *interval_columns("ssim")],
     "materials": [*IDENTITY, "metal", *interval_columns("psnr_db"), *interval_columns("ssim")],
     "dial": written.dial_columns(),
+    "norms": written.norm_columns(),
     "cost": list(written.COST_COLUMNS),
     "catalogue": ["patient", "series", "n_slices_found", "n_slices_kept", "pixel_mm", "source", "licence"],
     "quarantine": ["file", "reason", "remedy"],

@@ -96,6 +96,7 @@ class StudyTables:
     sizes: pd.DataFrame
     materials: pd.DataFrame
     dial: pd.DataFrame
+    norms: pd.DataFrame
     catalogue: pd.DataFrame
     quarantine: pd.DataFrame
     split: pd.DataFrame
@@ -217,6 +218,7 @@ def read_results(inputs: ReportInputs) -> StudyTables:
         cost=read_table(inputs.cost, "cost"),
         sizes=read_table(inputs.summary / "sizes.csv", "sizes"),
         materials=read_table(inputs.summary / "materials.csv", "materials"),
+        norms=read_table(inputs.summary / "norms_at_defect.csv", "norms"),
         dial=_read_dial(inputs.summary / "dial.csv"),
         catalogue=catalogue,
         quarantine=read_table(inputs.quarantine, "quarantine"),

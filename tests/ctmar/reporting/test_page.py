@@ -87,8 +87,8 @@ def test_accessible_structure(outline):
     levels = [int(tag[1]) for tag, _ in outline.tags if re.fullmatch("h[1-6]", tag)]
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
     assert all(a.get("scope") in ("row", "col", "rowgroup", "colgroup") for a in outline.all("th"))
-    # main, errors, sizes, materials, equivariance, cost; primary, claims, questions; sources, split, series, 2 left out
-    assert len(outline.all("caption")) == len(outline.all("table")) == 14
+    # main, errors, sizes, materials, norms, equivariance, cost; three of claims; sources, split, series, 2 left out
+    assert len(outline.all("caption")) == len(outline.all("table")) == 15
     pictures = [a for a in outline.all("img") if a.get("src")]
     compared = [a for a in pictures if a.get("data-kind")]
     assert len(compared) == 3 * (1 + 2 * (3 + len(Kind)))  # the truth; references and one of each kind, with errors
