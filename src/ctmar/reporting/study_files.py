@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ctmar.errors import InputError
-from ctmar.reporting.kernels import KernelSection, read_kernels
+from ctmar.reporting.kernel_section import KernelSection, read_kernels
 from ctmar.reporting.required_columns import COLUMNS, IDENTITY, RUN_KEY
 from ctmar.store.run_folder import RunDescription, RunFolder
 

@@ -8,7 +8,7 @@ import pytest
 
 from ctmar.errors import InputError
 from ctmar.evaluation.kernels import compare_kernels
-from ctmar.reporting.kernels import read_kernels
+from ctmar.reporting.kernel_section import read_kernels
 from ctmar.reporting.page import render_page
 from ctmar.reporting.study_files import read_results
 
