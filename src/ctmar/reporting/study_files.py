@@ -192,11 +192,6 @@ def _read_claims(path: Path) -> list[dict[str, str]]:
     return claims
 
 
-def _read_dial(path: Path) -> pd.DataFrame:
-    """Read quality against broken symmetry; a study of one strength has no such table."""
-    return read_table(path, "dial") if path.exists() else pd.DataFrame(columns=COLUMNS["dial"])
-
-
 def _read_sources(path: Path, patients: set[str]) -> list[dict[str, str]]:
     """Origin, licence and citation of the patients of the study; a download may hold others."""
     return [source for source in _read_json(path) if source["patient"] in patients]
@@ -219,7 +214,7 @@ def read_results(inputs: ReportInputs) -> StudyTables:
         sizes=read_table(inputs.summary / "sizes.csv", "sizes"),
         materials=read_table(inputs.summary / "materials.csv", "materials"),
         norms=read_table(inputs.summary / "norms_at_defect.csv", "norms"),
-        dial=_read_dial(inputs.summary / "dial.csv"),
+        dial=read_table(inputs.summary / "dial.csv", "dial"),
         catalogue=catalogue,
         quarantine=read_table(inputs.quarantine, "quarantine"),
         split=read_table(inputs.split, "split"),
