@@ -142,11 +142,13 @@ def _chart(panel: pd.DataFrame, all_panels: pd.DataFrame, measure: str, title: s
 
 def _sentences(rows: Sequence[Row], n_slices: int, margin_db: float) -> list[str]:
     """Where the penalty is better than both plain and strict, and what it loses to strict without broken symmetry."""
-    penalties = [row for row in rows if METHODS[row["method"]].kind is Kind.PENALTY and _has_both(row)]
-    if not penalties:
-        return []
-    better = [row for row in penalties if _surely(row) > 0]
     start = _capital(_slices_in_words(n_slices))
+    trained = [row for row in rows if METHODS[row["method"]].kind is Kind.PENALTY]
+    penalties = [row for row in trained if _has_both(row)]
+    if not penalties:
+        text = "no penalty has intervals of its differences to plain and to strict, so nothing is decided"
+        return [f"{start}, {text}."] if trained else []
+    better = [row for row in penalties if _surely(row) > 0]
     both = "better than both plain training and strict equivariance, both lower limits above 0"
     if better:
         said = [f"{start}, these are {both}: {'; '.join(map(_comparison, better))}."]

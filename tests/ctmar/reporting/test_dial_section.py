@@ -139,6 +139,16 @@ def test_wide_intervals_carry_no_such_sentence():
     assert said[1].endswith("not excluded.")
 
 
+def test_without_intervals_nothing_is_decided():
+    table = dial_table(0.1, n_slices=(0,))
+    table[[column for column in table if column.endswith(("_low", "_high"))]] = float("nan")
+    assert section_of(table).sentences == [
+        "Trained on all slices, no penalty has intervals of its differences to plain and to strict, so nothing is"
+        " decided."
+    ]
+    assert section_of(table[~table["method"].isin(["projection", "proximal"])]).sentences == []
+
+
 def test_each_number_of_slices_speaks_for_itself():
     said = section_of(dial_table(0.05)).sentences
     assert [text.partition(", ")[0] for text in said[::2]] == [
