@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from ctmar.evaluation.intervals import Estimate, Interval
 from ctmar.evaluation.power import POWER, needed
 
+_CLOSE_CALL = 0.1  # of the half-width
+
 
 @dataclass(frozen=True)
 class Gap:
@@ -101,11 +103,22 @@ class Gap:
         """The threshold that the mean lies nearest to."""
         return min(thresholds, key=lambda threshold: abs(self.mean - threshold))
 
+    def is_close_call(self, thresholds: Sequence[float]) -> bool:
+        """Whether a limit of the interval, two-sided or one-sided, lies a tenth of its half-width from a threshold."""
+        limits = [limit for level in (1, 2) for limit in self._limits(level * self.alpha)]
+        return any(abs(limit - one) < _CLOSE_CALL * self.half_width for limit in limits for one in thresholds)
+
+    def _limits(self, alpha: float) -> tuple[float, float]:
+        interval = self.estimate.interval(alpha)
+        return interval.low, interval.high
+
     def precision(self, thresholds: Sequence[float], decided: bool) -> str:
         """The half-width now, and what would decide on which side of the thresholds the difference lies."""
         if math.isnan(self.half_width):
             return "No interval: that takes at least two seeds and two patients."
         now = f"Half-width now {self._written(self.half_width)}"
+        if self.is_close_call(thresholds):
+            now += " and a limit within a tenth of that from the threshold, so that rounding may turn the verdict"
         if decided:
             return f"{now}."
         known, distance = self.estimate.variances, self.distance(thresholds)

@@ -22,6 +22,7 @@ VERDICTS = {
     "undecided": "not distinguishable from plain training",
     "": "no interval, so undecided",
 }
+_NEARLY_PLAIN = 0.9  # of the measured defect of the plain network
 _OTHER_MEASURES = (  # column, words before, decimals, unit
     ("psnr_official_db_mean", "PSNR under the protocol official is", 2, " dB"),
     ("rmse_soft_hu_mean", "the error in soft tissue (RMSE)", 1, " HU"),
@@ -66,7 +67,7 @@ def facts(results: StudyTables) -> list[Fact]:
         Fact(str(n["n_pairs"]), "test pairs"),
         Fact(str(n["n_settings"]), "settings compared"),
         Fact(str(n["n_seeds"]), "seeds"),
-        Fact(str(n["n_runs"]), "models trained"),
+        Fact(str(n["n_runs"]), "models compared"),
     ]
 
 
@@ -143,9 +144,20 @@ def _what_was_run(results: StudyTables, models: pd.DataFrame, network: str) -> s
     methods = method_names(models)
     n_runs = int(models["n_seeds"].sum())
     named = listing(methods)
-    return (
+    trained = (
         f"{plural(n_runs, 'model')} of the network “{network}” ({plural(len(models), 'setting')}: {named}; "
         f"{plural(n['n_seeds'], 'seed')}) {'was' if n_runs == 1 else 'were'} trained on "
+    )
+    n_folds = results.split["fold"].nunique()
+    if n_folds > 1:
+        return (
+            f"{trained}CT slices of {plural(n['n_train_patients'], 'patient')} with simulated metal, in {n_folds} "
+            "folds: the models of a seed belong to one fold and were tested on the patients that neither trained nor "
+            f"validated them, in all on {plural(n['n_pairs'], 'pair')} of slice and metal from "
+            f"{plural(n['n_tested_patients'], 'patient')}."
+        )
+    return (
+        f"{trained}"
         f"{plural(n['n_train_slices'], 'CT slice')} of {plural(n['n_train_patients'], 'patient')} with simulated metal "
         f"and tested on {plural(n['n_pairs'], 'pair')} of slice and metal from "
         f"{plural(n['n_tested_patients'], 'other patient')}."
@@ -157,7 +169,9 @@ def _quality(best: dict[str, Any] | None, plain: dict[str, Any] | None, results:
     around = ", ".join(f"{name} {number(row['psnr_db_mean'])} dB" for name, row in references.items())
     if best is None:
         return f"No model with a projection penalty was trained; for orientation: {around}."
-    text = f"{model_name(best)}, the setting that validation prefers{_in_all_but_name(best)}, reaches {_psnr(best)}"
+    text = (
+        f"{model_name(best)}, the setting that validation prefers{_in_all_but_name(best, plain)}, reaches {_psnr(best)}"
+    )
     if plain is None:
         return f"{text} ({around})."
     difference = number(best["psnr_diff_db_mean"], 2, signed=True) + " dB" + _limits(best, "psnr_diff_db", signed=True)
@@ -167,10 +181,12 @@ def _quality(best: dict[str, Any] | None, plain: dict[str, Any] | None, results:
     )
 
 
-def _in_all_but_name(row: dict[str, Any]) -> str:
-    """What to call a network whose penalty left nothing of the broken symmetry."""
-    share = row["relative_non_equivariance_mean"]
-    return " and a strictly equivariant network in all but name" if share < NEARLY_EQUIVARIANT else ""
+def _in_all_but_name(row: dict[str, Any], plain: dict[str, Any] | None) -> str:
+    """What to call a network whose penalty left nothing of the broken symmetry, or next to all of it."""
+    if row["relative_non_equivariance_mean"] < NEARLY_EQUIVARIANT:
+        return " and a strictly equivariant network in all but name"
+    is_plain = plain is not None and row["defect_mean"] > _NEARLY_PLAIN * plain["defect_mean"]
+    return f" and a plain network in all but name (its defect is that of plain to {1 - _NEARLY_PLAIN:.0%})" * is_plain
 
 
 def _other_measures(best: dict[str, Any] | None, plain: dict[str, Any] | None) -> str:

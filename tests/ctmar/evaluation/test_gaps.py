@@ -119,7 +119,21 @@ def test_a_mean_over_seeds_asks_for_seeds_alone():
 
 
 def test_a_decided_difference_shows_its_half_width_alone():
-    assert gap(VALUES).precision((0.0,), decided=True) == "Half-width now 0.03 dB."
+    assert gap(VALUES + 0.1).precision((0.0,), decided=True) == "Half-width now 0.03 dB."
+
+
+def test_a_limit_next_to_a_threshold_is_a_close_call():
+    """The two-sided interval decides "above", the one-sided limits "close": both are looked at."""
+    found = gap(VALUES)
+    for alpha in (0.05, 0.1):
+        interval = found.estimate.interval(alpha)
+        for limit in (interval.low, interval.high):
+            assert found.is_close_call((limit + 0.09 * found.half_width,))
+    assert not found.is_close_call((found.mean, found.interval.low - 0.11 * found.half_width))
+    assert found.precision((found.interval.low,), decided=True) == (
+        "Half-width now 0.03 dB and a limit within a tenth of that from the threshold, so that rounding may turn the"
+        " verdict."
+    )
 
 
 def test_small_distances_are_not_asked_for():

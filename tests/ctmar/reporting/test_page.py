@@ -184,7 +184,8 @@ def test_two_networks_get_a_table_each(results, config):
     def wide_run(record: RunRecord) -> Run:
         return record.description.run.model_copy(update={"network": "wide"})
 
-    tables = {name: both(getattr(results, name)) for name in ("models", "curves", "cost", "runs", "sizes", "materials")}
+    shown = ("models", "curves", "cost", "runs", "sizes", "materials", "norms")
+    tables = {name: both(getattr(results, name)) for name in shown}
     wide = [
         dataclasses.replace(record, description=record.description.model_copy(update={"run": wide_run(record)}))
         for record in results.records
@@ -196,7 +197,7 @@ def test_two_networks_get_a_table_each(results, config):
         config.model_copy(update={"study": study}),
     )
     outline = Outline(text)
-    names = ("models", "errors", "metal-size", "metal", "equivariance", "cost")
+    names = ("models", "errors", "metal-size", "metal", "norms", "equivariance", "cost")
     tables_of = [a["id"] for a in outline.all("table") if a.get("id")]
     assert tables_of.count("table-models-wide") == 1
     assert set(tables_of) == {f"table-{name}-{network}" for name in names for network in ("dncnn", "wide")}

@@ -1,5 +1,6 @@
 import dataclasses
 
+import pandas as pd
 import pytest
 from tests.ctmar.reporting.conftest import SEEDS, SETTINGS
 
@@ -37,6 +38,29 @@ def test_sentences_from_the_tables(results):
     assert "2.31 × the plain step)" in others
     assert " of the weight-based methods Annealed (" in others
     assert all(text.count(". ") == 0 and text.endswith(".") for text in (what, quality, equivariance, others))
+
+
+@pytest.mark.parametrize(
+    ("share", "defect", "name"),
+    [
+        (0.001, 0.0, "a strictly equivariant network in all but name"),
+        (0.5, 0.95, "a plain network in all but name (its defect is that of plain to 10%)"),
+    ],
+)
+def test_the_headline_names_the_model_that_it_is_about(results, share, defect, name):
+    models = results.models.copy()
+    penalty = models["chosen_of_kind"] & (models["norm"] == "frobenius")
+    plain = models.loc[models["method"] == "plain", "defect_mean"].iloc[0]
+    models.loc[penalty, ["relative_non_equivariance_mean", "defect_mean"]] = [share, defect * plain]
+    assert f" and {name}, reaches " in summary.sentences(dataclasses.replace(results, models=models), "dncnn")[1]
+
+
+def test_folds_are_told(results):
+    other = results.split.assign(fold=1, subset=["test", "train", "validation", "test"])
+    folds = pd.concat([results.split, other], ignore_index=True)
+    sentence = summary.sentences(dataclasses.replace(results, split=folds), "dncnn")[0]
+    assert "trained on CT slices of 2 patients with simulated metal, in 2 folds: the models of a seed" in sentence
+    assert sentence.endswith("in all on 12 pairs of slice and metal from 2 patients.")
 
 
 def test_a_study_without_the_newer_measures_has_fewer_sentences(results):
