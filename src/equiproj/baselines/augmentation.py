@@ -35,13 +35,15 @@ def random_group_transform(*batches: Tensor, group: FiniteGroup, generator: torc
     # samples of one element side by side, so that the device needs two lists of places and no answer
     order = drawn.argsort(stable=True)
     places, counts = torch.stack([order, order.argsort()]), drawn.bincount(minlength=group.order).tolist()
+    # channels side by side are moved at once
+    alike = len({(batch.dtype, batch.device, batch.shape[2:]) for batch in batches}) == 1
     moved = []
-    for batch in batches:
+    for batch in [torch.cat(batches, dim=1)] if alike else batches:
         there, back = send(places, batch.device)
         pieces = batch[there].split(counts)
         turned = [act(piece, g, group) for piece, g in zip(pieces, group.elements, strict=True) if len(piece)]
         moved.append(torch.cat(turned)[back])
-    return tuple(moved)
+    return moved[0].split([batch.shape[1] for batch in batches], dim=1) if alike else tuple(moved)
 
 
 def check_image_batches(batches: tuple[Tensor, ...], group: FiniteGroup) -> int:

@@ -93,7 +93,7 @@ class OrbitAverage:
         means = [flat.index_select(-1, m.flatten()).unflatten(-1, m.shape).mean(dim=-2) for m in members]
         if self._has_dropped:
             means.append(flat.new_zeros((*flat.shape[:-1], 1)))
-        return torch.cat(means, dim=-1).index_select(-1, slot)
+        return (means[0] if len(means) == 1 else torch.cat(means, dim=-1)).index_select(-1, slot)
 
     def _on(self, device: torch.device) -> tuple[list[Tensor], Tensor]:
         if device not in self._indices:

@@ -155,6 +155,12 @@ def pixel_move(element: Element, group: Group, n_axes: int) -> tuple[list[int], 
         >>> pixel_move(1, CyclicGroup(4), 2)
         ([1, 0], [0])
     """
+    order, flipped = _pixel_move(element, group, n_axes)
+    return list(order), list(flipped)
+
+
+@lru_cache(maxsize=4096)  # an augmented batch asks for every element in every step
+def _pixel_move(element: Element, group: Group, n_axes: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     coordinates = np.eye(n_axes)[::-1].copy()  # x is the last axis, z the first
     if n_axes >= 2:
         coordinates[1] *= -1  # y grows upwards, rows downwards
@@ -164,7 +170,7 @@ def pixel_move(element: Element, group: Group, n_axes: int) -> tuple[list[int], 
         raise ValueError(
             f"expected a group that moves pixels onto pixels, found {group}, whose element {element!r} does not"
         )
-    return np.abs(signs).argmax(axis=1).tolist(), np.flatnonzero(signs.sum(axis=1) < 0).tolist()
+    return tuple(np.abs(signs).argmax(axis=1).tolist()), tuple(np.flatnonzero(signs.sum(axis=1) < 0).tolist())
 
 
 def apply_pixel_move(features: Tensor, order: list[int], flipped: list[int]) -> Tensor:
