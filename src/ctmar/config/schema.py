@@ -127,6 +127,15 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _stored_pairs_are_as_they_are(self) -> "Config":
+        if self.simulation.pairs == "stored" and any(self.study.strengths):
+            raise ValueError(
+                "simulation.pairs 'stored': expected runs with asymmetry 0, since nothing is simulated, found"
+                f" {max(self.study.strengths):g}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _runs_say_the_strength_of_the_asymmetry(self) -> "Config":
         if self.simulation.asymmetry.strength:
             raise ValueError(

@@ -32,6 +32,11 @@ def message(text: str) -> str:
         ("study: {runs: [{method: eqreg, lam_perp: [.inf]}]}", ["study.runs.0.lam_perp.0", "finite", "found inf"]),
         (f"{RUNS}\nsimulation: {{asymmetry: {{strength: 2}}}}", ["'simulation.asymmetry.strength'", "found 2"]),
         (f"{RUNS}\nsimulation: {{asymmetry: {{strength: 0.4}}}}", ["asymmetry.strength", "runs say it", "found 0.4"]),
+        (
+            "study: {runs: [{method: plain, asymmetry: [0, 0.4]}]}\nsource: {kind: syndeeplesion, folder: .}"
+            "\nsimulation: {pairs: stored}",
+            ["simulation.pairs 'stored'", "asymmetry 0", "found 0.4"],
+        ),
         ("study: {runs: []}", ["'study.runs'"]),
         ("study: {runs: [{method: projection, norm: [frobenus]}]}", ["study.runs.0.norm.0", "frobenus", "spectral"]),
         ("study: {runs: [{method: projection}]}", ["study.runs.0", "needs a norm"]),
