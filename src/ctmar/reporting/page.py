@@ -17,6 +17,7 @@ from ctmar.reporting.network_section import network_section
 from ctmar.reporting.report_origin import provenance, public_config
 from ctmar.reporting.study_files import StudyTables
 from ctmar.reporting.summary import claims_sentence, counts, facts, primary_sentence
+from ctmar.reporting.timed_networks import timed_networks
 from ctmar.store.atomic import atomic_path
 
 MAXIMUM_BYTES = 4_000_000
@@ -94,6 +95,7 @@ def render_page(results: StudyTables, config: Config, image_share: float = 1.0) 
         facts=facts(results),
         counts=counts(results),
         networks=sections,
+        timed=timed_networks(results, marks),
         claims=results.claims,
         primary=primary,
         primary_sentence=primary_sentence(primary),
