@@ -2,10 +2,11 @@ import dataclasses
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ctmar.errors import InputError
-from ctmar.reporting.data_section import data_section, quarantine_summary, series_pictures
+from ctmar.reporting.data_section import data_section, quarantine_summary, series_pictures, split_rows
 from ctmar.reporting.study_files import Thumbnails, read_thumbnails
 
 
@@ -82,3 +83,19 @@ def test_pickles_are_refused(tmp_path):
     np.savez(path, series=np.array([{}], dtype=object), position=[0.0], image=np.zeros((1, 8, 8), np.uint8))
     with pytest.raises(InputError, match="allow_pickle"):
         read_thumbnails(path)
+
+
+def test_a_patient_is_one_row_with_its_subset_in_every_fold():
+    split = pd.DataFrame(
+        {
+            "fold": [0, 0, 0, 1, 1, 1],
+            "patient": ["a", "b", "c", "a", "b", "c"],
+            "subset": ["train", "validation", "test", "test", "train", "validation"],
+            "n_slices": [5, 4, 1, 5, 4, 1],
+        }
+    )
+    assert split_rows(split) == [
+        {"patient": "a", "subsets": ["train", "test"], "n_slices": 5},
+        {"patient": "b", "subsets": ["validation", "train"], "n_slices": 4},
+        {"patient": "c", "subsets": ["test", "validation"], "n_slices": 1},
+    ]
