@@ -156,11 +156,12 @@ class Split(Section):
     assignment: dict[str, Subset] = Field(
         {}, description="Patients put into a subset by name (`patient` of the catalogue); the rest is dealt."
     )
-    folds: list[Fold] = Field(
+    folds: list[Fold] | Annotated[int, Field(ge=3)] = Field(
         [],
-        description="Cross-fitting in place of one deal: who trains and who validates in each fold, all others being"
-        " tested, so that every patient can be tested by models that never saw it. The runs of seed s are of fold s"
-        " modulo the number of folds.",
+        description="Cross-fitting in place of one deal, so that every patient is tested by models that never saw it:"
+        " who trains and who validates in each fold, all others being tested; or a number of folds, for which patients"
+        " are dealt to as many groups, each tested in one fold and validated on in the one before. The runs of seed s"
+        " are of fold s modulo the number of folds.",
     )
 
     @model_validator(mode="after")
@@ -174,6 +175,11 @@ class Split(Section):
         if self.folds and self.assignment:
             raise ValueError("expected folds or an assignment, found both")
         return self
+
+    @property
+    def named_folds(self) -> list[Fold]:
+        """The folds that are written patient by patient."""
+        return [] if isinstance(self.folds, int) else self.folds
 
 
 def _as_list(value: Any) -> Any:

@@ -64,15 +64,17 @@ def _order_of_dealing(n_slices_by_patient: Mapping[str, int], settings: Split) -
 
 
 def deal_folds(n_slices_by_patient: Mapping[str, int], settings: Split) -> list[Deal]:
-    """The subset of every patient in each fold: the folds of the settings, or the one deal of `split_patients`.
+    """The subset of every patient in each fold: the folds of the settings, named or dealt, or one `split_patients`.
 
     Raises:
         InputError: a patient of a fold is unknown, a fold tests nobody, or see `split_patients`.
     """
     if not settings.folds:
         return [split_patients(n_slices_by_patient, settings)]
+    if isinstance(settings.folds, int):
+        return _dealt_folds(n_slices_by_patient, settings, settings.folds)
     folds: list[Deal] = []
-    for number, fold in enumerate(settings.folds):
+    for number, fold in enumerate(settings.named_folds):
         where = f"split.folds, fold {number}"
         _check_known([*fold.train, *fold.validation], n_slices_by_patient, where)
         named: Deal = {**dict.fromkeys(fold.train, "train"), **dict.fromkeys(fold.validation, "validation")}
@@ -80,6 +82,24 @@ def deal_folds(n_slices_by_patient: Mapping[str, int], settings: Split) -> list[
             raise InputError(f"{where}: expected a patient to test, found all in train and validation")
         folds.append({patient: named.get(patient, "test") for patient in sorted(n_slices_by_patient)})
     return folds
+
+
+def _dealt_folds(n_slices_by_patient: Mapping[str, int], settings: Split, n_folds: int) -> list[Deal]:
+    """Patients in groups of about as many slices; fold k tests group k, validates on the next, trains on the rest."""
+    if len(n_slices_by_patient) < n_folds:
+        raise InputError(
+            f"split.folds: expected a patient at least for each of {n_folds} folds, found {len(n_slices_by_patient)}"
+        )
+    slices_of_group = [0] * n_folds
+    group_of: dict[str, int] = {}
+    for patient in _order_of_dealing(n_slices_by_patient, settings):
+        group_of[patient] = slices_of_group.index(min(slices_of_group))
+        slices_of_group[group_of[patient]] += n_slices_by_patient[patient]
+    roles: dict[int, Subset] = {0: "test", 1: "validation"}
+    return [
+        {patient: roles.get((group_of[patient] - fold) % n_folds, "train") for patient in sorted(group_of)}
+        for fold in range(n_folds)
+    ]
 
 
 def _check_known(patients: Iterable[str], known: Iterable[str], where: str) -> None:

@@ -49,7 +49,7 @@ def patients_of_study(config: Config, n_patients: int | None) -> list[str]:
         return [f"{k:04d}" for k in range(n_patients)]
     if config.source.kind == "idc" and config.source.manifest is not None:
         return list(dict.fromkeys(entry.patient for entry in read_manifest(config.source.manifest)))
-    named = [name for fold in config.split.folds for name in (*fold.train, *fold.validation)]
+    named = [name for fold in config.split.named_folds for name in (*fold.train, *fold.validation)]
     return list(dict.fromkeys([*(config.source.patients or ()), *config.split.assignment, *named]))
 
 

@@ -138,3 +138,20 @@ def test_a_fold_that_tests_nobody_is_refused():
 def test_a_contradiction_in_the_folds_is_refused(values):
     with pytest.raises(ValueError, match=r"twice|found both"):
         Split(**values)
+
+
+@pytest.mark.parametrize("n_folds", [3, 5])
+def test_dealt_folds_test_every_patient_once_and_never_train_on_him(n_folds):
+    n_slices = {f"p{k}": 1 + k for k in range(11)}
+    folds = deal_folds(n_slices, Split(folds=n_folds))
+    assert len(folds) == n_folds
+    for patient in n_slices:
+        assert sorted(fold[patient] for fold in folds) == sorted(["test", "validation", *["train"] * (n_folds - 2)])
+    sizes = [sum(n_slices[p] for p in patients_of([fold], "test")) for fold in folds]
+    assert max(sizes) - min(sizes) <= max(n_slices.values())
+    assert sum(sizes) == sum(n_slices.values())
+
+
+def test_more_folds_than_patients_are_refused():
+    with pytest.raises(InputError, match="a patient at least for each of 5 folds, found 4"):
+        deal_folds(dict.fromkeys("abcd", 1), Split(folds=5))
