@@ -58,7 +58,11 @@ def measurements(**changes: Any) -> Measurements:
         "defect_pairs": 1,
         "defect_at_angles": {"15": 0.05},
         "defect_floor_at_angles": {"15": 0.01},
-        "detectability": dict.fromkeys(("prediction", "Input", "LI"), DETECTABILITY),
+        "detectability": {
+            "prediction": DETECTABILITY,
+            "Input": DETECTABILITY.model_copy(update={"auc": 0.6, "bias_hu": 40.0, "contrast_share": 0.9}),
+            "LI": DETECTABILITY.model_copy(update={"auc": 0.7, "bias_hu": 15.0}),
+        },
         "psnr_turned_db": {"0": 30.0, "90": 29.0, "180": 28.0, "270": 27.0},
     }
     return Measurements(**values | changes)
