@@ -107,6 +107,23 @@ REFERENCES = (
         "population variances are not equal. Sankhyā 22:357–358, 1960.",
     ),
     Reference(
+        "gallas2003",
+        "Gallas & Barrett 2003",
+        "B. D. Gallas, H. H. Barrett. Validating the use of channels to estimate the ideal linear observer. Journal of "
+        "the Optical Society of America A 20(9):1725–1738, 2003.",
+    ),
+    Reference(
+        "obuchowski1997",
+        "Obuchowski 1997",
+        "N. A. Obuchowski. Nonparametric analysis of clustered ROC curve data. Biometrics 53(2):567–578, 1997.",
+    ),
+    Reference(
+        "vaishnav2020",
+        "Vaishnav et al. 2020",
+        "J. Y. Vaishnav et al. CT metal artifact reduction algorithms: toward a framework for objective performance "
+        "assessment. Medical Physics 47(8):3344–3355, 2020.",
+    ),
+    Reference(
         "schuirmann1987",
         "Schuirmann 1987",
         "D. J. Schuirmann. A comparison of the two one-sided tests procedure and the power approach for assessing the "

@@ -10,6 +10,7 @@ from ctmar.config import Config
 from ctmar.evaluation.columns import defect_at
 from ctmar.reporting import charts, forest, model_tables, norm_section, small_multiples, sweeps
 from ctmar.reporting.choice import chosen_settings, shown_settings
+from ctmar.reporting.detectability_table import detectability_table
 from ctmar.reporting.examples import Example, build_examples
 from ctmar.reporting.marks import Mark, SeriesKey
 from ctmar.reporting.panels import Panels
@@ -48,6 +49,8 @@ class NetworkSection:
     has_p_values: bool
     quality: list[Chart]
     regions: Table
+    detectability: Table | None
+    n_signals: int
     own_metrics: Table | None
     groups: list[tuple[str, Table]]
     responses: list[tuple[str, list[Chart]]]  # heading, charts of one sweep over λ⊥
@@ -103,6 +106,8 @@ def network_section(
         main=model_tables.main_table(numbers, results.references, cost, context),
         quality=_quality_charts(chosen),
         regions=model_tables.region_table(numbers, results.references, few, settings),
+        detectability=detectability_table(numbers, few, settings),
+        n_signals=round(numbers["n_signals"].max()) if measured(numbers, "n_signals") else 0,
         own_metrics=model_tables.own_metrics_table(
             config.evaluation.metrics, numbers, results.references, few, settings
         ),

@@ -109,6 +109,7 @@ def render_page(results: StudyTables, config: Config, image_share: float = 1.0) 
         architectures=ARCHITECTURES,
         kinds=_kind_marks(marks),
         region_text=REGION_TEXT,
+        detectability=any(section.detectability for section in sections),
         provenance=provenance(results),
         config_text=public_config(config),
         style=asset("report.css"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from tests.ctmar.run_folders import description, epoch, measurements
+from tests.ctmar.run_folders import DETECTABILITY, description, epoch, measurements
 
 from ctmar.config import Config, Run, validate_section
 from ctmar.evaluation.collect import collect
@@ -166,6 +166,11 @@ def write_run(folder: Path, setting: tuple, seed: int) -> None:
         defect_at_angles=dict.fromkeys(("15", "30", "45"), 0.02 + 0.8 * defect),
         defect_floor_at_angles={"15": 0.018, "30": 0.019, "45": 0.02},
         psnr_turned_db={str(turn): 38 - 12 * left - (5 * defect if turn else 0) for turn in (0, 90, 180, 270)},
+        detectability={
+            "prediction": DETECTABILITY.model_copy(update={"auc": 0.8 - left / 10 + 0.01 * seed}),
+            "Input": DETECTABILITY.model_copy(update={"auc": 0.6, "bias_hu": 55.0, "contrast_share": 0.9}),
+            "LI": DETECTABILITY.model_copy(update={"auc": 0.7, "bias_hu": 14.0}),
+        },
         seconds_per_image=0.012,
         peak_memory_mb=301.0,
     )

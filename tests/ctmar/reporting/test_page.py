@@ -87,8 +87,9 @@ def test_accessible_structure(outline):
     levels = [int(tag[1]) for tag, _ in outline.tags if re.fullmatch("h[1-6]", tag)]
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
     assert all(a.get("scope") in ("row", "col", "rowgroup", "colgroup") for a in outline.all("th"))
-    # main, errors, sizes, materials, norms, equivariance, cost; three of claims; sources, split, series, 2 left out
-    assert len(outline.all("caption")) == len(outline.all("table")) == 15
+    # main, errors, detectability, sizes, materials, norms, equivariance, cost; three of claims; sources, split, series,
+    # 2 left out
+    assert len(outline.all("caption")) == len(outline.all("table")) == 16
     pictures = [a for a in outline.all("img") if a.get("src")]
     compared = [a for a in pictures if a.get("data-kind")]
     assert len(compared) == 3 * (1 + 2 * (3 + len(Kind)))  # the truth; references and one of each kind, with errors
@@ -197,7 +198,7 @@ def test_two_networks_get_a_table_each(results, config):
         config.model_copy(update={"study": study}),
     )
     outline = Outline(text)
-    names = ("models", "errors", "metal-size", "metal", "norms", "equivariance", "cost")
+    names = ("models", "errors", "detectability", "metal-size", "metal", "norms", "equivariance", "cost")
     tables_of = [a["id"] for a in outline.all("table") if a.get("id")]
     assert tables_of.count("table-models-wide") == 1
     assert set(tables_of) == {f"table-{name}-{network}" for name in names for network in ("dncnn", "wide")}
