@@ -43,6 +43,19 @@ class TypedParameter:
         value = getattr(self.layer, self.attribute)
         return value.full_tensor() if _is_sharded(value) else value
 
+    def read_gradient(self) -> Tensor:
+        """What backward passes left in `.grad` of a plain parameter, whole, as the layer holds it; zero if frozen.
+
+        Raises:
+            RuntimeError: the parameter is trained and has no gradient.
+        """
+        held = getattr(self.layer, self.attribute)
+        if not held.requires_grad:
+            return torch.zeros_like(self.read_as_held())
+        if held.grad is None:
+            raise RuntimeError(f"{self.name}: expected a gradient, found none; call backward() before")
+        return held.grad.full_tensor() if _is_sharded(held.grad) else held.grad
+
     @property
     def project(self) -> Callable[[Tensor], Tensor]:
         """P on a value of the shape that the layer holds, (c_out,) for a bias; without a reference to the layer."""

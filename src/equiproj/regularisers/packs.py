@@ -47,6 +47,14 @@ class WeightPack:
         """Current values in the shapes that the layers hold, with their autograd history."""
         return [parameter.read_as_held() for parameter in self.parameters]
 
+    def read_gradients(self) -> list[Tensor]:
+        """What the last backward passes left in `.grad`, in the shapes of `read`; zero for frozen weights.
+
+        Raises:
+            RuntimeError: a weight that is trained has no gradient.
+        """
+        return [parameter.read_gradient() for parameter in self.parameters]
+
     def join(self, values: Sequence[Tensor]) -> Tensor:
         """Values as rows (n_rows, n_entries), in float32 or wider."""
         rows = torch.cat([value.reshape(-1) for value in values]).view(self.n_rows, -1)
@@ -66,6 +74,7 @@ def pack(bundles: Sequence[Bundle]) -> list[WeightPack]:
         >>> from torch import nn
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.layers import typed_parameters
+        >>> from equiproj.regularisers.bundles import bundle
         >>> network = nn.Sequential(nn.Linear(1, 4), nn.Linear(4, 512), nn.Linear(512, 512), nn.Linear(512, 1))
         >>> [len(entry.parameters) for entry in pack(bundle(typed_parameters(network, CyclicGroup(4))))]
         [3, 1]

@@ -1,20 +1,21 @@
 """The penalty of the paper, attached to a module that it does not change."""
 
-import math
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from equiproj.groups import Group
 from equiproj.layers import FeatureType, LayerTypes, typed_parameters
-from equiproj.norms import CustomNorm, Norm, parse_norm, power_iteration, start_block
-from equiproj.norms.matrix import norm_and_subgradient
-from equiproj.regularisers.bundles import bundle, stack_norms
-from equiproj.regularisers.packs import MatrixStacks, WeightPack, not_rounding, pack
+from equiproj.norms import CustomNorm, Norm, parse_norm
+from equiproj.regularisers.bundles import bundle
+from equiproj.regularisers.checks import non_negative, one_or_two
+from equiproj.regularisers.packs import pack
+from equiproj.regularisers.part_norms import PartNorms
 from equiproj.regularisers.report import EquivarianceReport, measure
 from equiproj.regularisers.slope import attach_slope
+from equiproj.regularisers.weight_in_use import WeightInUse
 
 _METHODS = ("exact", "gram", "power")
 
@@ -38,7 +39,12 @@ class ProjectionPenalty(nn.Module):
         module: any module with linear or convolution layers.
         group: the group, where `layers` does not give representations.
         norm: as for `matrix_norm`, of the kernel flattened to (c_out, c_in·k·…).
-        weight_perpendicular: λ_⊥ ≥ 0.
+        weight_perpendicular: λ_⊥ ≥ 0; 1 where neither it nor `target` nor `balance` is given. The attribute is the λ_⊥
+            in use.
+        target: wanted ‖W − P(W)‖_F / ‖W‖_F over all penalised weights, above 0 and below 1; λ_⊥ is then found by dual
+            ascent, whatever the norm. Call `update` once a step.
+        balance: wanted ratio r of the gradients' lengths, λ_⊥ = r ‖∇task‖ / ‖∇penalty‖ with running means; call
+            `update` once a step.
         weight_equivariant: λ_G ≥ 0.
         power: 1 for norms as in the paper's text, 2 for their squares; squared Frobenius has the gradient 2(W − PW).
         layers: submodule name → (rho_in, rho_out); replaces the inference, and layers not named are not penalised.
@@ -54,11 +60,13 @@ class ProjectionPenalty(nn.Module):
             (`operator_norm`).
 
     Raises:
-        ValueError: unknown norm or method, negative weights, a power other than 1 or 2, or layers that do not fit
-            their types, by name.
+        ValueError: unknown norm or method, negative weights, more than one of weight, target and balance, or one of the
+            latter with a schedule or parametrised layers, a power other than 1 or 2, or layers that do not fit their
+            types, by name.
 
     References:
-        Berndt and Stühmer, arXiv 2601.05028. docs/derivation.md, equations 6.2 to 6.5.
+        Berndt and Stühmer, arXiv 2601.05028. docs/derivation.md, equations 6.2 to 6.5, and 6.9 to 6.11
+        for `target` and `balance`.
 
     Examples:
         >>> from equiproj.groups import CyclicGroup
@@ -69,6 +77,18 @@ class ProjectionPenalty(nn.Module):
         >>> loss.backward()
         >>> [row.name for row in penalty.breakdown().rows]
         ['0.weight', '2.weight']
+
+        A target in place of a weight:
+
+        >>> penalty = ProjectionPenalty(network, CyclicGroup(4), target=0.1)
+        >>> optimiser = torch.optim.SGD(network.parameters(), lr=0.1)
+        >>> for _ in range(300):
+        ...     optimiser.zero_grad()
+        ...     ((network(images) - 1).square().mean() + penalty()).backward()
+        ...     penalty.update()
+        ...     optimiser.step()
+        >>> penalty.breakdown().total_ratio < 0.15, penalty.weight_perpendicular > 0
+        (True, True)
     """
 
     def __init__(
@@ -77,7 +97,9 @@ class ProjectionPenalty(nn.Module):
         group: Group | None = None,
         *,
         norm: str | Norm | CustomNorm = "frobenius",
-        weight_perpendicular: float = 1.0,
+        weight_perpendicular: float | None = None,
+        target: float | None = None,
+        balance: float | None = None,
         weight_equivariant: float = 0.0,
         power: int = 1,
         layers: LayerTypes | None = None,
@@ -92,9 +114,8 @@ class ProjectionPenalty(nn.Module):
         super().__init__()
         self.norm = parse_norm(norm)
         self.method = _method(self.norm, method, image_shape)
-        self.weight_perpendicular = non_negative("weight_perpendicular", weight_perpendicular)
-        self.weight_equivariant = non_negative("weight_equivariant", weight_equivariant)
         self.power, self.schedule, self.image_shape = one_or_two(power), schedule, image_shape
+        self.weight_equivariant = non_negative("weight_equivariant", weight_equivariant)
         self.n_calls = 0
         parameters = typed_parameters(
             module,
@@ -108,18 +129,42 @@ class ProjectionPenalty(nn.Module):
         # Inside plain tuples: the module's weights must not become the penalty's parameters.
         self._names = tuple(parameter.name for parameter in parameters)
         self._bundles = tuple(bundle(parameters))
-        self._packs = tuple((weights, MatrixStacks(weights, self.norm)) for weights in pack(self._bundles))
-        if self.method == "power":
-            self._register_blocks()
+        self._packs = tuple(pack(self._bundles))
+        self._parts = PartNorms(self._packs, self.norm, self.power, self.method, image_shape)
+        self._weight = WeightInUse(weight_perpendicular, target, balance, self.power, self._packs)
+        if self._weight.adapted is not None and schedule is not None:
+            raise ValueError("expected a schedule, or a weight that adapts itself (target, balance); found both")
+
+    @property
+    def weight_perpendicular(self) -> float:
+        """λ_⊥ in use."""
+        return self._weight.read()
 
     def forward(self, step: int | None = None) -> Tensor:
-        """The penalty; `step` goes to the schedule, and is counted by calls where it is not given."""
+        """The penalty; `step` goes to the schedule, and is counted by calls where it is not given.
+
+        Raises:
+            RuntimeError: with `target` or `balance`, the weights have changed and `update` has not been called.
+        """
+        self._weight.begin()
         total = torch.stack([self._of_pack(index) for index in range(len(self._packs))]).sum()
         if self.schedule is None:
             return total
         multiplier = self.schedule(self.n_calls if step is None else step)
         self.n_calls += step is None
         return multiplier * total
+
+    def update(self) -> None:
+        """Adapt λ_⊥ to `target` or `balance`: once a step, after `backward()` and before the gradients are cleared.
+
+        Reads the gradient of the task out of `.grad`, where the penalty's own part is known and subtracted: add the
+        penalty to the loss as it is, unscale gradients before and clip them afterwards. Nothing happens where λ_⊥ is
+        given.
+
+        Raises:
+            RuntimeError: there is no penalty to adapt to since the last update, or no gradient.
+        """
+        self._weight.update()
 
     def breakdown(self) -> EquivarianceReport:
         """‖PW‖ and ‖W − PW‖ of every penalised weight, exact, without touching the penalty's state."""
@@ -134,76 +179,29 @@ class ProjectionPenalty(nn.Module):
         self.n_calls = int(state["n_calls"])
 
     def _of_pack(self, index: int) -> Tensor:
-        weights, _ = self._packs[index]
+        weights = self._packs[index]
         values = weights.read()
+        records = torch.is_grad_enabled()
         # Autocast would lower the products inside to half precision.
         with torch.no_grad(), torch.autocast(values[0].device.type, enabled=False):
-            value, slope = self._value_and_slope(index, weights.join(values))
+            value, slope = self._value_and_slope(index, weights.join(values), records)
         return attach_slope(value, slope, weights, values)
 
-    def _value_and_slope(self, index: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def _value_and_slope(self, index: int, rows: Tensor, records: bool) -> tuple[Tensor, Tensor]:
         """The penalty of a pack and its gradient in the pack's rows (equations 6.3 and 6.4)."""
-        weights, _ = self._packs[index]
-        projected = weights.project(rows)
-        value, slope = rows.new_zeros(()), None
-        for side, factor, part in (
-            ("perpendicular", self.weight_perpendicular, rows - projected),
-            ("equivariant", self.weight_equivariant, projected),
-        ):
-            if factor > 0:
-                side_value, side_slope = self._of_side(index, side, part, rows)
-                value = value + factor * side_value
-                slope = factor * side_slope if slope is None else slope + factor * side_slope
-        return value, torch.zeros_like(rows) if slope is None else slope
-
-    def _of_side(self, index: int, side: str, part: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        weights, stacks = self._packs[index]
-        if self.image_shape is not None:
-            return self._of_operators(weights, part, rows)
-        if self.norm.schatten_order == 2 and self.power == 2:
-            return part.square().sum(), 2 * part
-        value, slopes = rows.new_zeros(()), []
-        for number, (matrices, whole) in enumerate(zip(stacks.cut(part), stacks.cut(rows), strict=True)):
-            kept = not_rounding(matrices, whole, dim=(-2, -1))
-            norms, subgradient = self._norms(matrices * kept, f"left_{side}_{index}_{number}")
-            value = value + (norms if self.power == 1 else norms.square()).sum()
-            slope = kept * subgradient if self.power == 1 else 2 * norms[..., None, None] * kept * subgradient
-            slopes.append(slope)
-        slope = stacks.paste(slopes)
-        projected = weights.project(slope)
-        return value, slope - projected if side == "perpendicular" else projected
-
-    def _norms(self, matrices: Tensor, block: str) -> tuple[Tensor, Tensor]:
-        if self.method != "power":
-            return norm_and_subgradient(matrices, self.norm, self.method)
-        # The state follows the weights when those have been moved to another device or precision.
-        iterate = power_iteration(matrices, getattr(self, block).to(matrices), cast(float, self.norm.schatten_order))
-        setattr(self, block, iterate.left)
-        return iterate.value, iterate.subgradient
-
-    def _of_operators(self, weights: WeightPack, part: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Norms of convolution operators, one kernel at a time: the frequency blocks of all would not fit in memory."""
-        value, slopes = rows.new_zeros(()), []
-        for parameter, kernel, whole in zip(weights.parameters, weights.split(part), weights.split(rows), strict=True):
-            kept = not_rounding(kernel, whole, dim=tuple(range(whole.ndim)))
-            leaf = (kernel * kept)[None].requires_grad_()
-            with torch.enable_grad():
-                norm = stack_norms(leaf, parameter.projector, self.norm, self.method, self.image_shape)[0] ** self.power
-            (slope,) = torch.autograd.grad(norm, leaf)
-            value = value + norm.detach()
-            slopes.append(slope[0] * kept)
-        return value, weights.join(slopes)
-
-    @torch.no_grad()
-    def _register_blocks(self) -> None:
-        """Start every power iteration at the exact singular vectors."""
-        for index, (weights, stacks) in enumerate(self._packs):
-            rows = weights.join(weights.read())
-            projected = weights.project(rows)
-            for side, part in (("perpendicular", rows - projected), ("equivariant", projected)):
-                for number, matrices in enumerate(stacks.cut(part)):
-                    block = start_block(matrices, cast(float, self.norm.schatten_order))
-                    self.register_buffer(f"left_{side}_{index}_{number}", block)
+        projected = self._packs[index].project(rows)
+        value, slope = rows.new_zeros(()), torch.zeros_like(rows)
+        if self._weight.is_used:
+            rest, weight = rows - projected, self._weight.factor()
+            unit_value, unit = self._parts.value_and_slope(index, "perpendicular", rest, rows)
+            value, slope = weight * unit_value, weight * unit
+        if self.weight_equivariant > 0:
+            side_value, side_slope = self._parts.value_and_slope(index, "equivariant", projected, rows)
+            value = value + self.weight_equivariant * side_value
+            slope = slope + self.weight_equivariant * side_slope
+        if records and self._weight.adapted is not None:
+            self._weight.record(index, slope, unit, rest, rows)
+        return value, slope
 
 
 def _method(norm: Norm | CustomNorm, method: str | None, image_shape: tuple[int, ...] | None) -> str:
@@ -220,33 +218,3 @@ def _method(norm: Norm | CustomNorm, method: str | None, image_shape: tuple[int,
     if method == "power" and image_shape is not None:
         raise ValueError("method 'power' measures kernels; with image_shape= use 'gram' or 'exact'")
     return method
-
-
-def one_or_two(power: int) -> int:
-    """The power of a norm in a penalty.
-
-    Raises:
-        ValueError: it is another number.
-
-    Examples:
-        >>> one_or_two(2)
-        2
-    """
-    if power not in (1, 2):
-        raise ValueError(f"expected power 1 or 2, found {power!r}")
-    return power
-
-
-def non_negative(name: str, weight: float) -> float:
-    """The weight of that name as a float.
-
-    Raises:
-        ValueError: it is negative or not finite.
-
-    Examples:
-        >>> non_negative("weight", 1.0)
-        1.0
-    """
-    if not 0 <= weight < math.inf:
-        raise ValueError(f"expected {name} to be a finite number of at least 0, found {weight}")
-    return float(weight)

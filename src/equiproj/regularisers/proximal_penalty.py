@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from equiproj.groups import Group
 from equiproj.layers import assign, typed_parameters
 from equiproj.norms import parse_norm
+from equiproj.regularisers.adapted_weight import adapted_weight
 from equiproj.regularisers.bundles import bundle
+from equiproj.regularisers.checks import non_negative, one_or_two
 from equiproj.regularisers.packs import MatrixStacks, not_rounding, pack
-from equiproj.regularisers.penalty import non_negative, one_or_two
 
 
 class ProximalPenalty:
@@ -30,15 +31,20 @@ class ProximalPenalty:
     Args:
         module: any module with linear or convolution layers, not sharded.
         group: the group, where `layers` does not give representations.
-        weight_perpendicular: λ_⊥ ≥ 0; 0 leaves every bit of the weights as it is.
+        weight_perpendicular: λ_⊥ ≥ 0; 0 leaves every bit of the weights as it is. 1 where neither it nor `target` nor
+            `balance` is given; the attribute of this name is the λ_⊥ in use.
+        target: wanted ‖W − P(W)‖_F / ‖W‖_F over all these weights, above 0 and below 1: λ_⊥ is found by dual ascent.
+        balance: wanted ratio r between what the penalty and what the optimiser moves, per unit of learning rate:
+            λ_⊥ = r ‖ΔW‖ / (η ‖∇penalty‖) with running means; under gradient descent ΔW / η is the task's gradient.
         power: 1 for the norm, 2 for its square.
         declaration: `layers`, `input_type`, `hidden_type`, `output_type`, `include_bias` as for `typed_parameters`.
 
     Raises:
-        ValueError: a negative weight, a power other than 1 or 2, or layers that do not fit the declaration.
+        ValueError: a negative weight, more than one of weight, target and balance, a power other than 1 or 2, or layers
+            that do not fit the declaration.
 
     References:
-        docs/derivation.md, equations 6.6 to 6.8; Loshchilov and Hutter, ICLR 2019, for weight decay; Yuan and Lin,
+        docs/derivation.md, equations 6.6 to 6.11; Loshchilov and Hutter, ICLR 2019, for weight decay; Yuan and Lin,
         J. R. Stat. Soc. B 68, 2006, for the factor √n_l of a group.
 
     Examples:
@@ -61,18 +67,34 @@ class ProximalPenalty:
         module: nn.Module,
         group: Group | None = None,
         *,
-        weight_perpendicular: float = 1.0,
+        weight_perpendicular: float | None = None,
+        target: float | None = None,
+        balance: float | None = None,
         power: int = 1,
         **declaration: Any,
     ) -> None:
-        self.weight_perpendicular = non_negative("weight_perpendicular", weight_perpendicular)
         self.power = one_or_two(power)
+        self._given = non_negative(
+            "weight_perpendicular", 1.0 if weight_perpendicular is None else weight_perpendicular
+        )
+        self._adapted = adapted_weight(weight_perpendicular, target, balance, self.power)
         packs = pack(bundle(typed_parameters(module, group, **declaration)))
         self._packs = tuple((weights, MatrixStacks(weights, parse_norm("frobenius"))) for weights in packs)
+        # the weights as the last step left them: what the optimiser has done since is the task's
+        self._left: list[Tensor] = []
+        if self._adapted is not None:
+            self._adapted.to(packs[0].parameters[0].read_as_held().device)
+
+    @property
+    def weight_perpendicular(self) -> float:
+        """λ_⊥ in use."""
+        return self._given if self._adapted is None else self._adapted.value.item()
 
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
         """W ← P(W) + s (W − P(W)) in place, with the s of equation 6.7; call it after the optimiser's step.
+
+        With `target` or `balance`, λ_⊥ is adapted for the next step; the first step changes nothing.
 
         Args:
             learning_rate: η of the optimiser's step, ≥ 0.
@@ -80,25 +102,53 @@ class ProximalPenalty:
         Raises:
             ValueError: a negative learning rate, a sharded weight, or a parametrisation that cannot hold the value.
         """
-        reach = non_negative("learning_rate", learning_rate) * self.weight_perpendicular
-        if reach == 0:
+        weight: float | Tensor = self._given if self._adapted is None else self._adapted.value
+        non_negative("learning_rate", learning_rate)
+        if learning_rate == 0 or (self._adapted is None and weight == 0):
             return
-        for weights, stacks in self._packs:
+        squares, left = [], []
+        for index, (weights, stacks) in enumerate(self._packs):
             rows = weights.join(weights.read())
             projected = weights.project(rows)
-            shrunk = []
-            cut = zip(stacks.cut(rows - projected), stacks.cut(rows), stacks.n_entries, strict=True)
-            for rest, whole, n_entries in cut:
-                rest = rest * not_rounding(rest, whole, dim=(-2, -1))
-                shrunk.append(self._kept(rest, reach, n_entries) * rest)
-            values = weights.split(projected + stacks.paste(shrunk))
-            for parameter, value in zip(weights.parameters, values, strict=True):
+            rest, unit_square = self._shrunk(stacks, rows - projected, rows, learning_rate * weight)
+            shrunk = projected + rest
+            for parameter, value in zip(weights.parameters, weights.split(shrunk), strict=True):
                 assign(parameter, value)
+            if self._adapted is not None:
+                moved = (rows - (self._left[index] if self._left else rows)) / learning_rate
+                sums = [moved.square().sum(), unit_square, rest.square().sum(), shrunk.square().sum()]
+                squares.append(torch.stack(sums).to(self._adapted.value))
+                left.append(shrunk)
+        if self._adapted is not None:
+            task_norm, penalty_norm, rest_norm, norm = torch.stack(squares).sum(0).sqrt()
+            if self._left:
+                self._adapted.update(task_norm, penalty_norm, rest_norm / norm)
+            self._left = left
 
-    def _kept(self, rest: Tensor, reach: float, n_entries: Tensor) -> Tensor | float:
-        """The factor s of each matrix of a stack."""
-        if self.power == 2:
-            return 1 / (1 + 2 * reach)
-        norms = torch.linalg.vector_norm(rest, dim=(-2, -1), keepdim=True)
-        reaches = reach * n_entries.to(norms).sqrt()
-        return torch.where(norms > reaches, 1 - reaches / norms, 0)
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs: nothing where λ_⊥ is given."""
+        if self._adapted is None:
+            return {}
+        return {"weight": self._adapted.state_dict(), "left": [rows.clone() for rows in self._left]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put back what `state_dict` returned."""
+        if self._adapted is not None:
+            self._adapted.load_state_dict(state["weight"])
+            self._left = [rows.to(self._adapted.value.device) for rows in state["left"]]
+
+    def _shrunk(self, stacks: MatrixStacks, rest: Tensor, rows: Tensor, reach: float | Tensor) -> tuple[Tensor, Tensor]:
+        """What is kept of W − P(W), as rows, and the square of the penalty's gradient before, at λ = 1."""
+        shrunk, squares = [], []
+        for part, whole, n_entries in zip(stacks.cut(rest), stacks.cut(rows), stacks.n_entries, strict=True):
+            part = part * not_rounding(part, whole, dim=(-2, -1))
+            norms = torch.linalg.vector_norm(part, dim=(-2, -1), keepdim=True)
+            sizes = n_entries.to(norms).sqrt()
+            if self.power == 2:
+                kept = torch.ones_like(norms) / (1 + 2 * reach)
+                squares.append((2 * norms).square().sum())
+            else:
+                kept = torch.where(norms > reach * sizes, 1 - reach * sizes / norms, 0)
+                squares.append((sizes * (norms > 0)).square().sum())
+            shrunk.append(kept * part)
+        return stacks.paste(shrunk), torch.stack(squares).sum()

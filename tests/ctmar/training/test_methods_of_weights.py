@@ -37,6 +37,12 @@ EVERY_METHOD = [
     Run(network="n", method="softness", softness=0.3),
     Run(network="n", method="test_time_average"),
 ]
+ADAPTED = [
+    Run(network="n", method="projection", norm="frobenius", target=0.02),
+    Run(network="n", method="projection", norm="nuclear", balance=0.1, power=2),
+    Run(network="n", method="proximal", target=0.02),
+    Run(network="n", method="proximal", balance=0.5),
+]
 EXACT = [run for run in EVERY_METHOD if run.method in ("strict", "train_then_project", "annealed")]
 
 
@@ -45,7 +51,7 @@ def test_every_method_is_here():
 
 
 def by_method(run: Run) -> str:
-    return run.method
+    return run.method + "-target" * bool(run.target) + "-balance" * bool(run.balance)
 
 
 @pytest.fixture
@@ -172,6 +178,19 @@ def test_proximal_ends_equivariant_under_a_strong_weight_and_not_without_one(bat
     assert defect(free.network, batch) > 1e-3
 
 
+@pytest.mark.parametrize("run", [run for run in ADAPTED if run.target], ids=by_method)
+def test_a_target_is_reached_without_a_weight(batch, run):
+    """A plain network goes far beyond it from the equivariant start, and stays at √¾ from what was drawn."""
+    found = [
+        together(layer_norms(trained(each.model_copy(update={"start": begin}), batch, 300).network, GROUP)).ratio
+        for each in (run, Run(network="n", method="plain"))
+        for begin in ("equivariant", "drawn")
+    ]
+    assert found[0] == pytest.approx(run.target, rel=0.25)
+    assert found[1] < 2 * run.target
+    assert min(found[2:]) > 4 * run.target
+
+
 def test_residual_pathway_decays_each_pathway_by_its_weight(batch):
     run = Run(network="n", method="residual_pathway", lam_perp=0.5, lam_equi=0.125)
     state = start(run, NETWORK, TRAINING, "C4")
@@ -198,7 +217,7 @@ def test_residual_pathway_with_a_strong_decay_of_the_free_pathway_becomes_equiva
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("run", EVERY_METHOD[5:], ids=by_method)
+@pytest.mark.parametrize("run", EVERY_METHOD[5:] + ADAPTED, ids=by_method)
 def test_stopped_between_epochs_goes_on_to_the_same_bits(train_run, run):
     class StoppedError(Exception):
         pass

@@ -83,7 +83,7 @@ def test_squared_frobenius_has_the_gradient_2_w_minus_pw(network: nn.Module) -> 
 def projections_of(penalty: ProjectionPenalty) -> list[tuple[int, ...]]:
     """Shapes of what is projected in one forward and backward pass."""
     shapes = []
-    for weights, _ in penalty._packs:
+    for weights in penalty._packs:
         original = weights.project
         weights.project = lambda rows, original=original: (shapes.append(tuple(rows.shape)), original(rows))[1]
     penalty().backward()
@@ -267,9 +267,9 @@ def test_a_resumed_run_is_bit_identical(norm: str, method: str | None) -> None:
 def test_the_state_of_the_power_iteration_is_saved(network: nn.Module) -> None:
     penalty = ProjectionPenalty(network, GROUP, norm="spectral", method="power", weight_equivariant=1.0)
     # of the layers with eight singular values, and of the one with a single one
-    names = [f"left_{side}_0_{number}" for number in range(2) for side in ("perpendicular", "equivariant")]
+    names = [f"_parts.left_{side}_0_{number}" for number in range(2) for side in ("perpendicular", "equivariant")]
     assert set(penalty.state_dict()) == {*names, "_extra_state"}
-    assert penalty.state_dict()["left_perpendicular_0_0"].shape == (1, 4, 8, 8)
+    assert penalty.state_dict()["_parts.left_perpendicular_0_0"].shape == (1, 4, 8, 8)
 
 
 def test_breakdown_is_exact_and_touches_nothing(network: nn.Module) -> None:
@@ -337,6 +337,14 @@ def test_parametrised_layers_are_penalised_through_their_parametrisation(norm: s
         original.original0.mul_(2)
     rows = penalty.breakdown().rows
     assert penalty().item() == pytest.approx(before + rows[1].norm_perpendicular / 2, rel=1e-3)
+
+
+def test_the_operator_option_measures_biases_as_matrices(network: nn.Module) -> None:
+    kernels = ProjectionPenalty(network, GROUP, norm="spectral", image_shape=(6, 6))()
+    both = ProjectionPenalty(network, GROUP, norm="spectral", image_shape=(6, 6), include_bias=True)()
+    biases = [network.head.bias, *(layer.bias for layer in network.body)]
+    expected = sum(torch.linalg.vector_norm(bias - project_bias(bias, RHO)) for bias in biases)
+    torch.testing.assert_close(both - kernels, expected)
 
 
 def test_the_operator_option_measures_the_convolution(unbiased: nn.Module) -> None:

@@ -1,0 +1,33 @@
+"""Numbers that a caller gives to a penalty."""
+
+import math
+
+
+def one_or_two(power: int) -> int:
+    """The power of a norm in a penalty.
+
+    Raises:
+        ValueError: it is another number.
+
+    Examples:
+        >>> one_or_two(2)
+        2
+    """
+    if power not in (1, 2):
+        raise ValueError(f"expected power 1 or 2, found {power!r}")
+    return power
+
+
+def non_negative(name: str, weight: float) -> float:
+    """The weight of that name as a float.
+
+    Raises:
+        ValueError: it is negative or not finite.
+
+    Examples:
+        >>> non_negative("weight", 1.0)
+        1.0
+    """
+    if not 0 <= weight < math.inf:
+        raise ValueError(f"expected {name} to be a finite number of at least 0, found {weight}")
+    return float(weight)

@@ -1,0 +1,94 @@
+"""Norms of PW or W − PW over all layers of a pack, with their gradient in the weights (equation 6.3)."""
+
+from collections.abc import Sequence
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from equiproj.norms import CustomNorm, Norm, power_iteration, start_block
+from equiproj.norms.matrix import norm_and_subgradient
+from equiproj.regularisers.bundles import stack_norms
+from equiproj.regularisers.packs import MatrixStacks, WeightPack, not_rounding
+
+Side = Literal["perpendicular", "equivariant"]
+
+
+class PartNorms(nn.Module):
+    """Σ_l ‖part of W_l‖^power and its gradient, outside autograd; holds the state of power iterations.
+
+    Args:
+        packs: the weights.
+        norm: of the matrices.
+        power: 1 or 2.
+        method: `exact`, `gram` or `power`, as for `ProjectionPenalty`.
+        image_shape: pixels, where convolutions are measured as operators.
+    """
+
+    def __init__(
+        self,
+        packs: Sequence[WeightPack],
+        norm: Norm | CustomNorm,
+        power: int,
+        method: str,
+        image_shape: tuple[int, ...] | None,
+    ) -> None:
+        super().__init__()
+        self.norm, self.power, self.method, self.image_shape = norm, power, method, image_shape
+        self._packs = tuple((weights, MatrixStacks(weights, norm)) for weights in packs)
+        if method == "power":
+            self._register_blocks()
+
+    def value_and_slope(self, index: int, side: Side, part: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Of pack `index`, whose weights are `rows`, and of which `part` is PW or W − PW as `side` says."""
+        weights, stacks = self._packs[index]
+        if self.image_shape is not None:
+            value, slope = self._of_operators(weights, part, rows)
+        elif self.norm.schatten_order == 2 and self.power == 2:
+            return part.square().sum(), 2 * part
+        else:
+            value, slope = self._of_matrices(stacks, f"left_{side}_{index}", part, rows)
+        projected = weights.project(slope)
+        return value, slope - projected if side == "perpendicular" else projected
+
+    def _of_matrices(self, stacks: MatrixStacks, block: str, part: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        value, slopes = rows.new_zeros(()), []
+        for number, (matrices, whole) in enumerate(zip(stacks.cut(part), stacks.cut(rows), strict=True)):
+            kept = not_rounding(matrices, whole, dim=(-2, -1))
+            norms, subgradient = self._norms(matrices * kept, f"{block}_{number}")
+            value = value + (norms if self.power == 1 else norms.square()).sum()
+            slopes.append(kept * subgradient if self.power == 1 else 2 * norms[..., None, None] * kept * subgradient)
+        return value, stacks.paste(slopes)
+
+    def _norms(self, matrices: Tensor, block: str) -> tuple[Tensor, Tensor]:
+        if self.method != "power":
+            return norm_and_subgradient(matrices, self.norm, self.method)
+        # The state follows the weights when those have been moved to another device or precision.
+        iterate = power_iteration(matrices, getattr(self, block).to(matrices), cast(float, self.norm.schatten_order))
+        setattr(self, block, iterate.left)
+        return iterate.value, iterate.subgradient
+
+    def _of_operators(self, weights: WeightPack, part: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Norms of convolution operators, one kernel at a time: the frequency blocks of all would not fit in memory."""
+        value, slopes = rows.new_zeros(()), []
+        for parameter, kernel, whole in zip(weights.parameters, weights.split(part), weights.split(rows), strict=True):
+            kept = not_rounding(kernel, whole, dim=tuple(range(whole.ndim)))
+            projector = parameter.projector
+            leaf = (kernel * kept).view(1, *projector.weight_shape).requires_grad_()
+            with torch.enable_grad():
+                norm = stack_norms(leaf, projector, self.norm, self.method, self.image_shape)[0] ** self.power
+            (slope,) = torch.autograd.grad(norm, leaf)
+            value = value + norm.detach()
+            slopes.append(slope.view_as(kept) * kept)
+        return value, weights.join(slopes)
+
+    @torch.no_grad()
+    def _register_blocks(self) -> None:
+        """Start every power iteration at the exact singular vectors."""
+        for index, (weights, stacks) in enumerate(self._packs):
+            rows = weights.join(weights.read())
+            projected = weights.project(rows)
+            for side, part in (("perpendicular", rows - projected), ("equivariant", projected)):
+                for number, matrices in enumerate(stacks.cut(part)):
+                    block = start_block(matrices, cast(float, self.norm.schatten_order))
+                    self.register_buffer(f"left_{side}_{index}_{number}", block)
