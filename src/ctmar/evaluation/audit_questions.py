@@ -73,16 +73,17 @@ def _a_drawn_start_is_worse(study: MeasuredStudy, cost: Cost) -> Finding | None:
 
 
 def _pays_where_the_symmetry_is_broken(study: MeasuredStudy, cost: Cost) -> Finding | None:
-    """Under every condition the chosen penalties against plain and strict; one with both above 0 is enough."""
+    """At every asymmetry the chosen penalties against plain and strict; one with both above 0 is enough."""
     tried = {
         (condition, method): {name: under.difference(penalty, rival, "psnr_db") for name, rival in rivals.items()}
         for condition, under in study.conditions.items()
         for method in ("projection", "proximal")
-        if (rivals := {name: model for name in ("plain", "strict") if (model := chosen(under, name)) is not None})
+        if condition[0] > 0
+        and (rivals := {name: model for name in ("plain", "strict") if (model := chosen(under, name)) is not None})
         and len(rivals) == 2
         and (penalty := chosen(under, method)) is not None
     }
-    if not study.others or not tried:
+    if not tried:
         return None
     found = {key: {name: gap_of(study, one, len(tried)) for name, one in both.items()} for key, both in tried.items()}
 
@@ -127,8 +128,8 @@ AUDIT_QUESTIONS = (
         " network.",
         _AUDIT,
         "Paired PSNR of the validation-chosen penalty, in the loss or proximal, minus plain and minus strict, under"
-        " every asymmetry and number of slices: under one, both intervals lie above 0, levels divided by the number of"
-        " penalties and conditions.",
+        " every asymmetry above 0 and number of slices: under one, both intervals lie above 0, levels divided by the"
+        " number of penalties and conditions.",
         _pays_where_the_symmetry_is_broken,
     ),
 )

@@ -199,7 +199,7 @@ def dial_columns() -> list[str]:
     that train; 0: all). Its row names the model that validation prefers among those of the method and norm in this
     condition, their start equivariant where any has that start. Differences are paired, within the condition, to the
     plain model (``psnr_diff_db``) and to the strict one (`STRICT_DIFFERENCE`); their limits hold together for all
-    ``n_compared`` differences of the network in the table. The row of plain has no difference to itself (empty), nor
+    ``n_compared`` differences of the method and norm. The row of plain has no difference to itself (empty), nor
     has that of strict.
     """
     measures = ("psnr_db", difference("psnr_db"), STRICT_DIFFERENCE)

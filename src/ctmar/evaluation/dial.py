@@ -1,5 +1,6 @@
 """Quality against broken symmetry: the table behind the first figure of the report."""
 
+from collections import Counter
 from typing import Any
 
 from ctmar.evaluation.columns import CONDITION, IDENTITY, STRICT_DIFFERENCE, difference
@@ -16,18 +17,19 @@ _TO = {"plain": difference("psnr_db"), "strict": STRICT_DIFFERENCE}
 def dial_rows(study: MeasuredStudy) -> list[Row]:
     """Rows with the columns of `dial_columns`; none where a study has one asymmetry only.
 
-    The limits of differences are Bonferroni's over all differences of the network in the table: they hold together, as
-    they stand, whatever hangs on whatever. The limits of ``psnr_db`` are those of a mean alone.
+    The limits of differences are Bonferroni's over all differences of a method and norm in the table, its curves: they
+    hold together, whatever hangs on whatever. Over all methods as well they would be too wide to say anything with a
+    handful of seeds. The limits of ``psnr_db`` are those of a mean alone.
     """
     if len({asymmetry for asymmetry, _ in study.conditions}) < 2:
         return []
     found = [
         (under, model, _differences(under, model)) for under in study.conditions.values() for model in _models(under)
     ]
-    n_compared: dict[str, int] = {}
+    n_compared: Counter[tuple[str, ...]] = Counter()
     for _, model, gaps in found:
-        n_compared[model.network] = n_compared.get(model.network, 0) + sum(gap is not NOTHING for gap in gaps.values())
-    return [_row(under, model, gaps, n_compared[model.network]) for under, model, gaps in found]
+        n_compared[series_of(model)[:3]] += sum(gap is not NOTHING for gap in gaps.values())
+    return [_row(under, model, gaps, n_compared[series_of(model)[:3]]) for under, model, gaps in found]
 
 
 def _models(study: MeasuredStudy) -> list[Model]:
