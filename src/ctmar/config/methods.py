@@ -116,8 +116,8 @@ METHODS: dict[str, MethodFacts] = {
     "residual_pathway": MethodFacts(
         kind=Kind.WEIGHT,
         label="Residual pathway",
-        does="adds a free pathway to an equivariant one in every layer, with weight decay λ⊥ on the free and λ_G on "
-        "the equivariant weights",
+        does="adds a free pathway to an equivariant one in every layer, with decoupled weight decay λ⊥ on the free and "
+        "λ_G on the equivariant weights",
         cites=("finzi2021",),
         reads_lam_perp=True,
         reads_lam_equi=True,

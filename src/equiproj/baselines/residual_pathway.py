@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from equiproj.baselines.parametrised import Parametrised
@@ -40,20 +40,25 @@ class _TwoPathways(nn.Module):
 class ResidualPathway(Parametrised):
     """Residual pathway priors: W = P(A) + B, an equivariant and a free pathway with priors of their own.
 
-    The Gaussian priors N(0, σ_A²) and N(0, σ_B²) of the paper are the weight decays 1/σ_A² and 1/σ_B² of
-    :meth:`parameter_groups`. A strong decay of B alone prefers the equivariant pathway and leaves the free one what the
-    symmetry cannot explain. Since both pathways are linear layers, adding their weights is adding their outputs. The
+    The Gaussian priors N(0, σ_A²) and N(0, σ_B²) of the paper are the weight decays 1/σ_A² and 1/σ_B² of :meth:`step`.
+    A strong decay of B alone prefers the equivariant pathway and leaves the free one what the symmetry cannot explain.
+    The decays are decoupled from the gradient, as in AdamW: an adaptive optimiser would divide a decay in the gradient
+    by the gradient's own size. Since both pathways are linear layers, adding their weights is adding their outputs. The
     layer computes the same function right after attaching.
 
     Args:
         module: the network, changed in place.
         layers: name of each layer and its ``(rho_in, rho_out)``.
+        weight_decay_equivariant: decay of every A, at least 0.
+        weight_decay_free: decay of every B, at least 0.
 
     Raises:
-        ValueError: if a layer is unknown, of another type or parametrised already, or channels do not fit.
+        ValueError: if a layer is unknown, of another type or parametrised already, channels do not fit, or a decay is
+            negative.
 
     Reference:
-        Finzi, Benton & Wilson, Residual Pathway Priors for Soft Equivariance Constraints, NeurIPS 2021.
+        Finzi, Benton & Wilson, Residual Pathway Priors for Soft Equivariance Constraints, NeurIPS 2021; Loshchilov &
+        Hutter, Decoupled Weight Decay Regularization, ICLR 2019.
 
     Examples:
         >>> import torch
@@ -61,38 +66,40 @@ class ResidualPathway(Parametrised):
         >>> from equiproj.representations import regular, trivial
         >>> group = CyclicGroup(4)
         >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 1, 3))
-        >>> pathway = ResidualPathway(network, {"0": (trivial(group), regular(group))})
-        >>> groups = pathway.parameter_groups(weight_decay_equivariant=1e-6, weight_decay_free=1e-2)
-        >>> [(len(group["params"]), group["weight_decay"]) for group in groups]
-        [(2, 1e-06), (2, 0.01), (2, 0.0)]
-        >>> optimiser = torch.optim.Adam(groups, lr=1e-3)
+        >>> layers = {"0": (trivial(group), regular(group))}
+        >>> pathways = ResidualPathway(network, layers, weight_decay_equivariant=0.0, weight_decay_free=10.0)
+        >>> optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
+        >>> network(torch.ones(1, 1, 5, 5)).square().mean().backward()
+        >>> optimiser.step()
+        >>> pathways.step(1e-3)
     """
 
-    def __init__(self, module: nn.Module, layers: LayerTypes) -> None:
-        super().__init__(module, layers, _TwoPathways)
-
-    def parameter_groups(self, weight_decay_equivariant: float, weight_decay_free: float) -> list[dict[str, Any]]:
-        """Parameters for a torch optimiser: equivariant pathways, free pathways, and the rest without decay.
-
-        Args:
-            weight_decay_equivariant: decay of every A, at least 0.
-            weight_decay_free: decay of every B, at least 0.
-
-        Raises:
-            ValueError: if a decay is negative.
-        """
+    def __init__(
+        self,
+        module: nn.Module,
+        layers: LayerTypes,
+        *,
+        weight_decay_equivariant: float = 0.0,
+        weight_decay_free: float = 0.0,
+    ) -> None:
         if not (weight_decay_equivariant >= 0 and weight_decay_free >= 0):
             raise ValueError(
                 f"expected weight decays of at least 0, found {weight_decay_equivariant} and {weight_decay_free}"
             )
-        equivariant, free = (
-            [entry.layer.get_parameter(f"parametrizations.{entry.attribute}.{original}") for entry in self.parameters]
-            for original in ("original0", "original1")
-        )
-        split = {id(parameter) for parameter in equivariant + free}
-        rest = [parameter for parameter in self.module.parameters() if id(parameter) not in split]
-        return [
-            {"params": equivariant, "weight_decay": weight_decay_equivariant},
-            {"params": free, "weight_decay": weight_decay_free},
-            {"params": rest, "weight_decay": 0.0},
-        ]
+        super().__init__(module, layers, _TwoPathways)
+        self._decays = {"original0": weight_decay_equivariant, "original1": weight_decay_free}
+
+    @torch.no_grad()
+    def step(self, learning_rate: float) -> None:
+        """A ← A / (1 + η λ_A), B ← B / (1 + η λ_B): the proximal steps of λ/2 ‖·‖²; call it after the optimiser's step.
+
+        To first order in η it is the factor 1 − η λ of AdamW; it never changes a sign, however large λ is.
+
+        Args:
+            learning_rate: η of the optimiser's step.
+        """
+        for original, decay in self._decays.items():
+            if decay > 0:
+                for entry in self.parameters:
+                    pathway = entry.layer.get_parameter(f"parametrizations.{entry.attribute}.{original}")
+                    pathway.div_(1 + learning_rate * decay)

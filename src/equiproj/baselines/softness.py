@@ -75,6 +75,19 @@ class Softness(Parametrised):
         _check_fraction("softness", softness)
         super().__init__(module, layers, lambda project: _SoftProjection(project, softness))
 
+    @torch.no_grad()
+    def rescale_initial_(self) -> None:
+        """Give every blended kernel the Frobenius norm of what was drawn: V ← V ‖V‖ / ‖P(V) + s (V − P(V))‖.
+
+        Blending takes a share of a random weight's scale, as a projection does (`project_initial_`), and a deep network
+        of shrunk weights passes on neither signal nor gradient. Equivariant kernels, biases and kernels of zeros stay.
+        """
+        for entry, parametrisation in zip(self.parameters, self.parametrisations, strict=True):
+            free = entry.layer.get_parameter(f"parametrizations.{entry.attribute}.original")
+            size = torch.linalg.vector_norm(parametrisation(free))
+            if entry.attribute == "weight" and size > 0:
+                free.mul_(torch.linalg.vector_norm(free) / size)
+
     @property
     def softness(self) -> float:
         """The softness s of all layers."""

@@ -16,6 +16,7 @@ from equiproj.baselines import (
 )
 from equiproj.groups import CyclicGroup, DihedralGroup
 from equiproj.projections import project_bias, project_conv
+from equiproj.regularisers import project_initial_
 from equiproj.representations import regular, trivial
 from equiproj.representations.action import act
 
@@ -199,39 +200,92 @@ def test_adding_pathway_weights_is_adding_pathway_outputs():
     torch.testing.assert_close(network[0](images), equivariant + free)
 
 
-def test_separate_decays_reach_their_own_pathway():
-    # With no loss, plain gradient descent shrinks a weight by the factor 1 - lr * decay each step.
+def test_closed_form_decays_are_decoupled_and_reach_their_own_pathway():
+    """With no gradient a step with rate η divides a pathway by 1 + η λ, whatever the optimiser has adapted to."""
     network, layers = network_and_layers()
-    pathway = ResidualPathway(network, {"0": layers["0"]})
-    groups = pathway.parameter_groups(weight_decay_equivariant=0.1, weight_decay_free=2.0)
-    counts = [sum(parameter.numel() for parameter in group["params"]) for group in groups]
-    assert counts == [80, 80, 73]
-    assert sum(counts) == sum(parameter.numel() for parameter in network.parameters())
+    pathways = ResidualPathway(network, {"0": layers["0"]}, weight_decay_equivariant=0.1, weight_decay_free=2.0)
     tensors = network[0].parametrizations.weight
     before = tensors.original0.detach().clone(), tensors.original1.detach().clone(), network[2].weight.detach().clone()
-    optimiser = torch.optim.SGD(groups, lr=0.1)
+    optimiser = torch.optim.Adam(network.parameters(), lr=0.1)
     for parameter in network.parameters():
         parameter.grad = torch.zeros_like(parameter)
     optimiser.step()
-    torch.testing.assert_close(tensors.original0, 0.99 * before[0])
-    torch.testing.assert_close(tensors.original1, 0.8 * before[1])
-    torch.testing.assert_close(network[2].weight, before[2])
+    pathways.step(0.1)
+    torch.testing.assert_close(tensors.original0, before[0] / 1.01)
+    torch.testing.assert_close(tensors.original1, before[1] / 1.2)
+    assert torch.equal(network[2].weight, before[2])
+
+
+def test_oracle_a_small_decay_is_that_of_adamw():
+    ends = []
+    for ours in (True, False):
+        network, layers = network_and_layers()
+        decays = {"weight_decay_equivariant": 0.5, "weight_decay_free": 0.5}
+        pathways = ResidualPathway(network, layers, **(decays if ours else {}))
+        optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4, weight_decay=0.0 if ours else 0.5)
+        images = torch.randn(4, 1, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(6))
+        network(images).square().mean().backward()
+        optimiser.step()
+        if ours:
+            pathways.step(1e-4)
+        ends.append(torch.cat([parameter.detach().flatten() for parameter in network.parameters()]))
+    free = torch.cat([parameter.detach().flatten() for parameter in network_with_pathways().parameters()])
+    assert (ends[0] - ends[1]).norm() < 1e-3 * (ends[0] - free).norm()
+
+
+def network_with_pathways():
+    network, layers = network_and_layers()
+    ResidualPathway(network, layers)
+    return network
 
 
 def test_a_strong_prior_on_the_free_pathway_lowers_the_defect():
     found = []
-    for weight_decay_free in (0.0, 10.0):
+    for weight_decay_free in (0.0, 100.0):
         network, layers = network_and_layers()
-        pathway = ResidualPathway(network, layers)
-        fit(network, pathway.parameter_groups(0.0, weight_decay_free), n_steps=150)
+        pathways = ResidualPathway(network, layers, weight_decay_free=weight_decay_free)
+        optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
+        images = torch.randn(4, 1, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(6))
+        for _ in range(150):
+            optimiser.zero_grad()
+            (network(images) - images.cumsum(-1)).square().mean().backward()
+            optimiser.step()
+            pathways.step(1e-2)
         found.append(defect(network))
     assert found[1] < 0.4 * found[0]
 
 
-def test_negative_decay():
+def test_negative_decay_leaves_the_module_unchanged():
     network, layers = network_and_layers()
+    names = set(network.state_dict())
     with pytest.raises(ValueError, match=r"expected weight decays of at least 0, found 0.0 and -1.0"):
-        ResidualPathway(network, layers).parameter_groups(0.0, -1.0)
+        ResidualPathway(network, layers, weight_decay_free=-1.0)
+    assert set(network.state_dict()) == names
+
+
+@pytest.mark.parametrize("softness", [0.0, 0.3, 1.0])
+def test_softness_starts_at_the_scale_of_what_was_drawn(softness):
+    network, layers = network_and_layers()
+    drawn = copy.deepcopy(network)
+    soft = Softness(network, layers, softness)
+    soft.rescale_initial_()
+    for name in ("0", "2"):
+        weight, free = network.get_submodule(name).weight, drawn.get_submodule(name).weight
+        projected = project_conv(free, *layers[name])
+        blended = projected + softness * (free - projected)
+        torch.testing.assert_close(weight, blended * free.norm() / blended.norm())
+    expected = project_bias(drawn[0].bias, layers["0"][1]).lerp(drawn[0].bias, softness)
+    torch.testing.assert_close(network[0].bias, expected)
+
+
+def test_rescaling_leaves_equivariant_weights_and_zeros():
+    network, layers = network_and_layers()
+    project_initial_(network, layers=layers)
+    torch.nn.init.zeros_(network[2].weight)
+    before = copy.deepcopy(network)
+    Softness(network, layers, 0.3).rescale_initial_()
+    for name in ("0", "2"):
+        torch.testing.assert_close(network.get_submodule(name).weight, before.get_submodule(name).weight)
 
 
 def test_frozen_values():
