@@ -1,5 +1,6 @@
 """What a run is made of: settings, data, software."""
 
+from functools import cache, lru_cache
 from pathlib import Path
 
 import torch
@@ -27,14 +28,29 @@ def describe_run(pairs_train: Path, pairs_validation: Path | None, settings: Run
         grid=_describe_grid(pairs_train),
         provenance=Provenance(
             own_code_sha256=own_code_sha256([settings.group, settings.network.architecture, settings.run.norm]),
-            code_sha256=CodeDigests().command("train"),
-            pairs_train_sha256=sha256_of(pairs_train),
-            pairs_validation_sha256=sha256_of(pairs_validation) if pairs_validation is not None else None,
-            initial_weights_sha256=sha256_of(weights) if weights is not None else None,
+            code_sha256=_code_sha256(),
+            pairs_train_sha256=_checksum(pairs_train),
+            pairs_validation_sha256=_checksum(pairs_validation) if pairs_validation is not None else None,
+            initial_weights_sha256=_checksum(weights) if weights is not None else None,
             software=package_versions(["equiproj", "torch", "numpy"]),
             processor=torch.backends.cpu.get_cpu_capability(),
         ),
     )
+
+
+@cache  # what is imported stays as it is while a process runs
+def _code_sha256() -> str:
+    return CodeDigests().command("train")
+
+
+def _checksum(path: Path) -> str:
+    stat = path.stat()
+    return _checksum_of(path, stat.st_ino, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=8)  # the runs of a job share their files
+def _checksum_of(path: Path, *state: int) -> str:
+    return sha256_of(path)
 
 
 def _describe_grid(pairs: Path) -> Grid:

@@ -1,5 +1,6 @@
 """Patches are windows of the file, drawn as a function of seed and step."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -81,3 +82,27 @@ def test_bad_input_is_one_line(pair_files, write_pair_file, tmp_path):
     for use in (lambda: PatchSampler(empty, 2, 16, seed=0), lambda: validation_batches(empty, 2)):
         with pytest.raises(InputError, match="expected at least one pair"):
             use()
+
+
+def test_runs_of_a_process_share_what_is_decoded_of_a_file_and_not_of_the_next(pair_files, monkeypatch, tmp_path):
+    copy = tmp_path / "copy.h5"
+    shutil.copy(pair_files[0], copy)
+    decoded = []
+    read = PairFile.read_pair
+    monkeypatch.setattr(PairFile, "read_pair", lambda self, index: decoded.append(index) or read(self, index))
+    patches._decoded_pairs.cache_clear()
+    first = [PatchSampler(copy, 4, 16, seed=0).batch(step) for step in range(4)]
+    n_read = len(decoded)
+    assert n_read == len(set(decoded))
+    again = [PatchSampler(copy, 4, 16, seed=0).batch(step) for step in range(4)]
+    assert len(decoded) == n_read
+    assert all(
+        torch.equal(one, other)
+        for a, b in zip(first, again, strict=True)
+        for one, other in zip(a.tensors, b.tensors, strict=True)
+    )
+    # another file in the same place is another file
+    shutil.copy(pair_files[1], copy)
+    other = PatchSampler(copy, 4, 16, seed=0).batch(0)
+    assert len(decoded) > n_read
+    assert torch.equal(other.target, PatchSampler(pair_files[1], 4, 16, seed=0).batch(0).target)
