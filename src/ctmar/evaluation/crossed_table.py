@@ -21,6 +21,11 @@ Where no chain of patients and seeds connects the table (folds that test disjoin
 cannot be told apart; there the mean is that over patients of means over seeds, and the blocks that nothing connects
 are the units.
 
+What folds share with each other is not in the interval: where a training patient has an effect of its own, on the
+models of all folds that it trains, the mean varies with the few training patients that there are. With ten folds, the
+pairs of five patients, that differ by 0.10 dB for this reason alone, the simulated coverage of strict − plain falls to
+0.93, with 0.15 dB to 0.90.
+
 References:
     Searle, Casella & McCulloch, Variance Components, 1992, sections 4.7 and 5.3 (Henderson's method 3).
 """

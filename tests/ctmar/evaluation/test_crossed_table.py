@@ -151,6 +151,19 @@ def test_folds_that_are_not_told_apart_would_cover_too_little():
     assert (abs(apart[0]) <= apart[1]).mean() < 0.91 < 0.95 < (abs(together[0]) <= together[1]).mean()
 
 
+@pytest.mark.parametrize(("deviation", "expected"), [(0.05, 0.95), (0.10, 0.93), (0.15, 0.90)])
+def test_training_patients_that_folds_share_are_not_in_the_interval(deviation, expected):
+    """What the report warns of: ten folds are the ten pairs of five patients, and no draws of other patients."""
+    cells, folds = DESIGNS["10 seeds in 10 folds"]
+    shares = np.zeros((10, N_LARGE))
+    for fold in range(10):
+        shares[fold, [fold % N_LARGE, (fold + 1 + fold // N_LARGE) % N_LARGE]] = 0.5
+    # of two patients each, so that models of different folds differ with this deviation
+    patients = np.random.default_rng(0).normal(0, deviation * np.sqrt(2), (N_DRAWS, N_LARGE))
+    mean, half = intervals(drawn(cells, folds, MEASURED["strict - plain"]) + (patients @ shares.T)[:, None], folds)
+    assert (abs(mean) <= half).mean() == pytest.approx(expected, abs=0.008)
+
+
 def test_which_patients_a_seed_tests_does_not_move_the_mean():
     """Patients that differ by decibels and seeds alike: the additive fit finds the mean of the full table."""
     cells, folds = DESIGNS["10 seeds in 10 folds"]
