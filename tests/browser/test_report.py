@@ -82,8 +82,8 @@ def test_names_and_values_of_a_forest_are_whole(page):
 
 
 def test_small_multiples_are_drawn_without_scripts(page):
-    # norms twice, angles, curves of the chosen settings
-    assert visible(page, ".panel-chart svg") == 2 * 8 + len(Kind) + N_SERIES
+    # norms three times (the last against the measured defect), angles, curves of the chosen settings
+    assert visible(page, ".panel-chart svg") == 3 * 8 + len(Kind) + N_SERIES
     page.run("document.querySelectorAll('#curves details').forEach(d => { d.open = true; })")
     assert visible(page, "#curves .panel-chart svg") == N_SERIES + len(SETTINGS)
 
