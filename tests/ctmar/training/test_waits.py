@@ -53,8 +53,7 @@ ALLOWED = {
     ("equiproj.baselines.augmentation", "random_group_transform", "tolist"): "drawn on the CPU",
     ("equiproj.groups.group", "FiniteGroup.sample", "tolist"): "drawn on the CPU",
     ("equiproj.representations.action", "pixel_move", "tolist"): "a table of NumPy",
-    ("equiproj.norms.names", "parse_norm", "float"): "a text",
-    ("equiproj.regularisers.penalty", "non_negative", "float"): "a number of Python",
+    ("equiproj.regularisers.checks", "non_negative", "float"): "a number of Python",
     ("equiproj.layers.parameters", "assign", "float"): "not reached: plain parameters have returned before",
     ("equiproj.layers.parameters", "assign", "allclose"): "not reached: plain parameters have returned before",
 }

@@ -3,10 +3,12 @@
 import io
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from equiproj import ProjectionPenalty, ProximalPenalty, equivariance_report
 from equiproj.groups import CyclicGroup
@@ -214,6 +216,30 @@ def test_parts_of_a_batch_may_each_add_a_penalty() -> None:
             (share * (layer.weight * slope).sum() + penalty()).backward()
         penalty.update()
         assert penalty.weight_perpendicular == pytest.approx(0.3 * slope.norm().item(), rel=1e-5)
+
+
+class Answers(TorchDispatchMode):
+    """Counts what Python waits for on a GPU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.n_answers = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.n_answers += function.overloadpacket.__name__ in ("_local_scalar_dense", "nonzero", "equal")
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("option", ["target", "balance"])
+@pytest.mark.parametrize("kind", BUILD)
+def test_nothing_waits_for_the_device(kind: str, option: str) -> None:
+    layer, wanted = convex_problem()
+    penalty = BUILD[kind](layer, **{option: 0.2}, **TYPES)
+    solve(layer, wanted, penalty, 2)
+    with Answers() as answers:
+        solve(layer, wanted, penalty, 2)
+    assert answers.n_answers == 0
+    assert penalty.weight_perpendicular > 0
 
 
 def test_a_given_weight_needs_no_update() -> None:
