@@ -52,7 +52,6 @@ ALLOWED = {
     ("ctmar.training.random_streams", "torch_seed", "int"): "a number of NumPy",
     ("equiproj.baselines.augmentation", "random_group_transform", "tolist"): "drawn on the CPU",
     ("equiproj.groups.group", "FiniteGroup.sample", "tolist"): "drawn on the CPU",
-    ("equiproj.representations.action", "pixel_move", "tolist"): "a table of NumPy",
     ("equiproj.regularisers.checks", "non_negative", "float"): "a number of Python",
     ("equiproj.layers.parameters", "assign", "float"): "not reached: plain parameters have returned before",
     ("equiproj.layers.parameters", "assign", "allclose"): "not reached: plain parameters have returned before",
