@@ -5,6 +5,7 @@ the last digits: a run with other kernels is another run, as one with another se
 """
 
 import json
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -87,13 +88,16 @@ def _measures(row: Mapping[str, str]) -> list[str]:
 
 def _figure(measure: str, rows: Sequence[Mapping[str, str]]) -> Row | None:
     """A measure of a model; None where it has no value, as the difference of a model to itself."""
-    texts = [row[measure + _MEAN] for row in rows]
-    if not all(texts):
+    values = [_number(row[measure + _MEAN]) for row in rows]
+    if not all(map(math.isfinite, values)):
         return None
-    values = [float(text) for text in texts]
-    limits = [rows[0][measure + end] for end in (_LOW, _HIGH)]
-    half_width = (float(limits[1]) - float(limits[0])) / 2 if all(limits) else None
+    width = _number(rows[0][measure + _HIGH]) - _number(rows[0][measure + _LOW])
+    half_width = width / 2 if math.isfinite(width) else None
     return {"measure": measure, "values": values, "spread": max(values) - min(values), "half_width": half_width}
+
+
+def _number(text: str) -> float:
+    return float(text or "nan")
 
 
 def _over_models(measure: str, figures: Sequence[Row]) -> Row:

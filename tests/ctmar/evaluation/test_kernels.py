@@ -18,7 +18,8 @@ def _summary(folder, values, verdict, claim="Plain is best."):
     for method, value in values.items():
         identity = dict.fromkeys(IDENTITY, "0") | {"network": "n", "method": method}
         low, high = (value - 0.5, value + 0.5)
-        gap = ["", "", ""] if method == "plain" else [value - values["plain"], "", ""]
+        # no difference to itself; no interval of the other's
+        gap = ["nan", "nan", "nan"] if method == "plain" else [value - values["plain"], "nan", ""]
         numbers = dict(zip(columns[len(IDENTITY) :], [value, low, high, *gap, 3], strict=True))
         rows.append(identity | numbers)
     write_rows(folder / "models.csv", columns, rows)
