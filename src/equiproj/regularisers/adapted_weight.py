@@ -67,10 +67,11 @@ class AdaptedWeight(nn.Module):
             penalty: ‖∇penalty‖ at λ = 1.
             ratio: ρ.
         """
-        ratio = ratio.clamp_min(_SMALLEST_RATIO)
         if self.target is not None:
             # Below the target a squared norm's gradient vanishes with W − PW: count it as long as at the target.
-            penalty = penalty * (self.target / ratio).clamp_min(1) ** (self.power - 1)
+            longer = torch.where(ratio > 0, self.target / ratio, 1).clamp_min(1)
+            penalty = penalty * longer ** (self.power - 1)
+        ratio = ratio.clamp_min(_SMALLEST_RATIO)
         task_mean, penalty_mean = self.task.lerp(task, 1 - _DECAY), self.penalty.lerp(penalty, 1 - _DECAY)
         equal = torch.where(penalty_mean > 0, task_mean / penalty_mean, 0)
         if self.target is None:

@@ -135,6 +135,14 @@ def test_the_running_means_are_those_of_the_gradients() -> None:
     assert adapted.value.item() == pytest.approx(2 * tasks / penalties, rel=1e-6)
 
 
+@pytest.mark.parametrize("ratio", [0.0, 1e-9, 1e-3, 0.05])
+def test_a_squared_norm_is_weighed_as_at_the_target(ratio: float) -> None:
+    """‖∇‖W − PW‖²‖ = 2 ρ ‖W‖ is 2 t ‖W‖ at the target, however close to equivariance a run starts."""
+    adapted = AdaptedWeight(target=0.05, balance=None, power=2)
+    adapted.update(torch.tensor(3.0), torch.tensor(2 * ratio * 10), torch.tensor(ratio))
+    assert adapted.value.item() == pytest.approx(3 / (2 * 0.05 * 10) if ratio else 0.0, rel=1e-5)
+
+
 BUILD: dict[str, Callable[..., object]] = {"in the loss": ProjectionPenalty, "proximal": ProximalPenalty}
 
 
