@@ -34,7 +34,7 @@ def estimate(
     import torch
 
     from ctmar.config import load_config
-    from ctmar.estimate.power import patients_of_study, power_text
+    from ctmar.estimate.primary_power import patients_of_study, power_text
     from ctmar.estimate.training_cost import estimate_training
     from ctmar.estimate.wording import simulation_text, table, training_text
     from ctmar.training.own_code_check import check_own_code

@@ -6,8 +6,8 @@ from operator import attrgetter
 import numpy as np
 
 from ctmar.config.study import Condition
+from ctmar.evaluation.compared_models import Model
 from ctmar.evaluation.measured_study import MeasuredStudy
-from ctmar.evaluation.models import Model
 from ctmar.evaluation.preference import preferred, preferred_of_each, series_of
 from ctmar.evaluation.verdicts import (
     NEARLY_EQUIVARIANT,

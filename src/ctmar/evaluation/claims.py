@@ -11,9 +11,9 @@ from itertools import pairwise
 from operator import attrgetter
 
 from ctmar.config.methods import METHODS
+from ctmar.evaluation.compared_models import over_common_seeds
 from ctmar.evaluation.gaps import Gap
 from ctmar.evaluation.measured_study import MeasuredStudy
-from ctmar.evaluation.models import over_common_seeds
 from ctmar.evaluation.norms_at_defect import REFERENCE, SHARES, Curve, curves, deepest
 from ctmar.evaluation.verdicts import (
     SMALLEST_DEFECT,

@@ -25,11 +25,11 @@ from ctmar.evaluation.columns import (
     run_columns,
     slice_columns,
 )
+from ctmar.evaluation.compared_models import Model
 from ctmar.evaluation.dial import dial_rows
 from ctmar.evaluation.groups import MeasuredImages, everything_measured, group_rows, interval_fields, slice_rows
 from ctmar.evaluation.measured_study import MeasuredStudy, read_study
 from ctmar.evaluation.model_table import model_row, tests_against_plain
-from ctmar.evaluation.models import Model
 from ctmar.evaluation.norms_at_defect import norm_rows
 from ctmar.evaluation.preference import choices
 from ctmar.evaluation.primary import variance_rows

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ctmar.evaluation.columns import AUC_COLUMNS, SIGNAL_IMAGES, signal_measures
+from ctmar.evaluation.compared_models import Model, in_common
 from ctmar.evaluation.groups import interval_fields
 from ctmar.evaluation.intervals import NOTHING, Interval, over_seeds
 from ctmar.evaluation.measured_study import MeasuredStudy
-from ctmar.evaluation.models import Model, in_common
 from ctmar.store.run_folder import Measurements
 
 Row = dict[str, Any]

@@ -4,10 +4,10 @@ from collections import Counter
 from typing import Any
 
 from ctmar.evaluation.columns import CONDITION, IDENTITY, STRICT_DIFFERENCE, difference
+from ctmar.evaluation.compared_models import Model
 from ctmar.evaluation.groups import interval_fields
 from ctmar.evaluation.intervals import NOTHING, Estimate
 from ctmar.evaluation.measured_study import MeasuredStudy
-from ctmar.evaluation.models import Model
 from ctmar.evaluation.preference import preferred_of_each, series_of
 
 Row = dict[str, Any]

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from ctmar.config import Run
 from ctmar.evaluation.columns import GROUPED_METRICS, IDENTITY, PAIR_COLUMNS, REFERENCE_NETWORK
+from ctmar.evaluation.compared_models import Model
 from ctmar.evaluation.intervals import Interval
 from ctmar.evaluation.measured_study import MeasuredStudy
-from ctmar.evaluation.models import Model
 from ctmar.evaluation.run_results import Identity, number
 
 Row = dict[str, Any]

@@ -12,9 +12,9 @@ from ctmar.config import Judgement
 from ctmar.config.study import Condition, base_condition
 from ctmar.errors import InputError
 from ctmar.evaluation.columns import PAIR_COLUMNS
+from ctmar.evaluation.compared_models import Model, in_common
 from ctmar.evaluation.crossed_table import over_patients_and_seeds, patient_means
 from ctmar.evaluation.intervals import NOTHING, Estimate, Interval, over_patients
-from ctmar.evaluation.models import Model, in_common
 from ctmar.evaluation.run_results import Identity, RunResult, read_run
 from ctmar.store.run_folder import RunFolder
 

@@ -14,11 +14,11 @@ from ctmar.evaluation.columns import (
     difference,
     psnr_turned,
 )
+from ctmar.evaluation.compared_models import Model
 from ctmar.evaluation.detectability_columns import detectability_fields
 from ctmar.evaluation.groups import interval_fields
 from ctmar.evaluation.intervals import NOTHING, over_seeds
 from ctmar.evaluation.measured_study import MeasuredStudy
-from ctmar.evaluation.models import Model
 from ctmar.evaluation.run_results import Identity
 from ctmar.evaluation.significance import holm
 from ctmar.store.run_folder import Measurements

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctmar.evaluation.columns import FROBENIUS_DIFFERENCE
+from ctmar.evaluation.compared_models import Model
 from ctmar.evaluation.groups import interval_fields
 from ctmar.evaluation.intervals import NOTHING, Estimate
 from ctmar.evaluation.measured_study import MeasuredStudy
-from ctmar.evaluation.models import Model
 from ctmar.evaluation.verdicts import SMALLEST_DEFECT, candidates, of_network
 
 SHARES = (0.5, 0.25, 0.125)  # of the plain model's measured defect

@@ -7,8 +7,8 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TypeVar
 
 from ctmar.config.methods import METHODS
+from ctmar.evaluation.compared_models import Model
 from ctmar.evaluation.measured_study import MeasuredStudy
-from ctmar.evaluation.models import Model
 from ctmar.evaluation.run_results import Identity
 
 Key = TypeVar("Key", bound=Hashable)

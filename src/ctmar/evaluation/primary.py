@@ -10,9 +10,9 @@ import numpy as np
 from ctmar.config import PrimaryComparison
 from ctmar.config.methods import METHODS
 from ctmar.evaluation.columns import VARIANCE_COLUMNS
+from ctmar.evaluation.compared_models import Model
 from ctmar.evaluation.intervals import NOTHING, Estimate
 from ctmar.evaluation.measured_study import MeasuredStudy
-from ctmar.evaluation.models import Model
 from ctmar.evaluation.significance import holm
 from ctmar.evaluation.verdicts import (
     PRIMARY,

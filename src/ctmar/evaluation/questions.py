@@ -8,8 +8,8 @@ from functools import partial
 
 from ctmar.config.methods import METHODS, Kind
 from ctmar.evaluation.audit_questions import AUDIT_QUESTIONS
+from ctmar.evaluation.compared_models import in_common, over_common_seeds
 from ctmar.evaluation.measured_study import MeasuredStudy
-from ctmar.evaluation.models import in_common, over_common_seeds
 from ctmar.evaluation.primary import covers, judge_primary
 from ctmar.evaluation.verdicts import (
     Claim,

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import NamedTuple
 
+from ctmar.evaluation.compared_models import Model
 from ctmar.evaluation.gaps import Gap, precision
 from ctmar.evaluation.intervals import Estimate
 from ctmar.evaluation.measured_study import MeasuredStudy
-from ctmar.evaluation.models import Model
 from ctmar.evaluation.preference import preferred
 
 UNDECIDED = "not decided"

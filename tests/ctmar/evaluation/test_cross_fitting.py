@@ -8,10 +8,10 @@ from ctmar.config import Judgement
 from ctmar.errors import InputError
 from ctmar.evaluation.collect import collect
 from ctmar.evaluation.columns import METRICS, dial_columns
+from ctmar.evaluation.compared_models import over_common_seeds
 from ctmar.evaluation.crossed_table import over_patients_and_seeds
 from ctmar.evaluation.dial import dial_rows
 from ctmar.evaluation.measured_study import read_study
-from ctmar.evaluation.models import over_common_seeds
 from ctmar.evaluation.pair_metrics import write_slices
 from ctmar.store.tables import read_rows, write_rows
 

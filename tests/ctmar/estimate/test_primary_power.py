@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from ctmar.config import Config, validate_section
-from ctmar.estimate.power import common_seeds, patients_of_study, power_text, primary_power, read_variances
+from ctmar.estimate.primary_power import common_seeds, patients_of_study, power_text, primary_power, read_variances
 from ctmar.evaluation.columns import VARIANCE_COLUMNS
 from ctmar.evaluation.intervals import Variances
 from ctmar.store.tables import write_rows
