@@ -58,6 +58,7 @@ def measurements(**changes: Any) -> Measurements:
         "defect_pairs": 1,
         "defect_at_angles": {"15": 0.05},
         "defect_floor_at_angles": {"15": 0.01},
+        "origin_sha256": "0" * 64,
         "detectability": {
             "prediction": DETECTABILITY,
             "Input": DETECTABILITY.model_copy(update={"auc": 0.6, "bias_hu": 40.0, "contrast_share": 0.9}),

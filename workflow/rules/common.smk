@@ -109,16 +109,16 @@ SIMULATIONS = {
 BASE = min(run.condition for run in RUNS)[0]
 BASE_PAIRS = f"resources/pairs/{pairs_key(BASE)}"
 
-# A job trains and measures runs of one setting. What it makes is a list of their files: the folders of the runs belong to
+# A job trains and measures several runs on the same pairs. What it makes is a list of their files: the folders of the runs belong to
 # the job and not to Snakemake, which would delete what is finished of a job that failed.
 JOBS = CONFIG.study.jobs()
 RUN_FOLDERS = [f"{RESULTS}/runs/{run.slug}/seed-{run.seed}" for run in RUNS]
-FINISHED = [f"{RESULTS}/runs/{setting}/finished-{part}.sha256" for setting, part in JOBS]
+FINISHED = [f"{RESULTS}/jobs/{job}.sha256" for job in JOBS]
 
 
 def runs_of(wildcards):
     """The runs of a job."""
-    return JOBS[wildcards.setting, int(wildcards.part)]
+    return JOBS[wildcards.job]
 
 
 def job_settings(wildcards):
@@ -157,8 +157,7 @@ wildcard_constraints:
     subset="|".join(SUBSETS),
     shard=r"\d+",
     pairs=r"[0-9a-f]{12}",
-    setting="[^/]+/[^/]+",
-    part=r"\d+",
+    job="[^/]+",
     table="|".join(map(re.escape, DATA_TABLES)),
 
 

@@ -1,10 +1,10 @@
 # In:  resources/pairs/KEY/{train,validation,test,signals}.h5.
 # Out: results/STUDY/runs/<network>/<setting>/seed-<n>: weights.pt, metrics.jsonl and run.json of the training,
-#      slices.csv, model.json and examples.npz of the measurement on the test pairs; and beside the folders of a job's
-#      runs the list of their files, finished-<part>.sha256.
+#      slices.csv, model.json and examples.npz of the measurement on the test pairs; results/STUDY/jobs/<job>.sha256, the
+#      list of all files of the job's runs.
 
 
-# Train and measure some runs of one setting; a killed job goes on with the run it was at, from its checkpoint.pt
+# Train and measure some runs on the same pairs; a killed job goes on with the run it was at, from its checkpoint.pt
 rule train:
     input:
         train=lambda wildcards: f"{pairs_of(wildcards)}/train.h5",
@@ -14,11 +14,11 @@ rule train:
         split=lambda wildcards: f"{pairs_of(wildcards)}/split.csv",
         start=lambda wildcards: CONFIG.study.networks[runs_of(wildcards)[0].network].weights or [],
     output:
-        f"{RESULTS}/runs/{{setting}}/finished-{{part}}.sha256",
+        f"{RESULTS}/jobs/{{job}}.sha256",
     log:
-        f"{LOGS}/train/{{setting}}/{{part}}.log",
+        f"{LOGS}/train/{{job}}.log",
     benchmark:
-        f"{BENCHMARKS}/train/{{setting}}/{{part}}.tsv"
+        f"{BENCHMARKS}/train/{{job}}.tsv"
     conda:
         "../../envs/ctmar.yaml"
     threads: CONFIG.training.threads + CONFIG.training.reader_processes
@@ -31,7 +31,7 @@ rule train:
         training=settings("training"),
         evaluation=settings("evaluation"),
         pairs=subpath(input.train, parent=True),
-        folder=subpath(output[0], parent=True),
+        folder=f"{RESULTS}/runs",
         code=command_digest("train-and-evaluate"),
         own_code=own_code,
         metrics_code=metrics_code,

@@ -84,19 +84,19 @@ def train_and_evaluate(
     *,
     split: Annotated[Path, typer.Option(help="Split made by `ctmar split`: the patients of each fold.")],
     job: Annotated[str, typer.Option(help="Keys of a job: its runs, network and group; YAML or JSON text, or @FILE.")],
-    output: Annotated[Path, typer.Option(help="Folder for the folders of the runs, seed-0, seed-1, ….")],
+    output: Annotated[Path, typer.Option(help="Folder for the folders of the runs, network/setting/seed-0, ….")],
     finished: Annotated[Path, typer.Option(help="List of all files of the runs with their SHA-256, written last.")],
     settings: Settings = "{}",
     signals: Signals = None,
     evaluation: Annotated[str, typer.Option(help="Keys of the section evaluation: YAML, JSON, or @FILE.")] = "{}",
     extension: Extensions = None,
 ) -> None:
-    """Train and measure the runs of one setting, one after the other, each on the patients of its fold.
+    """Train and measure runs on the same pairs, one after the other, each on the patients of its fold.
 
-    A run that is finished, with the same settings, data and code, is not trained again. SIGTERM and SIGUSR1 save and
-    end with exit code 75, as for `ctmar train`. In the folder of the runs, `sha256sum --check` reads the list.
+    What is finished, with the same settings, data and code, is neither trained nor measured again. SIGTERM and SIGUSR1
+    save and end with exit code 75, as for `ctmar train`. In the folder of the runs, `sha256sum --check` reads the list.
     """
-    from ctmar.config import Evaluation, Job, RunSettings, Training, parse_settings
+    from ctmar.config import Evaluation, Job, Run, RunSettings, Training, parse_settings
     from ctmar.datasets.split import fold_of_seed, read_split
     from ctmar.evaluation.measured_run import Evaluator
     from ctmar.store.provenance import write_checksums
@@ -105,16 +105,16 @@ def train_and_evaluate(
     from ctmar.training.loop import train as train_run
 
     training, chosen, folds = parse_settings(Training, settings), parse_settings(Job, job), read_split(split)
-    folders = {run: RunFolder(output / f"seed-{run.seed}") for run in chosen.runs}
+    folders = {run: RunFolder(output / run.slug / f"seed-{run.seed}") for run in chosen.runs}
     n_runs, files = len(folders), (pairs / "train.h5", pairs / "validation.h5")
     common = {"network": chosen.network, "training": training, "group": chosen.group}
     measuring = Evaluator(pairs / "test.h5", parse_settings(Evaluation, evaluation), training.device, signals)
     try:
-        with measuring as evaluator, stop_requests() as interrupted, progress(f"train {chosen.runs[0].slug}") as show:
+        with measuring as evaluator, stop_requests() as interrupted, progress(f"train {finished.stem}") as show:
             for number, (run, folder) in enumerate(folders.items()):
 
-                def show_all(done: int, total: int, text: str, number: int = number) -> None:
-                    show(number * total + done, n_runs * total, f"run {number + 1} of {n_runs}: {text}")
+                def show_all(done: int, total: int, text: str, number: int = number, run: Run = run) -> None:
+                    show(number * total + done, n_runs * total, f"{run.slug} seed {run.seed}: {text}")
 
                 patients = fold_of_seed(folds, run.seed)
                 one = RunSettings(run=run, patients=patients, **common)

@@ -224,16 +224,16 @@ class RunSettings(Section):
 
 
 class Job(Section):
-    """Runs of one setting that one job trains and measures."""
+    """Runs of one network on the same pairs that one job trains and measures."""
 
-    runs: list[Run] = Field(min_length=1, description="The runs: one setting, several seeds.")
+    runs: list[Run] = Field(min_length=1, description="The runs: one network, one asymmetry.")
     network: Network = Field(description="Their network.")
     group: GroupName = Field("C4", description="Group of the study.")
 
     @model_validator(mode="after")
-    def _runs_differ_in_seeds_alone(self) -> "Job":
-        if len({run.setting for run in self.runs}) > 1 or len(set(self.runs)) < len(self.runs):
-            raise ValueError("runs: expected one setting and different seeds")
+    def _runs_share_network_and_pairs(self) -> "Job":
+        if len({(run.network, run.asymmetry) for run in self.runs}) > 1 or len(set(self.runs)) < len(self.runs):
+            raise ValueError("runs: expected different runs of one network and one asymmetry")
         return self
 
 
@@ -301,8 +301,8 @@ class Study(Section):
     runs_per_job: int = Field(
         10,
         ge=1,
-        description="Runs of one setting that a job trains and measures, one after the other: starting Python and torch"
-        " takes as long as a short training. On a cluster with long trainings 1.",
+        description="Runs that a job trains and measures, one after the other: starting Python and torch and reading"
+        " the pairs takes as long as a short training. On a cluster with long trainings 1.",
     )
 
     @model_validator(mode="after")
@@ -344,14 +344,14 @@ class Study(Section):
             raise InputError(f"study.runs: the same run is written twice: {twice[0][0]}, seed {twice[0][1]}")
         return runs
 
-    def jobs(self) -> dict[tuple[str, int], list[Run]]:
-        """The runs by setting and part, at most `runs_per_job` in each."""
-        by_setting: dict[str, list[Run]] = {}
+    def jobs(self) -> dict[str, list[Run]]:
+        """The runs of one network on the same pairs, at most `runs_per_job` in each job, by the name of the job."""
+        by_pairs: dict[str, list[Run]] = {}
         for run in self.expand():
-            by_setting.setdefault(run.slug, []).append(run)
+            by_pairs.setdefault(f"{run.network},asymmetry={run.asymmetry:g}", []).append(run)
         size = self.runs_per_job
         return {
-            (setting, first // size): own[first : first + size]
-            for setting, own in by_setting.items()
+            f"{name},{first // size}": own[first : first + size]
+            for name, own in by_pairs.items()
             for first in range(0, len(own), size)
         }

@@ -1,5 +1,7 @@
 """Trained runs on test pairs: image quality, speed, and how far each is from equivariant."""
 
+import hashlib
+import json
 import statistics
 import time
 from collections.abc import Collection
@@ -10,6 +12,7 @@ import torch
 from torch import nn
 
 from ctmar.config import Evaluation
+from ctmar.config.own_code import own_code_sha256
 from ctmar.evaluation.detectability import SignalImages
 from ctmar.evaluation.pair_metrics import (
     Images,
@@ -31,7 +34,9 @@ from ctmar.models.predictor import predictor_of
 from ctmar.models.scaling import to_per_cm
 from ctmar.models.symmetry import study_group
 from ctmar.models.trained_network import load_network
+from ctmar.store.code_digest import CodeDigests
 from ctmar.store.even_choice import evenly_spaced
+from ctmar.store.provenance import sha256_of
 from ctmar.store.run_folder import Measurements, RunFolder, WeightNorms
 from equiproj.groups import FiniteGroup
 
@@ -56,6 +61,9 @@ class Evaluator:
         self._signals = None if signals is None else SignalImages(signals)
         self._settings = settings
         self._device = device
+        images = [pairs_test] if signals is None else [pairs_test, signals]
+        self._origin = [settings.model_dump_json(), CodeDigests().command("evaluate"), *map(sha256_of, images)]
+        self._origin += [json.dumps(own_code_sha256(settings.metrics), sort_keys=True), device]
 
     def __enter__(self) -> "Evaluator":
         return self
@@ -68,6 +76,8 @@ class Evaluator:
     def measure(self, folder: RunFolder, patients: Collection[str] | None = None) -> None:
         """Measure one run: every pair, the example images, and the network's speed, memory and equivariance.
 
+        What was measured of the same weights on the same images, by the same settings and code, is left as it is.
+
         Args:
             folder: a run as training left it; the table of pairs, examples and measurements are written beside.
             patients: patients whose pairs it is tested on; None: all of the file.
@@ -77,6 +87,9 @@ class Evaluator:
                 `run.json` describes, or there is no such device.
         """
         description = folder.read_description()
+        origin = self._origin_of(folder, patients)
+        if folder.is_measured(origin):
+            return
         device = torch.device(self._device)
         network = load_network(folder, description, self._device)
         group = study_group(description.group)
@@ -110,12 +123,18 @@ class Evaluator:
             device=self._device,
             **non_equivariance(network, group, description.start_norms),
             **turned.measures(),
+            origin_sha256=origin,
             detectability=detectability,
         )
         write_slices(folder.slices, tables["prediction"])
         predictions = [images["prediction"] for _, images in examples]
         write_examples(folder.examples, [pair for pair, _ in examples], {"prediction": predictions})
         folder.write_measurements(measured)
+
+    def _origin_of(self, folder: RunFolder, patients: Collection[str] | None) -> str:
+        tested = json.dumps(None if patients is None else sorted(patients))
+        parts = [*self._origin, sha256_of(folder.weights), sha256_of(folder.run), tested]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def evaluate_run(

@@ -149,6 +149,7 @@ class Measurements(_Record):
     defect_at_angles: ByAngle
     defect_floor_at_angles: ByAngle
     psnr_turned_db: ByAngle
+    origin_sha256: str  # of all that they follow from: weights, images, settings, code
     detectability: dict[str, Detectability] | None  # of the prediction, Input and LI; None: no signals were simulated
 
     @model_validator(mode="after")
@@ -231,6 +232,14 @@ class RunFolder:
             return False
         same = all(getattr(found, name) == getattr(origin, name) for name in RunOrigin.model_fields)
         return same and self.weights.is_file() and self.metrics.is_file()
+
+    def is_measured(self, origin_sha256: str) -> bool:
+        """Whether what an evaluation of this origin leaves is here."""
+        try:
+            found = self.read_measurements()
+        except InputError:
+            return False
+        return found.origin_sha256 == origin_sha256 and self.slices.is_file() and self.examples.is_file()
 
     def read_description(self) -> RunDescription:
         """Read ``run.json``.

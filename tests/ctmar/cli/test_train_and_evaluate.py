@@ -56,7 +56,7 @@ def epochs_trained(monkeypatch) -> list[Loop]:
 def test_every_run_sees_the_patients_of_its_fold_and_is_listed_with_its_digest(job, tmp_path):
     assert job() == 0
     for seed in (0, 1):
-        folder = tmp_path / "runs" / f"seed-{seed}"
+        folder = tmp_path / "runs" / "small" / "plain" / f"seed-{seed}"
         expected = {subset: [p for p, own in FOLDS[seed].items() if own == subset] for subset in FOLDS[seed].values()}
         assert json.loads((folder / "run.json").read_text())["patients"] == expected
         assert {row["patient"] for row in read_rows(folder / "slices.csv", ("patient",))} == set(expected["test"])
@@ -68,12 +68,14 @@ def test_every_run_sees_the_patients_of_its_fold_and_is_listed_with_its_digest(j
 
 def test_what_is_finished_is_not_trained_again_but_measured_by_new_settings(job, tmp_path, monkeypatch):
     job()
-    weights = (tmp_path / "runs" / "seed-0" / "weights.pt").stat().st_mtime_ns
+    weights = (tmp_path / "runs" / "small" / "plain" / "seed-0" / "weights.pt").stat().st_mtime_ns
     trained = epochs_trained(monkeypatch)
     assert job(evaluation="{defect_slices: 2, examples: 1, defect_angles_deg: []}") == 0
     assert not trained
-    assert (tmp_path / "runs" / "seed-0" / "weights.pt").stat().st_mtime_ns == weights
-    assert json.loads((tmp_path / "runs" / "seed-0" / "model.json").read_text())["defect_pairs"] == 2
+    assert (tmp_path / "runs" / "small" / "plain" / "seed-0" / "weights.pt").stat().st_mtime_ns == weights
+    assert (
+        json.loads((tmp_path / "runs" / "small" / "plain" / "seed-0" / "model.json").read_text())["defect_pairs"] == 2
+    )
 
 
 def test_a_new_seed_is_the_only_run_that_trains(job, monkeypatch):
@@ -105,6 +107,22 @@ def test_a_signal_saves_and_the_same_command_goes_on(job, tmp_path, monkeypatch)
     assert job() == 0
 
 
-def test_runs_of_two_settings_are_no_job():
-    with pytest.raises(ValueError, match="one setting and different seeds"):
-        Job(runs=[RUNS[0], Run(network="small", method="strict", seed=1)], network=NETWORK)
+def test_what_is_measured_is_not_measured_again_unless_its_weights_change(job, tmp_path):
+    job()
+    folder = tmp_path / "runs" / "small" / "plain" / "seed-0"
+    before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert job() == 0
+    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+    assert job(settings=SETTINGS.replace("batch_size: 2", "batch_size: 1")) == 0
+    assert all(path.stat().st_mtime_ns > before[path.name] for path in folder.iterdir())
+
+
+def test_one_job_trains_different_settings(job, tmp_path):
+    other = Run(network="small", method="projection", norm="frobenius", lam_perp=0.1)
+    assert job(Job(runs=[RUNS[0], other], network=NETWORK).model_dump_json()) == 0
+    assert (tmp_path / "runs" / other.slug / "seed-0" / "model.json").is_file()
+
+
+def test_runs_on_different_pairs_are_no_job():
+    with pytest.raises(ValueError, match="one network and one asymmetry"):
+        Job(runs=[RUNS[0], Run(network="small", method="plain", asymmetry=0.5)], network=NETWORK)
