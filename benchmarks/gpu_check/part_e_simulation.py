@@ -11,6 +11,7 @@ from benchmarks.gpu_check.measure import Work, take_turns
 from benchmarks.gpu_check.rows import Recorder, Target
 from benchmarks.gpu_check.worker import Settings
 
+from ctmar.config import Asymmetry
 from ctmar.simulation import projector, projector_torch, reconstruction, reconstruction_torch
 from ctmar.simulation.geometry import FanBeam
 from ctmar.simulation.noise import random_stream
@@ -46,7 +47,9 @@ def scanner_on(bundle: Path, image_size: int, pixel_mm: float, with_operators: O
     tables = json.loads((bundle / "beam.json").read_text())
     beam = Beam(**{name: np.array(table) for name, table in tables.items()})
     preset = preset_named("benchmark")
-    return Scanner(preset, preset.geometry(image_size, pixel_mm), {"titanium": beam}, 2e7, 20.0, with_operators)
+    return Scanner(
+        preset, preset.geometry(image_size, pixel_mm), {"titanium": beam}, 2e7, 20.0, with_operators, Asymmetry()
+    )
 
 
 def whole_pairs(pairs: list[Pair], settings: Settings, record: Recorder) -> None:

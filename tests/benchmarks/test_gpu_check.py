@@ -175,7 +175,7 @@ def test_many_seeds_in_one_network_are_the_separate_trainings(small_bundle: Path
     network = Network(architecture="acdnet", settings=small) if loss == "stages" else Network(settings={"depth": 3})
     training = Training(epochs=1, batch_size=2, patch_size=16, loss=loss, schedule="constant", warmup_steps=0)
     runs = [Run(network="n", method="plain", seed=seed) for seed in (0, 1)]
-    alone, together = ([start(run, network, training, "C4", 1) for run in runs] for _ in range(2))
+    alone, together = ([start(run, network, training, "C4") for run in runs] for _ in range(2))
     samplers = [PatchSampler(small_bundle / "pairs.h5", 2, 16, run.seed) for run in runs]
     many = ManySeeds([state.network for state in together], training)
     for step in range(3):

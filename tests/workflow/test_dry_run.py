@@ -96,7 +96,7 @@ rule everything:
         [*command, "--dry-run", "--printshellcmds", "--cores", "1"], cwd=tmp_path, text=True, capture_output=True
     )
     assert done.returncode == 0, done.stderr
-    assert n_jobs(done.stdout, "first_train") == 6
+    assert n_jobs(done.stdout, "first_train") == 3
     paths = re.findall(r"(\S*)\b(?:results|reports|logs|resources)/", done.stdout)
     assert len(paths) > 100
     assert {path.lstrip("'@\"") for path in paths} == {"first/", "first/benchmarks/"}

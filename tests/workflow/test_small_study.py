@@ -43,7 +43,7 @@ def test_the_cluster_profile_needs_no_number_of_cores(finished_study, snakemake_
 
 def test_no_patient_is_in_two_subsets(finished_study):
     rows = (finished_study / "results" / "small" / "data" / "split.csv").read_text().splitlines()[1:]
-    patients = [row.split(",")[0] for row in rows]
+    patients = [row.split(",")[1] for row in rows]  # of the one fold
     assert len(patients) == len(set(patients)) >= 3
 
 

@@ -87,11 +87,11 @@ class Evaluator:
                 `run.json` describes, or there is no such device.
         """
         description = folder.read_description()
+        network = load_network(folder, description, self._device)
         origin = self._origin_of(folder, patients)
         if folder.is_measured(origin):
             return
         device = torch.device(self._device)
-        network = load_network(folder, description, self._device)
         group = study_group(description.group)
         predictor = predictor_of(network, description.run.method, group)
         indices = self._pairs.of_patients(patients)

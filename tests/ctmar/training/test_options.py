@@ -13,6 +13,7 @@ from ctmar.training.patches import PatchSampler
 from ctmar.training.schedule import learning_rate
 from ctmar.training.state import TrainingState, start
 from ctmar.training.step import training_step
+from equiproj.representations import trivial
 
 PLAIN = Run(network="n", method="plain")
 RUNS = [
@@ -171,7 +172,7 @@ def test_published_loss_trains_an_unrolled_network(sampler, precision):
 def test_layers_that_draw_do_so_as_a_function_of_the_step(sampler, monkeypatch):
     def with_dropout(*_: object, **__: object) -> torch.nn.Module:
         network = torch.nn.Sequential(torch.nn.Conv2d(3, 1, 3, padding=1), torch.nn.Dropout(0.5))
-        network.layer_types = lambda group: {}
+        network.layer_types = lambda group: {"0": (3 * trivial(group), trivial(group))}
         return network
 
     monkeypatch.setattr("ctmar.training.state.build_network", with_dropout)
