@@ -112,7 +112,7 @@ BASE_PAIRS = f"resources/pairs/{pairs_key(BASE)}"
 # A job trains and measures several runs on the same pairs. What it makes is a list of their files: the folders of the runs belong to
 # the job and not to Snakemake, which would delete what is finished of a job that failed.
 JOBS = CONFIG.study.jobs()
-RUN_FOLDERS = [f"{RESULTS}/runs/{run.slug}/seed-{run.seed}" for run in RUNS]
+RUN_NAMES = [f"{run.slug}/seed-{run.seed}" for run in RUNS]
 FINISHED = [f"{RESULTS}/jobs/{job}.sha256" for job in JOBS]
 
 

@@ -73,7 +73,7 @@ rule list_runs:
         "../../envs/ctmar.yaml"
     threads: 1
     params:
-        folders=RUN_FOLDERS,
+        runs=RUN_NAMES,
     script:
         "../scripts/list_folders.py"
 

@@ -31,7 +31,7 @@ rule train:
         training=settings("training"),
         evaluation=settings("evaluation"),
         pairs=subpath(input.train, parent=True),
-        folder=f"{RESULTS}/runs",
+        results=subpath(output[0], ancestor=2),
         code=command_digest("train-and-evaluate"),
         own_code=own_code,
         metrics_code=metrics_code,
@@ -39,5 +39,5 @@ rule train:
         signals=signals_option,
     shell:
         "ctmar train-and-evaluate {params.pairs:q} --split {input.split:q} --job {params.job:q}"
-        " --output {params.folder:q} --finished {output:q} --settings {params.training:q}"
+        " --output {params.results:q}/runs --finished {output:q} --settings {params.training:q}"
         " --evaluation {params.evaluation:q} {params.signals:q} {params.extensions:q} 2>&1 | tee {log:q}"

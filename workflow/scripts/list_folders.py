@@ -2,5 +2,6 @@
 
 from pathlib import Path
 
-text = "".join(f"{folder}\n" for folder in snakemake.params.folders)
-Path(snakemake.output[0]).write_text(text, encoding="utf-8")
+output = Path(snakemake.output[0])
+text = "".join(f"{output.parent / 'runs' / run}\n" for run in snakemake.params.runs)
+output.write_text(text, encoding="utf-8")
