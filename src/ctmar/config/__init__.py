@@ -12,11 +12,12 @@ from ctmar.config.data import (
     readers_by_suffix,
 )
 from ctmar.config.judgement import Judgement, PrimaryComparison
+from ctmar.config.optimisation import Network, Training
 from ctmar.config.parsing import parse_settings, validate_json, validate_section
 from ctmar.config.reference import markdown_reference
 from ctmar.config.schema import Config, Evaluation, Report, Timing, Tracking
 from ctmar.config.section import SUBSETS, Subset
-from ctmar.config.study import Job, MethodName, Network, Run, RunGroup, RunSettings, Study, Training
+from ctmar.config.study import Job, MethodName, Run, RunGroup, RunSettings, Study
 from ctmar.config.study_file import load_config, read_config
 
 __all__ = [

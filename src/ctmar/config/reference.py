@@ -8,9 +8,10 @@ from pydantic_core import PydanticUndefined
 
 from ctmar.config.data import Asymmetry, Signals
 from ctmar.config.judgement import PrimaryComparison
+from ctmar.config.optimisation import Network
 from ctmar.config.schema import Config
 from ctmar.config.section import Section
-from ctmar.config.study import Network, RunGroup
+from ctmar.config.study import RunGroup
 
 
 def markdown_reference() -> str:

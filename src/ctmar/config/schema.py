@@ -11,9 +11,10 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from ctmar.config.data import Ingest, Simulation, Source, Split
 from ctmar.config.judgement import Judgement, series_text
+from ctmar.config.optimisation import Training
 from ctmar.config.own_code import is_import_path, slug_of
 from ctmar.config.section import Section, UserPath
-from ctmar.config.study import Study, Training, base_condition
+from ctmar.config.study import Study, base_condition
 
 
 def _own_metric(text: str) -> str:
