@@ -96,33 +96,18 @@ def train_and_evaluate(
     What is finished, with the same settings, data and code, is neither trained nor measured again. SIGTERM and SIGUSR1
     save and end with exit code 75, as for `ctmar train`. In the folder of the runs, `sha256sum --check` reads the list.
     """
-    from ctmar.config import Evaluation, Job, Run, RunSettings, Training, parse_settings
-    from ctmar.datasets.split import fold_of_seed, read_split
-    from ctmar.evaluation.measured_run import Evaluator
-    from ctmar.store.provenance import write_checksums
-    from ctmar.store.run_folder import RunFolder
+    from ctmar.config import Evaluation, Job, Training, parse_settings
+    from ctmar.jobs.study_job import JobFiles, run_job
     from ctmar.training.loop import InterruptedTrainingError
-    from ctmar.training.loop import train as train_run
 
-    training, chosen, folds = parse_settings(Training, settings), parse_settings(Job, job), read_split(split)
-    folders = {run: RunFolder(output / run.slug / f"seed-{run.seed}") for run in chosen.runs}
-    n_runs, files = len(folders), (pairs / "train.h5", pairs / "validation.h5")
-    common = {"network": chosen.network, "training": training, "group": chosen.group}
-    measuring = Evaluator(pairs / "test.h5", parse_settings(Evaluation, evaluation), training.device, signals)
+    chosen, training = parse_settings(Job, job), parse_settings(Training, settings)
+    measured = parse_settings(Evaluation, evaluation)
+    files = JobFiles(pairs=pairs, split=split, signals=signals, runs=output, finished=finished)
     try:
-        with measuring as evaluator, stop_requests() as interrupted, progress(f"train {finished.stem}") as show:
-            for number, (run, folder) in enumerate(folders.items()):
-
-                def show_all(done: int, total: int, text: str, number: int = number, run: Run = run) -> None:
-                    show(number * total + done, n_runs * total, f"{run.slug} seed {run.seed}: {text}")
-
-                patients = fold_of_seed(folds, run.seed)
-                one = RunSettings(run=run, patients=patients, **common)
-                train_run(*files, one, folder, progress=show_all, interrupted=interrupted)
-                evaluator.measure(folder, patients["test"])
+        with stop_requests() as interrupted, progress(f"train {finished.stem}") as show:
+            run_job(files, chosen, training, measured, progress=show, interrupted=interrupted)
     except InterruptedTrainingError as error:
         raise _stopped(error) from None
-    write_checksums(finished, output, [path for folder in folders.values() for path in folder.results])
 
 
 def _stopped(error: Exception) -> typer.Exit:
