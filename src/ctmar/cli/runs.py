@@ -12,6 +12,7 @@ from ctmar.cli.explain import explains
 from ctmar.cli.options import Extensions, Settings, Signals
 from ctmar.cli.progress import progress
 from ctmar.cli.stopping import EXIT_CODE, stop_requests
+from ctmar.errors import InterruptedWorkError
 
 if TYPE_CHECKING:
     from ctmar.config import Network, Run
@@ -31,8 +32,9 @@ def train(
     output: Annotated[
         Path,
         typer.Option(
-            help="Folder of the run: weights.pt, metrics.jsonl, run.json, and until they are there checkpoint.pt, from"
-            " which a killed run goes on."
+            help="Folder of the run: weights.pt, metrics.jsonl, run.json, and checkpoint.pt, from which a killed run"
+            " goes on and lost files are written again; `ctmar clean` removes it. A workflow engine deletes declared"
+            " outputs when a job dies: declare the three files, not the folder."
         ),
     ],
     run: Annotated[
@@ -57,7 +59,6 @@ def train(
     from ctmar.config import RunSettings, Training, parse_settings
     from ctmar.store.run_folder import RunFolder
     from ctmar.training.holdout import hold_out
-    from ctmar.training.loop import InterruptedTrainingError
     from ctmar.training.loop import train as train_run
 
     one_network = _network(network)
@@ -74,7 +75,7 @@ def train(
         with stop_requests() as interrupted, progress(_title(one_run)) as show:
             folder = RunFolder(output)
             train_run(pairs_train, pairs_validation, chosen, folder, progress=show, interrupted=interrupted)
-    except InterruptedTrainingError as error:
+    except InterruptedWorkError as error:
         raise _stopped(error) from None
 
 
@@ -98,7 +99,6 @@ def train_and_evaluate(
     """
     from ctmar.config import Evaluation, Job, Training, parse_settings
     from ctmar.jobs.study_job import JobFiles, run_job
-    from ctmar.training.loop import InterruptedTrainingError
 
     chosen, training = parse_settings(Job, job), parse_settings(Training, settings)
     measured = parse_settings(Evaluation, evaluation)
@@ -106,7 +106,7 @@ def train_and_evaluate(
     try:
         with stop_requests() as interrupted, progress(f"train {finished.stem}") as show:
             run_job(files, chosen, training, measured, progress=show, interrupted=interrupted)
-    except InterruptedTrainingError as error:
+    except InterruptedWorkError as error:
         raise _stopped(error) from None
 
 

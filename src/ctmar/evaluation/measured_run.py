@@ -38,6 +38,7 @@ from ctmar.store.code_digest import CodeDigests
 from ctmar.store.even_choice import evenly_spaced
 from ctmar.store.provenance import sha256_of
 from ctmar.store.run_folder import Measurements, RunFolder, WeightNorms
+from ctmar.store.run_lock import hold_lock
 from equiproj.groups import FiniteGroup
 
 
@@ -76,7 +77,8 @@ class Evaluator:
     def measure(self, folder: RunFolder, patients: Collection[str] | None = None) -> None:
         """Measure one run: every pair, the example images, and the network's speed, memory and equivariance.
 
-        What was measured of the same weights on the same images, by the same settings and code, is left as it is.
+        What was measured of the same weights on the same images, by the same settings and code, is left as it is. While
+        another process works in the folder, this one waits.
 
         Args:
             folder: a run as training left it; the table of pairs, examples and measurements are written beside.
@@ -86,6 +88,10 @@ class Evaluator:
             InputError: a file is missing or unreadable, a patient has no pair, the weights are not of the network that
                 `run.json` describes, or there is no such device.
         """
+        with hold_lock(folder.lock):
+            self._measure(folder, patients)
+
+    def _measure(self, folder: RunFolder, patients: Collection[str] | None) -> None:
         description = folder.read_description()
         network = load_network(folder, description, self._device)
         origin = self._origin_of(folder, patients)

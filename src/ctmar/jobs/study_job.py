@@ -10,6 +10,7 @@ from ctmar.evaluation.measured_run import Evaluator
 from ctmar.long_work import Progress, no_progress
 from ctmar.store.provenance import write_checksums
 from ctmar.store.run_folder import RunFolder
+from ctmar.store.run_lock import hold_lock
 from ctmar.training.loop import train
 
 
@@ -59,7 +60,7 @@ def run_job(
 
     Raises:
         InputError: see `ctmar.training.loop.train` and `Evaluator.measure`.
-        InterruptedTrainingError: ``interrupted`` said so.
+        InterruptedWorkError: ``interrupted`` said so.
     """
     folds, n_runs = read_split(files.split), len(job.runs)
     with Evaluator(files.pairs / "test.h5", evaluation, training.device, files.signals) as evaluator:
@@ -71,6 +72,10 @@ def run_job(
             patients = fold_of_seed(folds, run.seed)
             settings = RunSettings(run=run, network=job.network, training=training, group=job.group, patients=patients)
             pairs = files.pairs / "train.h5", files.pairs / "validation.h5"
-            train(*pairs, settings, files.folder(run), progress=show, interrupted=interrupted)
-            evaluator.measure(files.folder(run), patients["test"])
+            folder = files.folder(run)
+            with hold_lock(folder.lock, interrupted):
+                train(*pairs, settings, folder, progress=show, interrupted=interrupted)
+                evaluator.measure(folder, patients["test"])
+                # folders of runs are no outputs of Snakemake: nobody takes away what is there now
+                folder.checkpoint.unlink(missing_ok=True)
     write_checksums(files.finished, files.runs, [path for run in job.runs for path in files.folder(run).results])

@@ -7,6 +7,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ctmar.errors import InputError
+from ctmar.store.writer import Writer, this_writer
+
+_SECONDS_WITHOUT_A_WRITE = 3600.0  # a living writer may compute for so long between two writes
 
 
 def check_target(target: Path | str, *others: Path | str) -> None:
@@ -37,8 +40,8 @@ def check_target(target: Path | str, *others: Path | str) -> None:
 def atomic_path(target: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside ``target`` and rename it to ``target`` when the block ends without an error.
 
-    The temporary name carries the process id, so two writers never share it; on an error or an
-    interruption it is removed and whatever stood at ``target`` before stays as it was.
+    The temporary name tells the process (`ctmar.store.writer`), so two writers never share it, on one machine or on
+    several; on an error or an interruption it is removed and whatever stood at ``target`` before stays as it was.
 
     Raises:
         InputError: see :func:`check_target`.
@@ -54,8 +57,7 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
     target = Path(target)
     check_target(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    # the suffix stays last: libraries choose the format by it
-    temporary = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
+    temporary = temporary_path(target)
     try:
         yield temporary
         temporary.replace(target)
@@ -64,20 +66,67 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
             temporary.unlink()
 
 
+def temporary_path(target: Path, writer: Writer | None = None) -> Path:
+    """The name under which a process, this one by default, writes a file before it is whole."""
+    who = writer or this_writer()
+    # the suffix stays last: libraries choose the format by it
+    return target.with_name(f".{target.stem}~{who.host}~{who.machine}~{who.job}~{who.pid}~{who.started}{target.suffix}")
+
+
+_TEMPORARY = re.compile(
+    r"\..+~(?P<host>[\w-]+)~(?P<machine>[0-9a-f]{8})~(?P<job>[\w-]*)~(?P<pid>\d+)~(?P<started>\d+)(\.[^.]+)?"
+)
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether a file is what a writer that has ended left half-written.
+
+    Of a writer on another machine that is sure only after an hour in which the file has not grown.
+    """
+    writer = _writer_of(path)
+    try:
+        return writer is not None and writer.is_dead(lambda: seconds_silent(path), _SECONDS_WITHOUT_A_WRITE)
+    except FileNotFoundError:  # it has got its name meanwhile
+        return False
+
+
+def _writer_of(path: Path) -> Writer | None:
+    found = _TEMPORARY.fullmatch(path.name)
+    if found is None:
+        return None
+    return Writer(found["host"], found["machine"], found["job"], int(found["pid"]), int(found["started"]))
+
+
 def remove_leftovers(target: Path | str) -> None:
-    """Remove temporary files that killed writers of ``target`` left beside it; call it where nobody is writing.
+    """Remove what writers of ``target`` that have ended left half-written beside it.
 
     Examples:
-        >>> import tempfile
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> _ = (folder / ".a.99.txt").write_text("ha")
+        >>> import dataclasses, tempfile
+        >>> folder, dead = Path(tempfile.mkdtemp()), dataclasses.replace(this_writer(), started=0)
+        >>> _ = temporary_path(folder / "a.txt", dead).write_text("ha")
         >>> remove_leftovers(folder / "a.txt")
         >>> list(folder.iterdir())
         []
     """
     target = Path(target)
-    pattern = re.compile(rf"\.{re.escape(target.stem)}\.\d+{re.escape(target.suffix)}")
     if target.parent.is_dir():
         for path in target.parent.iterdir():
-            if pattern.fullmatch(path.name):
+            writer = _writer_of(path)
+            if writer is not None and path == temporary_path(target, writer) and is_leftover(path):
                 path.unlink(missing_ok=True)
+
+
+def seconds_silent(path: Path) -> float:
+    """How long ago a file was written or touched, by the clock of its file system, which may differ from ours.
+
+    Raises:
+        FileNotFoundError: it is not there.
+    """
+    with path.open("rb") as file:  # opened, because a network's file system tells the true time only then
+        touched = os.fstat(file.fileno()).st_mtime
+    now = temporary_path(path.with_name("now"))
+    try:
+        now.touch()
+        return now.stat().st_mtime - touched
+    finally:
+        now.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ctmar.errors import InputError
+from ctmar.store.atomic import temporary_path
 
 _OWN_SALT = "equiproj/salt"  # below the user's folder of settings
 _SALT_BYTES = 32
@@ -45,7 +46,7 @@ def _make_salt(path: Path) -> None:
     """Write a random salt that this user alone may read, unless one is there; of several writers one wins."""
     if path.exists():
         return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = temporary_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

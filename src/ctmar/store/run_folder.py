@@ -1,9 +1,9 @@
 """The folder of a run: what training and evaluation leave in it, and the only reader and writer of its records.
 
 Training writes ``weights.pt``, ``metrics.jsonl`` (an `Epoch` in each line) and ``run.json`` (a `RunDescription`);
-evaluation ``slices.csv``, ``model.json`` (`Measurements`) and ``examples.npz``. ``checkpoint.pt`` is there while a
-training is not finished, ``not-finite.json`` where its loss stopped being finite. A folder may come from anybody: every
-key and type is checked.
+evaluation ``slices.csv``, ``model.json`` (`Measurements`) and ``examples.npz``. A training goes on from
+``checkpoint.pt``; ``lock.json`` names who works in the folder (`ctmar.store.run_lock`); where the loss stopped being
+finite there is ``not-finite.json``. A folder may come from anybody: every key and type is checked.
 """
 
 import json
@@ -200,8 +200,13 @@ class RunFolder:
 
     @property
     def checkpoint(self) -> Path:
-        """What a killed training goes on from; removed when the run is finished."""
+        """What a training goes on from; when the run is finished a job of the study, or `ctmar clean`, removes it."""
         return self.path / "checkpoint.pt"
+
+    @property
+    def lock(self) -> Path:
+        """Names the process that trains or measures the run, while it does."""
+        return self.path / "lock.json"
 
     @property
     def diagnosis(self) -> Path:

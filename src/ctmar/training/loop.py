@@ -12,8 +12,9 @@ from typing import Any
 import torch
 
 from ctmar.config import RunSettings
-from ctmar.errors import InputError
+from ctmar.errors import InputError, InterruptedWorkError
 from ctmar.store.run_folder import Epoch, RunFolder
+from ctmar.store.run_lock import check_held, hold_lock
 from ctmar.training.batch_readers import ReaderDiedError, read_batches
 from ctmar.training.checkpoint import load_checkpoint, resume, save_checkpoint, snapshot
 from ctmar.training.description import describe_run
@@ -32,7 +33,7 @@ _SECONDS_FOR_A_SIGNAL = 1.0  # a scheduler signals one process after the other
 Progress = Callable[[int, int, str], None]
 
 
-class InterruptedTrainingError(Exception):
+class InterruptedTrainingError(InterruptedWorkError):
     """Training stopped because it was asked to; its checkpoint is written and the same call goes on from there."""
 
 
@@ -48,41 +49,45 @@ def train(
     """Train one run and write its weights, its metrics (one JSON object per epoch) and its description.
 
     A run that was killed goes on from its checkpoint and, on a CPU, ends with bit-identical weights; one that is
-    finished, with the same settings, data and code, is left as it is.
+    finished, with the same settings, data and code, is left as it is. While another process trains it, this one waits.
+    The last checkpoint stays: if the files are lost before somebody has accepted them (a workflow engine deletes the
+    outputs of a job that died after its work), the same call writes them again without a step.
 
     Args:
         pairs_train: pair file to train on.
         pairs_validation: pair file to validate on after each epoch; None holds patients of ``pairs_train`` out.
         settings: run, network, optimisation, group and power of the penalty.
-        folder: where results go, and the checkpoint until they are there.
+        folder: where results go, and the checkpoint.
         progress: called with the steps done, the steps in all, and a line of text.
         interrupted: asked after each step whether to save and stop.
 
     Raises:
         InputError: a setting does not fit the data, the network or the machine, or the loss stopped being finite.
         InterruptedTrainingError: ``interrupted`` said so.
+        InterruptedWorkError: it said so while another process trained the run.
     """
     torch.set_num_threads(settings.training.threads)
-    folder.prepare()
-    origin = describe_run(pairs_train, pairs_validation, settings)
-    if folder.is_finished(origin):
-        return
-    state = start(settings.run, settings.network, settings.training, settings.group)
-    sampler, validation = open_data(pairs_train, pairs_validation, settings)
-    identity = hashlib.sha256(json.dumps(origin.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
-    resume(state, load_checkpoint(folder.checkpoint, identity))
-    loop = Loop(state, sampler, validation, folder, identity, progress, interrupted)
-    try:
-        loop.run()
-    except InterruptedTrainingError:
-        loop.save()
-        raise
-    kept = finish(state)
-    # the record of the epoch that is kept describes the weights that are written
-    scores = validate(state.predictor, validation, state.training.channels_last)
-    state.records[kept - 1] = state.records[kept - 1].model_copy(update=scores)
-    write_results(folder, state, kept, origin)
-    folder.checkpoint.unlink(missing_ok=True)
+    with hold_lock(folder.lock, interrupted):
+        folder.prepare()
+        origin = describe_run(pairs_train, pairs_validation, settings)
+        if folder.is_finished(origin):
+            return
+        state = start(settings.run, settings.network, settings.training, settings.group)
+        sampler, validation = open_data(pairs_train, pairs_validation, settings)
+        identity = hashlib.sha256(json.dumps(origin.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+        resume(state, load_checkpoint(folder.checkpoint, identity))
+        loop = Loop(state, sampler, validation, folder, identity, progress, interrupted)
+        try:
+            loop.run()
+        except InterruptedTrainingError:
+            loop.save()
+            raise
+        check_held(folder.lock)
+        kept = finish(state)
+        # the record of the epoch that is kept describes the weights that are written
+        scores = validate(state.predictor, validation, state.training.channels_last)
+        state.records[kept - 1] = state.records[kept - 1].model_copy(update=scores)
+        write_results(folder, state, kept, origin)
 
 
 def open_data(
@@ -177,6 +182,7 @@ class Loop:
 
     def save(self) -> None:
         """Write the checkpoint."""
+        check_held(self.folder.lock)
         save_checkpoint(self.folder.checkpoint, snapshot(self.state, self.identity))
 
     def report(self) -> None:

@@ -62,6 +62,9 @@ def test_every_run_sees_the_patients_of_its_fold_and_is_listed_with_its_digest(j
         assert {row["patient"] for row in read_rows(folder / "slices.csv", ("patient",))} == set(expected["test"])
     listed = [line.split("  ") for line in (tmp_path / "finished.sha256").read_text().splitlines()]
     assert len(listed) == 12
+    # of a finished run nothing is left that only a training needs
+    names = {path.name for path in (tmp_path / "runs").rglob("*") if path.is_file()}
+    assert names == {name.rpartition("/")[2].strip() for _, name in listed}
     for digest, name in listed:
         assert hashlib.sha256((tmp_path / "runs" / name).read_bytes()).hexdigest() == digest
 

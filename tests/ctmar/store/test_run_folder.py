@@ -1,5 +1,6 @@
 """A run folder is written and read by one room; what somebody else put into it is refused in one line."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -9,7 +10,9 @@ from tests.ctmar.run_folders import description, epoch, measurements
 
 from ctmar.config import Run
 from ctmar.errors import InputError
+from ctmar.store.atomic import temporary_path
 from ctmar.store.run_folder import RunFolder
+from ctmar.store.writer import this_writer
 
 RECORDS = {
     "run": description(run=Run(network="n", method="projection", norm="mixed:2,1", lam_perp=1e-3, seed=3)),
@@ -116,7 +119,7 @@ def test_a_missing_key_is_named(folder):
 
 
 def test_a_folder_is_made_ready_for_training(folder):
-    leftover = folder.path / ".weights.99999.pt"
+    leftover = temporary_path(folder.weights, dataclasses.replace(this_writer(), started=0))
     for path in (leftover, folder.diagnosis, folder.checkpoint):
         path.write_text("x")
     folder.prepare()

@@ -38,7 +38,7 @@ def timeless(folder: Path) -> list[dict]:
 def assert_same_run(one: Path, other: Path) -> None:
     assert (one / "weights.pt").read_bytes() == (other / "weights.pt").read_bytes()
     assert timeless(one) == timeless(other)
-    assert sorted(path.name for path in other.iterdir()) == ["metrics.jsonl", "run.json", "weights.pt"]
+    assert sorted(path.name for path in other.iterdir()) == ["checkpoint.pt", "metrics.jsonl", "run.json", "weights.pt"]
 
 
 def modified(path: Path) -> int:
@@ -72,7 +72,7 @@ def test_killed_twenty_times_ends_with_the_same_bits(pair_files, tmp_path):
         assert process.exitcode == -signal.SIGKILL
         steps_at_kills.add(torch.load(checkpoint, weights_only=True)["step"])
         leftovers = [path for path in checkpoint.parent.iterdir() if path.name.startswith(".")]
-        assert len(leftovers) <= 1  # those of earlier kills were removed
+        assert len(leftovers) <= 2  # those of earlier kills were removed; a lock may have been moved away
     assert any(step % LONG.steps_per_epoch for step in steps_at_kills)
     assert len(steps_at_kills) > N_KILLS // 2
     train_in(tmp_path / "killed", pair_files)

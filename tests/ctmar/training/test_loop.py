@@ -53,7 +53,7 @@ def timeless(path: Path) -> list[dict]:
 def test_writes_its_results_and_leaves_nothing_else(train_run):
     files = train_run("run", SPECTRAL)
     names = sorted(path.name for path in files.weights.parent.iterdir())
-    assert names == ["metrics.jsonl", "run.json", "weights.pt"]
+    assert names == ["checkpoint.pt", "metrics.jsonl", "run.json", "weights.pt"]
     records = [json.loads(line) for line in files.metrics.read_text().splitlines()]
     assert [(record["epoch"], record["step"]) for record in records] == [(1, 4), (2, 8), (3, 12)]
     assert all(record["penalty"] > 0 for record in records)
@@ -121,13 +121,28 @@ def test_stopped_in_an_epoch_goes_on_to_the_same_bits(train_run, run):
     whole = train_run("whole", run)
     assert same(resumed, whole)
     assert timeless(resumed.metrics) == timeless(whole.metrics)
-    assert not resumed.checkpoint.exists()
+
+
+@pytest.mark.parametrize("lost", [("weights.pt",), ("run.json",), ("weights.pt", "metrics.jsonl", "run.json")])
+@pytest.mark.parametrize("changes", [{}, {"ema_decay": 0.5}, {"early_stopping_epochs": 1, "learning_rate": 0.1}])
+def test_lost_results_are_written_again_without_a_step(train_run, monkeypatch, changes, lost):
+    # a workflow engine deletes the outputs of a job that dies after its work
+    training = TRAINING.model_copy(update=changes)
+    files = train_run("run", SPECTRAL, training)
+    before = {path.name: path.read_bytes() for path in (files.weights, files.metrics)}
+    for name in lost:
+        (files.path / name).unlink()
+    monkeypatch.setattr(loop.Loop, "take_step", lambda *_: pytest.fail("a step is taken again"))
+    train_run("run", SPECTRAL, training)
+    assert {path.name: path.read_bytes() for path in (files.weights, files.metrics)} == before
+    assert files.read_description().training == training
 
 
 def test_checkpoint_of_other_settings_is_not_used(train_run):
     short = TRAINING.model_copy(update={"epochs": 1})
-    files = train_run("short", RUNS[0], short, progress=lambda *_: None)
-    assert not files.checkpoint.exists()
+    assert not same(train_run("first", RUNS[0], short), train_run("whole", RUNS[0]))
+    # the checkpoint of a finished run is that of its settings, too
+    assert same(train_run("first", RUNS[0]), train_run("whole", RUNS[0]))
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
