@@ -139,3 +139,42 @@ def test_a_wrong_configuration_is_one_line(snakemake_on, tmp_path, change, names
     assert "Traceback" not in done.stderr
     assert [line for line in done.stderr.splitlines() if line.startswith("equiproj:") and names in line]
     assert not (tmp_path / "results").exists()
+
+
+TRAINS_ON_GPUS = {"study": {"runs": [{"method": "plain"}]}, "training": {"device": "cuda"}}
+
+
+def resources_of(text: str, rule: str) -> dict[str, str]:
+    """The resources of the first job of a rule that a dry run prints."""
+    job = text.split(f"rule {rule}:\n", 1)[1]
+    line = next(line for line in job.splitlines() if line.strip().startswith("resources:"))
+    return dict(pair.split("=", 1) for pair in line.split(": ", 1)[1].split(", "))
+
+
+def test_set_resources_on_the_command_line_loses_nothing_of_the_site(snakemake_on, tmp_path, monkeypatch):
+    (tmp_path / "site.yaml").write_text("{partition: small, gpu_partition: big, account: lab, maximum_minutes: 90}")
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(TRAINS_ON_GPUS))
+    monkeypatch.setenv("EQUIPROJ_SITE", str(tmp_path / "site.yaml"))
+    profile = ("--workflow-profile", str(REPOSITORY / "workflow" / "profiles" / "slurm"))
+    done = snakemake_on(tmp_path / "mine.yaml")(tmp_path, "--dry-run", *profile, "--set-resources", "train:mem_mb=7000")
+    assert done.returncode == 0, done.stderr
+    trained = resources_of(done.stdout, "train")
+    assert (trained["slurm_partition"], trained["slurm_account"], trained["gpu"]) == ("big", "lab", "1")
+    assert trained["mem_mb"] == "7000"
+    assert int(trained["runtime"]) <= 90
+    assert resources_of(done.stdout, "ingest")["slurm_partition"] == "small"
+
+
+def test_another_site_is_no_reason_to_run_again(finished_study, snakemake, tmp_path, monkeypatch):
+    (tmp_path / "site.yaml").write_text("{partition: small, modules: [cuda], hdf5_file_locking: false}")
+    monkeypatch.setenv("EQUIPROJ_SITE", str(tmp_path / "site.yaml"))
+    done = snakemake(finished_study, "--dry-run")
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_a_wrong_site_is_one_line(snakemake, tmp_path, monkeypatch):
+    (tmp_path / "site.yaml").write_text("{partitoin: small}")
+    monkeypatch.setenv("EQUIPROJ_SITE", str(tmp_path / "site.yaml"))
+    done = snakemake(tmp_path, "--dry-run")
+    assert done.returncode != 0
+    assert f"equiproj: {tmp_path}/site.yaml: unknown key 'partitoin'" in done.stderr

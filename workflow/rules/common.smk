@@ -5,14 +5,20 @@ import json
 import os
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
-from ctmar.config import SUBSETS, Job, read_config
+from ctmar.config import SUBSETS, Job, load_site, read_config
 from ctmar.config.own_code import own_code_sha256
 from ctmar.errors import InputError
 from ctmar.store.code_digest import CodeDigests
 
+# What is specific to the machine or cluster, in the file that EQUIPROJ_SITE names or that of the workflow. Nothing in it
+# is a reason to run again.
+SITE_FILE = os.environ.get("EQUIPROJ_SITE") or workflow.source_path("../profiles/site.yaml")
+
 try:
+    SITE = load_site(SITE_FILE)
     CONFIG = read_config(config, workflow.configfiles)
     RUNS = CONFIG.study.expand()
     if CONFIG.brings_code:  # needs torch, which takes its time
@@ -111,7 +117,7 @@ BASE_PAIRS = f"resources/pairs/{pairs_key(BASE)}"
 
 # A job trains and measures several runs on the same pairs. What it makes is a list of their files: the folders of the runs belong to
 # the job and not to Snakemake, which would delete what is finished of a job that failed.
-JOBS = CONFIG.study.jobs()
+JOBS = CONFIG.study.jobs(SITE.runs_per_job)
 RUN_NAMES = [f"{run.slug}/seed-{run.seed}" for run in RUNS]
 FINISHED = [f"{RESULTS}/jobs/{job}.sha256" for job in JOBS]
 
@@ -121,10 +127,16 @@ def runs_of(wildcards):
     return JOBS[wildcards.job]
 
 
-def job_settings(wildcards):
+@cache
+def job_text(job):
     """What a job trains, as JSON."""
-    runs = runs_of(wildcards)
+    runs = JOBS[job]
     return as_json(Job(runs=runs, network=CONFIG.study.networks[runs[0].network], group=CONFIG.study.group))
+
+
+def job_settings(wildcards):
+    """The same of the job that the wildcards name."""
+    return job_text(wildcards.job)
 
 
 def pairs_of(wildcards):
@@ -173,6 +185,3 @@ def sources_option(wildcards, input):
 
 
 TRACKING_TARGETS = [f"{RESULTS}/mlflow/synchronised.json"] if CONFIG.tracking.enabled else []
-GPUS_PER_TRAINING = 1 if CONFIG.training.device == "cuda" else 0
-# for jobs that want the machine to themselves; on a cluster there is no such number, and the profile sets the threads
-ALL_CORES = workflow.resource_settings.cores or 1

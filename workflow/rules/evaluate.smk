@@ -18,6 +18,8 @@ rule evaluate_references:
     conda:
         "../../envs/ctmar.yaml"
     threads: 1
+    resources:
+        **on_site(memory_mb=2000, minutes=30),
     params:
         folder=subpath(output.slices, parent=True),
         settings=settings("evaluation"),
@@ -43,9 +45,7 @@ rule cost:
         "../../envs/ctmar.yaml"
     threads: ALL_CORES
     resources:
-        gpu=GPUS_PER_TRAINING,
-        mem_mb=4000,
-        runtime=60,
+        **on_site(memory_mb=4000, minutes=60, n_gpus=min(1, GPUS_PER_TRAINING)),
     params:
         study=settings("study"),
         training=settings("training"),
@@ -106,8 +106,7 @@ rule summarise:
         "../../envs/ctmar.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        **on_site(memory_mb=4000, minutes=30),
     params:
         folder=subpath(output.models, parent=True),
         settings=settings("judgement"),

@@ -16,6 +16,8 @@ rule acquire:
     conda:
         "../../envs/ctmar.yaml"
     threads: 1
+    resources:
+        **on_site(memory_mb=2000, minutes=30),
     params:
         code=command_digest("acquire"),
     shell:
@@ -38,8 +40,7 @@ rule idc_download:
         "../../envs/ctmar.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=720,
+        **on_site(memory_mb=2000, minutes=720),
     params:
         folder=subpath(output[0], parent=True),
         code=command_digest("idc-download"),
@@ -67,8 +68,7 @@ rule ingest:
         "../../envs/ctmar.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=240,
+        **on_site(memory_mb=4000, minutes=240),
     params:
         folder=source_folder,
         settings=settings("ingest"),
@@ -94,6 +94,8 @@ rule split:
     conda:
         "../../envs/ctmar.yaml"
     threads: 1
+    resources:
+        **on_site(memory_mb=2000, minutes=30),
     params:
         settings=settings("split"),
         code=command_digest("split"),

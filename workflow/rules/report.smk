@@ -67,6 +67,8 @@ rule report:
     conda:
         "../../envs/ctmar.yaml"
     threads: 1
+    resources:
+        **on_site(memory_mb=2000, minutes=30),
     params:
         results=subpath(input.config, parent=True),
         sources=sources_option,

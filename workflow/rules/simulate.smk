@@ -28,8 +28,7 @@ rule simulate:
         "../../envs/ctmar.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=240,
+        **on_site(memory_mb=4000, minutes=240),
     params:
         settings=lambda wildcards: as_json(SIMULATIONS[wildcards.pairs]),
         n_shards=CONFIG.simulation.shards,
@@ -76,8 +75,7 @@ rule simulate_signals:
         "../../envs/ctmar.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=240,
+        **on_site(memory_mb=4000, minutes=240),
     params:
         settings=lambda wildcards: as_json(SIMULATIONS[wildcards.pairs]),
         code=command_digest("simulate-signals"),
@@ -103,8 +101,7 @@ rule import_pairs:
         "../../envs/ctmar.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=720,
+        **on_site(memory_mb=4000, minutes=720),
     params:
         settings=settings("ingest"),
         code=command_digest("import-pairs"),

@@ -23,9 +23,12 @@ rule train:
         "../../envs/ctmar.yaml"
     threads: CONFIG.training.threads + CONFIG.training.reader_processes
     resources:
-        gpu=GPUS_PER_TRAINING,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 720 * attempt,
+        **on_site(
+            memory_mb=after_attempts(lambda wildcards: 4000, "memory_mb"),
+            minutes=after_attempts(lambda wildcards: 720, "minutes"),
+            n_gpus=GPUS_PER_TRAINING,
+        ),
+        attempt=lambda wildcards, attempt: attempt,
     params:
         job=job_settings,
         training=settings("training"),
@@ -37,7 +40,10 @@ rule train:
         metrics_code=metrics_code,
         extensions=extensions,
         signals=signals_option,
+        origin=origin,
     shell:
         "ctmar train-and-evaluate {params.pairs:q} --split {input.split:q} --job {params.job:q}"
         " --output {params.results:q}/runs --finished {output:q} --settings {params.training:q}"
-        " --evaluation {params.evaluation:q} {params.signals:q} {params.extensions:q} 2>&1 | tee {log:q}"
+        " --evaluation {params.evaluation:q} {params.signals:q} {params.extensions:q}"
+        " --granted 'settings: {params.origin}, number: {resources.attempt}, memory_mb: {resources.mem_mb}, minutes: {resources.runtime}'"
+        " 2>&1 | tee {log:q}"

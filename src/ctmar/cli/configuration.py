@@ -22,11 +22,13 @@ def validate(config: Annotated[Path, typer.Argument(help="Configuration of a stu
 
 def schema(
     markdown: Annotated[bool, typer.Option("--markdown", help="The tables of config/README.md instead.")] = False,
+    site: Annotated[bool, typer.Option("--site", help="The schema of workflow/profiles/site.yaml instead.")] = False,
 ) -> None:
     """Print the JSON schema of a configuration, for editors."""
-    from ctmar.config import Config, markdown_reference
+    from ctmar.config import Config, Site, markdown_reference
 
-    typer.echo(markdown_reference() if markdown else json.dumps(Config.model_json_schema(), indent=2), nl=not markdown)
+    described = (Site if site else Config).model_json_schema()
+    typer.echo(markdown_reference() if markdown else json.dumps(described, indent=2), nl=not markdown)
 
 
 COMMANDS = (validate, schema)

@@ -90,24 +90,37 @@ def train_and_evaluate(
     settings: Settings = "{}",
     signals: Signals = None,
     evaluation: Annotated[str, typer.Option(help="Keys of the section evaluation: YAML, JSON, or @FILE.")] = "{}",
+    granted: Annotated[
+        str,
+        typer.Option(
+            help="What the scheduler gave: keys settings (a name of all that the job follows from), number (of this"
+            " attempt), memory_mb, minutes. It is written down, with the end, in a file beside the list."
+        ),
+    ] = "{}",
     extension: Extensions = None,
 ) -> None:
     """Train and measure runs on the same pairs, one after the other, each on the patients of its fold.
 
     What is finished, with the same settings, data and code, is neither trained nor measured again. SIGTERM and SIGUSR1
-    save and end with exit code 75, as for `ctmar train`. In the folder of the runs, `sha256sum --check` reads the list.
+    save and end with exit code 75, as for `ctmar train`; so does what another machine or more memory would mend. In the
+    folder of the runs, `sha256sum --check` reads the list.
     """
     from ctmar.config import Evaluation, Job, Training, parse_settings
+    from ctmar.jobs.attempts import Granted
+    from ctmar.jobs.endings import TryAgainError
     from ctmar.jobs.study_job import JobFiles, run_job
 
     chosen, training = parse_settings(Job, job), parse_settings(Training, settings)
-    measured = parse_settings(Evaluation, evaluation)
+    measured, given = parse_settings(Evaluation, evaluation), parse_settings(Granted, granted)
     files = JobFiles(pairs=pairs, split=split, signals=signals, runs=output, finished=finished)
     try:
         with stop_requests() as interrupted, progress(f"train {finished.stem}") as show:
-            run_job(files, chosen, training, measured, progress=show, interrupted=interrupted)
+            run_job(files, chosen, training, measured, granted=given, progress=show, interrupted=interrupted)
     except InterruptedWorkError as error:
         raise _stopped(error) from None
+    except TryAgainError as error:
+        print(f"ctmar: {error}", file=sys.stderr)
+        raise typer.Exit(EXIT_CODE) from None
 
 
 def _stopped(error: Exception) -> typer.Exit:

@@ -17,6 +17,7 @@ from ctmar.config.parsing import parse_settings, validate_json, validate_section
 from ctmar.config.reference import markdown_reference
 from ctmar.config.schema import Config, Evaluation, Report, Timing, Tracking
 from ctmar.config.section import SUBSETS, Subset
+from ctmar.config.site import Site, load_site
 from ctmar.config.study import Job, MethodName, Run, RunGroup, RunSettings, Study
 from ctmar.config.study_file import load_config, read_config
 
@@ -39,6 +40,7 @@ __all__ = [
     "RunSettings",
     "Signals",
     "Simulation",
+    "Site",
     "Source",
     "Split",
     "Study",
@@ -47,6 +49,7 @@ __all__ = [
     "Tracking",
     "Training",
     "load_config",
+    "load_site",
     "markdown_reference",
     "parse_settings",
     "read_config",

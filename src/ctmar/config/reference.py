@@ -11,6 +11,7 @@ from ctmar.config.judgement import PrimaryComparison
 from ctmar.config.optimisation import Network
 from ctmar.config.schema import Config
 from ctmar.config.section import Section
+from ctmar.config.site import Site
 from ctmar.config.study import RunGroup
 
 
@@ -27,6 +28,7 @@ def markdown_reference() -> str:
     tables.append(_table("an entry of `study.networks`", Network))
     tables.append(_table("an entry of `study.runs`", RunGroup))
     tables.append(_table("an entry of `judgement.primary`", PrimaryComparison))
+    tables.append(_table("`workflow/profiles/site.yaml`, a file of its own", Site))
     return "\n".join(tables)
 
 

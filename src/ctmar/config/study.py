@@ -270,12 +270,12 @@ class Study(Section):
             raise InputError(f"study.runs: the same run is written twice: {twice[0][0]}, seed {twice[0][1]}")
         return runs
 
-    def jobs(self) -> dict[str, list[Run]]:
+    def jobs(self, runs_per_job: int | None = None) -> dict[str, list[Run]]:
         """The runs of one network on the same pairs, at most `runs_per_job` in each job, by the name of the job."""
         by_pairs: dict[str, list[Run]] = {}
         for run in self.expand():
             by_pairs.setdefault(f"{run.network},asymmetry={run.asymmetry:g}", []).append(run)
-        size = self.runs_per_job
+        size = runs_per_job or self.runs_per_job
         return {
             f"{name},{first // size}": own[first : first + size]
             for name, own in by_pairs.items()

@@ -7,11 +7,15 @@ from pathlib import Path
 from ctmar.config import Evaluation, Job, Run, RunSettings, Training
 from ctmar.datasets.split import fold_of_seed, read_split
 from ctmar.evaluation.measured_run import Evaluator
+from ctmar.jobs.attempts import AttemptsFile, Granted
+from ctmar.jobs.endings import recorded
 from ctmar.long_work import Progress, no_progress
 from ctmar.store.provenance import write_checksums
 from ctmar.store.run_folder import RunFolder
 from ctmar.store.run_lock import hold_lock
 from ctmar.training.loop import train
+
+_NOTHING_SAID = Granted()
 
 
 @dataclass(frozen=True)
@@ -43,25 +47,42 @@ def run_job(
     training: Training,
     evaluation: Evaluation,
     *,
+    granted: Granted = _NOTHING_SAID,
     progress: Progress = no_progress,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> None:
     """Train and measure the runs, one after the other, each on the patients of its fold.
 
-    What is finished, with the same settings, data and code, is neither trained nor measured again.
+    What is finished, with the same settings, data and code, is neither trained nor measured again. The start and the
+    end of the attempt are written down beside the list of the files.
 
     Args:
         files: what is read, and where results go.
         job: the runs, their network and group.
         training: optimisation.
         evaluation: what is measured.
+        granted: what the scheduler gave.
         progress: called with the steps done, the steps in all, and a line of text.
         interrupted: asked after each step whether to save and stop.
 
     Raises:
         InputError: see `ctmar.training.loop.train` and `Evaluator.measure`.
         InterruptedWorkError: ``interrupted`` said so.
+        TryAgainError: the machine is at fault.
     """
+    with recorded(AttemptsFile.beside(files.finished), granted):
+        _train_and_measure(files, job, training, evaluation, progress, interrupted)
+        write_checksums(files.finished, files.runs, [path for run in job.runs for path in files.folder(run).results])
+
+
+def _train_and_measure(
+    files: JobFiles,
+    job: Job,
+    training: Training,
+    evaluation: Evaluation,
+    progress: Progress,
+    interrupted: Callable[[], bool],
+) -> None:
     folds, n_runs = read_split(files.split), len(job.runs)
     with Evaluator(files.pairs / "test.h5", evaluation, training.device, files.signals) as evaluator:
         for number, run in enumerate(job.runs):
@@ -78,4 +99,3 @@ def run_job(
                 evaluator.measure(folder, patients["test"])
                 # folders of runs are no outputs of Snakemake: nobody takes away what is there now
                 folder.checkpoint.unlink(missing_ok=True)
-    write_checksums(files.finished, files.runs, [path for run in job.runs for path in files.folder(run).results])

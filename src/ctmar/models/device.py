@@ -13,6 +13,10 @@ Convolutions = Literal["ieee", "tf32"]
 _CUDNN: Any = torch.backends.cudnn  # a module that torch puts together at run time, unknown to a type checker
 
 
+class MissingDeviceError(InputError):
+    """Torch finds no such device on this machine; another may have one."""
+
+
 def choose_device(name: str, key: str = "device") -> torch.device:
     """The device of that name, set up so that runs can be compared.
 
@@ -24,14 +28,14 @@ def choose_device(name: str, key: str = "device") -> torch.device:
         key: what the message names.
 
     Raises:
-        InputError: ``cuda`` is asked for where torch finds no GPU.
+        MissingDeviceError: ``cuda`` is asked for where torch finds no GPU.
 
     Examples:
         >>> choose_device("cpu")
         device(type='cpu')
     """
     if name == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"{key}: expected a GPU for 'cuda', torch finds none; use 'cpu'")
+        raise MissingDeviceError(f"{key}: expected a GPU for 'cuda', torch finds none; use 'cpu'")
     torch.backends.cudnn.deterministic = True
     _set_convolutions("ieee")
     return torch.device(name)

@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
-from ctmar.config import Config, load_config, markdown_reference
+from ctmar.config import Config, Site, load_config, load_site, markdown_reference
 
 CONFIG = Path(__file__).resolve().parents[3] / "config"
+PROFILES = CONFIG.parent / "workflow" / "profiles"
 
 
 def test_readme_holds_the_generated_tables():
@@ -20,7 +21,24 @@ def test_json_schema_is_the_generated_one():
     )
 
 
+def test_the_schema_of_a_site_is_the_generated_one():
+    assert json.loads((PROFILES / "site.schema.json").read_text()) == Site.model_json_schema(), (
+        "run: ctmar schema --site > workflow/profiles/site.schema.json"
+    )
+
+
+def test_the_shipped_site_asks_for_nothing_and_its_examples_are_valid(tmp_path):
+    text = (PROFILES / "site.yaml").read_text()
+    assert load_site(PROFILES / "site.yaml") == Site()
+    examples = [line.removeprefix("# ") for line in text.split("\n\n")[1].splitlines()]
+    assert len(examples) > 8
+    for line in examples:
+        (tmp_path / "site.yaml").write_text(line)
+        assert load_site(tmp_path / "site.yaml") != Site(), line
+
+
 def test_every_key_is_described():
+    assert all(field.description for field in Site.model_fields.values())
     assert Config.model_fields["extensions"].description
     for name, section in Config.model_fields.items():
         for key, field in getattr(section.annotation, "model_fields", {}).items():
