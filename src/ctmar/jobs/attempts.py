@@ -6,8 +6,6 @@ its node. Nothing on disk tells the two apart, so the next attempt gets more mem
 than that.
 """
 
-import os
-import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +14,13 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from ctmar.config.section import Section
+from ctmar.store.writer import Writer, this_writer
 
 Outcome = Literal["finished", "stopped", "out of time", "out of memory", "machine", "error"]
 
 _RAISE = 2.0  # what the next attempt gets, as a multiple of what was not enough
 _MOST = 8.0  # times what the model asks for: somebody who kills a job thirty times is no reason to ask for a terabyte
 _SECONDS_TO_START = 120.0  # a scheduler's clock runs before ours: prologue, Snakemake on the node, imports
-_JOB_ID_VARIABLES = ("SLURM_JOB_ID", "PBS_JOBID", "JOB_ID", "LSB_JOBID")
 
 
 class Granted(Section):
@@ -35,14 +33,12 @@ class Granted(Section):
 
 
 class Start(BaseModel, frozen=True):
-    """An attempt starts, here, with this."""
+    """An attempt starts: who, when, and with what."""
 
     event: Literal["start"] = "start"
     attempt: str
     granted: Granted
-    host: str
-    job_id: str
-    pid: int
+    writer: Writer
     time: str
 
 
@@ -148,16 +144,8 @@ def nearly_over(seconds: float, minutes: float) -> bool:
 
 def start_attempt(file: AttemptsFile, granted: Granted) -> RunningAttempt:
     """Write down that an attempt starts."""
-    job_id = next((os.environ[name] for name in _JOB_ID_VARIABLES if os.environ.get(name)), "")
-    host, pid = socket.gethostname(), os.getpid()
-    start = Start(
-        attempt=f"{host}.{pid}.{time.time_ns()}",
-        granted=granted,
-        host=host,
-        job_id=job_id,
-        pid=pid,
-        time=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-    )
+    writer, now = this_writer(), time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    start = Start(attempt=f"{writer.host}.{writer.pid}.{time.time_ns()}", granted=granted, writer=writer, time=now)
     file.append(start)
     return RunningAttempt(file, start, time.monotonic())
 
