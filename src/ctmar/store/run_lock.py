@@ -31,7 +31,7 @@ def hold_lock(path: Path, interrupted: Callable[[], bool] = lambda: False) -> It
     """Hold a lock while the block runs; wait for it as long as its holder lives. A process may enter again.
 
     Args:
-        path: the lock; its folder is made.
+        path: the lock; its folder is made, and taken away if it is new and stays empty.
         interrupted: asked while waiting whether to give up.
 
     Raises:
@@ -43,6 +43,7 @@ def hold_lock(path: Path, interrupted: Callable[[], bool] = lambda: False) -> It
         yield
         return
     check_target(path)
+    is_new = not path.parent.exists()
     _wait_for(path, interrupted)
     ended = threading.Event()
     _held.add(path)
@@ -54,6 +55,9 @@ def hold_lock(path: Path, interrupted: Callable[[], bool] = lambda: False) -> It
         _held.discard(path)
         if read_holder(path) == this_writer():
             path.unlink(missing_ok=True)
+        if is_new:
+            with suppress(OSError):  # it is not empty
+                path.parent.rmdir()
 
 
 def check_held(path: Path) -> None:
@@ -119,7 +123,7 @@ def _take(path: Path) -> bool:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-    except FileExistsError:
+    except (FileExistsError, FileNotFoundError):  # held; or its folder was taken away just now, see `hold_lock`
         return False
     except OSError as error:
         raise InputError(f"{path}: expected a folder in which a lock can be made, {error.strerror or error}") from None

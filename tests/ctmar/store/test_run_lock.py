@@ -39,6 +39,10 @@ def test_it_names_its_holder_and_is_gone_afterwards(lock, monkeypatch):
         with hold_lock(lock):  # measuring within a job that holds it
             check_held(lock)
         assert lock.is_file()
+    assert not lock.parent.exists()  # a mistake in the settings leaves nothing
+    lock.parent.mkdir()
+    with hold_lock(lock):
+        pass
     assert list(lock.parent.iterdir()) == []
 
 
@@ -162,6 +166,7 @@ def test_never_two_at_once_though_holders_are_killed(lock):
     context = multiprocessing.get_context("fork")
     workers = [context.Process(target=enter_many_times, args=(lock, 100)) for _ in range(4)]
     killed = [context.Process(target=hold_for_ever, args=(lock,)) for _ in range(4)]
+    lock.parent.mkdir()
     for process in [*workers, *killed]:
         process.start()
     for process in killed:
