@@ -58,7 +58,7 @@ def test_mlflow_holds_every_run(finished_study):
     assert len(mirrored["runs"]) == 6
 
 
-SHOWN = {"summarise", "configuration", "report"}
+SHOWN = {"summarise", "configuration", "report", "provenance"}
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ SHOWN = {"summarise", "configuration", "report"}
         ("judgement", {"confidence": 0.9}, SHOWN),
         ("judgement", {"equivalence_margin_db": 0.2}, SHOWN),
         ("timing", {"repeats": 4}, {"cost", *SHOWN}),
-        ("report", {"title": "Another"}, {"configuration", "track_synchronise", "report"}),
+        ("report", {"title": "Another"}, {"configuration", "track_synchronise", "report", "provenance"}),
     ],
 )
 def test_a_changed_setting_runs_what_reads_it_and_what_follows(

@@ -3,6 +3,7 @@
 import typer
 
 from ctmar.cli import (
+    bundles,
     configuration,
     estimate,
     evaluation,
@@ -31,6 +32,7 @@ for room in (
     evaluation,
     prediction,
     report,
+    bundles,
     tracking,
     configuration,
     estimate,

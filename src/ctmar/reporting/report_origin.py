@@ -1,13 +1,12 @@
 """Where the report comes from: code, software, devices, seeds, checksums and the configuration, without secrets."""
 
-import subprocess
-from importlib import resources
 from typing import Any
 
 import yaml
 
 from ctmar.config import Config
 from ctmar.reporting.study_files import StudyTables
+from ctmar.store.checkout import Checkout
 from ctmar.store.code_digest import CodeDigests
 from ctmar.store.provenance import package_versions
 
@@ -22,7 +21,7 @@ def provenance(results: StudyTables) -> dict[str, str]:
             recorded.setdefault(name, []).append(value)
     devices = sorted({record.description.device for record in results.records})
     return {
-        "git commit": _git_commit(),
+        "git commit": Checkout().said,
         "source of both packages, SHA-256": CodeDigests().of_source,
         "software of this report": _listing(package_versions(PACKAGES)),
         "devices of training": ", ".join(devices),
@@ -30,17 +29,6 @@ def provenance(results: StudyTables) -> dict[str, str]:
         # runs of one study should agree; where they do not, the reader must see it
         **{f"runs: {name}": "; ".join(dict.fromkeys(values)) for name, values in recorded.items()},
     }
-
-
-def _git_commit() -> str:
-    """Commit of the working tree that holds this package, and whether files differ from it."""
-    folder = str(resources.files("ctmar"))
-    command = ["git", "-C", folder, "describe", "--always", "--dirty= with local changes", "--abbrev=40", "--exclude=*"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return "not run from a git working tree"
-    return done.stdout.strip()
 
 
 def public_config(config: Config) -> str:

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from ctmar.errors import InputError
 from ctmar.store.atomic import atomic_path
 
 PACKAGES = ("equiproj", "numpy", "scipy", "h5py")
@@ -26,6 +27,25 @@ def write_checksums(output: Path, folder: Path, files: Iterable[Path]) -> None:
     lines = [f"{sha256_of(file)}  {file.relative_to(folder)}\n" for file in files]
     with atomic_path(output) as temporary:
         temporary.write_text("".join(lines), encoding="utf-8")
+
+
+def read_checksums(path: Path) -> dict[str, str]:
+    """A list of ``sha256sum`` by name.
+
+    Raises:
+        InputError: it is missing or malformed, or names a file twice.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: expected a list of sha256sum, found {type(error).__name__}") from None
+    found: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        digest, gap, name = line[:64], line[64:66], line[66:]
+        if gap != "  " or not name or name in found or set(digest) - set("0123456789abcdef"):
+            raise InputError(f"{path}: line {number}: expected a SHA-256 and the name of a file, found '{line[:80]}'")
+        found[name] = digest
+    return found
 
 
 def package_versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
