@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.target_jobs import parse_target_jobs_cli_args
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SMALL = Path(__file__).with_name("small.yaml")
@@ -28,6 +29,16 @@ def test_every_study_plans_every_job(snakemake_on, tmp_path, study):
     assert done.returncode == 0, done.stderr
     assert n_jobs(done.stdout, "train") == len(jobs)
     assert n_jobs(done.stdout, "report") == 1
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.stem)
+def test_a_scheduler_can_be_told_which_job_to_run(study):
+    # a job on a node is "snakemake --target-jobs RULE:WILDCARD=VALUE,WILDCARD=VALUE", which Snakemake has to read back
+    from ctmar.config import load_config
+
+    for name in load_config(study).study.jobs():
+        (read,) = parse_target_jobs_cli_args([f"train:job={name}"])
+        assert read.wildcards_dict == {"job": name}
 
 
 @pytest.mark.parametrize("profile", ["default", "slurm"])

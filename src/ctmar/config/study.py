@@ -271,13 +271,17 @@ class Study(Section):
         return runs
 
     def jobs(self, runs_per_job: int | None = None) -> dict[str, list[Run]]:
-        """The runs of one network on the same pairs, at most `runs_per_job` in each job, by the name of the job."""
+        """The runs of one network on the same pairs, at most `runs_per_job` in each job, by the name of the job.
+
+        The names hold neither "," nor "=": a scheduler's job is told by a command line of Snakemake which job it is,
+        and that joins wildcards by the one and their values by the other.
+        """
         by_pairs: dict[str, list[Run]] = {}
         for run in self.expand():
-            by_pairs.setdefault(f"{run.network},asymmetry={run.asymmetry:g}", []).append(run)
+            by_pairs.setdefault(f"{run.network}-asymmetry-{run.asymmetry:g}", []).append(run)
         size = runs_per_job or self.runs_per_job
         return {
-            f"{name},{first // size}": own[first : first + size]
+            f"{name}-{first // size}": own[first : first + size]
             for name, own in by_pairs.items()
             for first in range(0, len(own), size)
         }
