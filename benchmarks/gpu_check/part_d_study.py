@@ -67,7 +67,7 @@ def one_run(method: str, norm: str, name: str, until: float, settings: Settings,
     of_run = RunSettings(run=representative(method, norm), network=acdnet(settings.quick), training=chosen)
     state = start(of_run.run, of_run.network, chosen, GROUP)
     sampler, validation = open_data(settings.bundle / "pairs.h5", None, of_run)
-    before = validate(state.network, validation, chosen.channels_last)["validation_psnr"]
+    before = validate(state.network, validation, chosen.channels_last).psnr
     seconds = seconds_of_step(state, sampler.batch(0).to(state.device))
     n_steps = max(2, int(0.7 * (until - time.monotonic()) / seconds / chosen.epochs))
     if settings.quick:

@@ -17,6 +17,8 @@ from ctmar.errors import InterruptedWorkError
 if TYPE_CHECKING:
     from ctmar.config import Network, Run
 
+DIVERGED = 3  # exit code of a training without a network to show for it; 1 and 2 are errors, 75 goes on
+
 
 @explains(run="Run", network="Network", settings="Training")
 def train(
@@ -54,7 +56,8 @@ def train(
     """Train one model; with the same settings a killed run goes on where it stopped.
 
     SIGTERM and SIGUSR1 save after the running step and end with exit code 75 (the same command goes on from there);
-    a second signal ends at once.
+    a second signal ends at once. A training that diverges ends with exit code 3: run.json says where, and the same
+    command would end there again.
     """
     from ctmar.config import RunSettings, Training, parse_settings
     from ctmar.store.run_folder import RunFolder
@@ -74,9 +77,13 @@ def train(
     try:
         with stop_requests() as interrupted, progress(_title(one_run)) as show:
             folder = RunFolder(output)
-            train_run(pairs_train, pairs_validation, chosen, folder, progress=show, interrupted=interrupted)
+            diverged = train_run(pairs_train, pairs_validation, chosen, folder, progress=show, interrupted=interrupted)
     except InterruptedWorkError as error:
         raise _stopped(error) from None
+    if diverged is not None:
+        advice = "lower training.learning_rate or the penalty's weight"
+        print(f"ctmar: the training diverged {diverged}; see {folder.diagnosis}; {advice}", file=sys.stderr)
+        raise typer.Exit(DIVERGED)
 
 
 @explains(job="Job", settings="Training", evaluation="Evaluation")
@@ -101,9 +108,10 @@ def train_and_evaluate(
 ) -> None:
     """Train and measure runs on the same pairs, one after the other, each on the patients of its fold.
 
-    What is finished, with the same settings, data and code, is neither trained nor measured again. SIGTERM and SIGUSR1
-    save and end with exit code 75, as for `ctmar train`; so does what another machine or more memory would mend. In the
-    folder of the runs, `sha256sum --check` reads the list.
+    What is finished, with the same settings, data and code, is neither trained nor measured again; so is a training
+    that diverged, which ends no other run of the job and is no error here. SIGTERM and SIGUSR1 save and end with exit
+    code 75, as for `ctmar train`; so does what another machine or more memory would mend. In the folder of the runs,
+    `sha256sum --check` reads the list.
     """
     from ctmar.config import Evaluation, Job, Training, parse_settings
     from ctmar.jobs.attempts import Granted

@@ -29,6 +29,7 @@ class RunResult:
         pairs: the pairs that metrics are of.
         metrics: one value for each pair; NaN where the run has none.
         tested: the pairs that the run was tested on.
+        kept_epoch: the epoch, counted from 1, whose weights were kept.
     """
 
     description: RunDescription
@@ -37,6 +38,7 @@ class RunResult:
     pairs: list[Pair]
     metrics: dict[str, NDArray[np.float64]]
     tested: NDArray[np.bool_]
+    kept_epoch: int
 
     @property
     def run(self) -> Run:
@@ -75,18 +77,22 @@ class RunResult:
     @property
     def validation_psnr(self) -> float:
         """Validation PSNR [dB] of the weights that were kept: the last, or the best where training may stop early."""
-        return self.epochs[self.description.kept_epoch - 1].validation_psnr
+        return self.epochs[self.kept_epoch - 1].validation_psnr
 
 
 def read_run(folder: RunFolder) -> RunResult:
     """Read a trained and measured run.
 
     Raises:
-        InputError: a file is missing or malformed, or the defect was not measured at every quarter turn.
+        InputError: it diverged, a file is missing or malformed, or the defect was not measured at every quarter turn.
     """
-    description, measurements, epochs = folder.read_description(), folder.read_measurements(), folder.read_epochs()
-    if not 1 <= description.kept_epoch <= len(epochs):
-        raise InputError(f"{folder.run}: 'kept_epoch': expected 1 to {len(epochs)}, found {description.kept_epoch}")
+    description, epochs = folder.read_description(), folder.read_epochs()
+    kept = description.kept_epoch
+    if not epochs:
+        raise InputError(f"{folder.metrics}: expected a line for each epoch, found none")
+    if kept is None or not 1 <= kept <= len(epochs):
+        raise InputError(f"{folder.run}: 'kept_epoch': expected 1 to {len(epochs)}, found {kept}")
+    measurements = folder.read_measurements()
     if set(measurements.psnr_turned_db) != set(map(str, QUARTER_TURNS_DEG)):
         expected, found = ", ".join(map(str, QUARTER_TURNS_DEG)), ", ".join(measurements.psnr_turned_db)
         raise InputError(f"{folder.model}: 'psnr_turned_db': expected {expected}, found {found}")
@@ -100,6 +106,7 @@ def read_run(folder: RunFolder) -> RunResult:
         pairs=[tuple(row[column] for column in PAIR_COLUMNS) for row in rows],
         metrics={name: np.array([number(row[name]) for row in rows]) for name in metrics},
         tested=np.ones(len(rows), bool),
+        kept_epoch=kept,
     )
 
 

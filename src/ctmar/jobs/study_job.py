@@ -53,8 +53,9 @@ def run_job(
 ) -> None:
     """Train and measure the runs, one after the other, each on the patients of its fold.
 
-    What is finished, with the same settings, data and code, is neither trained nor measured again. The start and the
-    end of the attempt are written down beside the list of the files.
+    What is finished, with the same settings, data and code, is neither trained nor measured again. A training that
+    diverges is finished, has nothing to measure, and keeps no other run from being trained. The start and the end of
+    the attempt are written down beside the list of the files.
 
     Args:
         files: what is read, and where results go.
@@ -95,7 +96,8 @@ def _train_and_measure(
             pairs = files.pairs / "train.h5", files.pairs / "validation.h5"
             folder = files.folder(run)
             with hold_lock(folder.lock, interrupted):
-                train(*pairs, settings, folder, progress=show, interrupted=interrupted)
-                evaluator.measure(folder, patients["test"])
+                diverged = train(*pairs, settings, folder, progress=show, interrupted=interrupted)
+                if diverged is None:
+                    evaluator.measure(folder, patients["test"])
                 # folders of runs are no outputs of Snakemake: nobody takes away what is there now
                 folder.checkpoint.unlink(missing_ok=True)

@@ -1,15 +1,16 @@
 """The folder of a run: what training and evaluation leave in it, and the only reader and writer of its records.
 
 Training writes ``weights.pt``, ``metrics.jsonl`` (an `Epoch` in each line) and ``run.json`` (a `RunDescription`);
-evaluation ``slices.csv``, ``model.json`` (`Measurements`) and ``examples.npz``. A training goes on from
-``checkpoint.pt``; ``lock.json`` names who works in the folder (`ctmar.store.run_lock`); where the loss stopped being
-finite there is ``not-finite.json``. A folder may come from anybody: every key and type is checked.
+evaluation ``slices.csv``, ``model.json`` (`Measurements`) and ``examples.npz``. A training that diverged is finished
+too: it leaves ``run.json``, which says so, the epochs that there were (maybe none) and ``not-finite.json``, and no
+weights, so that nothing is measured. A training goes on from ``checkpoint.pt``; ``lock.json`` names who works in the
+folder (`ctmar.store.run_lock`). A folder may come from anybody: every key and type is checked.
 """
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 
@@ -84,12 +85,37 @@ class RunOrigin(RunSettings):
     provenance: Provenance
 
 
+Place = Literal["weights", "output", "loss", "penalty", "gradient", "validation"]
+
+
+class Divergence(_Record):
+    """Where a training stopped being finite.
+
+    ``step`` is the step of the optimiser, counted from 1. ``where`` is weights, output, loss, penalty or gradient of
+    that step, or validation, the images that the network made after it; ``layer`` the first layer that was not finite,
+    where one is known; ``loss`` the loss then, finite where a gradient was not.
+    """
+
+    step: int
+    where: Place
+    layer: str | None
+    loss: float
+
+    def __str__(self) -> str:
+        layer = "" if self.layer is None else f"{', output' * (self.where == 'validation')} of layer {self.layer}"
+        return f"at step {self.step} ({self.where}{layer}, loss {self.loss:.6g})"
+
+
 class RunDescription(RunOrigin):
-    """What training says of a run: its origin, which epoch was kept, its cost, its first weights, and its layers."""
+    """What training says of a run: its origin, which epoch was kept, its cost, its first weights, and its layers.
 
-    model_config = ConfigDict(strict=True)
+    A run that diverged kept no epoch and has no layers to describe.
+    """
 
-    kept_epoch: int
+    model_config = ConfigDict(strict=True, ser_json_inf_nan="constants", allow_inf_nan=True)
+
+    diverged: Divergence | None = None
+    kept_epoch: int | None
     n_parameters: int
     seconds_total: float
     seconds_per_step_median: float
@@ -98,6 +124,14 @@ class RunDescription(RunOrigin):
     threads: int
     start_norms: WeightNorms
     layers: list[LayerNorms]
+
+    @model_validator(mode="after")
+    def _kept_an_epoch_unless_it_diverged(self) -> "RunDescription":
+        if (self.kept_epoch is None) != (self.diverged is not None):
+            raise ValueError(
+                "kept_epoch and diverged: expected one of them, found " + ("none" if self.diverged is None else "both")
+            )
+        return self
 
 
 class Epoch(_Record):
@@ -210,16 +244,22 @@ class RunFolder:
 
     @property
     def diagnosis(self) -> Path:
-        """What stopped a run whose loss was not finite."""
+        """What is known of the step at which a training diverged."""
         return self.path / "not-finite.json"
 
     @property
     def results(self) -> tuple[Path, ...]:
-        """All files that training and evaluation leave."""
+        """All files that training and evaluation leave of this run.
+
+        Raises:
+            InputError: see `read_description`.
+        """
+        if self.read_description().diverged is not None:
+            return self.metrics, self.run, self.diagnosis
         return self.weights, self.metrics, self.run, self.slices, self.model, self.examples
 
     def prepare(self) -> None:
-        """Make the folder ready for a training: what killed writers left half-written, and an old diagnosis, go.
+        """Make the folder ready for a training: what killed writers left half-written goes.
 
         Raises:
             InputError: a file could not be written at the end, see `check_target`.
@@ -227,16 +267,21 @@ class RunFolder:
         for path in (self.weights, self.metrics, self.run, self.checkpoint):
             check_target(path)
             remove_leftovers(path)
-        self.diagnosis.unlink(missing_ok=True)
+
+    def remove_network(self) -> None:
+        """Remove the weights, and what was measured of them, that another training left here."""
+        for path in (self.weights, self.slices, self.model, self.examples):
+            path.unlink(missing_ok=True)
 
     def is_finished(self, origin: RunOrigin) -> bool:
-        """Whether a training of this very origin has left all its files here."""
+        """Whether a training of this very origin has left all its files here, or has diverged."""
         try:
             found = self.read_description()
         except InputError:
             return False
         same = all(getattr(found, name) == getattr(origin, name) for name in RunOrigin.model_fields)
-        return same and self.weights.is_file() and self.metrics.is_file()
+        last = self.weights if found.diverged is None else self.diagnosis
+        return same and last.is_file() and self.metrics.is_file()
 
     def is_measured(self, origin_sha256: str) -> bool:
         """Whether what an evaluation of this origin leaves is here."""
@@ -255,14 +300,12 @@ class RunFolder:
         return validate_json(RunDescription, _content(self.run, "ctmar train"), str(self.run))
 
     def read_epochs(self) -> list[Epoch]:
-        """Read ``metrics.jsonl``, at least one epoch.
+        """Read ``metrics.jsonl``; a run that diverged in its first epoch has none.
 
         Raises:
-            InputError: it is missing or empty, or a key or value is wrong.
+            InputError: it is missing, or a key or value is wrong.
         """
         lines = _content(self.metrics, "ctmar train").splitlines()
-        if not lines:
-            raise InputError(f"{self.metrics}: expected a line for each epoch, found none")
         return [validate_json(Epoch, line, f"{self.metrics}, line {number}") for number, line in enumerate(lines, 1)]
 
     def read_measurements(self) -> Measurements:

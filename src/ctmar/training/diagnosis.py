@@ -1,6 +1,9 @@
-"""Where a step stopped being finite: the step is run once more, layer by layer."""
+"""Where a training stopped being finite: the step, or the validation after it, is run once more, layer by layer."""
 
 import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,28 +11,85 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ctmar.errors import InputError
 from ctmar.store.atomic import atomic_path
+from ctmar.store.run_folder import Divergence, Place
 from ctmar.training.patches import Batch, PatchOrigin
 from ctmar.training.state import TrainingState, stage_outputs
 from ctmar.training.step import backward
 
 
-def write_diagnosis(path: Path, state: TrainingState, batch: Batch, origins: list[PatchOrigin], step: int) -> str:
-    """Write what is known about a step whose loss or gradient is not finite; returns where it began, in words.
+class DivergedError(Exception):
+    """A training diverged; `diagnosis` is all that is known of it, for ``not-finite.json``."""
+
+    def __init__(self, divergence: Divergence, diagnosis: dict[str, Any]) -> None:
+        super().__init__(str(divergence))
+        self.divergence = divergence
+        self.diagnosis = diagnosis
+
+
+def write_diagnosis(path: Path, diagnosis: dict[str, Any]) -> None:
+    """Write what is known of the step at which a training diverged."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(diagnosis, indent=2) + "\n")
+
+
+def diverged_at_step(
+    state: TrainingState, batch: Batch, origins: list[PatchOrigin], loss: float, path: Path
+) -> DivergedError:
+    """What is known of a step whose loss or gradient is not finite.
 
     Args:
-        path: JSON file: step (counted from 1), epoch, where, layer, loss, penalty, patches of the batch.
         state: the run, with the weights before the step.
         batch: what the step saw.
         origins: where its patches come from; slices by their pseudonyms.
-        step: number of the step, counted from 0.
+        loss: of the step.
+        path: where `write_diagnosis` would write it.
+
+    Raises:
+        InputError: the pairs hold values that are not finite: the data are broken, and no other setting would help.
     """
-    facts = first_not_finite(state, batch, step)
-    epoch = step // state.training.steps_per_epoch + 1
-    patches = [origin._asdict() for origin in origins]
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps({"step": step + 1, "epoch": epoch, **facts, "batch": patches}, indent=2) + "\n")
-    return facts["where"] if facts["layer"] is None else f"{facts['where']} of layer {facts['layer']}"
+    facts = first_not_finite(state, batch, state.step)
+    diagnosis = _numbered(state, state.step) | facts | {"batch": [origin._asdict() for origin in origins]}
+    if facts["where"] == "input":
+        write_diagnosis(path, diagnosis)
+        what = "the pairs hold NaN or infinity"
+        raise InputError(f"training stopped at step {state.step + 1}: {what}; the patches are listed in {path}")
+    where: Place = facts["where"]
+    if facts["where"] == "nothing":  # finite when it is run again
+        where = "gradient" if math.isfinite(loss) else "loss"
+    return DivergedError(Divergence(step=state.step + 1, where=where, layer=facts["layer"], loss=loss), diagnosis)
+
+
+def diverged_after_step(state: TrainingState, image: Batch | None, loss: float) -> DivergedError:
+    """What is known of weights, or of the images that they make of validation pairs, that are not finite.
+
+    Args:
+        state: the run, with the weights that were validated.
+        image: the first validation pair whose image is not finite; None: the images are, the weights are not.
+        loss: the validation loss.
+    """
+    layer = broken_weights(state)
+    where: Place = "weights" if layer is not None else "validation"
+    if layer is None and image is not None:
+        with torch.no_grad(), _outputs(state.network) as outputs:
+            state.predictor(image.inputs)
+        layer = _first_broken(outputs)
+    facts = _facts(where, layer) | {"loss": _text(loss), "penalty": None, "batch": []}
+    diagnosis = _numbered(state, state.step - 1) | facts
+    return DivergedError(Divergence(step=state.step, where=where, layer=layer, loss=loss), diagnosis)
+
+
+def broken_weights(state: TrainingState) -> str | None:
+    """The first layer of the network with a weight or a buffer that is not finite, in its order."""
+    for name, tensor in state.network.state_dict().items():
+        if not torch.isfinite(tensor).all():
+            return _layer(name)
+    return None
+
+
+def _numbered(state: TrainingState, step: int) -> dict[str, Any]:
+    return {"step": step + 1, "epoch": step // state.training.steps_per_epoch + 1}
 
 
 def first_not_finite(state: TrainingState, batch: Batch, step: int) -> dict[str, Any]:
@@ -40,29 +100,43 @@ def first_not_finite(state: TrainingState, batch: Batch, step: int) -> dict[str,
     """
     if not all(torch.isfinite(tensor).all() for tensor in batch.tensors):
         return _facts("input")
-    for name, parameter in state.network.named_parameters():
-        if not torch.isfinite(parameter).all():
-            return _facts("weights", _layer(name))
-    outputs: list[tuple[str, bool]] = []
-    handles = [
-        module.register_forward_hook(partial(_record, outputs, name)) for name, module in state.network.named_modules()
-    ]
-    try:
+    layer = broken_weights(state)
+    if layer is not None:
+        return _facts("weights", layer)
+    with _outputs(state.network) as outputs:
         # eager, whatever training.compile says: a compiled network has no layers to ask
         forward = stage_outputs(state.network) if state.training.loss == "stages" else state.network
-        loss, penalty, _ = backward(state, batch, step, forward)
-    finally:
-        for handle in handles:
-            handle.remove()
+        try:
+            loss, penalty, _ = backward(state, batch, step, forward)
+        except torch.linalg.LinAlgError:  # in a norm: the task is plain arithmetic
+            loss = penalty = math.nan
     values = {"loss": _text(loss), "penalty": _text(penalty)}
-    for name, finite in outputs:
-        if not finite:
-            return _facts("output", name or "(whole network)") | values
+    layer = _first_broken(outputs)
+    if layer is not None:
+        return _facts("output", layer) | values
     if not torch.isfinite(torch.tensor(penalty)):
         return _facts("penalty") | values
     if not torch.isfinite(torch.tensor(loss)):
         return _facts("loss") | values
     return _gradient(state.network, [name for name, _ in outputs]) | values
+
+
+@contextmanager
+def _outputs(network: nn.Module) -> Iterator[list[tuple[str, bool]]]:
+    """Yield a list that every module adds its name to when it is called, and whether its output is finite."""
+    outputs: list[tuple[str, bool]] = []
+    handles = [
+        module.register_forward_hook(partial(_record, outputs, name)) for name, module in network.named_modules()
+    ]
+    try:
+        yield outputs
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _first_broken(outputs: list[tuple[str, bool]]) -> str | None:
+    return next((name or "(whole network)" for name, finite in outputs if not finite), None)
 
 
 def _gradient(network: nn.Module, executed: list[str]) -> dict[str, Any]:

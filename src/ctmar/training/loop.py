@@ -10,23 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from ctmar.config import RunSettings
-from ctmar.errors import InputError, InterruptedWorkError
-from ctmar.store.run_folder import Epoch, RunFolder
+from ctmar.errors import InterruptedWorkError
+from ctmar.store.run_folder import Divergence, Epoch, RunFolder, RunOrigin
 from ctmar.store.run_lock import check_held, hold_lock
 from ctmar.training.batch_readers import ReaderDiedError, read_batches
 from ctmar.training.checkpoint import load_checkpoint, resume, save_checkpoint, snapshot
 from ctmar.training.description import describe_run
-from ctmar.training.diagnosis import write_diagnosis
+from ctmar.training.diagnosis import DivergedError, broken_weights, diverged_after_step, diverged_at_step
 from ctmar.training.holdout import hold_out
-from ctmar.training.outcome import write_results
+from ctmar.training.outcome import write_divergence, write_results
 from ctmar.training.patches import CACHE_BYTES, Batch, PatchSampler, validation_batches
 from ctmar.training.portion import portion
 from ctmar.training.schedule import learning_rate, set_learning_rate
 from ctmar.training.state import EpochSoFar, TrainingState, detached, kept_weights, start
 from ctmar.training.step import NotFiniteError, training_step
-from ctmar.training.validation import validate
+from ctmar.training.validation import Scores, validate
 
 SECONDS_BETWEEN_CHECKPOINTS = 60.0  # within an epoch; one more follows each epoch
 _SECONDS_FOR_A_SIGNAL = 1.0  # a scheduler signals one process after the other
@@ -45,13 +46,14 @@ def train(
     *,
     progress: Progress = lambda done, total, text: None,
     interrupted: Callable[[], bool] = lambda: False,
-) -> None:
+) -> Divergence | None:
     """Train one run and write its weights, its metrics (one JSON object per epoch) and its description.
 
     A run that was killed goes on from its checkpoint and, on a CPU, ends with bit-identical weights; one that is
-    finished, with the same settings, data and code, is left as it is. While another process trains it, this one waits.
-    The last checkpoint stays: if the files are lost before somebody has accepted them (a workflow engine deletes the
-    outputs of a job that died after its work), the same call writes them again without a step.
+    finished, with the same settings, data and code, is left as it is. A training that diverges is finished: the same
+    step would diverge again. While another process trains the run, this one waits. The last checkpoint stays: if the
+    files are lost before somebody has accepted them (a workflow engine deletes the outputs of a job that died after its
+    work), the same call writes them again without a step.
 
     Args:
         pairs_train: pair file to train on.
@@ -61,8 +63,11 @@ def train(
         progress: called with the steps done, the steps in all, and a line of text.
         interrupted: asked after each step whether to save and stop.
 
+    Returns:
+        Where the training diverged, if it did.
+
     Raises:
-        InputError: a setting does not fit the data, the network or the machine, or the loss stopped being finite.
+        InputError: a setting does not fit the data, the network or the machine, or the pairs are not finite.
         InterruptedTrainingError: ``interrupted`` said so.
         InterruptedWorkError: it said so while another process trained the run.
     """
@@ -71,23 +76,30 @@ def train(
         folder.prepare()
         origin = describe_run(pairs_train, pairs_validation, settings)
         if folder.is_finished(origin):
-            return
+            return folder.read_description().diverged
+        folder.diagnosis.unlink(missing_ok=True)
         state = start(settings.run, settings.network, settings.training, settings.group)
         sampler, validation = open_data(pairs_train, pairs_validation, settings)
         identity = hashlib.sha256(json.dumps(origin.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
         resume(state, load_checkpoint(folder.checkpoint, identity))
-        loop = Loop(state, sampler, validation, folder, identity, progress, interrupted)
-        try:
-            loop.run()
-        except InterruptedTrainingError:
-            loop.save()
-            raise
+        return _run_and_write(Loop(state, sampler, validation, folder, identity, progress, interrupted), origin)
+
+
+def _run_and_write(loop: "Loop", origin: RunOrigin) -> Divergence | None:
+    """Run the steps that are left and write what comes of them: a network, or where the training diverged."""
+    folder, state = loop.folder, loop.state
+    try:
+        kept = loop.run_to_the_end()
+    except InterruptedTrainingError:
+        loop.save()
+        raise
+    except DivergedError as error:
         check_held(folder.lock)
-        kept = finish(state)
-        # the record of the epoch that is kept describes the weights that are written
-        scores = validate(state.predictor, validation, state.training.channels_last)
-        state.records[kept - 1] = state.records[kept - 1].model_copy(update=scores)
-        write_results(folder, state, kept, origin)
+        write_divergence(folder, state, error, origin)
+        return error.divergence
+    check_held(folder.lock)
+    write_results(folder, state, kept, origin)
+    return None
 
 
 def open_data(
@@ -118,6 +130,23 @@ class Loop:
     progress: Progress
     interrupted: Callable[[], bool]
 
+    def run_to_the_end(self) -> int:
+        """Run the epochs that are left and leave in the network what is kept; returns the epoch that it is of.
+
+        Raises:
+            DivergedError: a loss, a gradient or the weights in the end are not finite.
+            InterruptedTrainingError: the run was asked to stop.
+        """
+        state = self.state
+        self.run()
+        kept = finish(state)
+        scores = self.validate(state.predictor)
+        if broken_weights(state) is not None:  # a layer may hide what it is fed with
+            raise diverged_after_step(state, None, scores.loss)
+        # the record of the epoch that is kept describes the weights that are written
+        state.records[kept - 1] = state.records[kept - 1].model_copy(update=scores.fields)
+        return kept
+
     def run(self) -> None:
         """Run the epochs that are left, each closed by a validation and a checkpoint."""
         state, training = self.state, self.state.training
@@ -126,8 +155,8 @@ class Loop:
             while len(state.records) < training.epochs and not _is_over(state):
                 self.run_epoch(batches)
                 with kept_weights(state) as predictor:
-                    scores = validate(predictor, self.validation, training.channels_last, self.stop_if_asked)
-                    state.records.append(Epoch(**_running_means(state) | scores))
+                    scores = self.validate(predictor, self.stop_if_asked)
+                    state.records.append(Epoch(**_running_means(state) | scores.fields))
                     _keep_best(state)
                 state.epoch = EpochSoFar()
                 self.save()
@@ -150,19 +179,22 @@ class Loop:
                 self.save()
                 saved = time.monotonic()
 
+    def validate(self, predictor: nn.Module, between: Callable[[], object] = lambda: None) -> Scores:
+        """Scores of the validation; images that are not finite end the run."""
+        scores = validate(predictor, self.validation, self.state.training.channels_last, between)
+        if scores.broken is not None:
+            raise diverged_after_step(self.state, scores.broken, scores.loss)
+        return scores
+
     def take_step(self, batch: Batch) -> tuple[float, float]:
-        """One step; one that is not finite is written down before it ends the run."""
+        """One step; one that is not finite ends the run."""
         state = self.state
         set_learning_rate(state.optimiser, learning_rate(state.training, state.step))
         try:
             return training_step(state, batch, state.step)
         except NotFiniteError as error:
             origins = self.sampler.origins(state.step)
-            place = write_diagnosis(self.folder.diagnosis, state, batch, origins, state.step)
-            raise InputError(
-                f"{error}; first in: {place}; the patches are listed in {self.folder.diagnosis};"
-                " lower training.learning_rate or the penalty's weight"
-            ) from None
+            raise diverged_at_step(state, batch, origins, error.loss, self.folder.diagnosis) from None
 
     def next_batch(self, batches: Iterator[Batch]) -> Batch:
         """The next batch; readers that a scheduler's signal has reached before us are no error."""

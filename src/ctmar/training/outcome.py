@@ -1,5 +1,6 @@
-"""What a finished run leaves: weights, learning curve, description."""
+"""What a finished run leaves: weights, learning curve, description; of one that diverged the last two."""
 
+import math
 import statistics
 from typing import Any
 
@@ -10,6 +11,7 @@ from ctmar.models.non_equivariance import layer_norms
 from ctmar.models.symmetry import study_group
 from ctmar.store.atomic import atomic_path
 from ctmar.store.run_folder import RunDescription, RunFolder, RunOrigin
+from ctmar.training.diagnosis import DivergedError, write_diagnosis
 from ctmar.training.state import TrainingState
 
 
@@ -20,18 +22,34 @@ def write_results(folder: RunFolder, state: TrainingState, kept_epoch: int, orig
         # given a path, torch writes its name into the file, and equal weights would differ in bytes
         torch.save(weights, file)
     folder.write_epochs(state.records)
-    folder.write_description(RunDescription(**dict(origin), kept_epoch=kept_epoch, **outcome(state, origin.group)))
+    layers = layer_norms(state.network, study_group(origin.group))
+    folder.write_description(
+        RunDescription(**dict(origin), kept_epoch=kept_epoch, layers=layers, **_size_time_and_memory(state))
+    )
 
 
-def outcome(state: TrainingState, group: str) -> dict[str, Any]:
-    """Size, time, memory and the table of layers."""
+def write_divergence(folder: RunFolder, state: TrainingState, error: DivergedError, origin: RunOrigin) -> None:
+    """Write what a run that diverged leaves, its description last; nothing of an older network stays beside it."""
+    folder.remove_network()
+    folder.write_epochs(state.records)
+    write_diagnosis(folder.diagnosis, error.diagnosis)
+    folder.write_description(
+        RunDescription(
+            **dict(origin), diverged=error.divergence, kept_epoch=None, layers=[], **_size_time_and_memory(state)
+        )
+    )
+
+
+def _size_time_and_memory(state: TrainingState) -> dict[str, Any]:
+    """Of the epochs, and of the steps of one that did not end; NaN where there was no step."""
+    so_far = state.epoch.seconds
+    medians = [record.seconds_per_step for record in state.records] + ([statistics.median(so_far)] if so_far else [])
     return {
         "n_parameters": sum(parameter.numel() for parameter in state.network.parameters()),
-        "seconds_total": sum(record.seconds for record in state.records),
-        "seconds_per_step_median": statistics.median(record.seconds_per_step for record in state.records),
+        "seconds_total": sum(record.seconds for record in state.records) + sum(so_far),
+        "seconds_per_step_median": statistics.median(medians) if medians else math.nan,
         "peak_memory_mb": peak_memory_mb(state.device),
         "device": device_name(state.device),
         "threads": torch.get_num_threads(),
         "start_norms": state.start_norms,
-        "layers": layer_norms(state.network, study_group(group)),
     }

@@ -19,7 +19,11 @@ PRECISIONS = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class NotFiniteError(InputError):
-    """A loss or a gradient is not finite."""
+    """A loss or a gradient is not finite; ``loss`` is the loss."""
+
+    def __init__(self, message: str, loss: float) -> None:
+        super().__init__(message)
+        self.loss = loss
 
 
 class BatchPart(NamedTuple):
@@ -37,12 +41,15 @@ def training_step(state: TrainingState, batch: Batch, step: int) -> tuple[float,
         NotFiniteError: the loss or a gradient is not finite; the weights stay those before the step.
     """
     state.method.begin_step(step / (state.training.epochs * state.training.steps_per_epoch))
-    loss, penalty, largest = backward(state, batch, step, state.forward)
+    try:
+        loss, penalty, largest = backward(state, batch, step, state.forward)
+    except torch.linalg.LinAlgError as error:  # a norm of one's own that decomposes matrices that are not finite
+        raise NotFiniteError(f"training stopped at step {step + 1}: {error}", math.nan) from None
     # with float16 a gradient that is not finite is no fault before the scale has come down to 1: the step is left out
     if not math.isfinite(loss) or (not math.isfinite(largest) and state.scaler.get_scale() <= 1):
         parts = f" (task {loss - penalty}, penalty {penalty})"
         what = "the gradient is not finite" if math.isfinite(loss) else f"the loss is {loss}{parts}, not finite"
-        raise NotFiniteError(f"training stopped at step {step + 1}: {what}")
+        raise NotFiniteError(f"training stopped at step {step + 1}: {what}", loss)
     state.scaler.step(state.optimiser)
     state.method.end_step(state.optimiser.param_groups[0]["lr"])
     state.scaler.update()

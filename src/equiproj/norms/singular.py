@@ -18,7 +18,8 @@ def schatten_norm(
     """(Σ σ_i^p)^(1/p) and U diag(w) Vᴴ, with w the subgradient of the p-norm at the singular values.
 
     Singular values below rounding (max(rows, columns)·eps·σ₁) carry no gradient, and equal largest ones share it, so
-    the result does not depend on the basis a decomposition happens to choose.
+    the result does not depend on the basis a decomposition happens to choose. A matrix with an entry that is not finite
+    has the norm NaN: decompositions would refuse it, and the others of its batch with it.
 
     Args:
         matrix: (..., rows, columns), real or complex, float32 or wider.
@@ -33,8 +34,11 @@ def schatten_norm(
     if matrix.shape[-2] > matrix.shape[-1]:
         value, subgradient = schatten_norm(matrix.mH, p, double_gram=double_gram)
         return value, subgradient.mH
+    finite = matrix.isfinite().all(-1).all(-1)
+    matrix = torch.where(finite[..., None, None], matrix, 0)
     left, sigma, right = _by_double_gram(matrix) if double_gram else torch.linalg.svd(matrix, full_matrices=False)
-    return _from_decomposition(left, sigma, right, p, max(matrix.shape[-2:]))
+    value, subgradient = _from_decomposition(left, sigma, right, p, max(matrix.shape[-2:]))
+    return torch.where(finite, value, math.nan), torch.where(finite[..., None, None], subgradient, math.nan)
 
 
 def _from_decomposition(left: Tensor, sigma: Tensor, right: Tensor, p: float, size: int) -> tuple[Tensor, Tensor]:

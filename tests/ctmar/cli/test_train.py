@@ -81,6 +81,23 @@ def test_one_file_is_enough(pairs, tmp_path, monkeypatch, capsys):
     assert "validation on 1 pairs of 1 held-out patients (p2), training on the other 2 pairs" in capsys.readouterr().err
 
 
+def test_a_training_that_diverges_is_one_line_and_an_exit_code_of_its_own(pairs, tmp_path, monkeypatch, capsys):
+    wild = SETTINGS.replace("}", ", learning_rate: 1.0e+38, warmup_steps: 0}")
+    for _ in range(2):  # the second time nothing is trained
+        assert run_main(monkeypatch, pairs, "--output", tmp_path / "run", "--settings", wild) == 3
+        line = capsys.readouterr().err.splitlines()[-1]
+        assert re.fullmatch(
+            r"ctmar: the training diverged at step 2 \(.*, loss nan\); see .*not-finite\.json; .*", line
+        )
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"run.json", "metrics.jsonl", "not-finite.json"}
+    monkeypatch.setattr(sys, "argv", ["ctmar", "evaluate", str(pairs), str(tmp_path / "run")])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    expected = "run: expected a trained network, found a training that diverged at step 2"
+    assert expected in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_the_form_of_the_workflow(pairs, tmp_path, monkeypatch):
     run = Run(network="small", method="strict", seed=1)
     network = Network(settings={"fields": 1, "depth": 2}).model_dump_json()

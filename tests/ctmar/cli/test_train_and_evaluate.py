@@ -11,6 +11,7 @@ import pytest
 from ctmar.cli import main
 from ctmar.config import Job, Network, Run
 from ctmar.datasets.split import write_split
+from ctmar.store.run_folder import RunFolder
 from ctmar.store.tables import read_rows
 from ctmar.training.loop import Loop
 
@@ -124,6 +125,22 @@ def test_one_job_trains_different_settings(job, tmp_path):
     other = Run(network="small", method="projection", norm="frobenius", lam_perp=0.1)
     assert job(Job(runs=[RUNS[0], other], network=NETWORK).model_dump_json()) == 0
     assert (tmp_path / "runs" / other.slug / "seed-0" / "model.json").is_file()
+
+
+def test_a_run_that_diverges_ends_no_other_run_and_is_not_repeated(job, tmp_path, monkeypatch):
+    heavy = Run(network="small", method="projection", norm="frobenius", lam_perp=1e38, seed=0)
+    text = Job(runs=[RUNS[0], heavy, RUNS[1]], network=NETWORK).model_dump_json()
+    settings = SETTINGS.replace("}", ", learning_rate: 1000.0, warmup_steps: 0}")
+    assert job(text, settings=settings) == 0
+    folder = RunFolder(tmp_path / "runs" / heavy.slug / "seed-0")
+    assert folder.read_description().diverged.where == "penalty"
+    listed = [line.split("  ")[1] for line in (tmp_path / "finished.sha256").read_text().splitlines()]
+    own = [name for name in listed if name.startswith(heavy.slug)]
+    assert [name.rpartition("/")[2] for name in own] == ["metrics.jsonl", "run.json", "not-finite.json"]
+    assert len(listed) == 3 + 2 * 6
+    trained = epochs_trained(monkeypatch)
+    assert job(text, settings=settings) == 0
+    assert not trained
 
 
 def test_runs_on_different_pairs_are_no_job():

@@ -11,7 +11,7 @@ from tests.ctmar.run_folders import description, epoch, measurements
 from ctmar.config import Run
 from ctmar.errors import InputError
 from ctmar.store.atomic import temporary_path
-from ctmar.store.run_folder import RunFolder
+from ctmar.store.run_folder import Divergence, RunFolder
 from ctmar.store.writer import this_writer
 
 RECORDS = {
@@ -118,13 +118,63 @@ def test_a_missing_key_is_named(folder):
     assert str(caught.value).endswith(expected)
 
 
+def test_a_run_that_diverged_has_other_results_and_is_finished_with_them(folder):
+    finished = RECORDS["run"]
+    for path in (folder.weights, folder.slices, folder.examples):
+        path.write_text("x")
+    assert folder.results == (
+        folder.weights,
+        folder.metrics,
+        folder.run,
+        folder.slices,
+        folder.model,
+        folder.examples,
+    )
+    where = Divergence(step=7, where="output", layer="layers.0", loss=math.inf)
+    diverged = finished.model_copy(update={"diverged": where, "kept_epoch": None, "seconds_per_step_median": math.nan})
+    folder.write_description(diverged)
+    folder.write_epochs([])
+    assert folder.read_description().diverged == where
+    assert folder.read_epochs() == []
+    assert folder.results == (folder.metrics, folder.run, folder.diagnosis)
+    assert not folder.is_finished(diverged)  # its diagnosis comes before its description
+    folder.diagnosis.write_text("{}")
+    assert folder.is_finished(diverged)
+    assert not folder.is_finished(diverged.model_copy(update={"group": "C8"}))
+    folder.remove_network()
+    assert [path for path in (folder.weights, folder.slices, folder.model, folder.examples) if path.exists()] == []
+    assert folder.is_finished(diverged)
+
+
+@pytest.mark.parametrize(
+    ("where", "layer", "text"),
+    [
+        ("penalty", None, "at step 7 (penalty, loss inf)"),
+        ("weights", "a.b", "at step 7 (weights of layer a.b, loss inf)"),
+        ("validation", "a.b", "at step 7 (validation, output of layer a.b, loss inf)"),
+    ],
+)
+def test_a_divergence_in_words(where, layer, text):
+    assert str(Divergence(step=7, where=where, layer=layer, loss=math.inf)) == text
+
+
+@pytest.mark.parametrize(
+    ("kept", "diverged", "found"),
+    [(None, None, "none"), (3, {"step": 1, "where": "loss", "layer": None, "loss": math.inf}, "both")],
+)
+def test_a_run_has_kept_an_epoch_or_diverged(folder, kept, diverged, found):
+    content = json.loads(folder.run.read_text()) | {"kept_epoch": kept, "diverged": diverged}
+    folder.run.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=rf"run\.json: .*kept_epoch and diverged: expected one of them, found {found}"):
+        folder.read_description()
+
+
 def test_a_folder_is_made_ready_for_training(folder):
     leftover = temporary_path(folder.weights, dataclasses.replace(this_writer(), started=0))
-    for path in (leftover, folder.diagnosis, folder.checkpoint):
+    for path in (leftover, folder.checkpoint):
         path.write_text("x")
     folder.prepare()
     assert not leftover.exists()
-    assert not folder.diagnosis.exists()
     assert folder.checkpoint.exists()
     folder.weights.mkdir()
     with pytest.raises(InputError, match=r"weights\.pt: expected a file to write, found a folder"):

@@ -106,6 +106,21 @@ def test_a_zero_in_the_batch_does_not_disturb_the_others(norm: str) -> None:
     assert gradient[1].abs().max() == 0
 
 
+@pytest.mark.parametrize("method", ["exact", "gram"])
+@pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("shape", [(4, 6), (6, 4)])
+def test_a_matrix_that_is_not_finite_has_no_finite_norm_and_does_not_disturb_the_others(
+    norm: str, method: str, broken: float, shape: tuple[int, int]
+) -> None:
+    matrices = random_matrix(3, *shape)
+    alone = value_and_gradient(matrices[2], norm, method)
+    matrices[1, 2, 3] = broken
+    value, gradient = value_and_gradient(matrices, norm, method)
+    assert not value[1].isfinite()
+    torch.testing.assert_close(value[2], alone[0])
+    torch.testing.assert_close(gradient[2], alone[1])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "matrix",
