@@ -1,5 +1,7 @@
 """The report as a reader meets it: in a browser, offline, by mouse and by keyboard, wide and narrow, light and dark."""
 
+from xml.etree import ElementTree
+
 import pytest
 from tests.ctmar.reporting.conftest import N_SERIES, SETTINGS
 
@@ -57,25 +59,86 @@ def test_the_network_is_refused(page):
 
 
 def test_every_chart_is_drawn_with_its_marks(page):
-    names = page.run("[...document.querySelectorAll('.vega')].map(c => c.dataset.spec)")
-    point = "svg [aria-roledescription=point]"
-    marks = page.run(f"[...document.querySelectorAll('.vega')].map(c => c.querySelectorAll('{point}').length)")
-    drawn = dict(zip(names, marks, strict=True))
-    # a forest draws every row twice: the mark, and one unseen that carries the axis of values
-    assert drawn["quality-1-1"] == drawn["quality-1-2"] == drawn["defect-1"] == drawn["cost-1"] == 2 * N_SERIES
-    assert drawn["response-1-1-1"] == drawn["response-1-1-2"] == drawn["response-1-1-3"] == 4
-    assert drawn["response-1-2-1"] == drawn["response-1-2-2"] == drawn["response-1-2-3"] == 2
-    assert drawn["trade-off-1"] == N_SERIES
-    assert (
-        page.run("document.querySelectorAll('[data-spec=map-1-1] svg [aria-roledescription=\"rect mark\"]').length")
-        == 6
-    )
+    marks = """Object.fromEntries([...document.querySelectorAll('.chart')].map(c => [c.id,
+        c.querySelector('svg').querySelectorAll('title').length]))"""
+    drawn = page.run(marks)
+    assert drawn["quality-1-1"] == drawn["quality-1-2"] == drawn["defect-1"] == drawn["cost-1"] == N_SERIES
+    # of a sweep every weight, and the line of plain training
+    assert drawn["response-1-1-1"] == drawn["response-1-1-2"] == drawn["response-1-1-3"] == 4 + 1
+    assert drawn["response-1-2-1"] == drawn["response-1-2-2"] == drawn["response-1-2-3"] == 2 + 1
+    assert drawn["trade-off-1"] == len(SETTINGS)
+    assert drawn["map-1-1"] == 6
     assert len(drawn) == 14
-    assert page.run("[...document.querySelectorAll('.vega svg')].every(s => s.getBoundingClientRect().height > 60)")
+    heights = "[...document.querySelectorAll('.drawing svg')].filter(s => s.checkVisibility())"
+    assert page.run(f"{heights}.length") == 14  # of two widths the one that fits
+    assert page.run(f"{heights}.every(s => s.getBoundingClientRect().height > 60)")
+
+
+def rest_on(page, mark):
+    """Move the mouse to the middle of an element, which is scrolled into view."""
+    x, y = page.run(f"""(() => {{
+        const mark = {mark};
+        mark.scrollIntoView({{block: "center", behavior: "instant"}});
+        const box = mark.getBoundingClientRect();
+        return [box.x + box.width / 2, box.y + box.height / 2];
+    }})()""")
+    page.run("new Promise(done => setTimeout(done, 50))")
+    page.send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+
+
+FOREST = "document.querySelector('#quality-1-1 .wide svg')"
+
+
+def test_the_mouse_is_told_what_every_row_of_a_forest_says(page):
+    texts = page.run(f"[...{FOREST}.querySelectorAll('title')].map(t => t.textContent)")
+    assert len(texts) == N_SERIES
+    heard = []
+    for index in range(N_SERIES):
+        rest_on(page, f"[...{FOREST}.querySelectorAll('title, [data-says]')].map(t => t.closest('path'))[{index}]")
+        heard.append(page.run("document.querySelector('.tip').textContent"))
+    assert heard == texts
+    assert page.run("document.querySelector('.tip').checkVisibility()")
+    page.send("Input.dispatchMouseEvent", type="mouseMoved", x=2, y=2)
+    assert not page.run("document.querySelector('.tip').checkVisibility()")
+
+
+def test_every_kind_of_chart_answers_the_mouse(page):
+    for mark in (
+        "document.querySelector('#response-1-1-1 path title').parentElement",
+        "document.querySelector('#trade-off-1 .wide path title').parentElement",
+        "document.querySelector('#map-1-1 path title').parentElement",
+        "document.querySelector('#cost-1 .wide path title').parentElement",
+        "document.querySelector('#equivariance .panel-chart circle')",
+    ):
+        said = page.run(f"{mark}.querySelector('title').textContent")
+        rest_on(page, mark)
+        assert page.run("document.querySelector('.tip:not([hidden])')?.textContent") == said
+
+
+def test_arrow_keys_walk_along_the_marks(page):
+    texts = page.run(f"[...{FOREST}.querySelectorAll('title')].map(t => t.textContent)")
+    page.run(f"{FOREST}.focus()")
+    key(page, "ArrowRight", "ArrowRight")
+    assert page.run("document.querySelector('.tip').textContent") == texts[0]
+    key(page, "ArrowRight", "ArrowRight")
+    assert page.run("document.querySelector('.tip').textContent") == texts[1]
+    assert page.run("document.querySelector('.tip').role") == "status"
+
+
+def test_a_chart_is_saved_as_it_is_seen(page):
+    saved = page.run("""new Promise(done => {
+        URL.createObjectURL = (blob) => { blob.text().then(done); return "blob:nothing"; };
+        HTMLAnchorElement.prototype.click = () => {};
+        document.querySelector('#quality-1-1 .save').click();
+    })""")
+    root = ElementTree.fromstring(saved)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert "color: #1c2126" in root.attrib["style"]
+    assert len(list(root.iter("{http://www.w3.org/2000/svg}title"))) == N_SERIES
 
 
 def test_names_and_values_of_a_forest_are_whole(page):
-    texts = page.run("[...document.querySelectorAll('[data-spec=quality-1-1] svg text')].map(t => t.textContent)")
+    texts = page.run("[...document.querySelectorAll('#quality-1-1 .wide svg text')].map(t => t.textContent)")
     assert "Projection, mixed\xa0(2,1)" in texts
     assert "Strictly equivariant" in texts
     assert not [text for text in texts if "…" in text]
@@ -142,22 +205,6 @@ def test_sections_fold_and_a_link_opens_them(page):
     assert page.run(f"{button}.textContent") == "Open all sections"
     page.run(f"{button}.click()")
     assert page.run("[...document.querySelectorAll('details.fold')].every(d => d.open)")
-
-
-def test_a_chart_of_a_folded_section_is_drawn_when_it_opens(browser, report_page):
-    text = report_page.read_text(encoding="utf-8")
-    start = text.index('<section id="cost"')
-    opened = '<details class="fold" open>'
-    folded = report_page.with_name("folded.html")
-    folded.write_text(text[:start] + text[start:].replace(opened, '<details class="fold">', 1), encoding="utf-8")
-    browser.open(folded)
-    chart = "document.querySelectorAll('[data-spec=cost-1] svg').length"
-    assert browser.run(chart) == 0
-    browser.run("document.querySelector('#cost > details').open = true")
-    browser.run("new Promise(done => setTimeout(done, 500))")
-    assert browser.run(chart) == 1
-    width = "document.querySelector('[data-spec=cost-1] svg').getBoundingClientRect().width"
-    assert browser.run(width) > 300
 
 
 def test_footnotes_of_folded_methods_are_reached(page):
@@ -245,7 +292,7 @@ def test_wide_tables_scroll_inside_their_box_on_a_phone(browser, report_page):
 
 def test_charts_stay_inside_a_phone(browser, report_page):
     browser.open(report_page, width=400)
-    right = "[...document.querySelectorAll('.vega svg, .panel-chart svg')].filter(s => s.checkVisibility())"
+    right = "[...document.querySelectorAll('.drawing svg, .panel-chart svg')].filter(s => s.checkVisibility())"
     assert browser.run(f"Math.max(...{right}.map(s => s.getBoundingClientRect().right))") <= 400
 
 

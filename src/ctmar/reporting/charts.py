@@ -1,6 +1,6 @@
 """What every chart of the page shares: its look, its marks, and how a specification is finished.
 
-Charts are Vega-Lite specifications, made by pure functions; the page draws them all with one inlined bundle. Axes,
+Charts are Vega-Lite specifications, made by pure functions, and drawn as SVG by `ctmar.reporting.drawing`. Axes,
 rules and text take ``currentColor``, so one specification serves the light and the dark page. Legends are HTML or
 direct labels, hence ``scale=None``: a row carries its own mark.
 """
@@ -21,9 +21,10 @@ Spec = dict[str, Any]
 _CHART_HEIGHT = 210
 DIFFERENCES = ("psnr_diff_db", "psnr_official_diff_db")  # of a model to plain, so plain itself lies at zero
 SMALLEST_SHOWN = 1e-6  # rounding of float32; a logarithmic axis cannot show the 0 of a strictly equivariant model
+SAYS = alt.Description("says:N")
 CONFIG: Spec = {
     "background": "transparent",
-    "font": "system-ui, sans-serif",  # Vega measures text with it, so it must be a real font
+    "font": "sans-serif",  # Vega measures text with it
     "view": {"stroke": None},
     "axis": {
         "domainColor": "currentColor",
@@ -39,7 +40,12 @@ CONFIG: Spec = {
         "titleFontWeight": "normal",
         "titlePadding": 8,
     },
-    "aria": True,
+    # only marks say what they are; what joins them is a line
+    "line": {"aria": False},
+    "rule": {"aria": False},
+    "text": {"aria": False},
+    # where there is no room, labels give way instead of touching
+    "axisQuantitative": {"labelOverlap": "greedy", "labelSeparation": 6},
 }
 
 
@@ -71,10 +77,10 @@ def with_plain_at_zero(models: pd.DataFrame, measure: str) -> pd.DataFrame:
     return table
 
 
-def points(base: alt.Chart, y: alt.Y, tooltip: list[alt.Tooltip], size: int = 60) -> alt.Chart:
-    """Marks of a series, each with its own shape."""
+def points(base: alt.Chart, y: alt.Y, size: int = 60) -> alt.Chart:
+    """Marks of a series, each with its own shape and what it says."""
     return base.mark_point(filled=True, size=size, opacity=1).encode(
-        y=y, shape=alt.Shape("shape:N", scale=None), tooltip=tooltip
+        y=y, shape=alt.Shape("shape:N", scale=None), description=SAYS
     )
 
 
@@ -86,7 +92,7 @@ def write_value(measure: str, value: float) -> str:
 
 
 def interval_text(table: pd.DataFrame, measure: str) -> list[str]:
-    """Mean and interval of each row in words, for tooltips."""
+    """Mean and interval of each row in words."""
     texts = []
     for mean, low, high in table[interval_columns(measure)].itertuples(index=False):
         lower = write_value(measure, low)
@@ -95,14 +101,25 @@ def interval_text(table: pd.DataFrame, measure: str) -> list[str]:
     return texts
 
 
+def says(table: pd.DataFrame, **measures: str) -> list[str]:
+    """What the mark of each row says: the name of the setting, and a line for each measure.
+
+    Args:
+        table: rows with a ``label``.
+        measures: title of each measure, by column family.
+    """
+    columns = [[f"{title}: {text}" for text in interval_text(table, name)] for name, title in measures.items()]
+    return ["\n".join(lines) for lines in zip(table["label"], *columns, strict=True)]
+
+
 def clean(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     """The columns a chart needs and no more: every further one would be text on the page."""
     return table[list(dict.fromkeys(columns))].reset_index(drop=True)
 
 
 def finish(chart: alt.Chart | alt.LayerChart | alt.FacetChart, description: str, height: int = _CHART_HEIGHT) -> Spec:
-    """The chart as a specification as wide as its place."""
-    chart = chart.properties(width="container", height=height, description=description)
+    """The chart as a specification that is given its width where it is drawn."""
+    chart = chart.properties(height=height, description=description)
     spec: Spec = chart.to_dict() | {"config": CONFIG}
-    del spec["$schema"]  # only names the version; the page must hold no address it could be asked to fetch
+    del spec["$schema"]  # only names the version
     return spec

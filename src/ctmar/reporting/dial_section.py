@@ -16,10 +16,10 @@ from ctmar.reporting.charts import (
     Spec,
     clean,
     finish,
-    interval_text,
     points,
     prepare_models,
     prepare_series,
+    says,
     with_plain_at_zero,
 )
 from ctmar.reporting.labels import number
@@ -108,8 +108,14 @@ def _chart(panel: pd.DataFrame, all_panels: pd.DataFrame, measure: str, title: s
     shift = {name: (k - (len(series) - 1) / 2) * _APART * width for k, name in enumerate(series)}
     table = table.assign(
         place=table["asymmetry"] + table["series"].map(shift),
-        tooltip=interval_text(table, measure),
-        to_strict=interval_text(table, STRICT_DIFFERENCE),
+        says=[
+            f"{text}\nε = {strength:g}"
+            for text, strength in zip(
+                says(table, **{measure: title, STRICT_DIFFERENCE: "difference to strict [dB]"}),
+                table["asymmetry"],
+                strict=True,
+            )
+        ],
     )
     scale = value_scale(with_plain_at_zero(all_panels, measure)[columns])
     x = alt.X(
@@ -119,13 +125,7 @@ def _chart(panel: pd.DataFrame, all_panels: pd.DataFrame, measure: str, title: s
         axis=alt.Axis(values=strengths, format="~g", grid=False),
     )
     y = alt.Y(f"{mean}:Q", title=title, scale=scale, axis=alt.Axis(tickCount=5))
-    tooltip = [
-        alt.Tooltip("label:N", title="setting"),
-        alt.Tooltip("asymmetry:Q", title="ε"),
-        alt.Tooltip("tooltip:N", title=title),
-        alt.Tooltip("to_strict:N", title="difference to strict [dB]"),
-    ]
-    kept = ["series", "label", "colour", "shape", "asymmetry", "place", *columns, "tooltip", "to_strict"]
+    kept = ["series", "label", "colour", "shape", "asymmetry", "place", *columns, "says"]
     base = alt.Chart(clean(table, kept)).encode(x=x, color=alt.Color("colour:N", scale=None))
     return finish(
         alt.layer(
@@ -133,7 +133,7 @@ def _chart(panel: pd.DataFrame, all_panels: pd.DataFrame, measure: str, title: s
             base.mark_rule(strokeWidth=1.25, opacity=0.6).encode(
                 y=alt.Y(f"{low}:Q", title=title, scale=scale), y2=f"{high}:Q"
             ),
-            points(base, y, tooltip),
+            points(base, y),
         ),
         f"{title} against the strength of the broken symmetry, one line for each method, with simultaneous intervals.",
         height=300,

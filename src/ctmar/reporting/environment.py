@@ -1,14 +1,11 @@
 """Templates with escaping on everywhere: names of patients, files and licences come from outside."""
 
-from functools import cache
 from importlib import resources
 
-import altair
-import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from ctmar.reporting import labels
+from ctmar.reporting import drawing, labels
 from ctmar.reporting.summary import plural
 
 
@@ -22,7 +19,13 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     jinja.globals.update(
-        weight=labels.weight, group_in_words=labels.group_in_words, number=labels.number, plural=plural
+        weight=labels.weight,
+        group_in_words=labels.group_in_words,
+        number=labels.number,
+        plural=plural,
+        draw=drawing.draw,
+        beside=(drawing.WIDE, drawing.NARROW),
+        usual=(drawing.USUAL,),
     )
     jinja.filters["cell"] = markdown_text
     return jinja
@@ -45,12 +48,3 @@ def asset(name: str) -> Markup:
     """A style sheet or script of this package, to be inlined as it is."""
     text = resources.files("ctmar.reporting").joinpath("static", name).read_text(encoding="utf-8")
     return Markup(text)
-
-
-@cache
-def vega_bundle() -> Markup:
-    """Vega, Vega-Lite and Vega-Embed as one script, of the Vega-Lite version that Altair writes."""
-    version = ".".join(altair.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
-    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=version)
-    # inside a string of the bundle this would end the script element early
-    return Markup(bundle.replace("</script", "<\\/script"))

@@ -16,15 +16,17 @@ from ctmar.reporting.charts import (
     Spec,
     clean,
     finish,
-    interval_text,
     points,
+    says,
     with_plain_at_zero,
     write_value,
 )
 from ctmar.reporting.required_columns import interval_columns
 
 _ROW_HEIGHT = 21
-_NAME_WIDTH = 176
+_LINE_HEIGHT = 12
+_NAME_WIDTH = 150
+_LETTERS = 26  # of a name in one line; what is longer goes on in the next, after a comma
 
 
 def forest_chart(models: pd.DataFrame, measure: str, title: str, rule: float | None = None, log: bool = False) -> Spec:
@@ -41,10 +43,10 @@ def forest_chart(models: pd.DataFrame, measure: str, title: str, rule: float | N
     table = with_plain_at_zero(models, measure)
     table = table[table[columns[0]].notna()]
     texts = [write_value(measure, value) for value in table[columns[0]]]
-    table = table.assign(row=table["series"], tooltip=interval_text(table, measure), text=texts)
+    table = table.assign(row=table["series"], says=says(table, **{measure: title}), text=texts)
     if log:
         table[columns] = table[columns].clip(lower=SMALLEST_SHOWN)
-    shown = clean(table, ["row", "kind", "label", "colour", "shape", "tooltip", "text", *columns])
+    shown = clean(table, ["row", "kind", "label", "colour", "shape", "says", "text", *columns])
     return _forest(shown, columns, title, rule, log)
 
 
@@ -60,9 +62,12 @@ def ratio_chart(cost: pd.DataFrame) -> Spec:
         text=[f"{value:.2f} ×" for value in cost["ratio_to_plain"]],
     )
     columns = ["ratio_to_plain"] * 3
-    table = table.assign(tooltip=table["text"])
-    shown = clean(table, ["row", "kind", "label", "colour", "shape", "tooltip", "text", "ratio_to_plain"])
-    return _forest(shown, columns, "step time relative to the plain step", 1.0, bool(cost["ratio_to_plain"].max() > 4))
+    title = "step time relative to the plain step"
+    table = table.assign(
+        says=[f"{name}\n{title}: {text}" for name, text in zip(table["label"], table["text"], strict=True)]
+    )
+    shown = clean(table, ["row", "kind", "label", "colour", "shape", "says", "text", "ratio_to_plain"])
+    return _forest(shown, columns, title, 1.0, bool(cost["ratio_to_plain"].max() > 4))
 
 
 def _forest(table: pd.DataFrame, columns: list[str], title: str, rule: float | None, log: bool) -> Spec:
@@ -74,24 +79,25 @@ def _forest(table: pd.DataFrame, columns: list[str], title: str, rule: float | N
     x = alt.X(f"{mean}:Q", title=title, scale=scale, axis=value_axis(scale))
     kinds = [name for name in names if name in set(Kind)]
     y_scale = alt.Scale(domain=names)
-    y = alt.Y("row:N", title=None, scale=y_scale, axis=_name_axis(kinds))
+    lines = {name: _lines_of(name) for name in names}
+    y = alt.Y("row:N", title=None, scale=y_scale, axis=_name_axis(kinds, lines))
     base = alt.Chart(table).encode(color=alt.Color("colour:N", scale=None))
-    tooltip = [alt.Tooltip("label:N", title="setting"), alt.Tooltip("tooltip:N", title=title)]
     layers = [
         base.mark_rule(strokeWidth=1.5, opacity=0.7).encode(
             x=alt.X(f"{low}:Q", title=title, scale=scale), x2=f"{high}:Q", y=y
         ),
-        points(base.encode(x=x), y, tooltip, size=55),
+        points(base.encode(x=x), y, size=55),
     ]
     if rule is not None:
         line = alt.Chart(pd.DataFrame({"rule": [rule]})).mark_rule(strokeDash=[4, 3], opacity=0.6, color="currentColor")
         layers.insert(0, line.encode(x=alt.X("rule:Q", scale=scale)))
     texts = dict(zip(table["row"], table["text"], strict=True))
-    values_beside = base.mark_point(opacity=0).encode(
+    values_beside = base.mark_point(opacity=0, aria=False).encode(
         x=x, y=alt.Y("row:N", title=None, scale=y_scale, axis=_value_axis_right(texts))
     )
     chart = alt.layer(alt.layer(*layers), values_beside).resolve_scale(y="independent")
-    return finish(chart, f"{title}, one row for each method and norm.", height=_ROW_HEIGHT * len(names))
+    row_height = _ROW_HEIGHT + 9 * (max(map(len, lines.values())) - 1)
+    return finish(chart, f"{title}, one row for each method and norm.", height=row_height * len(names))
 
 
 def _rows_under_kinds(table: pd.DataFrame) -> list[str]:
@@ -103,10 +109,30 @@ def _rows_under_kinds(table: pd.DataFrame) -> list[str]:
     return names
 
 
-def _name_axis(kinds: list[str]) -> alt.Axis:
+def _lines_of(name: str) -> list[str]:
+    """A name in lines that fit beside the chart, broken after commas.
+
+    Examples:
+        >>> _lines_of("Projection, Frobenius, squared, drawn start")
+        ['Projection, Frobenius,', 'squared, drawn start']
+    """
+    lines: list[str] = []
+    for part in name.split(", "):
+        if lines and len(lines[-1]) + len(part) + 2 <= _LETTERS:
+            lines[-1] = f"{lines[-1]}, {part}"
+            continue
+        if lines:
+            lines[-1] += ","
+        lines.append(part)
+    return lines
+
+
+def _name_axis(kinds: list[str], lines: Mapping[str, list[str]]) -> alt.Axis:
     bold = {"condition": {"test": f"indexof({json.dumps(kinds)}, datum.value) >= 0", "value": 600}, "value": 400}
     return alt.Axis(
+        labelExpr=f"({json.dumps(dict(lines), ensure_ascii=False)})[datum.value]",
         labelLimit=_NAME_WIDTH,
+        labelLineHeight=_LINE_HEIGHT,
         labelAlign="left",
         labelPadding=_NAME_WIDTH,
         labelFontWeight=bold,

@@ -10,7 +10,7 @@ from ctmar.evaluation.regions import REGION_TEXT
 from ctmar.evaluation.verdicts import PRIMARY
 from ctmar.reporting.data_section import data_section
 from ctmar.reporting.dial_section import dial_sections
-from ctmar.reporting.environment import asset, environment, vega_bundle
+from ctmar.reporting.environment import asset, environment
 from ctmar.reporting.literature import ARCHITECTURES, REFERENCES
 from ctmar.reporting.marks import Mark, SeriesKey, assign_marks
 from ctmar.reporting.network_section import network_section
@@ -21,7 +21,7 @@ from ctmar.reporting.timed_networks import timed_networks
 from ctmar.store.atomic import atomic_path
 
 MAXIMUM_BYTES = 4_000_000
-# room for pictures beside the Vega bundle (0.9 MB), specifications and tables
+# room for pictures beside charts and tables
 _MAXIMUM_IMAGE_BYTES = 1_700_000
 _MAXIMUM_THUMBNAIL_BYTES = 300_000
 _IMAGE_SHARES = (1.0, 0.25, 0.0)  # of that room, tried in turn until the page is small enough
@@ -114,7 +114,6 @@ def render_page(results: StudyTables, config: Config, image_share: float = 1.0) 
         config_text=public_config(config),
         style=asset("report.css"),
         script=asset("report.js"),
-        bundle=vega_bundle(),
     )
 
 

@@ -5,12 +5,14 @@ import pandas as pd
 
 from ctmar.reporting.axes import lam_perp_axis, lam_perp_scale, value_axis, value_scale
 from ctmar.reporting.charts import (
+    SAYS,
     SMALLEST_SHOWN,
     Spec,
     clean,
     finish,
     interval_text,
     points,
+    says,
     with_plain_at_zero,
     write_value,
 )
@@ -31,7 +33,7 @@ def response_chart(models: pd.DataFrame, measure: str, title: str, logarithmic: 
     """
     columns = interval_columns(measure)
     table = with_plain_at_zero(models, measure)
-    table = table.assign(tooltip=interval_text(table, measure))
+    table = table.assign(says=says(table, **{measure: title}))
     if logarithmic:
         table[columns] = table[columns].clip(lower=SMALLEST_SHOWN)
     plain, swept = table[table["method"] == "plain"], table[table["lam_perp"] > 0].sort_values("lam_perp")
@@ -39,7 +41,6 @@ def response_chart(models: pd.DataFrame, measure: str, title: str, logarithmic: 
     x = alt.X("lam_perp:Q", title="λ⊥", scale=lam_perp_scale(swept), axis=lam_perp_axis(swept))
     y = alt.Y(f"{columns[0]}:Q", title=title, scale=scale, axis=value_axis(scale))
     shown = clean(swept, [*SHOWN, "lam_perp", *columns])
-    tooltip = [alt.Tooltip("label:N", title="setting"), alt.Tooltip("tooltip:N", title=title)]
     base = alt.Chart(shown).encode(x=x, color=alt.Color("colour:N", scale=None))
     return finish(
         alt.layer(
@@ -48,13 +49,13 @@ def response_chart(models: pd.DataFrame, measure: str, title: str, logarithmic: 
             base.mark_rule(strokeWidth=1.25, opacity=0.7).encode(
                 y=alt.Y(f"{columns[1]}:Q", title=title, scale=scale), y2=f"{columns[2]}:Q"
             ),
-            points(base, y, tooltip),
+            points(base, y),
         ),
         f"{title} against the weight λ⊥ of the penalty, with intervals.",
     )
 
 
-SHOWN = ["label", "colour", "shape", "tooltip"]
+SHOWN = ["label", "colour", "shape", "says"]
 
 
 def sensitivity_map(models: pd.DataFrame, measure: str, title: str) -> Spec:
@@ -71,7 +72,12 @@ def sensitivity_map(models: pd.DataFrame, measure: str, title: str) -> Spec:
             "perp": [weight(value) for value in models["lam_perp"]],
             "equi": [weight(value) for value in models["lam_equi"]],
             "text": [write_value(measure, value) for value in models[mean]],
-            "tooltip": interval_text(models, measure),
+            "says": [
+                f"λ⊥ = {weight(perp)}, λ_G = {weight(equi)}\n{title}: {text}"
+                for perp, equi, text in zip(
+                    models["lam_perp"], models["lam_equi"], interval_text(models, measure), strict=True
+                )
+            ],
             # ranks, so that one far value does not leave all others in one tint; pale, so that text stays legible
             "tint": models[mean].rank().to_numpy() / len(models) * 0.45,
         }
@@ -80,16 +86,11 @@ def sensitivity_map(models: pd.DataFrame, measure: str, title: str) -> Spec:
     equi = [weight(value) for value in sorted(set(models["lam_equi"]), reverse=True)]
     x = alt.X("perp:N", title="λ⊥", sort=perp, axis=alt.Axis(labelAngle=0, ticks=False, domain=False))
     y = alt.Y("equi:N", title="λ_G", sort=equi, axis=alt.Axis(ticks=False, domain=False))
-    tooltip = [
-        alt.Tooltip("perp:N", title="λ⊥"),
-        alt.Tooltip("equi:N", title="λ_G"),
-        alt.Tooltip("tooltip:N", title=title),
-    ]
     base = alt.Chart(table).encode(x=x, y=y)
     opacity = alt.Opacity("tint:Q", scale=None)
     return finish(
         alt.layer(
-            base.mark_rect(color="#0072B2").encode(opacity=opacity, tooltip=tooltip),
+            base.mark_rect(color="#0072B2").encode(opacity=opacity, description=SAYS),
             base.mark_text(color="currentColor", fontSize=12).encode(text="text:N"),
         ),
         f"{title} for every pair of λ_G and λ⊥.",
@@ -107,24 +108,19 @@ def trade_off_chart(models: pd.DataFrame, measure: str, title: str) -> Spec:
     """
     x_columns, y_columns = interval_columns("defect"), interval_columns(measure)
     table = with_plain_at_zero(models, measure)
-    table = table.assign(tooltip_x=interval_text(table, "defect"), tooltip_y=interval_text(table, measure))
+    table = table.assign(says=says(table, **{measure: title, "defect": "measured defect"}))
     table[x_columns] = table[x_columns].clip(lower=SMALLEST_SHOWN)
     table = clean(
         table,
-        ["series", "label", "colour", "shape", "chosen", *x_columns, *y_columns, "tooltip_x", "tooltip_y"],
+        ["series", "label", "colour", "shape", "chosen", *x_columns, *y_columns, "says"],
     )
     x_scale, y_scale = value_scale(table[x_columns], logarithmic=True), value_scale(table[y_columns])
     x_title = "measured defect (left: closer to equivariant)"
     x = alt.X(f"{x_columns[0]}:Q", title=x_title, scale=x_scale, axis=value_axis(x_scale))
     y = alt.Y(f"{y_columns[0]}:Q", title=title, scale=y_scale)
-    tooltip = [
-        alt.Tooltip("label:N", title="setting"),
-        alt.Tooltip("tooltip_y:N", title=title),
-        alt.Tooltip("tooltip_x:N", title="defect"),
-    ]
     colour = alt.Color("colour:N", scale=None)
     others = table[~table["chosen"]]
-    pale = alt.Chart(others).mark_circle(size=28, opacity=0.35).encode(x=x, y=y, color=colour, tooltip=tooltip)
+    pale = alt.Chart(others).mark_circle(size=28, opacity=0.35).encode(x=x, y=y, color=colour, description=SAYS)
     chosen = alt.Chart(table[table["chosen"]]).encode(color=colour)
     return finish(
         alt.layer(
@@ -135,7 +131,7 @@ def trade_off_chart(models: pd.DataFrame, measure: str, title: str) -> Spec:
             chosen.mark_rule(opacity=0.4).encode(
                 x=alt.X(f"{x_columns[1]}:Q", title=x_title), x2=f"{x_columns[2]}:Q", y=y
             ),
-            points(chosen.encode(x=x), y, tooltip),
+            points(chosen.encode(x=x), y),
         ),
         f"{title} against measured equivariance defect, with intervals.",
         height=360,
@@ -144,15 +140,14 @@ def trade_off_chart(models: pd.DataFrame, measure: str, title: str) -> Spec:
 
 def _plain_layers(plain: pd.DataFrame, columns: list[str], scale: alt.Scale, title: str) -> list[alt.Chart]:
     mean, low, high = columns
-    base = alt.Chart(clean(plain, ["label", *columns]))
-    tooltip = [alt.Tooltip("label:N", title="setting"), alt.Tooltip(f"{mean}:Q", title=title, format=".4~g")]
+    base = alt.Chart(clean(plain, ["label", "says", *columns]))
     if plain.empty:
         return []
     return [
-        base.mark_rect(opacity=0.08, color="currentColor").encode(
+        base.mark_rect(opacity=0.08, color="currentColor", aria=False).encode(
             y=alt.Y(f"{low}:Q", title=title, scale=scale), y2=f"{high}:Q"
         ),
-        base.mark_rule(strokeDash=[5, 4], opacity=0.8, color="currentColor").encode(
-            y=alt.Y(f"{mean}:Q", title=title, scale=scale), tooltip=tooltip
+        base.mark_rule(strokeDash=[5, 4], opacity=0.8, color="currentColor", aria=True).encode(
+            y=alt.Y(f"{mean}:Q", title=title, scale=scale), description=SAYS
         ),
     ]

@@ -49,7 +49,23 @@ def test_forest_has_a_named_row_with_its_value_for_every_setting(chosen):
     for series, value in zip(chosen["series"], chosen["psnr_diff_db_mean"].fillna(0.0), strict=True):
         assert f">{series}<" in svg
         assert f">{charts.write_value('psnr_diff_db', value)}<" in svg
-    assert n_points(svg) == 2 * len(chosen)  # seen ones, and those that carry the axis of values
+    assert n_points(svg) == len(chosen)  # those that carry the axis of values are no marks
+
+
+def test_a_long_name_goes_on_in_a_second_line(chosen):
+    name = "Projection, Frobenius, squared, drawn start"
+    spec = forest.forest_chart(chosen.assign(series=[name, *chosen["series"][1:]]), "psnr_diff_db", "difference", 0.0)
+    svg = drawn(spec)
+    assert ">Projection, Frobenius,<" in svg
+    assert ">squared, drawn start<" in svg
+    assert "…" not in svg
+
+
+def test_every_mark_says_its_setting_and_its_numbers(chosen):
+    shown = data_of(forest.forest_chart(chosen, "psnr_db", "PSNR [dB]"), "says")
+    for text, row in zip(shown["says"], chosen.to_dict("records"), strict=True):
+        low, high = row["psnr_db_low"], row["psnr_db_high"]
+        assert text == f"{row['label']}\nPSNR [dB]: {row['psnr_db_mean']:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def test_forest_rows_stand_under_their_kinds(chosen):
