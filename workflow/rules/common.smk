@@ -12,6 +12,7 @@ from ctmar.config import SUBSETS, Job, load_site, read_config
 from ctmar.config.own_code import own_code_sha256
 from ctmar.errors import InputError
 from ctmar.store.code_digest import CodeDigests
+from ctmar.store.provenance import user_file_sha256
 
 # What is specific to the machine or cluster, in the file that EQUIPROJ_SITE names or that of the workflow. Nothing in it
 # is a reason to run again.
@@ -27,6 +28,13 @@ try:
         check_own_code(CONFIG)
     OWN_CODE = json.dumps(own_code_sha256(CONFIG.study.own_code))
     METRICS = CONFIG.evaluation.metrics
+    # files of the user's own count by their content, wherever they lie
+    MANIFEST_SHA256 = user_file_sha256(CONFIG.source.manifest, "source.manifest")
+    SALT_SHA256 = user_file_sha256(CONFIG.ingest.salt_file, "ingest.salt_file")
+    WEIGHTS_SHA256 = {
+        name: user_file_sha256(network.weights, f"study.networks.{name}.weights")
+        for name, network in CONFIG.study.networks.items()
+    }
     METRICS_CODE = json.dumps(own_code_sha256(METRICS)) if METRICS else ""
 except InputError as error:
     # not a WorkflowError: that adds lines about this file, which is not where the mistake is
@@ -37,14 +45,19 @@ CODE = CodeDigests(memory=Path(".snakemake", "code_digests.json"))
 command_digest = CODE.command
 
 
+# sorted: the order of keys in the file is no reason to run again
 def as_json(section):
-    """Part of the configuration, defaults filled in."""
-    # sorted: the order of keys in the file is no reason to run again
+    """Part of the configuration, defaults filled in and the user's paths left out: where a file lies is no reason either."""
+    return json.dumps(section.published(), sort_keys=True)
+
+
+def as_json_with_paths(section):
+    """The same for a command that opens these files."""
     return json.dumps(section.model_dump(mode="json"), sort_keys=True)
 
 
 def section_text(section):
-    """One section of the configuration as JSON."""
+    """One section of the configuration as JSON, without the user's paths."""
     return as_json(getattr(CONFIG, section))
 
 
@@ -54,13 +67,19 @@ def settings(section):
     return lambda wildcards: section_text(section)
 
 
+def settings_with_paths(section):
+    """One section for a command that opens the user's files; `settings` beside it is the re-run trigger."""
+    # what asks for the inputs is no trigger to Snakemake
+    return lambda wildcards, input: as_json_with_paths(getattr(CONFIG, section))
+
+
 def own_code(wildcards):
     """Digest of the code that the study brings of its own: a re-run trigger."""
     return OWN_CODE
 
 
-def extensions(wildcards):
-    """The options that name files of the user's own to the commands that run them."""
+def extensions(wildcards, input):
+    """The options that name files of the user's own to the commands that run them; `own_code` is the trigger."""
     return [text for path in CONFIG.extensions for text in ("--extension", str(path))]
 
 
@@ -69,14 +88,24 @@ def metrics_code(wildcards):
     return METRICS_CODE
 
 
-def metrics_extensions(wildcards):
+def metrics_extensions(wildcards, input):
     """The options of `extensions` for a command that runs no code of the user's own but metrics."""
-    return extensions(wildcards) if METRICS else []
+    return extensions(wildcards, input) if METRICS else []
+
+
+def place(path):
+    """A folder of the user's: what lies below the working directory keeps its name when that is moved."""
+    return str(path.relative_to(Path.cwd()) if path and path.is_relative_to(Path.cwd()) else path or "")
 
 
 def given(path):
-    """A file or folder of the user's own as an input, or none."""
-    return (lambda wildcards: str(path)) if path else []
+    """A folder of the user's own as an input, or none; no prefix of a module moves it."""
+    return (lambda wildcards: local(place(path))) if path else []
+
+
+# A module with a prefix moves the paths of its rules. What is read before a rule runs is found by this: the place of a
+# path of this workflow. It is bound here, because Snakemake asks for it when another module may be read.
+placed = workflow.modifier.path_modifier.replace_prefix
 
 
 def key(*parts):
@@ -84,21 +113,23 @@ def key(*parts):
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
-def content(path):
-    """Digest of a file that shapes which files there are, empty where there is none."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path and os.path.isfile(path) else ""
-
-
 # Where everything lies. What belongs to one study carries its name; what several can share lies under a key of all that
-# it follows from, so that no study ever touches what another made with other settings.
+# it follows from, so that no study ever touches what another made with other settings. Params and shell lines never name
+# these paths: they derive theirs from input and output, which a module's prefix moves.
 RESULTS = f"results/{CONFIG.study.name}"
 REPORTS = f"reports/{CONFIG.study.name}"
 LOGS = f"logs/{CONFIG.study.name}"
 BENCHMARKS = f"benchmarks/results/{CONFIG.study.name}"
 PACKAGES = "resources/packages"
-IDC_KEY = key(content(CONFIG.source.manifest))
+IDC_KEY = key(MANIFEST_SHA256)
 IDC = f"resources/idc/{IDC_KEY}"
-SLICES_SETTINGS = (section_text("source"), content(CONFIG.source.manifest), section_text("ingest"))
+SLICES_SETTINGS = (
+    section_text("source"),
+    MANIFEST_SHA256,
+    place(CONFIG.source.folder),
+    section_text("ingest"),
+    SALT_SHA256,
+)
 SLICES_KEY = key(*SLICES_SETTINGS)
 SLICES = f"resources/slices/{SLICES_KEY}"
 
@@ -106,7 +137,8 @@ SLICES = f"resources/slices/{SLICES_KEY}"
 # Runs that differ in the strength of the broken symmetry alone read other pairs of the same slices.
 def pairs_key(asymmetry):
     """The name of the folder of these pairs."""
-    return key(*SLICES_SETTINGS, section_text("split"), as_json(CONFIG.simulation.at_strength(asymmetry)))
+    simulation = CONFIG.simulation.at_strength(asymmetry)
+    return key(*SLICES_SETTINGS, section_text("split"), as_json(simulation), place(simulation.mask_folder))
 
 
 SIMULATIONS = {
@@ -128,15 +160,31 @@ def runs_of(wildcards):
 
 
 @cache
-def job_text(job):
-    """What a job trains, as JSON."""
+def job_of(job):
+    """What a job trains."""
     runs = JOBS[job]
-    return as_json(Job(runs=runs, network=CONFIG.study.networks[runs[0].network], group=CONFIG.study.group))
+    return Job(runs=runs, network=CONFIG.study.networks[runs[0].network], group=CONFIG.study.group)
+
+
+@cache
+def job_text(job):
+    """What a job trains, as JSON without the user's paths."""
+    return as_json(job_of(job))
 
 
 def job_settings(wildcards):
-    """The same of the job that the wildcards name."""
+    """The same of the job that the wildcards name: a re-run trigger."""
     return job_text(wildcards.job)
+
+
+def job_settings_with_paths(wildcards, input):
+    """The same for the command, which opens the weights."""
+    return as_json_with_paths(job_of(wildcards.job))
+
+
+def weights_of(wildcards):
+    """Digest of the weights that a job starts from: a re-run trigger."""
+    return WEIGHTS_SHA256[runs_of(wildcards)[0].network]
 
 
 def pairs_of(wildcards):
@@ -154,7 +202,7 @@ def signals_option(wildcards, input):
 
 
 # where the CT lies, and what must be there first; what is downloaded comes with a list of sources and licences
-SOURCE_READY = {"package": PACKAGES, "idc": f"{IDC}/ctmar-sources.json"}.get(CONFIG.source.kind) or str(
+SOURCE_READY = {"package": PACKAGES, "idc": f"{IDC}/ctmar-sources.json"}.get(CONFIG.source.kind) or given(
     CONFIG.source.folder
 )
 SOURCES_LIST = {"package": f"{PACKAGES}/ctmar-sources.json", "idc": f"{IDC}/ctmar-sources.json"}.get(CONFIG.source.kind)

@@ -47,7 +47,8 @@ rule cost:
     resources:
         **on_site(memory_mb=4000, minutes=60, n_gpus=min(1, GPUS_PER_TRAINING)),
     params:
-        study=settings("study"),
+        study=settings_with_paths("study"),
+        networks=settings("study"),
         training=settings("training"),
         settings=settings("timing"),
         code=command_digest("cost"),

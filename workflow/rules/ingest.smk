@@ -26,8 +26,6 @@ rule acquire:
 
 # Download the series of a manifest of the Imaging Data Commons
 rule idc_download:
-    input:
-        manifest=given(CONFIG.source.manifest),
     output:
         # only the list that is written last: Snakemake deletes a declared folder when a job fails or starts again, and
         # a stopped download is to go on where it was
@@ -42,17 +40,18 @@ rule idc_download:
     resources:
         **on_site(memory_mb=2000, minutes=720),
     params:
+        manifest=lambda wildcards, output: str(CONFIG.source.manifest),
+        content=MANIFEST_SHA256,
         folder=subpath(output[0], parent=True),
         code=command_digest("idc-download"),
     shell:
-        "ctmar idc-download {input.manifest:q} {params.folder:q} 2>&1 | tee {log:q}"
+        "ctmar idc-download {params.manifest:q} {params.folder:q} 2>&1 | tee {log:q}"
 
 
 # Read, check and resample CT to slices of linear attenuation
 rule ingest:
     input:
-        ready=given(SOURCE_READY),
-        salt=given(CONFIG.ingest.salt_file),
+        ready=SOURCE_READY,
     output:
         slices=f"{SLICES}/slices.h5",
         catalogue=f"{SLICES}/catalogue.csv",
@@ -71,7 +70,8 @@ rule ingest:
         **on_site(memory_mb=4000, minutes=240),
     params:
         folder=source_folder,
-        settings=settings("ingest"),
+        settings=settings_with_paths("ingest"),
+        ingest=settings("ingest"),
         source=settings("source"),
         code=command_digest("ingest"),
     shell:

@@ -48,8 +48,8 @@ rule report:
         ),
         config=f"{RESULTS}/config.yaml",
         # where somebody ran the study under several kernels: benchmarks/kernels.py
-        kernels=[path for path in [f"{RESULTS}/kernels.json"] if os.path.isfile(path)],
-        source=given(SOURCES_LIST and SOURCE_READY),
+        kernels=[path for path in [f"{RESULTS}/kernels.json"] if os.path.isfile(placed(path))],
+        source=SOURCE_READY if SOURCES_LIST else [],
     output:
         page=report(
             f"{REPORTS}/index.html",

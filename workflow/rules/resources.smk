@@ -43,13 +43,14 @@ def origin(wildcards):
     return job_key(wildcards.job)
 
 
+FINISHED_FOLDER = Path(placed(f"{RESULTS}/jobs"))
+
+
 def after_attempts(modelled, what):
     """What a job of trainings needs by its model, or more where earlier attempts say so."""
 
     def needed(wildcards, input):
-        # with a prefix (`module … prefix:`) only what Snakemake hands over says where files lie
-        root = Path(input.train).parents[3]
-        attempts = AttemptsFile.beside(root / RESULTS / "jobs" / f"{wildcards.job}.sha256").read()
+        attempts = AttemptsFile.beside(FINISHED_FOLDER / f"{wildcards.job}.sha256").read()
         return raised(modelled(wildcards), attempts, job_key(wildcards.job), what) if attempts else modelled(wildcards)
 
     return needed

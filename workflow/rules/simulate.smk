@@ -30,7 +30,8 @@ rule simulate:
     resources:
         **on_site(memory_mb=4000, minutes=240),
     params:
-        settings=lambda wildcards: as_json(SIMULATIONS[wildcards.pairs]),
+        settings=lambda wildcards, input: as_json_with_paths(SIMULATIONS[wildcards.pairs]),
+        simulation=lambda wildcards: as_json(SIMULATIONS[wildcards.pairs]),
         n_shards=CONFIG.simulation.shards,
         code=command_digest("simulate-subset"),
     shell:
@@ -77,7 +78,8 @@ rule simulate_signals:
     resources:
         **on_site(memory_mb=4000, minutes=240),
     params:
-        settings=lambda wildcards: as_json(SIMULATIONS[wildcards.pairs]),
+        settings=lambda wildcards, input: as_json_with_paths(SIMULATIONS[wildcards.pairs]),
+        simulation=lambda wildcards: as_json(SIMULATIONS[wildcards.pairs]),
         code=command_digest("simulate-signals"),
     shell:
         "ctmar simulate-signals {input.slices:q} --split {input.split:q} --output {output:q}"
@@ -87,9 +89,8 @@ rule simulate_signals:
 # Take the pairs that were published with the slices
 rule import_pairs:
     input:
-        folder=given(SOURCE_READY),
+        folder=SOURCE_READY,
         split="resources/pairs/{pairs}/split.csv",
-        salt=given(CONFIG.ingest.salt_file),
     output:
         pairs="resources/pairs/{pairs}/{subset}.h5",
         quarantine="resources/pairs/{pairs}/{subset}-quarantine.csv",
@@ -103,7 +104,8 @@ rule import_pairs:
     resources:
         **on_site(memory_mb=4000, minutes=720),
     params:
-        settings=settings("ingest"),
+        settings=settings_with_paths("ingest"),
+        ingest=settings("ingest"),
         code=command_digest("import-pairs"),
     shell:
         "ctmar import-pairs {input.folder:q} --subset {wildcards.subset:q} --split {input.split:q}"

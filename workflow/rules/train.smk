@@ -12,7 +12,6 @@ rule train:
         test=lambda wildcards: f"{pairs_of(wildcards)}/test.h5",
         signals=lambda wildcards: f"{pairs_of(wildcards)}/signals.h5" if HAS_SIGNALS else [],
         split=lambda wildcards: f"{pairs_of(wildcards)}/split.csv",
-        start=lambda wildcards: CONFIG.study.networks[runs_of(wildcards)[0].network].weights or [],
     output:
         f"{RESULTS}/jobs/{{job}}.sha256",
     log:
@@ -30,7 +29,9 @@ rule train:
         ),
         attempt=lambda wildcards, attempt: attempt,
     params:
-        job=job_settings,
+        job=job_settings_with_paths,
+        settings=job_settings,
+        weights=weights_of,
         training=settings("training"),
         evaluation=settings("evaluation"),
         pairs=subpath(input.train, parent=True),

@@ -21,7 +21,7 @@ def validate_section(model: type[SectionT], values: Any, where: str, *, folder: 
         model: the section.
         values: its keys and values.
         where: how an error names them.
-        folder: where relative paths begin; the working directory if left out.
+        folder: where relative paths begin, which makes them absolute; left out, they stay as they are.
 
     Raises:
         InputError: one line that names every wrong key of ``where``, what was expected and what was found.

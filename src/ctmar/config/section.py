@@ -24,12 +24,10 @@ Slug = Annotated[str, AfterValidator(_slug)]  # a name that becomes a folder, an
 
 def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
     folder = (info.context or {}).get("folder")
-    found = (folder or Path()) / path.expanduser()
-    # what lies below the working directory keeps its name when that is moved
-    return found.relative_to(Path.cwd()) if found.is_absolute() and found.is_relative_to(Path.cwd()) else found
+    return path.expanduser() if folder is None else (folder / path.expanduser()).absolute()
 
 
-# a path of the user, relative to the file that names it
+# a path of the user: absolute, when a file names it from where it lies; on a command line as it was typed
 UserPath = Annotated[Path, AfterValidator(_beside_the_file)]
 
 

@@ -22,7 +22,8 @@ def read_config(values: Any, files: Sequence[Path | str]) -> Config:
 
     Args:
         values: keys and values; without `study.name` the study is called as the file is.
-        files: where they come from; relative paths begin in the folder of the last, which also names the study.
+        files: where they come from; relative paths become absolute from the folder of the last, which also names the
+            study.
 
     Raises:
         InputError: wrong keys or values.

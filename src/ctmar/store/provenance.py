@@ -22,6 +22,22 @@ def sha256_of(path: Path | str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def user_file_sha256(path: Path | None, key: str) -> str:
+    """SHA-256 of a file that the configuration names under ``key``, empty where it names none.
+
+    Raises:
+        InputError: there is no such file, or it cannot be read.
+
+    Examples:
+        >>> user_file_sha256(None, "source.manifest")
+        ''
+    """
+    try:
+        return "" if path is None else sha256_of(path)
+    except OSError as error:
+        raise InputError(f"{key}: {path}: expected a readable file, found {type(error).__name__}") from None
+
+
 def write_checksums(output: Path, folder: Path, files: Iterable[Path]) -> None:
     """List files of a folder with their digests, as ``sha256sum --check`` reads them there."""
     lines = [f"{sha256_of(file)}  {file.relative_to(folder)}\n" for file in files]

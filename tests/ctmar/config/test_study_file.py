@@ -71,11 +71,12 @@ def test_every_path_begins_where_the_file_lies():
     ]
 
 
-def test_paths_below_the_working_directory_move_with_it(tmp_path, monkeypatch):
+def test_a_path_is_absolute_wherever_its_file_was_read_from(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    relative = paths(read_config(VALUES, ["studies/mine.yaml"]))
-    assert list(map(str, relative)) == ["studies/dicom", "studies/../salt", "/masks", "studies/start.pt"]
-    assert paths(read_config(VALUES, [tmp_path / "studies" / "mine.yaml"])) == relative
+    found = paths(read_config(VALUES, ["studies/mine.yaml"]))
+    below = f"{tmp_path}/studies"
+    assert list(map(str, found)) == [f"{below}/dicom", f"{below}/../salt", "/masks", f"{below}/start.pt"]
+    assert paths(read_config(VALUES, [tmp_path / "studies" / "mine.yaml"])) == found
 
 
 def test_settings_on_the_command_line_begin_in_the_working_directory():
