@@ -95,7 +95,7 @@ def finish(run: Run, folder: Path, *arguments: str | Path) -> None:
     ]
     for path in outputs:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).mkdir() if path.endswith("packages") else (folder / path).write_text("x")
+        (folder / path).mkdir() if path.endswith(("packages", "inputs")) else (folder / path).write_text("x")
     touched = run(folder, *arguments, "--touch", "--forceall")
     assert touched.returncode == 0, touched.stderr
 

@@ -44,9 +44,7 @@ rule provenance:
         config=f"{RESULTS}/config.yaml",
         data=f"{RESULTS}/data.sha256",
         finished=FINISHED,
-        source=given(SOURCES_LIST and SOURCE_READY),
-        manifest=given(CONFIG.source.manifest),
-        own_code=lambda wildcards: [str(path) for path in CONFIG.extensions],
+        source=SOURCE_READY if SOURCES_LIST else [],
     output:
         record=f"{RESULTS}/provenance.json",
         inputs=directory(f"{RESULTS}/inputs"),
@@ -62,6 +60,8 @@ rule provenance:
         results=subpath(output.record, parent=True),
         reports=subpath(input.page, parent=True),
         given=given_files,
+        manifest=MANIFEST_SHA256,
+        own_code=own_code,
         code=command_digest("provenance"),
         checkout=Checkout().state,
     shell:
