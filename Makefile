@@ -8,6 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: report test test-fast docs style locks gpu-bundle gpu-check gpu-docs clean help
 
 report: .venv/installed ## environment, then the whole study of CONFIG; reports/index.html lists the reports
+	ctmar recover --end
 	snakemake --workflow-profile workflow/profiles/default --cores $(CORES) --configfile $(CONFIG)
 	ctmar list-reports reports
 	@echo "Open reports/index.html in a browser: it lists the reports of all your studies."

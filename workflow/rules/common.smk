@@ -11,6 +11,7 @@ from pathlib import Path
 from ctmar.config import SUBSETS, Job, load_site, read_config
 from ctmar.config.own_code import own_code_sha256
 from ctmar.errors import InputError
+from ctmar.jobs.presence import announce
 from ctmar.store.code_digest import CodeDigests
 from ctmar.store.provenance import user_file_sha256
 
@@ -40,6 +41,10 @@ except InputError as error:
     # not a WorkflowError: that adds lines about this file, which is not where the mistake is
     sys.exit(f"equiproj: {error}")
 
+
+# what this Snakemake starts names it, and from any machine `ctmar recover` sees whether it lives
+if workflow.is_main_process:
+    announce(Path())
 
 CODE = CodeDigests(memory=Path(".snakemake", "code_digests.json"))
 command_digest = CODE.command

@@ -10,6 +10,7 @@ from ctmar.cli import (
     models,
     prediction,
     preparation,
+    recovery,
     report,
     runs,
     simulation,
@@ -36,6 +37,7 @@ for room in (
     tracking,
     configuration,
     estimate,
+    recovery,
 ):
     for command in room.COMMANDS:
         app.command(cls=ExplainingCommand)(command)
