@@ -91,6 +91,7 @@ rule summarise:
         sizes=f"{RESULTS}/summary/sizes.csv",
         materials=f"{RESULTS}/summary/materials.csv",
         runs=f"{RESULTS}/summary/runs.csv",
+        diverged=f"{RESULTS}/summary/diverged.csv",
         references=f"{RESULTS}/summary/references.csv",
         curves=f"{RESULTS}/summary/curves.csv",
         dial=f"{RESULTS}/summary/dial.csv",

@@ -72,7 +72,7 @@ def summarise(
     output: Annotated[
         Path,
         typer.Option(
-            help="Folder for the tables: models, sizes, materials, runs, references, curves (.csv), slices (.parquet)."
+            help="Folder for the tables: models, runs, diverged, references, … (.csv), slices (.parquet), claims (.json)."
         ),
     ],
     settings: Settings = "{}",

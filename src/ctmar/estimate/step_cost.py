@@ -28,6 +28,7 @@ _STEPS_OF_A_REPEAT = 8
 STEPS_BEFORE = 3  # allocations, and the power iteration's first blocks
 WEIGHT = 1e-6  # of every penalty: its cost does not depend on it
 _SOFTNESS = 0.5  # likewise
+_LEARNING_RATE = 1e-6  # likewise, and one at which a training diverges would end the measurement
 PLAIN = ("plain", "none")
 
 
@@ -94,6 +95,11 @@ def representative_run(network: str, method: str, norm: str) -> Run:
     )
 
 
+def state_to_time(run: Run, network: Network, training: Training, group: str) -> TrainingState:
+    """A run before its first step, whose steps stay finite whatever the learning rate of the study."""
+    return start(run, network, training.model_copy(update={"learning_rate": _LEARNING_RATE}), group)
+
+
 def cost_of_network(
     name: str,
     methods: list[tuple[str, str]],
@@ -106,7 +112,7 @@ def cost_of_network(
     """Rows of one network; ``methods`` are (method, norm), the plain one first, a repeat has ``n_steps`` of each."""
     network: Network = study.networks[name]
     runs = [representative_run(name, method, norm) for method, norm in methods]
-    states = [start(run, network, training, study.group) for run in runs]
+    states = [state_to_time(run, network, training, study.group) for run in runs]
     device = next(states[0].network.parameters()).device
     batch = batch.to(device)
     for state, step in product(states, range(STEPS_BEFORE)):

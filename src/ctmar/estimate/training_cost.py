@@ -14,11 +14,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ctmar.config import Config, Network, Study, Training
 from ctmar.config.methods import METHODS
-from ctmar.estimate.step_cost import methods_of, representative_run, seconds_of
+from ctmar.estimate.step_cost import methods_of, representative_run, seconds_of, state_to_time
 from ctmar.long_work import Progress, no_progress
 from ctmar.models.symmetry import study_group
 from ctmar.training.patches import Batch
-from ctmar.training.state import TrainingState, start
+from ctmar.training.state import TrainingState
 from ctmar.training.step import training_step
 
 FULL_SIZE_SECONDS = 0.3  # of a plain step on a CPU, up to which methods are timed at full size
@@ -147,7 +147,7 @@ def _measurable(training: Training, device: str) -> Training:
 
 def _started(method: str, norm: str, network: Network, study: Study, training: Training) -> TrainingState:
     unread = network.model_copy(update={"weights": None})  # the file may not be there yet
-    return start(representative_run("n", method, norm), unread, training, study.group)
+    return state_to_time(representative_run("n", method, norm), unread, training, study.group)
 
 
 def _measure(state: TrainingState, batch: Batch, flops: float | None) -> StepCost:

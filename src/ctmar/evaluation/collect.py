@@ -6,18 +6,21 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from ctmar.config import Judgement
+from ctmar.config import Judgement, Run
 from ctmar.errors import InputError
 from ctmar.evaluation.claims import judge_claims
 from ctmar.evaluation.columns import (
     CONDITION,
     CURVE_COLUMNS,
+    DIVERGED,
+    FINISHED,
     IDENTITY,
     MEASURES_OF_A_RUN,
     PAIR_COLUMNS,
     VARIANCE_COLUMNS,
     curve_columns,
     dial_columns,
+    diverged_columns,
     group_columns,
     model_columns,
     norm_columns,
@@ -37,6 +40,7 @@ from ctmar.evaluation.questions import ask_questions
 from ctmar.evaluation.run_results import check_numbers
 from ctmar.store.atomic import atomic_path
 from ctmar.store.parquet import write_parquet
+from ctmar.store.run_folder import RunDescription
 from ctmar.store.tables import read_rows, write_rows
 
 Row = dict[str, Any]
@@ -46,7 +50,8 @@ _COST_NUMBERS = ("ratio_to_plain", "penalty_milliseconds", "n_parameters")
 def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings: Judgement, output: Path) -> None:
     """Write the tables of a study (CSV), every measured slice (Parquet), and claims and questions (JSON).
 
-    All but dial.csv and the primary comparisons that name another are about the base condition.
+    Where every run diverged, tables of models are empty but for their header. All but diverged.csv, dial.csv and the
+    primary comparisons that name another are about the base condition.
 
     Args:
         run_folders: folders of trained and measured runs.
@@ -66,7 +71,14 @@ def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings:
         "models": (model_columns(study.angles_deg, study.metrics), models),
         "sizes": (group_columns("metal_size"), group_rows(study, measured, "metal_size")),
         "materials": (group_columns("metal"), group_rows(study, measured, "metal")),
-        "runs": (run_columns(study.metrics), [row for model in study.models for row in _run_rows(study, model)]),
+        "runs": (
+            run_columns(study.metrics),
+            [*(row for model in study.models for row in _run_rows(study, model)), *_rows_without_measures(study)],
+        ),
+        "diverged": (
+            diverged_columns(),
+            [_diverged_row(one) for under in study.conditions.values() for one in under.diverged],
+        ),
         "references": (
             reference_columns(study.metrics),
             [_reference_row(study, one) for one in measured if one.model is None],
@@ -108,12 +120,31 @@ def _run_rows(study: MeasuredStudy, model: Model) -> list[Row]:
     return [
         dict(zip(IDENTITY, model.identity, strict=True))
         | dict(zip(CONDITION, study.condition, strict=True))
-        | {"seed": run.seed}
+        | {"seed": run.seed, "state": FINISHED}
         | {metric: study.over_patients(run.metrics[metric][None]).mean for metric in study.metrics}
         | {name: getattr(run.measurements, name) for name in MEASURES_OF_A_RUN}
         | {"validation_psnr": run.validation_psnr, "seconds_total": run.description.seconds_total}
         for run in model.runs
     ]
+
+
+def _rows_without_measures(study: MeasuredStudy) -> list[Row]:
+    """One row for each run of the base condition that diverged; it has no measures."""
+    return [
+        dict.fromkeys(run_columns(study.metrics), "")
+        | _settings_of(one.run)
+        | {"state": DIVERGED, "seconds_total": one.seconds_total}
+        for one in study.diverged
+    ]
+
+
+def _diverged_row(one: RunDescription) -> Row:
+    where = {} if one.diverged is None else one.diverged.model_dump()
+    return _settings_of(one.run) | where | {"seconds_total": one.seconds_total}
+
+
+def _settings_of(run: Run) -> Row:
+    return {name: getattr(run, name) for name in (*IDENTITY, *CONDITION, "seed")}
 
 
 def _reference_row(study: MeasuredStudy, reference: MeasuredImages) -> Row:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from ctmar.config import Run
 from ctmar.config.own_code import slug_of
+from ctmar.store.run_folder import Divergence
 
 CONDITION = ("asymmetry", "slices")  # what data a run is trained and tested on; only within one are runs compared
 IDENTITY = tuple(name for name in Run.model_fields if name not in (*CONDITION, "seed"))  # what seeds share
@@ -32,6 +33,7 @@ QUARTER_TURNS_DEG = (0, 90, 180, 270)
 REFERENCE_NETWORK = "reference"  # stands for the network in tables that hold models and references
 # models that validation prefers of a method and norm, or of a kind of method; of the standard start and compute
 CHOICES = ("chosen", "chosen_of_kind", "standard")
+FINISHED, DIVERGED = STATES = ("finished", "diverged")  # how a run ended
 _P_VALUES = ("p_value", "p_value_holm")
 MEASURES_OF_A_RUN = (
     "relative_non_equivariance",
@@ -165,6 +167,7 @@ def model_columns(angles_deg: Iterable[float], metrics: Iterable[str] = METRICS)
         *AUC_COLUMNS,
         *cost,
         "n_seeds",
+        "n_diverged",
         "n_pairs",
         "n_patients",
         "n_slices",
@@ -183,8 +186,16 @@ def slice_columns(metrics: Iterable[str] = METRICS) -> list[str]:
 
 
 def run_columns(metrics: Iterable[str] = METRICS) -> list[str]:
-    """Columns of runs.csv: one row for each model and seed, means over the test patients."""
-    return [*IDENTITY, *CONDITION, "seed", *metrics, *MEASURES_OF_A_RUN, "validation_psnr", "seconds_total"]
+    """Columns of runs.csv: one row for each model and seed, means over the test patients.
+
+    ``state`` is one of `STATES`; a run that diverged has no measures.
+    """
+    return [*IDENTITY, *CONDITION, "seed", "state", *metrics, *MEASURES_OF_A_RUN, "validation_psnr", "seconds_total"]
+
+
+def diverged_columns() -> list[str]:
+    """Columns of diverged.csv: every run that diverged, under whatever condition, and where (`Divergence`)."""
+    return [*IDENTITY, *CONDITION, "seed", *Divergence.model_fields, "seconds_total"]
 
 
 def reference_columns(metrics: Iterable[str] = METRICS) -> list[str]:

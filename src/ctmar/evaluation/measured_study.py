@@ -1,23 +1,24 @@
 """What the finished runs of a study measured, gathered so that every comparison is paired."""
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ctmar.config import Judgement
+from ctmar.config import Judgement, Run
 from ctmar.config.study import Condition, base_condition
 from ctmar.errors import InputError
-from ctmar.evaluation.columns import PAIR_COLUMNS
+from ctmar.evaluation.columns import METRICS, PAIR_COLUMNS
 from ctmar.evaluation.compared_models import Model, in_common
 from ctmar.evaluation.crossed_table import over_patients_and_seeds, patient_means
 from ctmar.evaluation.intervals import NOTHING, Estimate, Interval, over_patients
-from ctmar.evaluation.run_results import Identity, RunResult, read_run
-from ctmar.store.run_folder import RunFolder
+from ctmar.evaluation.run_results import Identity, RunResult, identity_of, read_run
+from ctmar.store.run_folder import RunDescription, RunFolder
 
+_STANDARD = ("equivariant", 1.0)
 Folds = Sequence[Hashable]
 
 
@@ -25,20 +26,24 @@ Folds = Sequence[Hashable]
 class MeasuredStudy:
     """All models of one condition on the same test pairs, with the settings of its intervals.
 
+    A run that diverged has nothing to measure: a model has the seeds that did not, and where none is left there is no
+    such model. All others are compared as if it had not been tried.
+
     Args:
+        condition: asymmetry and slices of all its runs.
         models: all have been trained and tested on data of the condition.
         settings: level, margin and primary comparisons.
+        diverged: descriptions of the runs of this condition that diverged.
+        networks: names of the networks of all runs, the first is the one that verdicts are about.
         others: the same study under its other conditions.
     """
 
+    condition: Condition
     models: list[Model]
     settings: Judgement
+    diverged: Sequence[RunDescription]
+    networks: Sequence[str]
     others: Mapping[Condition, "MeasuredStudy"] = field(default_factory=dict)
-
-    @property
-    def condition(self) -> Condition:
-        """Asymmetry and slices of all its runs."""
-        return self.models[0].run.condition
 
     @property
     def conditions(self) -> dict[Condition, "MeasuredStudy"]:
@@ -49,7 +54,7 @@ class MeasuredStudy:
     def standard(self) -> tuple[str, float]:
         """Start and compute of the models that stand for their methods: equivariant and 1, where any model has it."""
         every = [(str(model.run.start), model.run.compute) for model in self.models]
-        return ("equivariant", 1.0) if ("equivariant", 1.0) in every else every[0]
+        return next(iter(every), _STANDARD) if _STANDARD not in every else _STANDARD
 
     def is_standard(self, model: Model) -> bool:
         """Whether a model has the start and the compute that methods are compared at."""
@@ -58,17 +63,25 @@ class MeasuredStudy:
     @property
     def angles_deg(self) -> list[float]:
         """Angles between quarter turns at which the defect was measured, the same for all runs."""
-        return self.models[0].runs[0].angles_deg
+        return next((run.angles_deg for run in self._measured_runs()), [])
 
     @property
     def metrics(self) -> tuple[str, ...]:
         """Columns of the metrics, the same for all runs: `METRICS`, and what the study brings of its own."""
-        return tuple(self.models[0].runs[0].metrics)
+        return next((tuple(run.metrics) for run in self._measured_runs()), METRICS)
 
     @property
     def pairs(self) -> list[tuple[str, ...]]:
         """Every pair that any run was tested on, values of `PAIR_COLUMNS`."""
-        return self.models[0].runs[0].pairs
+        return next((model.runs[0].pairs for model in self.models), [])
+
+    def _measured_runs(self) -> Iterator[RunResult]:
+        """All runs under any condition that did not diverge."""
+        return (run for study in (self, *self.others.values()) for model in study.models for run in model.runs)
+
+    def n_diverged(self, model: Model) -> int:
+        """How many seeds of a model diverged."""
+        return sum(identity_of(one.run) == model.identity for one in self.diverged)
 
     @property
     def patients(self) -> NDArray[np.str_]:
@@ -78,7 +91,7 @@ class MeasuredStudy:
     def column(self, name: str) -> NDArray[np.str_]:
         """A column of `PAIR_COLUMNS`, one text for each pair."""
         place = PAIR_COLUMNS.index(name)
-        return np.array([pair[place] for pair in self.pairs])
+        return np.array([pair[place] for pair in self.pairs], np.str_)
 
     @property
     def alpha(self) -> float:
@@ -136,16 +149,24 @@ def read_study(run_folders: Iterable[Path], settings: Judgement) -> MeasuredStud
             one seed were trained on different patients or tested on different pairs, or two runs were measured by
             different metrics or at different angles.
     """
-    runs = [read_run(RunFolder(Path(folder))) for folder in run_folders]
-    if not runs:
+    found = [read_run(RunFolder(Path(folder))) for folder in run_folders]
+    if not found:
         raise InputError("expected at least one finished run, found none")
-    _check_alike(runs)
-    of_condition: dict[Condition, list[RunResult]] = {}
-    for run in runs:
-        of_condition.setdefault(run.run.condition, []).append(run)
-    studies = {condition: _study(own, settings) for condition, own in of_condition.items()}
+    _check_once([one.run for one in found])
+    _check_alike([run for run in found if isinstance(run, RunResult)])
+    networks = list(dict.fromkeys(one.run.network for one in found))
+    studies = {
+        condition: _study(condition, [one for one in found if one.run.condition == condition], settings, networks)
+        for condition in dict.fromkeys(one.run.condition for one in found)
+    }
     base = studies.pop(base_condition(studies))
     return replace(base, others=studies)
+
+
+def _check_once(runs: Sequence[Run]) -> None:
+    twice = [run for run, n in Counter(runs).items() if n > 1]
+    if twice:
+        raise InputError(f"run {twice[0].slug} of seed {twice[0].seed}: expected once, found in several folders")
 
 
 def _check_alike(runs: Sequence[RunResult]) -> None:
@@ -160,13 +181,16 @@ def _check_alike(runs: Sequence[RunResult]) -> None:
                 f"runs {runs[0].identity} and {run.identity}: expected defects at the same angles, found"
                 f" {runs[0].angles_deg} and {run.angles_deg}"
             )
-    twice = [run for run, n in Counter(run.run for run in runs).items() if n > 1]
-    if twice:
-        raise InputError(f"run {twice[0].slug} of seed {twice[0].seed}: expected once, found in several folders")
 
 
-def _study(runs: Sequence[RunResult], settings: Judgement) -> MeasuredStudy:
+def _study(
+    condition: Condition,
+    found: Sequence[RunResult | RunDescription],
+    settings: Judgement,
+    networks: Sequence[str],
+) -> MeasuredStudy:
     """The models of one condition; metrics are NaN on pairs that a run was not tested on."""
+    runs = [run for run in found if isinstance(run, RunResult)]
     of_seed: dict[int, RunResult] = {}
     of_fold: dict[tuple[str, ...], RunResult] = {}
     for run in runs:
@@ -181,4 +205,10 @@ def _study(runs: Sequence[RunResult], settings: Judgement) -> MeasuredStudy:
     models: dict[Identity, list[RunResult]] = {}
     for run in runs:
         models.setdefault(run.identity, []).append(run.on(pairs))
-    return MeasuredStudy([Model(sorted(own, key=lambda run: run.seed)) for own in models.values()], settings)
+    return MeasuredStudy(
+        condition=condition,
+        models=[Model(sorted(own, key=lambda run: run.seed)) for own in models.values()],
+        settings=settings,
+        diverged=[one for one in found if isinstance(one, RunDescription)],
+        networks=networks,
+    )

@@ -46,6 +46,7 @@ def model_row(study: MeasuredStudy, model: Model) -> Row:
         "prediction_peak_memory_mb": float(np.max(model.per_seed(attrgetter("peak_memory_mb")))),
         "n_parameters": model.runs[0].description.n_parameters,
         "n_seeds": len(model.runs),
+        "n_diverged": study.n_diverged(model),
         "n_pairs": int(tested.sum()),
         "n_patients": len(set(study.patients[tested])),
         "n_slices": len(set(study.column("slice_id")[tested])),

@@ -16,6 +16,7 @@ from ctmar.evaluation.measured_study import MeasuredStudy
 from ctmar.evaluation.significance import holm
 from ctmar.evaluation.verdicts import (
     PRIMARY,
+    UNDECIDED,
     Claim,
     Cost,
     Finding,
@@ -46,7 +47,9 @@ def judge_primary(study: MeasuredStudy, cost_rows: Sequence[Mapping[str, str]]) 
     """
     comparisons = study.settings.primary
     own = first_network(study)
-    corrected = holm(np.array([_difference(own, comparison).p_value() for comparison in comparisons]))
+    # one that cannot be made because a side diverged still is one of the family
+    p_values = [1.0 if _lost(own, one) else _difference(own, one).p_value() for one in comparisons]
+    corrected = holm(np.array(p_values))
     claims = [
         Claim(
             f"{_name(one.method, one.norm)} has a higher PSNR than {_name(one.against, one.against_norm)}"
@@ -88,7 +91,10 @@ def covers(study: MeasuredStudy, method: str, against: str) -> bool:
 def _decide(study: MeasuredStudy, cost: Cost, comparison: PrimaryComparison, p_value: float) -> Finding | None:
     pair = _models(study, comparison)
     if pair is None:
-        return None
+        lost = _lost(study, comparison)
+        return (
+            Finding(f"nothing to compare: {' and '.join(lost)} diverged with every seed", UNDECIDED) if lost else None
+        )
     gap = gap_of(study, _difference(study, comparison), len(study.settings.primary))
     measured = f"{model_text(pair[0])} − {model_text(pair[1])}: {gap.text}, p after Holm {_p_text(p_value)}"
     decided = p_value < study.alpha
@@ -102,6 +108,19 @@ def _models(study: MeasuredStudy, comparison: PrimaryComparison) -> tuple[Model,
     first = chosen(under, comparison.method, comparison.norm)
     second = chosen(under, comparison.against, comparison.against_norm)
     return None if first is None or second is None else (first, second)
+
+
+def _lost(study: MeasuredStudy, comparison: PrimaryComparison) -> list[str]:
+    """The sides of a comparison of which every run diverged."""
+    under = study.conditions.get(comparison.condition(study.conditions))
+    sides = ((comparison.method, comparison.norm), (comparison.against, comparison.against_norm))
+    return [
+        _name(method, norm)
+        for method, norm in sides
+        if under is not None
+        and chosen(under, method, norm) is None
+        and any(one.run.method == method and norm in (None, one.run.norm) for one in under.diverged)
+    ]
 
 
 def _difference(study: MeasuredStudy, comparison: PrimaryComparison) -> Estimate:

@@ -48,7 +48,7 @@ class RunResult:
     @property
     def identity(self) -> Identity:
         """The settings that seeds share, in the order of `IDENTITY`."""
-        return tuple(getattr(self.run, name) for name in IDENTITY)
+        return identity_of(self.run)
 
     @property
     def seed(self) -> int:
@@ -80,14 +80,16 @@ class RunResult:
         return self.epochs[self.kept_epoch - 1].validation_psnr
 
 
-def read_run(folder: RunFolder) -> RunResult:
-    """Read a trained and measured run.
+def read_run(folder: RunFolder) -> RunResult | RunDescription:
+    """Read a trained and measured run; of one that diverged there is a description and nothing to measure.
 
     Raises:
-        InputError: it diverged, a file is missing or malformed, or the defect was not measured at every quarter turn.
+        InputError: a file is missing or malformed, or the defect was not measured at every quarter turn.
     """
     description, epochs = folder.read_description(), folder.read_epochs()
     kept = description.kept_epoch
+    if description.diverged is not None:
+        return description
     if not epochs:
         raise InputError(f"{folder.metrics}: expected a line for each epoch, found none")
     if kept is None or not 1 <= kept <= len(epochs):
@@ -108,6 +110,11 @@ def read_run(folder: RunFolder) -> RunResult:
         tested=np.ones(len(rows), bool),
         kept_epoch=kept,
     )
+
+
+def identity_of(run: Run) -> Identity:
+    """The settings of a run that seeds share, in the order of `IDENTITY`."""
+    return tuple(getattr(run, name) for name in IDENTITY)
 
 
 def number(text: str) -> float:

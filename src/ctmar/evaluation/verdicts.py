@@ -106,8 +106,7 @@ def judge(
         For each claim that can be asked: claim, source, role, test, measured, verdict, precision.
     """
     own = first_network(study)
-    network = own.models[0].network
-    prefix = "" if len(own.models) == len(study.models) else f"{network}: "
+    prefix = "" if len(study.networks) == 1 else f"{study.networks[0]}: "
     cost = Cost.of_largest_network(cost_rows)
     return [
         {
@@ -126,14 +125,16 @@ def judge(
 
 def first_network(study: MeasuredStudy) -> MeasuredStudy:
     """The models of the first network: what verdicts are about."""
-    network = study.models[0].network
+    network = study.networks[0]
     others = {condition: of_network(other, network) for condition, other in study.others.items()}
     return replace(of_network(study, network), others=others)
 
 
 def of_network(study: MeasuredStudy, network: str) -> MeasuredStudy:
     """The models of one network, under one condition; none may be left."""
-    return replace(study, models=[model for model in study.models if model.network == network])
+    models = [model for model in study.models if model.network == network]
+    diverged = [one for one in study.diverged if one.run.network == network]
+    return replace(study, models=models, diverged=diverged, networks=[network])
 
 
 def chosen(study: MeasuredStudy, method: str, norm: str | None = None, lam_equi: float | None = None) -> Model | None:

@@ -34,7 +34,7 @@ def schatten_norm(
     if matrix.shape[-2] > matrix.shape[-1]:
         value, subgradient = schatten_norm(matrix.mH, p, double_gram=double_gram)
         return value, subgradient.mH
-    finite = matrix.isfinite().all(-1).all(-1)
+    finite = matrix.abs().amax((-2, -1)).isfinite()
     matrix = torch.where(finite[..., None, None], matrix, 0)
     left, sigma, right = _by_double_gram(matrix) if double_gram else torch.linalg.svd(matrix, full_matrices=False)
     value, subgradient = _from_decomposition(left, sigma, right, p, max(matrix.shape[-2:]))

@@ -77,6 +77,12 @@ def test_own_code_is_timed_where_it_is_trained():
         parse_settings(Timing, "networks: {mine: {architecture: 'own:Net'}}")
 
 
+def test_a_learning_rate_at_which_the_study_diverges_does_not_end_it(pair_files, tmp_path):
+    wild = TRAINING.model_copy(update={"learning_rate": 1e38, "warmup_steps": 0})
+    measure_cost(pair_files[0], STUDY, wild, TIMING, tmp_path / "cost.csv")
+    assert (tmp_path / "cost.csv").is_file()
+
+
 def test_plain_is_the_unit(table):
     assert [table[0][name] for name in ("ratio_to_plain", "penalty_milliseconds", "penalty_share")] == [
         "1.0",

