@@ -72,7 +72,7 @@ def summarise(
     output: Annotated[
         Path,
         typer.Option(
-            help="Folder for the tables: models, runs, diverged, references, … (.csv), slices (.parquet), claims (.json)."
+            help="Folder for the tables: models, runs, diverged, … (.csv), slices (.parquet), verdicts (.json)."
         ),
     ],
     settings: Settings = "{}",
