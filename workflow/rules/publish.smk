@@ -8,9 +8,9 @@ from ctmar.store.checkout import Checkout
 
 def given_files(wildcards, input):
     """The options that name what a re-run needs: the list of sources, the manifest, code of the user's own."""
-    manifest = [CONFIG.source.manifest] if CONFIG.source.manifest else []
-    files = [*sources_option(wildcards, input)[1:], *manifest, *CONFIG.extensions]
-    return [text for path in files for text in ("--given", str(path))]
+    manifest = ["--manifest", str(CONFIG.source.manifest)] if CONFIG.source.manifest else []
+    own_code = [text for path in CONFIG.extensions for text in ("--own-code", str(path))]
+    return [*sources_option(wildcards, input), *manifest, *own_code]
 
 
 # List slices and pairs with their checksums: read once, because there may be many gigabytes of them

@@ -6,7 +6,9 @@ that wrote the file, which on a cluster may be another machine.
 
 import hashlib
 import json
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -45,10 +47,12 @@ class Code(_Record):
 
 
 class Configuration(_Record):
-    """The configuration without paths of the user's, and its digest."""
+    """The configuration without paths of the user's, its digest, and which files of ``inputs`` it means."""
 
     published: dict[str, Any]
     sha256: str
+    extensions: list[str]
+    manifest: str | None
 
 
 class RunsOrigin(_Record):
@@ -78,14 +82,29 @@ class StudyProvenance(_Record):
     data: dict[str, str]
 
 
-def describe_study(results: Path, config: Config, reports: Path, own_code: Iterable[Path] = ()) -> StudyProvenance:
+@dataclass(frozen=True)
+class Given:
+    """What a study was given beside its configuration and its CT: list of sources, manifest, code of the user's own."""
+
+    sources: Path | None = None
+    manifest: Path | None = None
+    own_code: Sequence[Path] = ()
+
+    def keep(self, folder: Path) -> None:
+        """Copy the files to a folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in filter(None, (self.sources, self.manifest, *self.own_code)):
+            shutil.copyfile(path, folder / path.name)
+
+
+def describe_study(results: Path, config: Config, reports: Path, given: Given = Given()) -> StudyProvenance:
     """Describe a finished study.
 
     Args:
         results: folder of its results.
         config: its configuration.
         reports: folder of its report.
-        own_code: files of ``extensions``.
+        given: what it was given.
 
     Raises:
         InputError: a list of checksums or the record of a run is missing or malformed.
@@ -95,8 +114,13 @@ def describe_study(results: Path, config: Config, reports: Path, own_code: Itera
     return StudyProvenance(
         study=config.study.name,
         code=_code(checkout),
-        configuration=Configuration(published=published, sha256=_sha256(json.dumps(published, sort_keys=True))),
-        environment=this_environment(checkout, own_code),
+        configuration=Configuration(
+            published=published,
+            sha256=_sha256(json.dumps(published, sort_keys=True)),
+            extensions=[path.name for path in given.own_code],
+            manifest=given.manifest.name if given.manifest else None,
+        ),
+        environment=this_environment(checkout, given.own_code),
         hardware=this_machine(),
         runs=_runs_origin(descriptions(results, run_files)),
         newest_result=_newest(own),

@@ -1,7 +1,6 @@
 """Commands that publish a study: its provenance, a bundle of it, and a re-run beside a bundle."""
 
 import os
-import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -26,19 +25,49 @@ def provenance(
     reports: Annotated[Path, typer.Option(help="Folder of its report.")],
     output: Output,
     inputs: Annotated[Path, typer.Option(help="Folder for copies of what the study was given.")],
-    given: Annotated[
-        list[Path] | None,
-        typer.Option(help="File that a re-run needs: the list of sources, a manifest, code of your own. Repeat it."),
+    sources: Annotated[Path | None, typer.Option(help="List of downloaded sources with their licences.")] = None,
+    manifest: Annotated[Path | None, typer.Option(help="Manifest of the Imaging Data Commons.")] = None,
+    own_code: Annotated[
+        list[Path] | None, typer.Option(help="File of `extensions`; it is read and not run. May be repeated.")
     ] = None,
 ) -> None:
     """Write where a study came from: code, configuration, environment, machine, checksums; keep what it was given."""
-    from ctmar.bundles.study_provenance import describe_study, write_study_provenance
+    from ctmar.bundles.study_provenance import Given, describe_study, write_study_provenance
     from ctmar.config import load_config
 
-    inputs.mkdir(parents=True, exist_ok=True)
-    kept = [Path(shutil.copy(path, inputs / path.name)) for path in given or ()]
-    own_code = [path for path in kept if path.suffix == ".py"]
-    write_study_provenance(describe_study(results, load_config(config), reports, own_code), output)
+    given = Given(sources, manifest, own_code or ())
+    given.keep(inputs)
+    write_study_provenance(describe_study(results, load_config(config), reports, given), output)
 
 
-COMMANDS = (checksums, provenance)
+def bundle(
+    results: Annotated[Path, typer.Argument(metavar="STUDY", help="Folder of a finished study, results/NAME.")],
+    output: Annotated[Path, typer.Option(help="A file NAME.zip, or a new folder; it appears whole or not at all.")],
+    reports: Annotated[
+        Path | None, typer.Option(help="Folder of its report; by default reports/NAME beside results/NAME.")
+    ] = None,
+    author: Annotated[list[str] | None, typer.Option(help="Who publishes it; may be repeated.")] = None,
+    licence: Annotated[str, typer.Option(help="Address of the licence.")] = "https://spdx.org/licenses/MIT",
+    with_images: Annotated[
+        bool, typer.Option("--with-images", help="Of CT of your own: its report too, which shows slices.")
+    ] = False,
+    allow: Annotated[
+        list[str] | None, typer.Option(help="A name that may stand in it although user or host are called so.")
+    ] = None,
+) -> None:
+    """Make of a finished study what can be published: an RO-Crate without patient data and without your paths.
+
+    Configuration, tables, weights, report, cards, code, environment, provenance and checksums. The same study gives
+    the same bytes.
+    """
+    from ctmar.bundles.bundle_contents import PublishedStudy
+    from ctmar.bundles.bundle_writer import write_bundle
+    from ctmar.bundles.crate import Publication
+
+    shown = reports or results.absolute().parents[1] / "reports" / results.absolute().name
+    study = PublishedStudy(results, shown, with_images=with_images)
+    n_bytes = write_bundle(study, output, Publication(author or (), licence), allow or ())
+    typer.echo(f"wrote {output}, {n_bytes / 1e6:.1f} MB")
+
+
+COMMANDS = (checksums, provenance, bundle)

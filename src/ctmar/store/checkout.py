@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ctmar.store.code_digest import SOURCE
+from ctmar.store.code_digest import SOURCE, CodeDigests
 from ctmar.store.provenance import sha256_of
 from ctmar.store.running_code import PACKAGES
 
@@ -60,8 +60,8 @@ class Checkout:
 
     @property
     def state(self) -> str:
-        """Commit and digest of the difference: what must be told again where it changes."""
-        return f"{self.commit} {self.uncommitted_sha256}"
+        """What another version of the code has otherwise: commit and difference, outside git the code's own digest."""
+        return f"{self.commit} {self.uncommitted_sha256}" if self.commit else CodeDigests(self.source).of_source
 
     @property
     def said(self) -> str:

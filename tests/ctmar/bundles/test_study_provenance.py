@@ -23,7 +23,11 @@ def test_every_result_is_there_with_its_checksum(tiny_study):
     expected = {
         path.relative_to(tiny_study.results).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in tiny_study.results.rglob("*")
-        if path.is_file() and path.suffix != ".sha256" and path.name != "provenance.json"
+        if path.is_file() and path.suffix not in (".sha256", ".jsonl") and path.name != "provenance.json"
+    }
+    expected |= {  # the accounts of the jobs name hosts
+        path.relative_to(tiny_study.results).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in tiny_study.results.rglob("metrics.jsonl")
     }
     assert record.results == expected
     assert len([name for name in expected if name.endswith("weights.pt")]) == record.runs.n_runs == 4
