@@ -70,5 +70,5 @@ def measurements(**changes: Any) -> Measurements:
 
 
 def epoch(**changes: Any) -> Epoch:
-    values = dict.fromkeys(set(Epoch.model_fields) - {"epoch", "step"}, 0.0)
-    return Epoch(**{"epoch": 1, "step": 0} | values | changes)
+    values = dict.fromkeys(set(Epoch.model_fields) - {"epoch", "step", "system"}, 0.0)
+    return Epoch(**{"epoch": 1, "step": 0, "system": {}} | values | changes)

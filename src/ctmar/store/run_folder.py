@@ -1,10 +1,11 @@
 """The folder of a run: what training and evaluation leave in it, and the only reader and writer of its records.
 
-Training writes ``weights.pt``, ``metrics.jsonl`` (an `Epoch` in each line) and ``run.json`` (a `RunDescription`);
-evaluation ``slices.csv``, ``model.json`` (`Measurements`) and ``examples.npz``. A training that diverged is finished
-too: it leaves ``run.json``, which says so, the epochs that there were (maybe none) and ``not-finite.json``, and no
-weights, so that nothing is measured. A training goes on from ``checkpoint.pt``; ``lock.json`` names who works in the
-folder (`ctmar.store.run_lock`). A folder may come from anybody: every key and type is checked.
+Training writes ``started.json`` (a `Start`) before its first step, ``metrics.jsonl`` (an `Epoch` in each line) anew
+after each epoch, and at the end ``weights.pt`` and ``run.json`` (a `RunDescription`); evaluation ``slices.csv``,
+``model.json`` (`Measurements`) and ``examples.npz``. A training that diverged is finished too: it leaves ``run.json``,
+which says so, the epochs that there were (maybe none) and ``not-finite.json``, and no weights, so that nothing is
+measured. A training goes on from ``checkpoint.pt``; ``lock.json`` names who works in the folder
+(`ctmar.store.run_lock`). A folder may come from anybody: every key and type is checked.
 """
 
 import json
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
 
 from ctmar.config import RunSettings, validate_json
 from ctmar.errors import InputError
@@ -85,6 +86,13 @@ class RunOrigin(RunSettings):
     provenance: Provenance
 
 
+class Start(_Record):
+    """When a training took its first step, in seconds since 1970, and of what; a resumed one keeps it."""
+
+    begun: float
+    origin: RunOrigin
+
+
 Place = Literal["weights", "output", "loss", "penalty", "gradient", "validation"]
 
 
@@ -135,7 +143,10 @@ class RunDescription(RunOrigin):
 
 
 class Epoch(_Record):
-    """An epoch of training: means over its steps, where it left the weights, and its time [s]."""
+    """An epoch of training: means over its steps, where it left the weights, its time [s].
+
+    ``system`` is what `ctmar.models.device.system_facts` said of the machine at its end.
+    """
 
     epoch: int
     step: int
@@ -148,6 +159,7 @@ class Epoch(_Record):
     images_per_second: float
     validation_loss: float
     validation_psnr: float
+    system: dict[str, float]
 
 
 class Detectability(_Record):
@@ -218,6 +230,11 @@ class RunFolder:
         return self.path / "run.json"
 
     @property
+    def started(self) -> Path:
+        """What a training says of itself before its first step; no result, for it holds a time."""
+        return self.path / "started.json"
+
+    @property
     def slices(self) -> Path:
         """Table of every test pair."""
         return self.path / "slices.csv"
@@ -264,7 +281,7 @@ class RunFolder:
         Raises:
             InputError: a file could not be written at the end, see `check_target`.
         """
-        for path in (self.weights, self.metrics, self.run, self.checkpoint):
+        for path in (self.started, self.weights, self.metrics, self.run, self.checkpoint):
             check_target(path)
             remove_leftovers(path)
 
@@ -272,6 +289,23 @@ class RunFolder:
         """Remove the weights, and what was measured of them, that another training left here."""
         for path in (self.weights, self.slices, self.model, self.examples):
             path.unlink(missing_ok=True)
+
+    def begin(self, origin: RunOrigin, seconds: float) -> None:
+        """Say that a training of this origin begins; from here on the folder holds no finished run.
+
+        Args:
+            origin: what it is made of.
+            seconds: the time since 1970.
+        """
+        # first of all, so that no file of this run is ever taken for one of the run that was finished here
+        self.run.unlink(missing_ok=True)
+        self.metrics.unlink(missing_ok=True)
+        _write(self.started, Start(begun=seconds, origin=origin).model_dump_json(indent=2) + "\n")
+
+    def has_begun(self, origin: RunOrigin) -> bool:
+        """Whether the last training that began here is of this very origin."""
+        start = self.read_start()
+        return start is not None and start.origin == origin
 
     def is_finished(self, origin: RunOrigin) -> bool:
         """Whether a training of this very origin has left all its files here, or has diverged."""
@@ -290,6 +324,16 @@ class RunFolder:
         except InputError:
             return False
         return found.origin_sha256 == origin_sha256 and self.slices.is_file() and self.examples.is_file()
+
+    def read_start(self) -> Start | None:
+        """Read ``started.json``; None where there is none, or one of another version: it is no result.
+
+        A half-written one cannot be met, and who reads it while a training goes on needs no error of it.
+        """
+        try:
+            return Start.model_validate_json(self.started.read_bytes())
+        except (OSError, ValidationError):
+            return None
 
     def read_description(self) -> RunDescription:
         """Read ``run.json``.

@@ -14,6 +14,7 @@ from torch import nn
 
 from ctmar.config import RunSettings
 from ctmar.errors import InterruptedWorkError
+from ctmar.models.device import system_facts
 from ctmar.store.run_folder import Divergence, Epoch, RunFolder, RunOrigin
 from ctmar.store.run_lock import check_held, hold_lock
 from ctmar.training.batch_readers import ReaderDiedError, read_batches
@@ -49,6 +50,8 @@ def train(
 ) -> Divergence | None:
     """Train one run and write its weights, its metrics (one JSON object per epoch) and its description.
 
+    The metrics are written after each epoch, so that who reads the folder can follow the run.
+
     A run that was killed goes on from its checkpoint and, on a CPU, ends with bit-identical weights; one that is
     finished, with the same settings, data and code, is left as it is. A training that diverges is finished: the same
     step would diverge again. While another process trains the run, this one waits. The last checkpoint stays: if the
@@ -81,7 +84,10 @@ def train(
         state = start(settings.run, settings.network, settings.training, settings.group)
         sampler, validation = open_data(pairs_train, pairs_validation, settings)
         identity = hashlib.sha256(json.dumps(origin.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
-        resume(state, load_checkpoint(folder.checkpoint, identity))
+        checkpoint = load_checkpoint(folder.checkpoint, identity)
+        resume(state, checkpoint)
+        if checkpoint is None or not folder.has_begun(origin):
+            folder.begin(origin, time.time())
         return _run_and_write(Loop(state, sampler, validation, folder, identity, progress, interrupted), origin)
 
 
@@ -160,6 +166,7 @@ class Loop:
                     _keep_best(state)
                 state.epoch = EpochSoFar()
                 self.save()
+                self.folder.write_epochs(state.records)
                 self.report()
 
     def run_epoch(self, batches: Iterator[Batch]) -> None:
@@ -246,6 +253,7 @@ def _running_means(state: TrainingState) -> dict[str, Any]:
         "seconds": seconds,
         "seconds_per_step": statistics.median(so_far.seconds),
         "images_per_second": state.training.batch_size * n_steps / seconds,
+        "system": system_facts(state.device),
     }
 
 

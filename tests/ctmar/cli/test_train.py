@@ -60,6 +60,7 @@ def test_one_file_is_enough(pairs, tmp_path, monkeypatch, capsys):
         "checkpoint.pt",
         "metrics.jsonl",
         "run.json",
+        "started.json",
         "weights.pt",
     ]
     assert json.loads((tmp_path / "run" / "run.json").read_text())["run"] == {

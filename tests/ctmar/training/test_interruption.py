@@ -21,7 +21,7 @@ from ctmar.store.run_folder import RunFolder
 N_KILLS = 20
 RUN = Run(network="n", method="projection", norm="spectral", lam_perp=1e-3)
 LONG = TRAINING.model_copy(update={"epochs": 32, "steps_per_epoch": 8, "ema_decay": 0.9, "early_stopping_epochs": 50})
-TIMES = ("seconds", "seconds_per_step", "images_per_second")
+TIMES = ("seconds", "seconds_per_step", "images_per_second", "system")
 
 
 def train_in(folder: Path, pair_files: tuple[Path, Path], training: Training = LONG, pace: float = 60.0) -> None:
@@ -38,7 +38,8 @@ def timeless(folder: Path) -> list[dict]:
 def assert_same_run(one: Path, other: Path) -> None:
     assert (one / "weights.pt").read_bytes() == (other / "weights.pt").read_bytes()
     assert timeless(one) == timeless(other)
-    assert sorted(path.name for path in other.iterdir()) == ["checkpoint.pt", "metrics.jsonl", "run.json", "weights.pt"]
+    names = ["checkpoint.pt", "metrics.jsonl", "run.json", "started.json", "weights.pt"]
+    assert sorted(path.name for path in other.iterdir()) == names
 
 
 def modified(path: Path) -> int:
@@ -116,7 +117,7 @@ def test_a_signal_saves_within_an_epoch_and_ends_resumable(pair_files, tmp_path,
     saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     assert 0 < saved["step"] < 50_000
     assert len(saved["epoch"]["losses"]) == saved["step"]
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt", "started.json"]
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """A run: what it writes, that it learns, and that a kill at any moment changes nothing."""
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,14 +47,14 @@ def same(one: RunFolder, other: RunFolder) -> bool:
 
 
 def timeless(path: Path) -> list[dict]:
-    times = ("seconds", "seconds_per_step", "images_per_second")
+    times = ("seconds", "seconds_per_step", "images_per_second", "system")
     return [{k: v for k, v in json.loads(line).items() if k not in times} for line in path.read_text().splitlines()]
 
 
 def test_writes_its_results_and_leaves_nothing_else(train_run):
     files = train_run("run", SPECTRAL)
     names = sorted(path.name for path in files.weights.parent.iterdir())
-    assert names == ["checkpoint.pt", "metrics.jsonl", "run.json", "weights.pt"]
+    assert names == ["checkpoint.pt", "metrics.jsonl", "run.json", "started.json", "weights.pt"]
     records = [json.loads(line) for line in files.metrics.read_text().splitlines()]
     assert [(record["epoch"], record["step"]) for record in records] == [(1, 4), (2, 8), (3, 12)]
     assert all(record["penalty"] > 0 for record in records)
@@ -136,6 +137,56 @@ def test_lost_results_are_written_again_without_a_step(train_run, monkeypatch, c
     train_run("run", SPECTRAL, training)
     assert {path.name: path.read_bytes() for path in (files.weights, files.metrics)} == before
     assert files.read_description().training == training
+
+
+class StopAfter:
+    """Asks a training to stop at the n-th question, and keeps what its folder said each time."""
+
+    def __init__(self, folder: RunFolder, n_questions: int) -> None:
+        self.folder, self.left, self.n_epochs = folder, n_questions, []
+
+    def __call__(self) -> bool:
+        self.n_epochs.append(len(self.folder.read_epochs()) if self.folder.metrics.exists() else 0)
+        self.left -= 1
+        return self.left < 0
+
+
+def test_every_epoch_is_there_to_be_read_while_the_run_goes_on(train_run, tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    asked = StopAfter(folder, 100)
+    train_run("run", RUNS[0], interrupted=asked)
+    # four steps and two validation pairs in each of three epochs
+    assert asked.n_epochs == [0] * 6 + [1] * 6 + [2] * 6
+    assert folder.read_epochs()[0].system["process_memory_mb"] > 10
+
+
+def test_a_resumed_run_began_once_and_a_new_one_anew(train_run, tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    before = time.time()
+    with pytest.raises(loop.InterruptedTrainingError):
+        train_run("run", RUNS[0], interrupted=StopAfter(folder, 8))
+    start = folder.read_start()
+    assert before < start.begun < time.time()
+    assert start.origin.run == RUNS[0]
+    assert len(folder.read_epochs()) == 1
+    train_run("run", RUNS[0])
+    assert folder.read_start() == start
+    assert all(getattr(folder.read_description(), name) == value for name, value in start.origin)
+    train_run("run", SPECTRAL)
+    assert folder.read_start().begun > start.begun
+    assert folder.read_start().origin.run == SPECTRAL
+
+
+def test_what_was_finished_is_not_once_another_run_has_begun_in_its_place(train_run, tmp_path):
+    folder = train_run("run", RUNS[0])
+    origin = folder.read_start().origin
+    assert folder.is_finished(origin)
+    with pytest.raises(loop.InterruptedTrainingError):
+        train_run("run", SPECTRAL, interrupted=StopAfter(folder, 8))
+    assert not folder.is_finished(origin)
+    assert not folder.is_finished(folder.read_start().origin)
+    with pytest.raises(InputError, match=r"run\.json: expected a file written by `ctmar train`"):
+        folder.read_description()
 
 
 def test_checkpoint_of_other_settings_is_not_used(train_run):
