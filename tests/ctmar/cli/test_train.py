@@ -90,7 +90,8 @@ def test_a_training_that_diverges_is_one_line_and_an_exit_code_of_its_own(pairs,
         assert re.fullmatch(
             r"ctmar: the training diverged at step 2 \(.*, loss nan\); see .*not-finite\.json; .*", line
         )
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {"run.json", "metrics.jsonl", "not-finite.json"}
+    left = {path.name for path in (tmp_path / "run").iterdir()}
+    assert left == {"started.json", "run.json", "metrics.jsonl", "not-finite.json"}
     monkeypatch.setattr(sys, "argv", ["ctmar", "evaluate", str(pairs), str(tmp_path / "run")])
     with pytest.raises(SystemExit) as ended:
         main()

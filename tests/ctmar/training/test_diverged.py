@@ -58,7 +58,8 @@ def test_every_method_that_diverges_says_so_and_is_finished(train_run, run):
     assert description.kept_epoch is None
     assert description.layers == []
     assert folder.read_epochs() == []  # it was the first epoch
-    assert names(folder) == {"run.json", "metrics.jsonl", "not-finite.json"} == {path.name for path in folder.results}
+    assert {path.name for path in folder.results} == {"run.json", "metrics.jsonl", "not-finite.json"}
+    assert names(folder) == {path.name for path in folder.results} | {"started.json"}
     assert folder.is_finished(description)
     facts = json.loads(folder.diagnosis.read_text())
     assert (facts["step"], facts["layer"]) == (diverged.step, diverged.layer)
@@ -117,10 +118,10 @@ def test_nothing_of_an_older_network_stays_beside_it_nor_its_diagnosis_beside_a_
         path.write_text("of the older network")
     train_run("run", PLAIN, WILD)
     folder.checkpoint.unlink()
-    assert names(folder) == {"run.json", "metrics.jsonl", "not-finite.json"}
+    assert names(folder) == {"started.json", "run.json", "metrics.jsonl", "not-finite.json"}
     train_run("run", PLAIN)
     folder.checkpoint.unlink()
-    assert names(folder) == {"run.json", "metrics.jsonl", "weights.pt"}
+    assert names(folder) == {"started.json", "run.json", "metrics.jsonl", "weights.pt"}
     assert folder.read_description().diverged is None
 
 
