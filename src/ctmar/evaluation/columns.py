@@ -45,6 +45,14 @@ MEASURES_OF_A_RUN = (
     "defect_of_correction_max",
     "seconds_per_image",
 )
+# of models.csv and runs.csv: what measures the machine, and differs from one time to the next where all else is equal
+OF_THE_MACHINE = (
+    "seconds_per_step",
+    "peak_memory_mb",
+    "seconds_per_image",
+    "prediction_peak_memory_mb",
+    "seconds_total",
+)
 FROBENIUS_DIFFERENCE = "psnr_to_frobenius_db"  # PSNR less that of the Frobenius norm at the same measured defect
 STRICT_DIFFERENCE = "psnr_to_strict_db"  # PSNR less that of the strict network in the same condition
 SIGNAL_IMAGES = ("prediction", "Input", "LI")  # in which signals are looked for

@@ -1,5 +1,6 @@
 """Files appear whole or not at all."""
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from ctmar.errors import InputError
 from ctmar.store.writer import Writer, this_writer
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SECONDS_WITHOUT_A_WRITE = 3600.0  # a living writer may compute for so long between two writes
 
 
@@ -45,6 +47,7 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
 
     Raises:
         InputError: see :func:`check_target`.
+        OSError: of the block; that of a full disk names ``target``.
 
     Examples:
         >>> import tempfile
@@ -61,9 +64,23 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
     try:
         yield temporary
         temporary.replace(target)
+    except Exception as error:
+        # the system tells the name when a file is opened, and not when it cannot grow
+        if (full := _full_disk(error)) is not None:
+            raise OSError(full.errno, full.strerror, str(target)) from error
+        raise
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def _full_disk(error: BaseException | None) -> OSError | None:
+    """The error of a full disk that lies behind an error, if one does: torch tells another while it handles it."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return error
+        error = error.__context__
+    return None
 
 
 def temporary_path(target: Path, writer: Writer | None = None) -> Path:

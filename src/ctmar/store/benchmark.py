@@ -9,13 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from ctmar.errors import InputError
-from ctmar.store.atomic import atomic_path
 from ctmar.store.hdf5 import check_size, opened_hdf5, own_dataset, read
+from ctmar.store.new_hdf5 import new_hdf5
 
 
 def read_field(path: Path | str, name: str) -> NDArray[Any]:
@@ -45,7 +44,7 @@ def numeric_fields(path: Path | str) -> dict[str, tuple[int, ...]]:
 
 def write_fields(path: Path | str, fields: Mapping[str, NDArray[Any]], provenance: Mapping[str, Any]) -> None:
     """Write fields under their names, images in 1/cm, with ``provenance`` as sorted JSON in the root attributes."""
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(path) as file:
         file.attrs["provenance"] = json.dumps(provenance, sort_keys=True)
         for name, array in fields.items():
             kind = np.uint8 if array.dtype.kind in "bu" else np.float32

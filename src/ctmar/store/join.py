@@ -7,8 +7,9 @@ import h5py
 import numpy as np
 
 from ctmar.errors import InputError
-from ctmar.store.atomic import atomic_path, check_target
+from ctmar.store.atomic import check_target
 from ctmar.store.hdf5 import open_hdf5
+from ctmar.store.new_hdf5 import new_hdf5
 from ctmar.store.pair_writer import write_header
 from ctmar.store.pairs import OF_PAIR, OF_SLICE, TEXT, PairFile
 from ctmar.store.parts import allow_open_parts, describe_part, write_parts
@@ -32,7 +33,7 @@ def join_pair_files(shards: Sequence[Path], output: Path | str) -> None:
     check_target(output, *shards)
     files = _in_order([PairFile(path) for path in shards])
     parts = [describe_part(file.path, output.parent) for file in files]
-    with atomic_path(output) as temporary, h5py.File(temporary, "w") as joined:
+    with new_hdf5(output) as joined:
         write_header(joined, files[0].subset, files[0].provenance)
         write_parts(joined, parts)
         _join_arrays(joined, files, [part.file for part in parts])

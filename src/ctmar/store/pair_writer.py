@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctmar.errors import InputError
-from ctmar.store.atomic import atomic_path
+from ctmar.store.new_hdf5 import NewFile, new_hdf5
 from ctmar.store.pairs import FORMAT, FORMAT_VERSION, OF_PAIR, OF_SLICE, TEXT, PairRecord, SliceRecord
 
 _LARGEST_CHUNK = 128  # a 64 × 64 training patch then touches at most four chunks of a 416 × 416 image
@@ -21,7 +21,7 @@ _LARGEST_CHUNK = 128  # a 64 × 64 training patch then touches at most four chun
 class PairWriter:
     """Append slices and then their pairs to an open file; made by :func:`open_pair_writer`."""
 
-    def __init__(self, file: h5py.File) -> None:
+    def __init__(self, file: NewFile) -> None:
         self._file = file
         self._metadata: dict[str, list[Any]] = {name: [] for name in (*OF_SLICE, *OF_PAIR)}
 
@@ -62,11 +62,12 @@ class PairWriter:
                 dataset = self._dataset(field.name, array)
                 if array.shape != dataset.shape[1:] or index != len(dataset):
                     raise InputError(
-                        f"{self._file.filename}: {field.name} of entry {index}: expected shape"
+                        f"{self._file.path}: {field.name} of entry {index}: expected shape"
                         f" {dataset.shape[1:]} as in every entry before, found {array.shape}"
                     )
                 dataset.resize(index + 1, axis=0)
                 dataset[index] = array
+        self._file.check()
 
     def _dataset(self, name: str, array: NDArray[Any]) -> h5py.Dataset:
         if name in self._file:
@@ -104,7 +105,7 @@ def open_pair_writer(
     path: Path | str, subset: str, provenance: Mapping[str, Any], shard: int = 0, n_shards: int = 1
 ) -> Iterator[PairWriter]:
     """Open a pair file for writing; it appears under ``path`` whole when the block ends without an error."""
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(path) as file:
         write_header(file, subset, provenance, shard, n_shards)
         writer = PairWriter(file)
         yield writer

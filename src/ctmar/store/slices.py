@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctmar.errors import InputError
-from ctmar.store.atomic import atomic_path
 from ctmar.store.chunks import GZIP_LEVEL, PackedImage, pack_image
 from ctmar.store.hdf5 import check_format, json_attribute, opened_hdf5, own_dataset, read, read_texts
 from ctmar.store.layout import Field, check_layout
+from ctmar.store.new_hdf5 import NewFile, new_hdf5
 
 FORMAT = "ctmar-slices"
 FORMAT_VERSION = 1
@@ -53,7 +53,7 @@ class Slice:
 class SliceWriter:
     """Append slices to an open file; made by :func:`open_slice_writer`."""
 
-    def __init__(self, file: h5py.File, image_size: int) -> None:
+    def __init__(self, file: NewFile, image_size: int) -> None:
         self._file = file
         self._shape = (image_size, image_size)
         self._labels: dict[str, list[Any]] = {name: [] for name in (*TEXT, *NUMBERS)}
@@ -82,6 +82,7 @@ class SliceWriter:
         for name, values in self._labels.items():
             values.append(labels[name])
         self.n_slices += 1
+        self._file.check()
 
     def write_labels(self) -> None:
         """Write the columns that wait in memory, because HDF5 takes long for one number; called once at the end."""
@@ -113,7 +114,7 @@ def open_slice_writer(path: Path | str, image_size: int) -> Iterator[SliceWriter
         path: HDF5 file to make.
         image_size: rows and columns of every image [pixels].
     """
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(path) as file:
         file.attrs.update({"format": FORMAT, "format_version": FORMAT_VERSION})
         image = file.create_dataset(
             "image",
