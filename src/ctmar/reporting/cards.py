@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from ctmar.config import Config
-from ctmar.config.methods import METHODS
 from ctmar.reporting.choice import chosen_settings
 from ctmar.reporting.data_section import QUALITY_COLUMNS, quarantine_summary, readable
+from ctmar.reporting.diverged_runs import diverged_runs, methods_of_all_runs, n_parameters
 from ctmar.reporting.environment import environment
 from ctmar.reporting.literature import ARCHITECTURES, REFERENCES
 from ctmar.reporting.model_tables import MAIN
@@ -35,8 +35,9 @@ def write_model_card(results: StudyTables, config: Config, output: Path) -> Path
         output,
         config=config,
         n=counts(results),
-        n_parameters={record.identity[0]: f"{record.description.n_parameters:,}" for record in results.records},
-        methods=[METHODS[method] for method in dict.fromkeys(results.models["method"])],
+        n_parameters=n_parameters(results),
+        diverged=diverged_runs(results),
+        methods=methods_of_all_runs(results),
         measures=measures,
         rows=[
             row

@@ -51,7 +51,7 @@ def dial_sections(results: StudyTables, config: Config, marks: dict[SeriesKey, M
         InputError: the study turns the dial, and there is no table of it.
     """
     n_strengths = len(config.study.strengths)
-    if n_strengths > 1 and results.dial.empty:
+    if n_strengths > 1 and results.dial.empty and not results.diverged:
         raise InputError(f"dial.csv: expected rows for {n_strengths} strengths of the asymmetry, found none")
     margin_db = config.judgement.equivalence_margin_db
     found = {

@@ -10,6 +10,7 @@ from ctmar.evaluation.regions import REGION_TEXT
 from ctmar.evaluation.verdicts import PRIMARY
 from ctmar.reporting.data_section import data_section
 from ctmar.reporting.dial_section import dial_sections
+from ctmar.reporting.diverged_runs import diverged_runs, methods_of_all_runs, n_parameters
 from ctmar.reporting.environment import asset, environment
 from ctmar.reporting.literature import ARCHITECTURES, REFERENCES
 from ctmar.reporting.marks import Mark, SeriesKey, assign_marks
@@ -41,6 +42,8 @@ SECTIONS = (
     ("reading", "How to read"),
     ("provenance", "Provenance"),
 )
+
+_OF_MODELS = {"results", "equivariance", "images", "curves"}  # sections that need a run that did not diverge
 
 
 def build_report(results: StudyTables, config: Config, output: Path) -> Path:
@@ -78,11 +81,13 @@ def render_page(results: StudyTables, config: Config, image_share: float = 1.0) 
     """
     networks = list(dict.fromkeys(results.models["network"]))
     marks = series_marks(results)
-    image_bytes = int(image_share * _MAXIMUM_IMAGE_BYTES) // len(networks)
+    image_bytes = int(image_share * _MAXIMUM_IMAGE_BYTES) // max(1, len(networks))
     sections = [network_section(results, config, name, marks, image_bytes) for name in networks]
     dials = dial_sections(results, config, marks)
     with_response = any(section.responses or section.norms or section.sensitivity for section in sections)
-    left_out = {anchor for anchor, shown in (("dial", dials), ("response", with_response)) if not shown}
+    timed = timed_networks(results, marks)
+    conditions = (("dial", dials), ("response", with_response), ("cost", networks or timed))
+    left_out = {anchor for anchor, shown in conditions if not shown} | (set() if networks else _OF_MODELS)
     primary = [row for row in results.questions if row["role"] == PRIMARY]
     template = environment().get_template("page.html")
     return template.render(
@@ -90,12 +95,13 @@ def render_page(results: StudyTables, config: Config, image_share: float = 1.0) 
         sections=[(anchor, title) for anchor, title in SECTIONS if anchor not in left_out],
         dials=dials,
         with_response=with_response,
-        methods=[METHODS[method] for method in dict.fromkeys(results.models["method"])],
-        n_parameters={record.identity[0]: f"{record.description.n_parameters:,}" for record in results.records},
+        methods=methods_of_all_runs(results),
+        n_parameters=n_parameters(results),
+        diverged=diverged_runs(results),
         facts=facts(results),
         counts=counts(results),
         networks=sections,
-        timed=timed_networks(results, marks),
+        timed=timed,
         claims=results.claims,
         primary=primary,
         primary_sentence=primary_sentence(primary),

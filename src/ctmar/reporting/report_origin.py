@@ -16,16 +16,17 @@ PACKAGES = ("equiproj", "torch", "numpy", "pandas", "altair", "vl-convert-python
 def provenance(results: StudyTables) -> dict[str, str]:
     """What made the results, as pairs of a name and a text."""
     recorded: dict[str, list[str]] = {}
-    for record in results.records:
+    records = [*results.records, *results.diverged]
+    for record in records:
         for name, value in _flat(record.description.provenance.model_dump()).items():
             recorded.setdefault(name, []).append(value)
-    devices = sorted({record.description.device for record in results.records})
+    devices = sorted({record.description.device for record in records})
     return {
         "git commit": Checkout().said,
         "source of both packages, SHA-256": CodeDigests().of_source,
         "software of this report": _listing(package_versions(PACKAGES)),
         "devices of training": ", ".join(devices),
-        "seeds": ", ".join(str(seed) for seed in sorted(set(results.runs["seed"]))),
+        "seeds": ", ".join(str(seed) for seed in sorted({record.seed for record in records})),
         # runs of one study should agree; where they do not, the reader must see it
         **{f"runs: {name}": "; ".join(dict.fromkeys(values)) for name, values in recorded.items()},
     }

@@ -28,10 +28,12 @@ COLUMNS = {
         *written.CHOICES,
         *(column for measure in _MEASURES_ALWAYS for column in interval_columns(measure)),
         "n_seeds",
+        "n_diverged",
         "n_pairs",
         "n_patients",
     ],
-    "runs": [*RUN_KEY, "validation_psnr"],
+    "runs": [*RUN_KEY, "state", "validation_psnr"],
+    "diverged": RUN_KEY,
     "references": [
         "reference",
         *interval_columns("psnr_db"),

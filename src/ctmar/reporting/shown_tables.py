@@ -228,7 +228,9 @@ def _model_row(row: dict[str, Any], weights: bool, measures: Sequence[Measure], 
     method, norm = row["method"], row["norm"]
     cells = [weight_cell(row)] * weights + [measure_cell(row, measure) for measure in measures]
     chosen = tuple(row[key] for key in IDENTITY) in context.chosen
-    return Row(setting_label(row), context.marks[method, norm], cells, chosen)
+    n_lost = row.get("n_diverged", 0)
+    lost = f" ({n_lost} of {row['n_seeds'] + n_lost} seeds diverged)" if n_lost else ""
+    return Row(setting_label(row) + lost, context.marks[method, norm], cells, chosen)
 
 
 def weight_cell(row: dict[str, Any]) -> Cell:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ctmar.config import Config
+from ctmar.reporting.diverged_runs import networks_of_all_runs
 from ctmar.reporting.environment import asset, environment
 from ctmar.reporting.study_files import StudyTables
 from ctmar.reporting.summary import counts, method_names, plural
@@ -26,6 +27,7 @@ class StudyDescription(BaseModel):
     title: str
     data: str
     n_runs: int
+    n_diverged: int
     networks: list[str]
     methods: list[str]
 
@@ -46,7 +48,8 @@ def describe_study(results: StudyTables, config: Config) -> StudyDescription:
         title=config.report.title,
         data=f"{plural(n['n_slices'], 'slice')} of {plural(n['n_patients'], 'patient')}, source {config.source.kind}",
         n_runs=n["n_runs"],
-        networks=list(dict.fromkeys(results.models["network"])),
+        n_diverged=n["n_diverged"],
+        networks=networks_of_all_runs(results),
         methods=method_names(results.models),
     )
 

@@ -2,7 +2,7 @@
 
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ctmar.errors import InputError
+from ctmar.evaluation.columns import FINISHED
 from ctmar.reporting.kernel_section import KernelSection, read_kernels
 from ctmar.reporting.required_columns import COLUMNS, IDENTITY, RUN_KEY
 from ctmar.store.run_folder import RunDescription, RunFolder
@@ -70,6 +71,11 @@ class RunRecord:
         return tuple(getattr(self.description.run, key) for key in RUN_KEY)
 
     @property
+    def setting(self) -> tuple[Any, ...]:
+        """Identity and condition: what the runs of a model share."""
+        return self.key[:-1]
+
+    @property
     def seed(self) -> int:
         """Seed of initialisation, data order and method."""
         return self.description.run.seed
@@ -86,7 +92,11 @@ class Thumbnails:
 
 @dataclass(frozen=True)
 class StudyTables:
-    """Every table of a finished study."""
+    """Every table of a finished study.
+
+    ``runs`` and ``records`` are those that were measured; ``diverged`` are the records of those that were not, under
+    whatever condition.
+    """
 
     models: pd.DataFrame
     runs: pd.DataFrame
@@ -104,6 +114,7 @@ class StudyTables:
     questions: list[dict[str, str]]
     sources: list[dict[str, str]]
     records: list[RunRecord]
+    diverged: list[RunRecord]
     references_folder: Path
     thumbnails: Thumbnails
     kernels: KernelSection | None
@@ -204,6 +215,9 @@ def read_results(inputs: ReportInputs) -> StudyTables:
         InputError: a file is missing or malformed; the message names it.
     """
     runs = read_table(inputs.summary / "runs.csv", "runs")
+    runs = runs[runs["state"] == FINISHED]
+    diverged = read_table(inputs.summary / "diverged.csv", "diverged")
+    records = _read_records(inputs.runs)
     catalogue = read_table(inputs.catalogue, "catalogue")
     return StudyTables(
         models=read_table(inputs.summary / "models.csv", "models"),
@@ -221,26 +235,28 @@ def read_results(inputs: ReportInputs) -> StudyTables:
         claims=_read_claims(inputs.summary / "claims.json"),
         questions=_read_claims(inputs.summary / "questions.json"),
         sources=[] if inputs.sources is None else _read_sources(inputs.sources, set(catalogue["patient"])),
-        records=_read_records(inputs.runs, runs),
+        records=_records_of(runs, records),
+        diverged=_records_of(diverged, records),
         references_folder=inputs.references,
         thumbnails=read_thumbnails(inputs.thumbnails),
         kernels=read_kernels(inputs.kernels),
     )
 
 
-def _read_records(folders: Sequence[Path], runs: pd.DataFrame) -> list[RunRecord]:
-    """Read the runs of the study; folders that an earlier configuration left behind are not part of it.
+def _read_records(folders: Sequence[Path]) -> dict[tuple[Any, ...], RunRecord]:
+    """Read every run that there is a folder of, by its key."""
+    found = (RunRecord(RunFolder(folder), RunFolder(folder).read_description()) for folder in folders)
+    return {record.key: record for record in found}
+
+
+def _records_of(runs: pd.DataFrame, records: Mapping[tuple[Any, ...], RunRecord]) -> list[RunRecord]:
+    """The records of the runs of a table; folders that an earlier configuration left behind are not part of it.
 
     Raises:
-        InputError: a run of ``runs.csv`` has no folder.
+        InputError: a run has no folder.
     """
-    expected = set(runs[RUN_KEY].itertuples(index=False, name=None))
-    records = {}
-    for folder in folders:
-        record = RunRecord(RunFolder(folder), RunFolder(folder).read_description())
-        if record.key in expected:
-            records[record.key] = record
-    absent = sorted(map(str, expected - set(records)))
+    expected = list(runs[RUN_KEY].itertuples(index=False, name=None))
+    absent = sorted(map(str, set(expected) - set(records)))
     if absent:
         raise InputError(f"runs: expected a folder for each of {len(expected)} runs, none found for {absent[0]}")
-    return [records[key] for key in runs[RUN_KEY].itertuples(index=False, name=None)]
+    return [records[key] for key in expected]

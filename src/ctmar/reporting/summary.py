@@ -50,25 +50,29 @@ def counts(results: StudyTables) -> dict[str, int]:
         "n_slices": int(split.drop_duplicates("patient")["n_slices"].sum()),
         **{f"n_{subset}_slices": int(per_subset.get(subset, 0)) for subset in subsets},
         **{f"n_{subset}_patients": int(patients.get(subset, 0)) for subset in subsets},
-        "n_pairs": int(results.models["n_pairs"].max()),
-        "n_tested_patients": int(results.models["n_patients"].max()),
+        # of no model, where every run diverged
+        "n_pairs": int(results.models["n_pairs"].max() if len(results.models) else 0),
+        "n_tested_patients": int(results.models["n_patients"].max() if len(results.models) else 0),
         "n_runs": len(results.runs),
+        "n_diverged": len(results.diverged),
         "n_settings": len(results.models),
-        "n_seeds": int(results.models["n_seeds"].max()),
+        "n_seeds": int(results.models["n_seeds"].max() if len(results.models) else 0),
     }
 
 
 def facts(results: StudyTables) -> list[Fact]:
     """The counts that head the page."""
     n = counts(results)
-    return [
+    every = [
         Fact(str(n["n_patients"]), "patients"),
         Fact(str(n["n_slices"]), "CT slices"),
         Fact(str(n["n_pairs"]), "test pairs"),
         Fact(str(n["n_settings"]), "settings compared"),
         Fact(str(n["n_seeds"]), "seeds"),
         Fact(str(n["n_runs"]), "models compared"),
+        Fact(str(n["n_diverged"]), "diverged"),
     ]
+    return [fact for fact in every if fact.value != "0"]
 
 
 def sentences(results: StudyTables, network: str) -> list[str]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ctmar.reporting import charts, forest
+from ctmar.reporting.diverged_runs import networks_of_all_runs
 from ctmar.reporting.marks import Mark, SeriesKey
 from ctmar.reporting.study_files import StudyTables, rows_of
 
@@ -19,8 +20,8 @@ class TimedNetwork:
 
 
 def timed_networks(results: StudyTables, marks: dict[SeriesKey, Mark]) -> list[TimedNetwork]:
-    """The networks of cost.csv that the study has no models of."""
-    only = results.cost[~results.cost["network"].isin(results.models["network"])]
+    """The networks of cost.csv that the study did not train."""
+    only = results.cost[~results.cost["network"].isin(networks_of_all_runs(results))]
     return [
         TimedNetwork(
             name=str(name),

@@ -13,7 +13,9 @@ from ctmar.reporting.studies import (
     write_description,
 )
 
-DESCRIPTION = StudyDescription(title="A title", data="3 slices of 1 patient", n_runs=6, networks=["a"], methods=["b"])
+DESCRIPTION = StudyDescription(
+    title="A title", data="3 slices of 1 patient", n_runs=6, n_diverged=0, networks=["a"], methods=["b"]
+)
 
 
 def add(reports, name, seconds, description=DESCRIPTION):
@@ -77,6 +79,11 @@ def test_the_page_reaches_for_nothing(tmp_path):
     text = list_reports(tmp_path).read_text()
     assert "http" not in re.sub(r"http-equiv", "", text)
     assert "<script" not in text
+
+
+def test_runs_that_diverged_are_told(tmp_path):
+    add(tmp_path, "one", 0, DESCRIPTION.model_copy(update={"n_diverged": 2}))
+    assert "<small>and 2 diverged</small>" in list_reports(tmp_path).read_text()
 
 
 def test_a_study_describes_itself(results, config):
