@@ -131,7 +131,11 @@ def _mirrored_epochs(epochs: list[Epoch]) -> list[MirroredEpoch]:
         MirroredEpoch(
             epoch.step,
             end,
-            {name: float(value) for name, value in epoch if name not in ("epoch", "step") and math.isfinite(value)},
+            {
+                name: float(value)
+                for name, value in epoch
+                if name not in ("epoch", "step", "system") and math.isfinite(value)
+            },
         )
         for epoch, end in zip(epochs, ends, strict=True)
     ]
