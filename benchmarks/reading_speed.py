@@ -46,7 +46,7 @@ class Scale(NamedTuple):
 SCALES = [Scale(128, 240, 8, 32), Scale(416, 90, 32, 64)]
 
 
-def write_synthetic(path: Path, size: int, n_pairs: int) -> None:
+def write_synthetic(path: Path, size: int, n_pairs: int, patient: str = "p") -> None:
     random = np.random.default_rng(0)
     rows, columns = (np.indices((size, size)) - size / 2) / size
     mask = (np.hypot(rows, columns - 0.1) < 0.03).astype(np.uint8)
@@ -56,7 +56,7 @@ def write_synthetic(path: Path, size: int, n_pairs: int) -> None:
         return (body + random.normal(0, 0.004, body.shape)).clip(0).astype(np.float32)
 
     n_slices = max(2, n_pairs // 10)
-    slices = (SliceRecord(image(k), image(k), "p", f"p/1/{k:04d}", 1.0) for k in range(n_slices))
+    slices = (SliceRecord(image(k), image(k), patient, f"{patient}/1/{k:04d}", 1.0) for k in range(n_slices))
     pairs = (PairRecord(image(k), image(k), mask, k % n_slices, k // n_slices, "titanium") for k in range(n_pairs))
     write_pairs(path, slices, pairs, "train", {})
 

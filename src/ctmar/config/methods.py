@@ -50,6 +50,8 @@ class MethodFacts:
         weight_symbol: what the report calls its λ⊥.
         turns_samples: it passes turned images through the network while training, so that what a step takes beyond the
             plain one grows with the batch.
+        copies: images that pass through the network in a step for each image of the batch.
+        copies_of_weights: sets of weights that a step keeps.
         adapts_weight: in place of λ⊥ a target or a balance may be given, and the penalty has a power.
         averages_predictions: at prediction time, validation included, the network is averaged over the group, which
             takes as many forward passes as the group has elements.
@@ -67,6 +69,8 @@ class MethodFacts:
     reads_softness: bool = False
     weight_symbol: str = "λ"
     turns_samples: bool = False
+    copies: int = 1
+    copies_of_weights: int = 1
     adapts_weight: bool = False
     averages_predictions: bool = False
     question: str = ""
@@ -105,6 +109,7 @@ METHODS: dict[str, MethodFacts] = {
         cites=("bai2025",),
         reads_lam_perp=True,
         turns_samples=True,
+        copies=2,
     ),
     "function_level": MethodFacts(
         kind=Kind.SAMPLE,
@@ -112,6 +117,7 @@ METHODS: dict[str, MethodFacts] = {
         does="penalises the defect of the whole network on a sampled rotation of each batch",
         reads_lam_perp=True,
         turns_samples=True,
+        copies=2,
     ),
     "residual_pathway": MethodFacts(
         kind=Kind.WEIGHT,
@@ -121,6 +127,7 @@ METHODS: dict[str, MethodFacts] = {
         cites=("finzi2021",),
         reads_lam_perp=True,
         reads_lam_equi=True,
+        copies_of_weights=2,
         weight_symbol="λ⊥",
     ),
     "strict": MethodFacts(
