@@ -104,9 +104,28 @@ def train_and_evaluate(
             " attempt), memory_mb, minutes. It is written down, with the end, in a file beside the list."
         ),
     ] = "{}",
+    workers: Annotated[
+        int, typer.Option(min=1, help="Runs at a time, each in a process of its own; no result depends on it.")
+    ] = 1,
+    gpus: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="GPUs of the job with `device: cuda`, which its processes share: those in CUDA_VISIBLE_DEVICES, else"
+            " as many as no other job of this machine has locked.",
+        ),
+    ] = 1,
+    scratch: Annotated[
+        Path | None,
+        typer.Option(envvar="CTMAR_SCRATCH", help="Folder on this node to which the pairs are copied for the job."),
+    ] = None,
+    mps: Annotated[
+        bool,
+        typer.Option("--mps", envvar="CTMAR_MPS", help="Share a GPU through NVIDIA's multi-process service."),
+    ] = False,
     extension: Extensions = None,
 ) -> None:
-    """Train and measure runs on the same pairs, one after the other, each on the patients of its fold.
+    """Train and measure runs on the same pairs, each on the patients of its fold.
 
     What is finished, with the same settings, data and code, is neither trained nor measured again; so is a training
     that diverged, which ends no other run of the job and is no error here. SIGTERM and SIGUSR1 save and end with exit
@@ -116,14 +135,19 @@ def train_and_evaluate(
     from ctmar.config import Evaluation, Job, Training, parse_settings
     from ctmar.jobs.attempts import Granted
     from ctmar.jobs.endings import TryAgainError
-    from ctmar.jobs.study_job import JobFiles, run_job
+    from ctmar.jobs.one_run import JobFiles, Work
+    from ctmar.jobs.study_job import Machine, run_job
 
-    chosen, training = parse_settings(Job, job), parse_settings(Training, settings)
-    measured, given = parse_settings(Evaluation, evaluation), parse_settings(Granted, granted)
-    files = JobFiles(pairs=pairs, split=split, signals=signals, runs=output, finished=finished)
+    work = Work(
+        files=JobFiles(pairs=pairs, split=split, signals=signals, runs=output, finished=finished),
+        job=parse_settings(Job, job),
+        training=parse_settings(Training, settings),
+        evaluation=parse_settings(Evaluation, evaluation),
+    )
+    machine = Machine(parse_settings(Granted, granted), n_workers=workers, n_gpus=gpus, scratch=scratch, mps=mps)
     try:
         with stop_requests() as interrupted, progress(f"train {finished.stem}") as show:
-            run_job(files, chosen, training, measured, granted=given, progress=show, interrupted=interrupted)
+            run_job(work, machine, progress=show, interrupted=interrupted)
     except InterruptedWorkError as error:
         raise _stopped(error) from None
     except TryAgainError as error:

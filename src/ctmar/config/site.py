@@ -39,11 +39,33 @@ class Site(Section):
     account: Name | None = Field(None, description="Account (PBS, SGE: project) that is charged.")
     constraint: Name | None = Field(None, description="Features that nodes of jobs with a GPU must have (Slurm).")
     gpu_model: Name | None = Field(None, description="Model of the GPUs, as the scheduler calls it; `null`: any.")
+    gpus_per_job: int = Field(
+        1, ge=1, description="GPUs of a training job; with all GPUs of a node one job fills it with trainings."
+    )
+    trainings_per_gpu: int = Field(1, ge=1, description="Trainings that share a GPU, each in a process of its own.")
+    gpu_memory_mb: int | None = Field(
+        None, ge=1000, description="Memory of a GPU [10⁶ bytes]: no more trainings share it than fit in by their model."
+    )
+    mps: bool = Field(False, description="Share GPUs through NVIDIA's multi-process service, which a job starts.")
+    trainings_per_cpu_job: int = Field(
+        1, ge=1, description="Trainings that a job without a GPU runs at a time, each on `training.threads`."
+    )
     runs_per_job: int | None = Field(
         None, ge=1, description="Runs that a job trains and measures here; `null`: `study.runs_per_job`."
     )
     maximum_memory_mb: int | None = Field(None, ge=1000, description="Memory that no job may exceed [10⁶ bytes].")
     maximum_minutes: int | None = Field(None, ge=1, description="Time limit that no job may exceed [minutes].")
+    slowness: float = Field(
+        1.0, gt=0, description="How many times slower a core is than that on which the model of jobs was measured."
+    )
+    teraflops: float = Field(
+        10.0, gt=0, description="Operations a second that a GPU sustains in training [10¹²]: assumed until you measure."
+    )
+    scratch: NodeFolder | None = Field(
+        None,
+        description="Folder on the node, a path or `$NAME` of a variable that is set there: a training job copies its"
+        " pair files into it once, checks their digests and removes them at its end. `null`: they are read in place.",
+    )
     temporary_folder: NodeFolder | None = Field(
         None, description="`TMPDIR` of every job, a path or `$NAME`; `null`: as the node has it."
     )
@@ -64,19 +86,23 @@ class Site(Section):
             raise ValueError("container: expected neither modules nor activate beside it, which are not in the image")
         return self
 
-    def resources(self, n_gpus: int = 0) -> dict[str, str | int]:
+    def resources(self, n_gpus: int | None = None) -> dict[str, str | int]:
         """What a job asks of a scheduler beside memory and time, by the names that Snakemake's executors know.
+
+        Args:
+            n_gpus: for a job that may train on GPUs, how many; None for the others.
 
         Examples:
             >>> Site(partition="cpu", gpu_partition="big", gpu_model="h200").resources(2)
-            {'slurm_partition': 'big', 'gpu': 2, 'gpu_model': 'h200'}
+            {'slurm_partition': 'big', 'gpu_model': 'h200', 'gpu': 2}
             >>> Site().resources()
             {}
         """
         partition = (self.gpu_partition or self.partition) if n_gpus else self.partition
         asked: dict[str, str | int | None] = {"slurm_partition": partition, "slurm_account": self.account}
         if n_gpus:
-            asked |= {"gpu": n_gpus, "gpu_model": self.gpu_model, "constraint": self.constraint}
+            asked |= {"gpu_model": self.gpu_model, "constraint": self.constraint}
+        asked["gpu"] = n_gpus
         return {name: value for name, value in asked.items() if value is not None}
 
     @property
@@ -98,6 +124,10 @@ class Site(Section):
             lines += ["export HDF5_USE_FILE_LOCKING=FALSE"]
         if self.temporary_folder:
             lines += [f"export TMPDIR={_on_the_node(self.temporary_folder)}"]
+        if self.scratch:
+            lines += [f"export CTMAR_SCRATCH={_on_the_node(self.scratch)}"]
+        if self.mps:
+            lines += ["export CTMAR_MPS=1"]
         return "".join(f"{line}; " for line in lines)
 
 

@@ -8,7 +8,7 @@ from ctmar.config import Config, Run, Site
 from ctmar.config.methods import METHODS
 from ctmar.estimate import demand
 from ctmar.estimate.data_size import DataSize
-from ctmar.estimate.demand import Demand, asked, seconds_on_a_cpu, seconds_on_a_gpu
+from ctmar.estimate.demand import Demand, asked, memory_of, seconds_on_a_cpu, seconds_on_a_gpu
 from ctmar.estimate.work_counts import Counts, NetworkCounts
 
 _KEPT_OF_WEIGHTS = 4  # weights, gradients and two moments of Adam
@@ -46,14 +46,14 @@ class TrainingDemand:
         kept = size.cached_mb + size.prepared_mb + training.reader_processes * demand.PROCESS_MB
         if self._on_gpu:
             return demand.GPU_PROCESS_MB + demand.COMPILE_MB * training.compile + kept
-        alive = max(self._step(run).peak_bytes, self._prediction(run).peak_bytes)
-        return demand.PROCESS_MB + kept + self._weights_mb(run) + demand.PEAK_FACTOR * alive / 1e6
+        alive = max(memory_of(self._step(run)), memory_of(self._prediction(run)))
+        return demand.PROCESS_MB + kept + self._weights_mb(run) + alive
 
     def run_gpu_memory_mb(self, run: Run) -> float:
         """GPU memory of the process that trains and measures a run [10⁶ bytes]."""
         share = 0.6 if self.config.training.precision in ("bfloat16", "float16") else 1.0  # half, and copies of weights
-        alive = max(share * self._step(run).peak_bytes, self._prediction(run).peak_bytes)
-        return demand.GPU_CONTEXT_MB + self._weights_mb(run) + demand.PEAK_FACTOR * alive / 1e6
+        alive = max(memory_of(self._step(run), share), memory_of(self._prediction(run)))
+        return demand.GPU_CONTEXT_MB + self._weights_mb(run) + alive
 
     def run_seconds(self, run: Run) -> float:
         """Time of the training and the measurement of a run."""

@@ -16,6 +16,14 @@ class TryAgainError(Exception):
     """The machine, not the input, is at fault: the same command may succeed elsewhere, later or with more memory."""
 
 
+class WorkerFailedError(InputError):
+    """A run failed in a process of its own, or that was killed."""
+
+    def __init__(self, outcome: Outcome, text: str) -> None:
+        super().__init__(text)
+        self.outcome = outcome
+
+
 def outcome_of(error: BaseException) -> tuple[Outcome, str]:
     """The outcome and its message.
 
@@ -24,6 +32,8 @@ def outcome_of(error: BaseException) -> tuple[Outcome, str]:
         (('out of memory', 'MemoryError'), 'error')
     """
     text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, WorkerFailedError):
+        return error.outcome, text
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return "out of memory", text
     if isinstance(error, RuntimeError) and any(words in text.lower() for words in _NO_MEMORY):

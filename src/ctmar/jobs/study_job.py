@@ -1,103 +1,89 @@
 """A job of the study: runs of one network on the same pairs, each trained and at once measured."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ctmar.config import Evaluation, Job, Run, RunSettings, Training
-from ctmar.datasets.split import fold_of_seed, read_split
-from ctmar.evaluation.measured_run import Evaluator
+from ctmar.config import Run
 from ctmar.jobs.attempts import AttemptsFile, Granted
 from ctmar.jobs.endings import recorded
+from ctmar.jobs.gpus import claimed_gpus
+from ctmar.jobs.one_run import Work
+from ctmar.jobs.scratch import staged
+from ctmar.jobs.workers import run_in_workers
 from ctmar.long_work import Progress, no_progress
 from ctmar.store.provenance import write_checksums
-from ctmar.store.run_folder import RunFolder
-from ctmar.store.run_lock import hold_lock
-from ctmar.training.loop import train
-
-_NOTHING_SAID = Granted()
 
 
 @dataclass(frozen=True)
-class JobFiles:
-    """What a job reads and where its results go.
+class Machine:
+    """What the machine of a job offers it; no result depends on it.
 
     Args:
-        pairs: folder of train.h5, validation.h5 and test.h5.
-        split: which patient is in which subset, in every fold.
-        signals: images with low-contrast signals and without; None: none.
-        runs: folder for the folders of the runs.
-        finished: list of all files of the runs with their SHA-256, written last.
+        granted: what the scheduler gave.
+        n_workers: runs at a time, each in a process of its own; with one, all are run in this process.
+        n_gpus: GPUs of the job, which the workers share.
+        scratch: folder on the node to copy the pairs to; None: they are read where they are.
+        mps: share each GPU through NVIDIA's multi-process service.
     """
 
-    pairs: Path
-    split: Path
-    signals: Path | None
-    runs: Path
-    finished: Path
+    granted: Granted = field(default_factory=Granted)
+    n_workers: int = 1
+    n_gpus: int = 1
+    scratch: Path | None = None
+    mps: bool = False
 
-    def folder(self, run: Run) -> RunFolder:
-        """Where the results of a run are."""
-        return RunFolder(self.runs / run.slug / f"seed-{run.seed}")
+
+_THIS_ONE = Machine()
 
 
 def run_job(
-    files: JobFiles,
-    job: Job,
-    training: Training,
-    evaluation: Evaluation,
+    work: Work,
+    machine: Machine = _THIS_ONE,
     *,
-    granted: Granted = _NOTHING_SAID,
     progress: Progress = no_progress,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Train and measure the runs, one after the other, each on the patients of its fold.
+    """Train and measure the runs of a job, each on the patients of its fold.
 
     What is finished, with the same settings, data and code, is neither trained nor measured again. A training that
     diverges is finished, has nothing to measure, and keeps no other run from being trained. The start and the end of
     the attempt are written down beside the list of the files.
 
     Args:
-        files: what is read, and where results go.
-        job: the runs, their network and group.
-        training: optimisation.
-        evaluation: what is measured.
-        granted: what the scheduler gave.
+        work: the runs, and what they follow from.
+        machine: what there is to run them on.
         progress: called with the steps done, the steps in all, and a line of text.
         interrupted: asked after each step whether to save and stop.
 
     Raises:
-        InputError: see `ctmar.training.loop.train` and `Evaluator.measure`.
+        InputError: see `Work.train_and_measure`.
         InterruptedWorkError: ``interrupted`` said so.
         TryAgainError: the machine is at fault.
     """
-    with recorded(AttemptsFile.beside(files.finished), granted):
-        _train_and_measure(files, job, training, evaluation, progress, interrupted)
-        write_checksums(files.finished, files.runs, [path for run in job.runs for path in files.folder(run).results])
+    files, runs = work.files, work.job.runs
+    n_workers = min(machine.n_workers, len(runs))
+    n_gpus = machine.n_gpus if work.training.device == "cuda" else 0
+    with (
+        recorded(AttemptsFile.beside(files.finished), machine.granted),
+        claimed_gpus(n_gpus, interrupted, mps=machine.mps and n_workers > n_gpus) as gpus,
+        staged(files, machine.scratch) as nearby,
+    ):
+        near = replace(work, files=nearby)
+        if n_workers > 1:
+            run_in_workers(near, n_workers, gpus, progress, interrupted)
+        else:
+            _run_here(near, progress, interrupted)
+        write_checksums(files.finished, files.runs, [path for run in runs for path in files.folder(run).results])
 
 
-def _train_and_measure(
-    files: JobFiles,
-    job: Job,
-    training: Training,
-    evaluation: Evaluation,
-    progress: Progress,
-    interrupted: Callable[[], bool],
-) -> None:
-    folds, n_runs = read_split(files.split), len(job.runs)
-    with Evaluator(files.pairs / "test.h5", evaluation, training.device, files.signals) as evaluator:
-        for number, run in enumerate(job.runs):
+def _run_here(work: Work, progress: Progress, interrupted: Callable[[], bool]) -> None:
+    before, total = 0, sum(map(work.n_steps, work.job.runs))
+    with work.evaluator() as evaluator:
+        for run in work.job.runs:
 
-            def show(done: int, total: int, text: str, number: int = number, run: Run = run) -> None:
-                progress(number * total + done, n_runs * total, f"{run.slug} seed {run.seed}: {text}")
+            def show(done: int, of_run: int, text: str, run: Run = run, before: int = before) -> None:
+                progress(before + done, total, f"{run.slug} seed {run.seed}: {text}")
 
-            patients = fold_of_seed(folds, run.seed)
-            settings = RunSettings(run=run, network=job.network, training=training, group=job.group, patients=patients)
-            pairs = files.pairs / "train.h5", files.pairs / "validation.h5"
-            folder = files.folder(run)
-            with hold_lock(folder.lock, interrupted):
-                diverged = train(*pairs, settings, folder, progress=show, interrupted=interrupted)
-                if diverged is None:
-                    evaluator.measure(folder, patients["test"])
-                # folders of runs are no outputs of Snakemake: nobody takes away what is there now
-                folder.checkpoint.unlink(missing_ok=True)
+            work.train_and_measure(run, evaluator, show, interrupted)
+            before += work.n_steps(run)

@@ -16,7 +16,8 @@ from ctmar.config import Config, Job, load_config
 from ctmar.datasets.split import COLUMNS
 from ctmar.evaluation.collect import collect
 from ctmar.evaluation.references import evaluate_references
-from ctmar.jobs.study_job import JobFiles, run_job
+from ctmar.jobs.one_run import JobFiles, Work
+from ctmar.jobs.study_job import run_job
 from ctmar.store.provenance import write_checksums
 from ctmar.store.tables import write_rows
 
@@ -75,7 +76,7 @@ def train_everything(study: FinishedStudy, pairs: Path) -> None:
         work = Job(runs=runs, network=config.study.networks["dncnn"], group=config.study.group)
         finished = study.results / "jobs" / f"{job}.sha256"
         files = JobFiles(pairs, study.results / "data" / "split.csv", None, study.results / "runs", finished)
-        run_job(files, work, config.training, config.evaluation)
+        run_job(Work(files, work, config.training, config.evaluation))
 
 
 def write_tables(study: FinishedStudy) -> None:
