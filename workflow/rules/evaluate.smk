@@ -19,7 +19,7 @@ rule evaluate_references:
         "../../envs/ctmar.yaml"
     threads: 1
     resources:
-        **on_site(memory_mb=2000, minutes=30),
+        **on_site(DATA.references()),
     params:
         folder=subpath(output.slices, parent=True),
         settings=settings("evaluation"),
@@ -45,7 +45,7 @@ rule cost:
         "../../envs/ctmar.yaml"
     threads: ALL_CORES
     resources:
-        **on_site(memory_mb=4000, minutes=60, n_gpus=min(1, GPUS_PER_TRAINING)),
+        **on_site(TRAINING.cost_job(), n_gpus=min(1, GPUS_PER_TRAINING)),
     params:
         study=settings_with_paths("study"),
         networks=settings("study"),
@@ -108,7 +108,7 @@ rule summarise:
         "../../envs/ctmar.yaml"
     threads: 1
     resources:
-        **on_site(memory_mb=4000, minutes=30),
+        **on_site(DATA.summary(len(RUNS))),
     params:
         folder=subpath(output.models, parent=True),
         settings=settings("judgement"),

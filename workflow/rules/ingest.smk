@@ -17,7 +17,7 @@ rule acquire:
         "../../envs/ctmar.yaml"
     threads: 1
     resources:
-        **on_site(memory_mb=2000, minutes=30),
+        **on_site(DATA.download()),
     params:
         code=command_digest("acquire"),
     shell:
@@ -38,7 +38,7 @@ rule idc_download:
         "../../envs/ctmar.yaml"
     threads: 1
     resources:
-        **on_site(memory_mb=2000, minutes=720),
+        **on_site(DATA.download()),
     params:
         manifest=lambda wildcards, output: str(CONFIG.source.manifest),
         content=MANIFEST_SHA256,
@@ -67,7 +67,7 @@ rule ingest:
         "../../envs/ctmar.yaml"
     threads: 2
     resources:
-        **on_site(memory_mb=4000, minutes=240),
+        **on_site(DATA.ingest(threads=2)),
     params:
         folder=source_folder,
         settings=settings_with_paths("ingest"),
@@ -95,7 +95,7 @@ rule split:
         "../../envs/ctmar.yaml"
     threads: 1
     resources:
-        **on_site(memory_mb=2000, minutes=30),
+        **on_site(DATA.command()),
     params:
         settings=settings("split"),
         code=command_digest("split"),

@@ -69,7 +69,7 @@ rule report:
         "../../envs/ctmar.yaml"
     threads: 1
     resources:
-        **on_site(memory_mb=2000, minutes=30),
+        **on_site(DATA.report(len(RUNS))),
     params:
         results=subpath(input.config, parent=True),
         sources=sources_option,

@@ -28,7 +28,7 @@ rule simulate:
         "../../envs/ctmar.yaml"
     threads: 2
     resources:
-        **on_site(memory_mb=4000, minutes=240),
+        **on_site(lambda wildcards: DATA.simulation(wildcards.subset, threads=2)),
     params:
         settings=lambda wildcards, input: as_json_with_paths(SIMULATIONS[wildcards.pairs]),
         simulation=lambda wildcards: as_json(SIMULATIONS[wildcards.pairs]),
@@ -76,7 +76,7 @@ rule simulate_signals:
         "../../envs/ctmar.yaml"
     threads: 2
     resources:
-        **on_site(memory_mb=4000, minutes=240),
+        **on_site(DATA.signals(threads=2)),
     params:
         settings=lambda wildcards, input: as_json_with_paths(SIMULATIONS[wildcards.pairs]),
         simulation=lambda wildcards: as_json(SIMULATIONS[wildcards.pairs]),
@@ -102,7 +102,7 @@ rule import_pairs:
         "../../envs/ctmar.yaml"
     threads: 1
     resources:
-        **on_site(memory_mb=4000, minutes=720),
+        **on_site(DATA.import_pairs()),
     params:
         settings=settings_with_paths("ingest"),
         ingest=settings("ingest"),

@@ -20,13 +20,10 @@ rule train:
         f"{BENCHMARKS}/train/{{job}}.tsv"
     conda:
         "../../envs/ctmar.yaml"
-    threads: CONFIG.training.threads + CONFIG.training.reader_processes
+    threads: threads_of_job
     resources:
-        **on_site(
-            memory_mb=after_attempts(lambda wildcards: 4000, "memory_mb"),
-            minutes=after_attempts(lambda wildcards: 720, "minutes"),
-            n_gpus=GPUS_PER_TRAINING,
-        ),
+        **on_site(after_attempts, n_gpus=GPUS_PER_TRAINING),
+        workers=trained_at_a_time,
         attempt=lambda wildcards, attempt: attempt,
     params:
         job=job_settings_with_paths,
@@ -46,5 +43,6 @@ rule train:
         "ctmar train-and-evaluate {params.pairs:q} --split {input.split:q} --job {params.job:q}"
         " --output {params.results:q}/runs --finished {output:q} --settings {params.training:q}"
         " --evaluation {params.evaluation:q} {params.signals:q} {params.extensions:q}"
+        " --workers {resources.workers} --gpus {resources.gpu}"
         " --granted 'settings: {params.origin}, number: {resources.attempt}, memory_mb: {resources.mem_mb}, minutes: {resources.runtime}'"
         " 2>&1 | tee {log:q}"

@@ -10,6 +10,7 @@ from ctmar.datasets.packages import SCANS
 from ctmar.store.tables import read_rows
 
 _ANY_NUMBER_OF_PATIENTS = 100  # where nobody says
+_PACKAGES_MB = 500.0  # the public packages with CT
 _ANY_ORDER = 8  # of a group of the user's own
 _BYTES_PER_PIXEL_OF_A_PAIR = 16  # four images of float32
 _BYTES_PER_PIXEL_OF_A_PREPARED_PAIR = 120  # see `ctmar.evaluation.pair_metrics`, which bounds what it keeps, too
@@ -30,10 +31,21 @@ class DataSize:
             return len(source.patients)
         if source.kind == "package":
             return len({scan.patient for scan in SCANS})
-        if source.kind == "idc" and source.manifest is not None and source.manifest.is_file():
-            return len({row["patient"] for row in read_rows(source.manifest, ("patient",))})
+        if self._series:
+            return len({row["patient"] for row in self._series})
         named = {name for fold in split.named_folds for name in (*fold.train, *fold.validation)}
         return max(_ANY_NUMBER_OF_PATIENTS, len(named | set(split.assignment)))
+
+    @cached_property
+    def _series(self) -> list[dict[str, str]]:
+        manifest = self.config.source.manifest
+        is_there = self.config.source.kind == "idc" and manifest is not None and manifest.is_file()
+        return read_rows(manifest, ("patient", "megabytes")) if is_there and manifest else []
+
+    @property
+    def download_mb(self) -> float:
+        """What is downloaded."""
+        return sum(float(row["megabytes"]) for row in self._series) or _PACKAGES_MB
 
     @property
     def order(self) -> int:

@@ -12,7 +12,8 @@ from ctmar.estimate.work_counts import Counts
 PROCESS_MB = 340.0  # Python, torch and the packages of an evaluation
 STARTING_SECONDS = 6.0  # of a job: imports, digests, the test pairs
 _MB_PER_CALL = 0.05  # kernels and workspaces that oneDNN keeps for each convolution
-_PEAK_FACTOR = 1.35  # of the bytes that live at once: what convolutions borrow, and what the C library keeps
+# times the bytes that live at once: what convolutions borrow, more of it for whole slices, and what the C library keeps
+STEP_FACTOR, PREDICTION_FACTOR = 1.35, 3.4
 _SECONDS_PER_FLOP = 1 / 60e9
 _SECONDS_PER_BYTE = 1 / 8e9
 _SECONDS_PER_CALL = 20e-6
@@ -48,9 +49,9 @@ def asked(memory_mb: float, seconds: float, gpu_memory_mb: float = 0.0) -> Deman
     return Demand(memory, _LEAST_MINUTES + ceil(_TIME_MARGIN * seconds / 60), 100 * ceil(gpu_memory_mb / 100))
 
 
-def memory_of(work: Counts, share: float = 1.0) -> float:
-    """Memory of some work [10⁶ bytes], of whose bytes a share is kept."""
-    return _PEAK_FACTOR * share * work.peak_bytes / 1e6 + _MB_PER_CALL * work.calls
+def memory_of(work: Counts, factor: float) -> float:
+    """Memory of some work [10⁶ bytes] that takes so many times the bytes that live at once."""
+    return factor * work.peak_bytes / 1e6 + _MB_PER_CALL * work.calls
 
 
 def seconds_on_a_cpu(work: Counts, threads: int) -> float:

@@ -18,8 +18,10 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from ctmar.config import Network, Training
+from ctmar.errors import InputError
 from ctmar.estimate.work_counts import Counts, NetworkCounts
-from ctmar.models import build_network
+from ctmar.evaluation.turned import IMAGES_AT_ONCE
+from ctmar.models.build import KEY, build_network
 from ctmar.models.symmetry import study_group
 from ctmar.training.losses import masked_mean_square, stage_loss
 from ctmar.training.patches import Batch
@@ -69,6 +71,8 @@ class _Ledger(TorchDispatchMode):
 def count_network(network: Network, training: Training, group: str, image_size: int) -> NetworkCounts:
     """Count a training step (forward and backward pass of a part of the batch) and the prediction of a slice.
 
+    What lives at once while slices are predicted is that of as many as an evaluation predicts at once.
+
     Args:
         network: architecture and settings; weights of a file are not read.
         training: batch, patch, accumulation and loss.
@@ -76,7 +80,7 @@ def count_network(network: Network, training: Training, group: str, image_size: 
         image_size: rows and columns of a slice [pixels].
 
     Raises:
-        InputError: the network cannot be built.
+        InputError: the network cannot be built, or fails.
     """
 
     def build() -> nn.Module:
@@ -87,7 +91,10 @@ def count_network(network: Network, training: Training, group: str, image_size: 
     state_bytes = sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers()))
     n_images = -(-training.batch_size // training.accumulation)
     step = _count(build, n_images, training.patch_size, partial(_forward_and_backward, training=training))
-    return NetworkCounts(state_bytes, step, _count(build, 1, image_size, _predict))
+    n_slices = IMAGES_AT_ONCE[training.device]
+    whole = _count(build, n_slices, image_size, _predict)
+    of_a_slice = Counts(whole.flops / n_slices, whole.calls, whole.bytes_moved / n_slices, whole.peak_bytes)
+    return NetworkCounts(state_bytes, step, of_a_slice)
 
 
 def _count(
@@ -96,8 +103,17 @@ def _count(
     try:
         return _counted(work, build().to("meta"), _batch(n_images, side, "meta"))
     except Exception:  # somebody's own code can raise anything there; what is a mistake comes again below
-        counted = _counted(work, build(), _batch(1, _SMALL_SIDE, "cpu"))
-        return counted.times(n_images * (side / _SMALL_SIDE) ** 2)
+        return _counted_small(build(), work).times(n_images * (side / _SMALL_SIDE) ** 2)
+
+
+def _counted_small(module: nn.Module, work: Callable[[nn.Module, Batch], object]) -> Counts:
+    try:
+        return _counted(work, module, _batch(1, _SMALL_SIDE, "cpu"))
+    except Exception as error:  # somebody's own code can raise anything
+        text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise InputError(
+            f"{KEY}: {type(module).__name__} fails on an image of {_SMALL_SIDE} × {_SMALL_SIDE}: {text}"
+        ) from None
 
 
 def _counted(work: Callable[[nn.Module, Batch], object], module: nn.Module, batch: Batch) -> Counts:

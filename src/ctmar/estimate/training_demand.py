@@ -32,9 +32,18 @@ class TrainingDemand:
     site: Site
     counts: Mapping[str, NetworkCounts]
 
-    def job(self, runs: Sequence[Run], n_workers: int = 1) -> Demand:
-        """A job that trains and measures runs of one network, so many at a time."""
-        n_workers = min(n_workers, len(runs))
+    def workers(self, runs: Sequence[Run], n_gpus: int) -> int:
+        """How many trainings of a job run at a time: as many as the site says, and no more than fit into its GPUs."""
+        if not self._on_gpu:
+            return min(self.site.trainings_per_cpu_job, len(runs))
+        each, memory = self.site.trainings_per_gpu, self.site.gpu_memory_mb
+        if memory:
+            each = max(1, min(each, int(memory / max(map(self.run_gpu_memory_mb, runs)))))
+        return min(n_gpus * each, len(runs))
+
+    def job(self, runs: Sequence[Run], n_gpus: int) -> Demand:
+        """A job that trains and measures runs of one network."""
+        n_workers = self.workers(runs, n_gpus)
         seconds = [self.run_seconds(run) for run in runs]
         memory = n_workers * max(map(self.run_memory_mb, runs)) + demand.PROCESS_MB * (n_workers > 1)
         wall = demand.STARTING_SECONDS + max(sum(seconds) / n_workers, *seconds)
@@ -46,14 +55,12 @@ class TrainingDemand:
         kept = size.cached_mb + size.prepared_mb + training.reader_processes * demand.PROCESS_MB
         if self._on_gpu:
             return demand.GPU_PROCESS_MB + demand.COMPILE_MB * training.compile + kept
-        alive = max(memory_of(self._step(run)), memory_of(self._prediction(run)))
-        return demand.PROCESS_MB + kept + self._weights_mb(run) + alive
+        return demand.PROCESS_MB + kept + self._weights_mb(run) + self._working_mb(run)
 
     def run_gpu_memory_mb(self, run: Run) -> float:
         """GPU memory of the process that trains and measures a run [10⁶ bytes]."""
         share = 0.6 if self.config.training.precision in ("bfloat16", "float16") else 1.0  # half, and copies of weights
-        alive = max(memory_of(self._step(run), share), memory_of(self._prediction(run)))
-        return demand.GPU_CONTEXT_MB + self._weights_mb(run) + alive
+        return demand.GPU_CONTEXT_MB + self._weights_mb(run) + self._working_mb(run, share)
 
     def run_seconds(self, run: Run) -> float:
         """Time of the training and the measurement of a run."""
@@ -84,6 +91,11 @@ class TrainingDemand:
     @cached_property
     def _size(self) -> DataSize:
         return DataSize(self.config)
+
+    def _working_mb(self, run: Run, share: float = 1.0) -> float:
+        """What a step takes, of whose bytes a share is kept, or a prediction, whichever is more."""
+        step = memory_of(self._step(run), share * demand.STEP_FACTOR)
+        return max(step, memory_of(self._prediction(run), demand.PREDICTION_FACTOR))
 
     def _step(self, run: Run) -> Counts:
         return self.counts[run.network].step.times(METHODS[run.method].copies)

@@ -17,7 +17,10 @@ class Counts(NamedTuple):
 
 
 class NetworkCounts(NamedTuple):
-    """A network: bytes of its weights and buffers, forward and backward pass of a batch, prediction of a slice."""
+    """A network: bytes of its weights and buffers, forward and backward pass of a batch, prediction of a slice.
+
+    The most bytes alive of a prediction are those of as many slices as an evaluation predicts at once.
+    """
 
     state_bytes: float
     step: Counts
