@@ -110,8 +110,8 @@ def train_and_evaluate(
     gpus: Annotated[
         int,
         typer.Option(
-            min=1,
-            help="GPUs of the job with `device: cuda`, which its processes share: those in CUDA_VISIBLE_DEVICES, else"
+            min=0,
+            help="GPUs of a job with `device: cuda`, which its processes share: those in CUDA_VISIBLE_DEVICES, else"
             " as many as no other job of this machine has locked.",
         ),
     ] = 1,
