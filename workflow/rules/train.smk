@@ -44,5 +44,6 @@ rule train:
         " --output {params.results:q}/runs --finished {output:q} --settings {params.training:q}"
         " --evaluation {params.evaluation:q} {params.signals:q} {params.extensions:q}"
         " --workers {resources.workers} --gpus {resources.gpu}"
-        " --granted 'settings: {params.origin}, number: {resources.attempt}, memory_mb: {resources.mem_mb}, minutes: {resources.runtime}'"
+        ' --granted \'{{"settings": "{params.origin}", "number": {resources.attempt},'
+        ' "memory_mb": {resources.mem_mb}, "minutes": {resources.runtime}}}\''
         " 2>&1 | tee {log:q}"
