@@ -5,7 +5,7 @@ CONFIG ?= config/config.yaml
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: report test test-fast docs style locks gpu-bundle gpu-check gpu-docs clean help
+.PHONY: report test test-fast test-slurm docs style locks gpu-bundle gpu-check gpu-docs clean help
 
 report: .venv/installed ## environment, then the whole study of CONFIG; reports/index.html lists the reports
 	ctmar recover --end
@@ -14,10 +14,13 @@ report: .venv/installed ## environment, then the whole study of CONFIG; reports/
 	@echo "Open reports/index.html in a browser: it lists the reports of all your studies."
 
 test: .venv/installed-test style ## environment, style and types, then every test
-	OMP_NUM_THREADS=1 pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 pytest --numprocesses 2 --dist loadfile -m "not slurm"
 
 test-fast: .venv/installed-test ## the tests of daily work: no Snakemake, no browser, nothing slow
 	OMP_NUM_THREADS=1 pytest --numprocesses 2 --dist loadfile -m "not workflow and not browser and not slow"
+
+test-slurm: .venv/installed-test ## a small study on a real Slurm that this brings up, and what can happen to it there (needs root)
+	OMP_NUM_THREADS=1 pytest tests/slurm -m slurm
 
 docs: .venv/installed-test ## the documentation site, built offline: open site/index.html
 	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet

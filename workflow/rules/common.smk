@@ -12,6 +12,7 @@ from ctmar.config import SUBSETS, Job, load_site, read_config
 from ctmar.config.own_code import own_code_sha256
 from ctmar.errors import InputError
 from ctmar.jobs.presence import announce
+from ctmar.jobs.slurm_silence import keep_jobs_while_slurm_is_silent
 from ctmar.store.code_digest import CodeDigests
 from ctmar.store.provenance import user_file_sha256
 
@@ -45,6 +46,7 @@ except InputError as error:
 # what this Snakemake starts names it, and from any machine `ctmar recover` sees whether it lives
 if workflow.is_main_process:
     announce(Path())
+    keep_jobs_while_slurm_is_silent()
 
 CODE = CodeDigests(memory=Path(".snakemake", "code_digests.json"))
 command_digest = CODE.command

@@ -1,0 +1,172 @@
+"""What a scheduler can do to a study: whatever it was, the study ends with the numbers of the one that was left alone.
+
+All studies run side by side: the first node is for those whose jobs are stopped, the second for the one that loses it.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from time import sleep
+
+import pytest
+from tests.slurm.study_on_slurm import ASKING_FOR_A_GPU, RESULTS, StudyOnSlurm, training_processes, wait_for
+from tests.slurm.toy_cluster import ToyCluster
+
+pytestmark = [pytest.mark.slurm, pytest.mark.workflow]
+
+RUN, JOB = "dncnn/plain/seed-0", "dncnn-asymmetry-0-0"
+SUMMARY = str(RESULTS / "summary" / "models.csv")
+ON_THE_FIRST_NODE = ("--default-resources", "constraint=c1")
+# of the retry, where there is one
+RAISED_TIME = ("train:runtime=1 if attempt == 1 else 10",)
+RAISED_MEMORY = ("train:mem_mb=400 if attempt == 1 else 4000",)
+SECONDS_OF_SILENCE = 12  # a command of Slurm tries for nine seconds before it gives up
+
+
+@dataclass
+class Stories:
+    """What is done to each study, and what the stories tell each other."""
+
+    cluster: ToyCluster
+    limited_is_held: threading.Event = field(default_factory=threading.Event)
+    over: dict[str, threading.Event] = field(default_factory=lambda: {name: threading.Event() for name in OPTIONS})
+    devices: list[str] = field(default_factory=list)
+
+    def undisturbed(self, study: StudyOnSlurm) -> None:
+        """Nothing; but it is watched which devices its two trainings see while both run."""
+        study.start()
+
+        def seen() -> list[str] | None:
+            numbers = {job.number for job in study.jobs("train")}
+            running = [of for _, of in training_processes() if of.get("SLURM_JOB_ID") in numbers]
+            return [of.get("CUDA_VISIBLE_DEVICES", "none") for of in running] if len(running) == 2 else None
+
+        self.devices += wait_for("two trainings at once", seen)
+        study.finish()
+
+    def time_limit(self, study: StudyOnSlurm) -> None:
+        """The first attempt is given a minute, and is held until Slurm ends it."""
+        study.start(SUMMARY)
+        try:
+            with study.held_in_training(RUN, JOB) as job:
+                self.limited_is_held.set()
+                wait_for(
+                    "the time limit", lambda: self.state_of(study, job.number) == "TIMEOUT", seconds=150, every=0.5
+                )
+        finally:
+            self.limited_is_held.set()
+        study.finish()
+
+    def cancelled(self, study: StudyOnSlurm) -> None:
+        """Somebody cancels a job."""
+        study.start(SUMMARY)
+        with study.held_in_training(RUN, JOB) as job:
+            self.cluster.ask("scancel", job.number)
+            wait_for("the cancelled job", lambda: self.state_of(study, job.number) == "CANCELLED")
+        study.finish()
+
+    def out_of_memory(self, study: StudyOnSlurm) -> None:
+        """The first attempt is given less memory than torch takes."""
+        study.run(SUMMARY)
+
+    def controller_killed(self, study: StudyOnSlurm) -> None:
+        """Snakemake is killed, and its jobs go on; then comes what the README says."""
+        study.start(SUMMARY)
+        with study.held_in_training(RUN, JOB):
+            study.kill()
+        recovered = study.ctmar("recover", "--end", str(study.folder))
+        assert recovered.returncode == 0, recovered.stdout + recovered.stderr
+        study.run(SUMMARY)
+
+    def node_down(self, study: StudyOnSlurm) -> None:
+        """A node is lost with its job; then Slurm itself is, while the retry runs on the other node."""
+        study.start(SUMMARY)
+        with study.held_in_training(RUN, JOB) as job:
+            self.cluster.ask("scontrol", "update", f"nodename={job.node}", "state=down", "reason=test")
+            wait_for("the job of the lost node", lambda: self.state_of(study, job.number) == "NODE_FAIL")
+        with study.held_in_training(RUN, JOB):
+            for name in set(OPTIONS) - {"node_down"}:  # which would miss Slurm, too
+                self.over[name].wait(300)
+            self.cluster.stop_daemon("slurmctld")
+            sleep(SECONDS_OF_SILENCE)
+            self.cluster.start_controller()
+        study.finish()
+
+    def state_of(self, study: StudyOnSlurm, number: str) -> str:
+        """The state of one job of a study."""
+        return next(job.state for job in study.jobs("train") if job.number == number)
+
+
+FAULTS = ("time_limit", "cancelled", "out_of_memory", "controller_killed", "node_down")
+OPTIONS = {
+    "undisturbed": (*ON_THE_FIRST_NODE, *ASKING_FOR_A_GPU),
+    "time_limit": (*ON_THE_FIRST_NODE, *ASKING_FOR_A_GPU, *RAISED_TIME),
+    "cancelled": (*ON_THE_FIRST_NODE, *ASKING_FOR_A_GPU),
+    "out_of_memory": (*ON_THE_FIRST_NODE, *ASKING_FOR_A_GPU, *RAISED_MEMORY),
+    "controller_killed": (*ON_THE_FIRST_NODE, *ASKING_FOR_A_GPU),
+    "node_down": ASKING_FOR_A_GPU,
+}
+
+
+@pytest.fixture(scope="module")
+def stories(cluster: ToyCluster) -> Stories:
+    return Stories(cluster)
+
+
+@pytest.fixture(scope="module")
+def ended(stories: Stories, copy_of: Callable[..., StudyOnSlurm]) -> Iterator[Callable[[str], StudyOnSlurm]]:
+    """Waits for a study to end, and gives it; or says what went wrong with it."""
+    studies = {name: copy_of(name, options) for name, options in OPTIONS.items()}
+
+    def told(name: str) -> StudyOnSlurm:
+        if name not in ("undisturbed", "time_limit"):  # a minute is short on a busy machine
+            stories.limited_is_held.wait(200)
+        try:
+            getattr(stories, name)(studies[name])
+        finally:
+            studies[name].kill()
+            stories.over[name].set()
+        return studies[name]
+
+    with ThreadPoolExecutor(len(OPTIONS)) as pool:
+        futures: dict[str, Future[StudyOnSlurm]] = {name: pool.submit(told, name) for name in OPTIONS}
+        yield lambda name: futures[name].result()
+
+
+def test_the_report_is_written(ended):
+    page = ended("undisturbed").folder / "reports" / "toy" / "index.html"
+    assert page.stat().st_size > 100_000
+
+
+def test_slurm_was_silent_for_long_enough_to_be_missed(ended):
+    assert "Slurm does not answer" in ended("node_down").printed()
+
+
+def test_jobs_ask_for_a_gpu_and_two_at_once_see_different_ones(ended, stories):
+    study = ended("undisturbed")
+    assert {job.node for job in study.jobs("train")} == {"c1"}
+    assert len(set(stories.devices)) == 2
+    assert set(stories.devices) <= {"0", "1", "2", "3"}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_numbers_are_those_of_the_undisturbed_study(ended, fault):
+    expected = ended("undisturbed").numbers()
+    assert len(expected) > 10
+    assert ended(fault).numbers() == expected
+
+
+@pytest.mark.parametrize(
+    ("fault", "states"),
+    [
+        ("time_limit", ["TIMEOUT", "COMPLETED"]),
+        ("cancelled", ["CANCELLED", "COMPLETED"]),
+        ("out_of_memory", ["FAILED", "COMPLETED"]),
+        ("controller_killed", ["CANCELLED", "COMPLETED"]),
+        ("node_down", ["NODE_FAIL", "COMPLETED"]),
+    ],
+)
+def test_one_attempt_is_lost_and_one_more_is_enough(ended, fault, states):
+    jobs = ended(fault).jobs(f"train_wildcards_{JOB}")
+    assert [job.state for job in jobs] == states
