@@ -19,7 +19,7 @@ def system(tmp_path, monkeypatch):
     return folder
 
 
-def linked(system, target):
+def link(system, target):
     for name in ("slurm.conf", "gres.conf"):
         (system / name).symlink_to(target / f"equiproj-toy-{name}")
 
@@ -46,24 +46,28 @@ def test_a_link_of_somebody_else_is_left_alone(system, tmp_path):
 
 
 def test_what_a_lost_toy_left_behind_is_found_and_taken_away(system, tmp_path, monkeypatch):
-    linked(system, tmp_path / "gone")
+    link(system, tmp_path / "gone")
     assert why_not() is None
     found = ToyCluster.running()
     assert found == ToyCluster(tmp_path / "gone")
     monkeypatch.setattr(ToyCluster, "answers", lambda self: False)
+    monkeypatch.setattr(toy_cluster, "_kill_what_is_left", lambda: None)
     found.stop()
     assert list(system.iterdir()) == []
 
 
 def test_one_toy_does_not_end_another(system, tmp_path, monkeypatch):
-    linked(system, tmp_path / "first")
-    monkeypatch.setattr(ToyCluster, "ask", lambda self, *command: pytest.fail(f"asked {command}"))
+    link(system, tmp_path / "first")
+    asked = []
+    monkeypatch.setattr(ToyCluster, "ask", lambda self, *command: asked.append(command))
+    monkeypatch.setattr(toy_cluster, "_kill_what_is_left", lambda: asked.append("kill"))
     ToyCluster(tmp_path / "second").stop()
+    assert asked == []
     assert ToyCluster.running() == ToyCluster(tmp_path / "first")
 
 
 def test_a_second_toy_is_refused(system, tmp_path):
-    linked(system, tmp_path / "first")
+    link(system, tmp_path / "first")
     with pytest.raises(NoToyClusterError, match=r"there already, in .*first; stop it first"):
         ToyCluster(tmp_path / "second").start()
 

@@ -21,18 +21,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 COMMANDS = ("slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "scancel", "sinfo")
 PACKAGES = "apt-get install --no-install-recommends slurmctld slurmd slurm-client"
+NAME = "equiproj-toy"
 NODES = ("c1", "c2")
 GPUS_PER_NODE = 4
 SYSTEM = Path("/etc/slurm")
 OWN_PREFIX = "equiproj-toy-"  # the links in /etc/slurm lead to files that begin so: this is how they are known again
 
 CONFIGURATION = """\
-ClusterName=equiproj-toy
+ClusterName={name}
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort=16817
 # nobody but root, on one machine: no keys, and so no munge
@@ -185,6 +187,7 @@ class ToyCluster:
         for name in (*NODES, "slurmctld"):
             self.stop_daemon(name)
         if is_ours:
+            _kill_what_is_left()
             (SYSTEM / "slurm.conf").unlink()
             (SYSTEM / "gres.conf").unlink(missing_ok=True)
 
@@ -211,6 +214,15 @@ def _start(*command: str) -> None:
     done = subprocess.run(command, text=True, capture_output=True)
     if done.returncode != 0:
         raise NoToyClusterError(f"{' '.join(command)} did not start: {(done.stdout + done.stderr).strip()}")
+
+
+def _kill_what_is_left() -> None:
+    """Kill processes of jobs: without cgroups Slurm loses sight of those whose parent has died."""
+    own = f"SLURM_CLUSTER_NAME={NAME}".encode()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            if own in (folder / "environ").read_bytes().split(b"\0"):
+                os.kill(int(folder.name), signal.SIGKILL)
 
 
 def _is_daemon(pid: int) -> bool:

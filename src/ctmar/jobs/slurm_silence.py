@@ -1,8 +1,8 @@
 """Snakemake keeps its jobs while Slurm does not answer.
 
-The plugin for Slurm (2.8) asks for the states of its jobs, and hands back those that still run. Where nobody answers, because
-the controller is being restarted and there is no accounting to ask instead, it hands back none: Snakemake then waits
-for ever, for jobs that it has forgotten.
+The plugin for Slurm (2.8) asks for the states of its jobs, and hands back those that still run. Where nobody answers,
+because the controller is being restarted and there is no accounting to ask instead, it hands back none: Snakemake then
+waits for ever, for jobs that it has forgotten.
 """
 
 import sys
