@@ -14,12 +14,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from ctmar.config import load_config
-from ctmar.evaluation.kernels import compare_kernels
-from ctmar.store.atomic import atomic_path
-from ctmar.store.run_folder import RunFolder
+from ctmar.evaluation.kernels import compare_kernels, comparison_table, kernels_of_study, write_comparison
 
 OWN = "this machine"
 KERNELS = {
@@ -39,24 +36,6 @@ def run_study(configfile: Path, name: str, kernels: str, cores: str, target: str
     subprocess.run(command, check=True, env=os.environ | KERNELS[kernels], stdout=sys.stderr)
 
 
-def processor(results: Path) -> str:
-    """The instructions that torch says it used in the first run of a study."""
-    folder = min(path.parent for path in (results / "runs").rglob("run.json"))
-    return RunFolder(folder).read_description().provenance.processor
-
-
-def table(comparison: dict[str, Any]) -> str:
-    """Verdicts and spreads as Markdown."""
-    settings = comparison["settings"]
-    lines = [f"| claim | role | {' | '.join(settings)} |", "|---" * (2 + len(settings)) + "|"]
-    lines += [f"| {row['claim']} | {row['role']} | {' | '.join(row['verdict'])} |" for row in comparison["verdicts"]]
-    lines += ["", "| measure | models | largest spread | of the half-width, median |", "|---|---|---|---|"]
-    for row in comparison["measures"]:
-        share = "" if row["median_share"] is None else f"{row['median_share']:.2f}"
-        lines.append(f"| {row['measure']} | {row['n_models']} | {row['largest_spread']:.3g} | {share} |")
-    return "\n".join(lines)
-
-
 def main() -> None:
     """Run the study under every setting, compare, and write the report of the first again."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -72,10 +51,9 @@ def main() -> None:
         run_study(arguments.configfile, name, kernels, arguments.cores, f"results/{name}/summary/models.csv")
     results = {kernels: Path("results", name) for kernels, name in names.items()}
     comparison = compare_kernels({kernels: path / "summary" for kernels, path in results.items()})
-    comparison["processors"] = [processor(path) for path in results.values()]
-    with atomic_path(results[OWN] / "kernels.json") as temporary:
-        temporary.write_text(json.dumps(comparison, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(table(comparison))
+    comparison["processors"] = [kernels_of_study(path) for path in results.values()]
+    write_comparison(comparison, results[OWN] / "kernels.json")
+    print(comparison_table(comparison))
     run_study(arguments.configfile, own, OWN, arguments.cores, f"reports/{own}/index.html")
 
 

@@ -70,4 +70,37 @@ def bundle(
     typer.echo(f"wrote {output}, {n_bytes / 1e6:.1f} MB")
 
 
-COMMANDS = (checksums, provenance, bundle)
+def reproduce(
+    bundle: Annotated[Path, typer.Argument(help="Bundle of `ctmar bundle`: a folder or a file .zip.")],
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(help="Results of a re-run, results/NAME, or another bundle of the study. May be repeated."),
+    ] = None,
+    tolerance_db: Annotated[
+        float, typer.Option(min=0, help="PSNR of a model may differ by this [dB]; exit code 3 beyond it.")
+    ] = 0.2,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the comparison goes as JSON; as results/NAME/kernels.json the report of NAME shows it."
+        ),
+    ] = None,
+) -> None:
+    """Check a bundle, make its summary again from its runs, and say what of a re-run differs and by how much.
+
+    Nothing is trained, and nothing of the bundle runs. Exit code 0: equal, or within the tolerance; 3: beyond it; 4: a
+    verdict turned, and not by step times alone; 2: the bundle is damaged.
+    """
+    from ctmar.bundles.reproduction import reproduce as compare
+    from ctmar.bundles.reproduction_text import Outcome, outcome, text
+    from ctmar.evaluation.kernels import write_comparison
+
+    found = compare(bundle, against or ())
+    typer.echo(text(found, bundle, tolerance_db))
+    if output is not None and found.comparison is not None:
+        write_comparison(found.comparison, output)
+    if (code := outcome(found, tolerance_db)) is not Outcome.SAME:
+        raise typer.Exit(code.value)
+
+
+COMMANDS = (checksums, provenance, bundle, reproduce)

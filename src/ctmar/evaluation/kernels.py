@@ -13,6 +13,8 @@ from typing import Any
 
 from ctmar.errors import InputError
 from ctmar.evaluation.columns import IDENTITY
+from ctmar.store.atomic import atomic_path
+from ctmar.store.run_folder import RunFolder
 from ctmar.store.tables import read_rows
 
 Row = dict[str, Any]
@@ -54,6 +56,39 @@ def compare_kernels(summaries: Mapping[str, Path]) -> dict[str, Any]:
         ],
         "figures": figures,
     }
+
+
+def turned_verdicts(comparison: Mapping[str, Any]) -> list[str]:
+    """Claims and questions whose verdict is not the same under all settings."""
+    return [row["claim"] for row in comparison["verdicts"] if len(set(row["verdict"])) > 1]
+
+
+def kernels_of_study(results: Path) -> str:
+    """The instructions that torch says it used in the first run of a study.
+
+    Raises:
+        InputError: there is no run.
+    """
+    folder = min((path.parent for path in (results / "runs").rglob("run.json")), default=results / "runs")
+    return RunFolder(folder).read_description().provenance.processor
+
+
+def comparison_table(comparison: Mapping[str, Any]) -> str:
+    """Verdicts and spreads as Markdown."""
+    settings = comparison["settings"]
+    lines = [f"| claim | role | {' | '.join(settings)} |", "|---" * (2 + len(settings)) + "|"]
+    lines += [f"| {row['claim']} | {row['role']} | {' | '.join(row['verdict'])} |" for row in comparison["verdicts"]]
+    lines += ["", "| measure | models | largest spread | of the half-width, median |", "|---|---|---|---|"]
+    for row in comparison["measures"]:
+        share = "" if row["median_share"] is None else f"{row['median_share']:.2f}"
+        lines.append(f"| {row['measure']} | {row['n_models']} | {row['largest_spread']:.3g} | {share} |")
+    return "\n".join(lines)
+
+
+def write_comparison(comparison: Mapping[str, Any], output: Path) -> None:
+    """Write ``kernels.json``, from which the report shows what other kernels changed."""
+    with atomic_path(output) as temporary:
+        temporary.write_text(json.dumps(comparison, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _verdicts(paths: Sequence[Path]) -> list[Row]:

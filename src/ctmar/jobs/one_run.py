@@ -33,7 +33,7 @@ class JobFiles:
 
     def folder(self, run: Run) -> RunFolder:
         """Where the results of a run are."""
-        return RunFolder(self.runs / run.slug / f"seed-{run.seed}")
+        return RunFolder.of(self.runs, run)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def load_weights(module: nn.Module, path: Path | str) -> nn.Module:
         InputError: the file is missing or unreadable, or a key or shape does not fit (nothing is loaded then), or
             an entry that follows from others does not.
     """
-    found, surplus = _read(Path(path)), {}
+    found, surplus = read_state(Path(path)), {}
     expected, names = module.state_dict(), {key: key for key in found}
     if set(found) != set(expected):
         derived = _derived(module)
@@ -47,7 +47,6 @@ def load_weights(module: nn.Module, path: Path | str) -> nn.Module:
         names = {_rename(key, getattr(module, "PUBLISHED_KEYS", ())): key for key in found}
         found = {name: found[key] for name, key in names.items()}
     _check(Path(path), expected, found)
-    # shapes before values: a file of a few kilobytes can hold one number, expanded to terabytes
     for key, value in found.items():
         _check_finite(Path(path), names[key], value)
     module.load_state_dict(found)
@@ -55,7 +54,12 @@ def load_weights(module: nn.Module, path: Path | str) -> nn.Module:
     return module
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a state dictionary by name, read with ``weights_only=True``; nothing is built.
+
+    Raises:
+        InputError: the file is missing, unreadable, or holds more than tensors of plain numbers, each written out.
+    """
     _check_size(path)
     try:
         with warnings.catch_warnings():
@@ -97,6 +101,8 @@ def _check_entry(path: Path, key: Any, value: Any) -> None:
     if value.layout != torch.strided or value.is_meta or value.is_complex() or value.is_quantized:
         kind = "meta" if value.is_meta else f"{value.layout}, {value.dtype}".replace("torch.", "")
         raise InputError(f"{path}: expected plain real numbers under '{key}', found a tensor of kind {kind}")
+    if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        raise InputError(f"{path}: expected every number of '{key}' in the file, found one that stands for many")
 
 
 def _check_finite(path: Path, key: str, value: Tensor) -> None:

@@ -42,7 +42,9 @@ def read_kernels(path: Path) -> KernelSection | None:
     except json.JSONDecodeError as error:
         raise InputError(f"{path}: not JSON: {error}") from None
     if not isinstance(found, dict) or not found.keys() >= _KEYS:
-        raise InputError(f"{path}: expected the keys {', '.join(sorted(_KEYS))}; make it with benchmarks/kernels.py")
+        raise InputError(
+            f"{path}: expected the keys {', '.join(sorted(_KEYS))}, as `ctmar reproduce --output` writes them"
+        )
     return _section(found)
 
 

@@ -15,7 +15,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
 
-from ctmar.config import RunSettings, validate_json
+from ctmar.config import Run, RunSettings, validate_json
 from ctmar.errors import InputError
 from ctmar.store.atomic import atomic_path, check_target, remove_leftovers
 
@@ -213,6 +213,11 @@ class RunFolder:
 
     def __str__(self) -> str:
         return str(self.path)
+
+    @classmethod
+    def of(cls, runs: Path, run: Run) -> "RunFolder":
+        """The folder of a run of a study below ``runs``."""
+        return cls(runs / run.slug / f"seed-{run.seed}")
 
     @property
     def weights(self) -> Path:
