@@ -17,6 +17,10 @@ SECONDS_TO_SAVE = 60.0  # for a training to write its checkpoint
 _SHOWN_CHARACTERS = 100
 
 
+class SlurmSilentError(Exception):
+    """Slurm does not answer; the message is its own."""
+
+
 @dataclass(frozen=True)
 class OrphanedProcess:
     """A process of this machine."""
@@ -70,14 +74,14 @@ def slurm_jobs(folder: Path, prefix: str) -> Iterator[SlurmJob]:
     """Jobs of this user whose name begins with the prefix of the profile, submitted from the folder.
 
     Raises:
-        InputError: Slurm is installed and does not answer.
+        SlurmSilentError: Slurm is installed and does not answer.
     """
     if shutil.which("squeue") is None:
         return
     line = ["squeue", "--me", "--noheader", "--format=%i|%T|%Z|%j|%k"]
     done = subprocess.run(line, capture_output=True, text=True)
     if done.returncode:
-        raise InputError(f"squeue: expected the list of jobs, found: {' '.join(done.stderr.split())}")
+        raise SlurmSilentError(" ".join(done.stderr.split()))
     for row in done.stdout.splitlines():
         identity, state, where, name, comment = row.split("|", 4)
         if name.startswith(f"{prefix}_") and Path(where).resolve() == folder.resolve():

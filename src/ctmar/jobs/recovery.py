@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ctmar.errors import InputError
-from ctmar.jobs.orphans import OrphanedProcess, SlurmJob, end_all, orphaned_processes, slurm_jobs
+from ctmar.jobs.orphans import OrphanedProcess, SlurmJob, SlurmSilentError, end_all, orphaned_processes, slurm_jobs
 from ctmar.jobs.presence import records
 from ctmar.store.atomic import is_leftover, remove_leftovers
 from ctmar.store.run_folder import RunFolder
@@ -33,7 +33,7 @@ def recover(folder: Path, tell: Tell, *, end: bool, job_prefix: str) -> bool:
         Whether the command can go on now.
 
     Raises:
-        InputError: Slurm does not answer.
+        InputError: Slurm refuses to end a job.
     """
     known = list(records(folder))
     living = [read_holder(record) for record in known if not is_stale(record)]
@@ -42,7 +42,7 @@ def recover(folder: Path, tell: Tell, *, end: bool, job_prefix: str) -> bool:
         hint = " (a machine that was switched off is known to be so three minutes later)" if elsewhere else ""
         tell(f"Snakemake works in {folder.resolve()}, {', '.join(map(str, living))}: nothing is touched{hint}")
         return False
-    left = _left(folder, job_prefix if known else None)
+    left = _left(folder, job_prefix if known else None, tell)
     if not known and not left:
         tell(f"no Snakemake of this workflow was killed in {folder.resolve()}: there is nothing to recover")
         return True
@@ -53,15 +53,19 @@ def recover(folder: Path, tell: Tell, *, end: bool, job_prefix: str) -> bool:
         return False
     while left:  # a shell may have begun its next command meanwhile
         end_all(left)
-        left = _left(folder, None)
+        left = _left(folder, None, tell)
     _clear(folder, known, tell)
     tell("the command that was killed goes on from here: `make report`, or your line of snakemake with its profile")
     return True
 
 
-def _left(folder: Path, job_prefix: str | None) -> list[OrphanedProcess | SlurmJob]:
-    jobs = slurm_jobs(folder, job_prefix) if job_prefix else ()
-    return [*orphaned_processes(folder), *jobs]
+def _left(folder: Path, job_prefix: str | None, tell: Tell) -> list[OrphanedProcess | SlurmJob]:
+    left: list[OrphanedProcess | SlurmJob] = [*orphaned_processes(folder)]
+    try:
+        left += slurm_jobs(folder, job_prefix) if job_prefix else ()
+    except SlurmSilentError as error:  # installed on a workstation, perhaps, where no study ever used it
+        tell(f"jobs of this folder in Slurm, if there are any, are not seen: {error}")
+    return left
 
 
 def _clear(folder: Path, known: list[Path], tell: Tell) -> None:

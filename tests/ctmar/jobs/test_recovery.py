@@ -188,7 +188,10 @@ def test_jobs_in_slurm_are_known_by_their_name_and_folder(killed, command, monke
     assert (folder / "log").read_text() == "17\n"
     (programs / "squeue").write_text("#!/bin/sh\necho 'no controller' >&2\nexit 1\n")
     kill(start(folder))
-    assert command("recover", folder) == (2, "ctmar: squeue: expected the list of jobs, found: no controller\n")
+    code, printed = command("recover", folder, "--end")  # the folder is freed: a run has one writer, whoever lives
+    assert code == 0
+    assert "are not seen: no controller" in printed
+    assert "removed Snakemake's lock" in printed
 
 
 def test_clean_removes_checkpoints_of_finished_runs_alone(tmp_path, command):
