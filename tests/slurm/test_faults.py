@@ -13,14 +13,18 @@ import pytest
 from tests.slurm.study_on_slurm import ASKING_FOR_A_GPU, RESULTS, StudyOnSlurm, training_processes, wait_for
 from tests.slurm.toy_cluster import ToyCluster
 
+from ctmar.jobs.attempts import AttemptsFile
+
 pytestmark = [pytest.mark.slurm, pytest.mark.workflow]
 
 RUN, JOB = "dncnn/plain/seed-0", "dncnn-asymmetry-0-0"
+OTHER_RUN, OTHER_JOB = "dncnn/projection,norm=frobenius,lam_perp=0.1/seed-0", "dncnn-asymmetry-0-1"
 SUMMARY = str(RESULTS / "summary" / "models.csv")
 ON_THE_FIRST_NODE = ("--default-resources", "constraint=c1")
 # of the retry, where there is one
 RAISED_TIME = ("train:runtime=1 if attempt == 1 else 10",)
 RAISED_MEMORY = ("train:mem_mb=400 if attempt == 1 else 4000",)
+SECONDS_TO_THE_MARGIN = 31  # ctmar.jobs.time_limit: a job of a minute stops half a minute before its end
 SECONDS_OF_SILENCE = 12  # a command of Slurm tries for nine seconds before it gives up
 
 
@@ -46,16 +50,13 @@ class Stories:
         study.finish()
 
     def time_limit(self, study: StudyOnSlurm) -> None:
-        """The first attempt is given a minute, and is held until Slurm ends it."""
+        """First attempts have a minute: one is held for half of it, one until Slurm ends it."""
         study.start(SUMMARY)
-        try:
-            with study.held_in_training(RUN, JOB) as job:
+        with study.held_in_training(RUN, JOB) as job:
+            with study.held_in_training(OTHER_RUN, OTHER_JOB):
                 self.limited_is_held.set()
-                wait_for(
-                    "the time limit", lambda: self.state_of(study, job.number) == "TIMEOUT", seconds=150, every=0.5
-                )
-        finally:
-            self.limited_is_held.set()
+                sleep(SECONDS_TO_THE_MARGIN)
+            wait_for("the time limit", lambda: self.state_of(study, job.number) == "TIMEOUT", seconds=150, every=0.5)
         study.finish()
 
     def cancelled(self, study: StudyOnSlurm) -> None:
@@ -121,7 +122,11 @@ def ended(stories: Stories, copy_of: Callable[..., StudyOnSlurm]) -> Iterator[Ca
 
     def told(name: str) -> StudyOnSlurm:
         if name not in ("undisturbed", "time_limit"):  # a minute is short on a busy machine
-            stories.limited_is_held.wait(200)
+            wait_for(
+                "the study with a time limit",
+                lambda: stories.limited_is_held.is_set() or stories.over["time_limit"].is_set(),
+                300,
+            )
         try:
             getattr(stories, name)(studies[name])
         finally:
@@ -158,15 +163,44 @@ def test_the_numbers_are_those_of_the_undisturbed_study(ended, fault):
 
 
 @pytest.mark.parametrize(
-    ("fault", "states"),
+    ("fault", "job", "states"),
     [
-        ("time_limit", ["TIMEOUT", "COMPLETED"]),
-        ("cancelled", ["CANCELLED", "COMPLETED"]),
-        ("out_of_memory", ["FAILED", "COMPLETED"]),
-        ("controller_killed", ["CANCELLED", "COMPLETED"]),
-        ("node_down", ["NODE_FAIL", "COMPLETED"]),
+        ("time_limit", JOB, ["TIMEOUT", "COMPLETED"]),
+        ("time_limit", OTHER_JOB, ["FAILED", "COMPLETED"]),  # it stopped by itself and said "try again"
+        ("cancelled", JOB, ["CANCELLED", "COMPLETED"]),
+        ("out_of_memory", JOB, ["FAILED", "COMPLETED"]),
+        ("controller_killed", JOB, ["CANCELLED", "COMPLETED"]),
+        ("node_down", JOB, ["NODE_FAIL", "COMPLETED"]),
     ],
 )
-def test_one_attempt_is_lost_and_one_more_is_enough(ended, fault, states):
-    jobs = ended(fault).jobs(f"train_wildcards_{JOB}")
-    assert [job.state for job in jobs] == states
+def test_one_attempt_is_lost_and_one_more_is_enough(ended, fault, job, states):
+    assert [each.state for each in ended(fault).jobs(f"train_wildcards_{job}")] == states
+
+
+@pytest.mark.parametrize(
+    ("fault", "job", "outcomes"),
+    [
+        ("time_limit", OTHER_JOB, ["out of time", "finished"]),
+        ("out_of_memory", JOB, ["vanished", "finished"]),
+        ("node_down", JOB, ["vanished", "finished"]),
+    ],
+)
+def test_the_attempts_tell_what_became_of_them(ended, fault, job, outcomes):
+    file = AttemptsFile(ended(fault).folder / RESULTS / "jobs" / f"{job}.attempts.jsonl")
+    assert [attempt.outcome for attempt in file.read()] == outcomes
+
+
+def test_a_time_limit_raises_time_and_a_kill_raises_memory(ended):
+    first, second = ended("time_limit").jobs(f"train_wildcards_{OTHER_JOB}")
+    assert (first.limit, second.limit) == ("1:00", "10:00")
+    assert first.memory == second.memory
+    first, second = ended("out_of_memory").jobs(f"train_wildcards_{JOB}")
+    assert first.limit == second.limit
+    assert (first.memory, second.memory) == ("400M", "4000M")
+
+
+def test_what_was_saved_is_not_done_again(ended):
+    log = (ended("cancelled").folder / "logs" / "toy" / "train" / f"{JOB}.log").read_text(errors="replace")
+    first = next(line for line in log.replace("\r", "\n").splitlines() if f"train {JOB}: " in line)
+    n_steps = int(first.split(f"train {JOB}: ")[1].split("/")[0])
+    assert n_steps >= 20  # an epoch

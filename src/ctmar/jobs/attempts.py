@@ -14,13 +14,13 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from ctmar.config.section import Section
+from ctmar.jobs.time_limit import nearly_over
 from ctmar.store.writer import Writer, this_writer
 
 Outcome = Literal["finished", "stopped", "out of time", "out of memory", "machine", "error"]
 
 _RAISE = 2.0  # what the next attempt gets, as a multiple of what was not enough
 _MOST = 8.0  # times what the model asks for: somebody who kills a job thirty times is no reason to ask for a terabyte
-_SECONDS_TO_START = 120.0  # a scheduler's clock runs before ours: prologue, Snakemake on the node, imports
 
 
 class Granted(Section):
@@ -130,16 +130,6 @@ class RunningAttempt:
         minutes = self.start.granted.minutes
         is_late = minutes is not None and nearly_over(time.monotonic() - self.begin, minutes)
         return "out of time" if is_late else "stopped"
-
-
-def nearly_over(seconds: float, minutes: float) -> bool:
-    """Whether so many seconds of work come close to a limit of so many minutes.
-
-    Examples:
-        >>> nearly_over(40, 1), nearly_over(3400, 60), nearly_over(1200, 60)
-        (True, True, False)
-    """
-    return seconds >= 0.95 * 60 * minutes - min(_SECONDS_TO_START, 0.5 * 60 * minutes)
 
 
 def start_attempt(file: AttemptsFile, granted: Granted) -> RunningAttempt:

@@ -10,9 +10,11 @@ from ctmar.jobs.endings import recorded
 from ctmar.jobs.gpus import claimed_gpus
 from ctmar.jobs.one_run import Work
 from ctmar.jobs.scratch import staged
+from ctmar.jobs.time_limit import before_the_limit
 from ctmar.jobs.workers import run_in_workers
 from ctmar.long_work import Progress, no_progress
 from ctmar.store.provenance import write_checksums
+from ctmar.store.writer import this_writer
 
 
 @dataclass(frozen=True)
@@ -54,14 +56,16 @@ def run_job(
         work: the runs, and what they follow from.
         machine: what there is to run them on.
         progress: called with the steps done, the steps in all, and a line of text.
-        interrupted: asked after each step whether to save and stop.
+        interrupted: asked after each step whether to save and stop; in a scheduler's job, its time limit, too.
 
     Raises:
         InputError: see `Work.train_and_measure`.
-        InterruptedWorkError: ``interrupted`` said so.
+        InterruptedWorkError: ``interrupted`` said so, or the time limit is near.
         TryAgainError: the machine is at fault.
     """
     files, runs = work.files, work.job.runs
+    if this_writer().job:  # elsewhere nobody enforces a limit
+        interrupted = before_the_limit(interrupted, machine.granted.minutes)
     n_workers = min(machine.n_workers, len(runs))
     n_gpus = machine.n_gpus if work.training.device == "cuda" else 0
     with (
