@@ -1,10 +1,11 @@
 import signal
-import threading
 import time
 
 import pytest
 
-from ctmar.tracking.bounded import OutOfTimeError, attempt, time_limit
+from ctmar.tracking.bounded import OutOfTimeError, reason_of, shown_address, time_limit
+
+ADDRESS = "https://me:sec@ret%23/x#y@server.org:5000/mlflow"
 
 
 def retry_for_ever() -> None:
@@ -13,10 +14,6 @@ def retry_for_ever() -> None:
             time.sleep(60)
         except Exception:
             continue
-
-
-def fail() -> None:
-    raise OSError("https://me:sec@ret@server/x refused\nsecond line")
 
 
 def test_time_limit_ends_what_catches_every_exception() -> None:
@@ -34,34 +31,35 @@ def test_time_limit_leaves_signals_as_they_were() -> None:
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
-def test_failure_is_one_line_without_password(capsys: pytest.CaptureFixture[str]) -> None:
-    assert attempt(fail) == "not mirrored to MLflow: OSError"
-    warning = capsys.readouterr().err
-    assert warning.endswith("OSError: https://server/x refused\n")
-    assert warning.count("\n") == 1
+@pytest.mark.parametrize(
+    "text", [f"failed: {ADDRESS}", "Failed to parse: https://me:sec", "user me, sec@ret%23/x#y", "ret#", "ret%23 x"]
+)
+def test_a_reason_shows_no_piece_of_a_password(text: str) -> None:
+    shown = reason_of(ValueError(f"{text}\nsecond line"), ADDRESS)
+    assert "\n" not in shown
+    assert not any(piece in shown for piece in ("sec", "ret%", "ret#", "me:"))
 
 
-def test_success_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
-    assert attempt(lambda: None) is None
-    assert capsys.readouterr().err == ""
+def test_a_token_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "abc123")
+    assert "abc123" not in reason_of(ValueError("header abc123 is wrong"), "https://server.org")
 
 
-def test_interruption_by_the_user_is_not_swallowed() -> None:
-    def interrupt() -> None:
-        raise KeyboardInterrupt
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("error code 403 != 200. Response body: 'Invalid Host header - possible DNS", "--allowed-hosts"),
+        ("API request to endpoint /x failed with error code 401 != 200", "refuses this user"),
+        ("API request to endpoint /x failed with error code 403 != 200", "refuses this user"),
+        ("HTTPSConnectionPool: Max retries exceeded with url", "does not answer"),
+    ],
+)
+def test_a_refusal_is_told_in_plain_words(text: str, said: str) -> None:
+    reason = reason_of(RuntimeError(text), ADDRESS)
+    assert said in reason
+    assert "https://server.org:5000" in reason
 
-    with pytest.raises(KeyboardInterrupt):
-        attempt(interrupt)
 
-
-def test_thread_that_cannot_have_a_limit_is_a_warning_too() -> None:
-    found: list[str | None] = []
-
-    def limited() -> None:
-        with time_limit(1):
-            pass
-
-    thread = threading.Thread(target=lambda: found.append(attempt(limited)))
-    thread.start()
-    thread.join()
-    assert found == ["not mirrored to MLflow: ValueError"]
+def test_the_path_of_a_database_is_not_shown() -> None:
+    assert shown_address("sqlite:////home/me/study/mlflow.db") == "sqlite"
+    assert shown_address("/home/me/runs") == "path"

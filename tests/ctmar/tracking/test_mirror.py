@@ -1,6 +1,7 @@
 """The MLflow mirror, read back with MLflow's own client."""
 
 import json
+import math
 import os
 import shutil
 import time
@@ -11,256 +12,286 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Metric
-from mlflow.entities import Run as StoredRun
+from tests.ctmar.tracking.conftest import PATIENT, LittleStudy, after_questions
 
-from ctmar.config import Evaluation, Network, Report, Run, RunSettings, Study, Tracking, Training
+from ctmar.config import Config
 from ctmar.errors import InputError
-from ctmar.evaluation.measured_run import evaluate_run
-from ctmar.evaluation.references import evaluate_references
-from ctmar.store.pair_writer import write_pairs
-from ctmar.store.pairs import PairRecord, SliceRecord
-from ctmar.store.run_folder import RunFolder
-from ctmar.store.tables import write_rows
+from ctmar.store.tables import read_rows, write_rows
 from ctmar.tracking import mirror as tracking
-from ctmar.tracking.connection import connect
-from ctmar.tracking.mirror import initialise, synchronise
-from ctmar.tracking.mirrored_run import TEST_METRICS, mean_metrics
-from ctmar.training.loop import train
+from ctmar.tracking.images import example_images
+from ctmar.tracking.mirror import Mirror
+from ctmar.tracking.parameters import LONGEST
+from ctmar.training.loop import InterruptedTrainingError
 
-PATIENT, USER, HOST = "canary-patient", "canary-user", "canary-host"
-SETTINGS = Tracking()
-REPORT = Report()
-STUDY = Study(seeds=[0, 1], runs=[{"method": "plain"}])
+USER, HOST = "canary-user", "canary-host"
 DEAD = "http://127.0.0.1:9"  # the port where everything is discarded; nobody answers
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A really trained and evaluated study of two runs, and an empty database, to be copied."""
-    folder = tmp_path_factory.mktemp("made")
-    random = np.random.default_rng(0)
-    images = [random.uniform(0.1, 0.3, (32, 32)).astype(np.float32) for _ in range(5)]
-    mask = np.zeros((32, 32), np.uint8)
-    mask[10:12, 10:13] = 1
-    pairs = folder / "pairs.h5"
-    slices = [SliceRecord(images[0], images[1], PATIENT, f"{PATIENT}/1/0000", 1.0)]
-    write_pairs(pairs, slices, [PairRecord(images[2], images[3], mask, 0, k, "titanium") for k in range(2)], "test", {})
-    training, evaluation = Training(epochs=2, steps_per_epoch=2, batch_size=1, patch_size=16), Evaluation(examples=1)
-    for seed in STUDY.seeds:
-        run = RunFolder(folder / "results" / "runs" / f"seed-{seed}")
-        network = Network(settings={"fields": 1, "depth": 2})
-        one = Run(network="dncnn", method="plain", seed=seed)
-        train(pairs, pairs, RunSettings(run=one, network=network, training=training), run)
-        evaluate_run(run, pairs, evaluation)
-    references = folder / "results" / "references"
-    evaluate_references(pairs, evaluation, references)
-    (folder / "results" / "mlflow").mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        connect(folder / "results" / "mlflow")
-    return folder
-
-
-class Mirror:
-    """One study in its own folder."""
-
-    def __init__(self, results: Path) -> None:
-        self.folder = results / "mlflow"
-        self.parent = self.folder / "parent.json"
-        self.runs = sorted((results / "runs").iterdir())
-
-    def initialise(self, study: Study = STUDY) -> dict:
-        initialise(self.parent, SETTINGS, study)
-        return json.loads(self.parent.read_text())
-
-    def synchronise(self, runs: list[Path] | None = None, report: Report = REPORT) -> dict:
-        output = self.folder / "synchronised.json"
-        synchronise(self.parent, self.runs if runs is None else runs, output, report)
-        return json.loads(output.read_text())
-
-    @property
-    def client(self) -> MlflowClient:
-        return MlflowClient(f"sqlite:///{self.folder / 'mlflow.db'}")
-
-    def stored(self, kind: str) -> list[StoredRun]:
-        experiment = self.client.get_experiment_by_name(SETTINGS.experiment)
-        return self.client.search_runs(
-            [experiment.experiment_id], f"tags.`workflow.kind` = '{kind}'", order_by=["params.seed"]
-        )
-
-
-def statuses(synchronised: dict) -> list[str]:
-    return [run["status"] for run in synchronised["runs"]]
-
-
-@pytest.fixture
-def mirror(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mirror:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    shutil.copytree(made / "results", tmp_path / "results")
-    return Mirror(tmp_path / "results")
-
-
-def test_run_is_read_back_as_its_files_say(mirror: Mirror) -> None:
-    parent = mirror.initialise()
-    assert parent["warning"] is None
-    assert parent["tracking"] == "sqlite"
-    assert statuses(mirror.synchronise()) == ["written", "written"]
-    run = mirror.stored("run")[1]
-    description = json.loads((mirror.runs[1] / "run.json").read_text())
-    records = [json.loads(line) for line in (mirror.runs[1] / "metrics.jsonl").read_text().splitlines()]
+def test_run_is_read_back_as_its_files_say(study: LittleStudy) -> None:
+    summary = study.synchronise()
+    assert (summary.n_runs, summary.n_mirrored, summary.not_mirrored) == (2, 2, {})
+    assert summary.said == "2 of 2 runs are mirrored to MLflow"
+    run, folder = study.stored("run")[1], study.runs[1]
+    start, model = folder.read_start(), folder.read_measurements()
     assert run.info.status == "FINISHED"
-    assert run.info.end_time == pytest.approx(1000 * (mirror.runs[1] / "run.json").stat().st_mtime, abs=2)
-    assert run.info.end_time - run.info.start_time == pytest.approx(1000 * description["seconds_total"], abs=2)
+    assert run.info.run_name == "dncnn/plain seed 1"
+    assert run.info.start_time == pytest.approx(1000 * start.begun, abs=2)
+    assert run.info.end_time == pytest.approx(1000 * folder.model.stat().st_mtime, abs=2)
     expected = {"method": "plain", "norm": "none", "lam_perp": "0.0", "lam_equi": "0.0", "seed": "1"}
-    expected |= {"network": "dncnn", "network.settings.depth": "2", "training.epochs": "2"}
+    expected |= {"network": "dncnn", "network.settings.depth": "2", "training.epochs": "2", "group": "C4"}
     assert expected.items() <= run.data.params.items()
-    history = mirror.client.get_metric_history(run.info.run_id, "validation_psnr")
-    assert [(metric.step, metric.value) for metric in history] == [
-        (record["step"], record["validation_psnr"]) for record in records
-    ]
-    table = np.genfromtxt(mirror.runs[1] / "slices.csv", delimiter=",", names=True, dtype=None, encoding=None)
-    model = json.loads((mirror.runs[1] / "model.json").read_text())
-    assert run.data.metrics["test_psnr_db"] == pytest.approx(table["psnr_db"].mean())
-    assert run.data.metrics["test_rmse_hu"] == pytest.approx(table["rmse_hu"].mean())
-    assert run.data.tags["not_finite"] == "non_equivariance_of_start"  # it starts from nothing
-    assert "non_equivariance_of_start" not in run.data.metrics
-    for name in ("relative_non_equivariance", "defect_mean"):
-        assert run.data.metrics[name] == pytest.approx(model[name])
+    epochs = folder.read_epochs()
+    assert study.history(run, "validation/psnr") == [(epoch.step, epoch.validation_psnr) for epoch in epochs]
+    memory = [(epoch.step, epoch.system["process_memory_mb"]) for epoch in epochs]
+    assert study.history(run, "system/process_memory_mb") == memory
+    table = np.genfromtxt(folder.slices, delimiter=",", names=True, dtype=None, encoding=None)
+    assert run.data.metrics["test/psnr_db"] == pytest.approx(table["psnr_db"].mean())
+    assert run.data.metrics["test/rmse_hu"] == pytest.approx(table["rmse_hu"].mean())
+    assert run.data.metrics["network/defect_mean"] == pytest.approx(model.defect_mean)
+    assert run.data.metrics["cost/seconds_total"] == pytest.approx(folder.read_description().seconds_total)
     for name in ("code_sha256", "pairs_train_sha256", "pairs_validation_sha256"):
-        assert run.data.tags[f"provenance.{name}"] == description["provenance"][name]
+        assert run.data.tags[f"provenance.{name}"] == getattr(start.origin.provenance, name)
 
 
-def test_runs_are_nested_under_the_study(mirror: Mirror) -> None:
-    parent_id = mirror.initialise()["parent_run_id"]
-    mirror.synchronise()
-    (study,) = mirror.stored("study")
-    assert study.info.run_id == parent_id
-    assert study.info.status == "FINISHED"
-    assert {"method": "plain", "seed": "0 1", "n_runs": "2"}.items() <= study.data.params.items()
-    assert [run.data.tags["mlflow.parentRunId"] for run in mirror.stored("run")] == [parent_id] * 2
-    text = Path(mirror.client.download_artifacts(parent_id, "study.json")).read_text()
-    assert Study.model_validate_json(text) == STUDY
+def test_data_and_model_are_told_by_digest_with_the_signature_and_without_a_copy(study: LittleStudy) -> None:
+    study.synchronise()
+    run, origin = study.stored("run")[0], study.runs[0].read_start().origin
+    inputs = {entry.tags[0].value: entry.dataset for entry in run.inputs.dataset_inputs}
+    assert set(inputs) == {"training", "validation"}
+    assert json.loads(inputs["training"].source) == {"sha256": origin.provenance.pairs_train_sha256}
+    (output,) = run.outputs.model_outputs
+    model = study.client.get_logged_model(output.model_id)
+    assert model.status == "READY"
+    assert model.tags["weights"] == "runs/dncnn/plain/seed-0/weights.pt"
+    folder = study.results / "mlflow"
+    (described,) = folder.rglob(f"{model.model_id}/**/MLmodel")
+    assert "float32" in described.read_text()
+    assert not list(folder.rglob("*.pt"))
+
+
+def test_runs_are_nested_under_the_study(study: LittleStudy) -> None:
+    study.synchronise()
+    (parent,) = study.stored("study")
+    assert parent.info.status == "FINISHED"
+    assert parent.info.run_name == "little: 2 runs"
+    assert {"method": "plain", "seed": "0 1", "n_runs": "2"}.items() <= parent.data.params.items()
+    parents = [run.data.tags["mlflow.parentRunId"] for run in study.stored("run")]
+    assert parents == [parent.info.run_id] * 2
+    text = Path(study.client.download_artifacts(parent.info.run_id, "configuration.json")).read_text()
+    assert Config.model_validate_json(text).study.name == "little"
 
 
 @pytest.mark.parametrize(("low", "high"), [(-175.0, 275.0), (-1000.0, 400.0)])
 def test_images_show_truth_input_li_and_prediction_in_the_window_of_the_study(
-    mirror: Mirror, low: float, high: float
+    study: LittleStudy, low: float, high: float
 ) -> None:
     from skimage.io import imread
 
-    mirror.initialise()
-    run_id = mirror.synchronise(report=Report(window_hu=(low, high)))["runs"][0]["run_id"]
-    (artefact,) = mirror.client.list_artifacts(run_id, "examples")
-    shown = imread(mirror.client.download_artifacts(run_id, artefact.path))
-    arrays = np.load(mirror.folder.parent / "references" / "examples.npz")
-    prediction = np.load(mirror.runs[0] / "examples.npz")["prediction"][0]
+    study.configure(report={"window_hu": (low, high)})
+    study.synchronise()
+    run_id = study.stored("run")[0].info.run_id
+    (artefact,) = study.client.list_artifacts(run_id, "examples")
+    shown = imread(study.client.download_artifacts(run_id, artefact.path))
+    arrays = np.load(study.results / "references" / "examples.npz")
+    prediction = np.load(study.runs[0].examples)["prediction"][0]
     images = np.hstack([arrays["image"][0], arrays["ma_CT"][0], arrays["LI_CT"][0], prediction])
     window = np.clip((1000 * (images / 0.192 - 1) - low) / (high - low), 0, 1)
     assert shown.shape == (32, 4 * 32)
     np.testing.assert_allclose(shown / 255, window, atol=0.51 / 255)
 
 
-def test_prediction_of_another_pair_stands_alone(mirror: Mirror) -> None:
-    references = mirror.folder.parent / "references" / "examples.npz"
+def test_prediction_of_another_pair_stands_alone(study: LittleStudy) -> None:
+    references = study.results / "references" / "examples.npz"
     arrays = dict(np.load(references))
     np.savez(references, **arrays | {"mask_index": arrays["mask_index"] + 5})
-    (image,) = tracking.example_images(mirror.runs[0] / "examples.npz", references, REPORT.window_hu)
+    (image,) = example_images(study.runs[0].examples, references, (-175.0, 275.0))
     assert image.shape == (32, 32)
 
 
-def contents(mirror: Mirror) -> list:
+def contents(study: LittleStudy) -> list:
     """Everything about every run, and every artefact."""
-    # two trainings of a moment may begin in the same one, and then MLflow has no order
-    runs = sorted([*mirror.stored("study"), *mirror.stored("run")], key=lambda run: run.info.run_id)
-    files = sorted(str(file) for file in (mirror.folder / "artefacts").rglob("*") if file.is_file())
-    history = [mirror.client.get_metric_history(run.info.run_id, "loss") for run in runs]
-    return [run.to_dictionary() for run in runs] + [[dict(metric) for metric in metrics] for metrics in history] + files
+    runs = sorted([*study.stored("study"), *study.stored("run")], key=lambda run: run.info.run_id)
+    files = sorted(str(file) for file in (study.results / "mlflow" / "artefacts").rglob("*") if file.is_file())
+    return [run.to_dictionary() for run in runs] + [study.history(run) for run in runs] + files
 
 
-def test_second_time_changes_nothing(mirror: Mirror) -> None:
-    mirror.initialise()
-    mirror.synchronise()
-    before = contents(mirror)
-    mirror.initialise()
-    assert statuses(mirror.synchronise()) == ["present", "present"]
-    assert contents(mirror) == before
+def test_second_time_changes_nothing(study: LittleStudy) -> None:
+    study.synchronise()
+    before = contents(study)
+    assert study.synchronise().n_mirrored == 2
+    assert contents(study) == before
 
 
-def test_other_results_are_another_run_of_the_same_study(mirror: Mirror) -> None:
-    parent_id = mirror.initialise()["parent_run_id"]
-    mirror.synchronise()
-    slices = mirror.runs[0] / "slices.csv"
-    slices.write_text(slices.read_text().replace(",1,", ",2,", 1))
-    assert mirror.initialise()["parent_run_id"] == parent_id
-    assert statuses(mirror.synchronise()) == ["written", "present"]
-    assert [run.data.params["seed"] for run in mirror.stored("run")] == ["0", "0", "1"]
+def test_another_measurement_of_the_same_training_comes_after_the_first(study: LittleStudy) -> None:
+    study.synchronise()
+    rows = read_rows(study.runs[0].slices, ())
+    changed = [row | {"psnr_db": str(float(row["psnr_db"]) + 1)} for row in rows]
+    write_rows(study.runs[0].slices, tuple(rows[0]), changed)
+    os.utime(study.runs[0].model, (time.time() + 5, time.time() + 5))
+    before = study.stored("run")[0].data.metrics["test/psnr_db"]
+    assert study.synchronise().n_mirrored == 2
+    (first, _) = study.stored("run")
+    assert first.data.metrics["test/psnr_db"] == pytest.approx(before + 1)
+    assert len(study.history(first)) == 2
+    assert len(first.outputs.model_outputs) == 1
 
 
-def test_runs_of_a_study_that_grew_move_to_its_parent(mirror: Mirror) -> None:
-    first = mirror.initialise(Study(seeds=[0], runs=STUDY.runs))["parent_run_id"]
-    assert statuses(mirror.synchronise(mirror.runs[:1])) == ["written"]
-    second = mirror.initialise()["parent_run_id"]
-    assert statuses(mirror.synchronise()) == ["present", "written"]
-    assert first != second
-    assert [run.data.tags["mlflow.parentRunId"] for run in mirror.stored("run")] == [second] * 2
+def test_a_changed_study_has_another_parent_and_no_two_runs_of_one_name(study: LittleStudy) -> None:
+    study.synchronise()
+    (old_parent,) = study.stored("study")
+    config = study.configure(training={"epochs": 3})
+    # nothing of the new settings is trained: what lies there is of the old ones
+    assert (study.synchronise().n_mirrored, study.stored("run")) == (0, [])
+    assert [run.info.status for run in study.stored("run", "superseded")] == ["FINISHED"] * 2
+    for seed in (0, 1):
+        study.train(seed, config)
+    assert study.synchronise().n_mirrored == 2
+    (parent,) = study.stored("study")
+    current, old = study.stored("run"), study.stored("run", "superseded")
+    assert {run.data.tags["mlflow.parentRunId"] for run in current} == {parent.info.run_id}
+    assert {run.data.tags["mlflow.parentRunId"] for run in old} == {old_parent.info.run_id}
+    assert [run.info.run_name for run in current] == ["dncnn/plain seed 0", "dncnn/plain seed 1"]
+    assert [run.info.run_name for run in old] == [f"{run.info.run_name} (superseded)" for run in current]
+    assert [run.data.params["training.epochs"] for run in current] == ["3", "3"]
 
 
-def test_run_that_was_killed_half_way_is_completed_without_doubles(mirror: Mirror) -> None:
-    mirror.initialise()
-    run_id = mirror.synchronise(mirror.runs[:1])["runs"][0]["run_id"]
-    mirror.client.update_run(run_id, status="RUNNING")
-    mirror.client.log_batch(run_id, metrics=[Metric("only_there_before", 1.0, 0, 0)])
-    shutil.rmtree(mirror.folder / "artefacts" / run_id)
-    assert statuses(mirror.synchronise()) == ["written", "written"]
-    run = mirror.client.get_run(run_id)
+def test_a_run_that_is_trained_again_takes_the_place_of_the_first(study: LittleStudy) -> None:
+    study.synchronise()
+    shutil.rmtree(study.runs[0].path)
+    study.train(0)
+    assert study.synchronise().n_mirrored == 2
+    assert [run.info.run_name for run in study.stored("run")] == ["dncnn/plain seed 0", "dncnn/plain seed 1"]
+    (old,) = study.stored("run", "superseded")
+    assert old.info.run_name == "dncnn/plain seed 0 (superseded)"
+
+
+def test_runs_of_a_study_that_grew_move_to_its_parent(study: LittleStudy) -> None:
+    study.configure(study={"seeds": [0]})
+    assert study.synchronise().n_runs == 1
+    study.configure()
+    assert study.synchronise().n_mirrored == 2
+    (parent,) = study.stored("study")
+    assert {run.data.tags["mlflow.parentRunId"] for run in study.stored("run")} == {parent.info.run_id}
+    assert study.stored("run", "superseded") == []
+
+
+def test_what_is_only_shown_makes_no_other_study(study: LittleStudy) -> None:
+    study.synchronise()
+    before = study.stored("study")[0].info.run_id
+    study.configure(report={"title": "Another"})
+    study.synchronise()
+    assert [run.info.run_id for run in study.stored("study")] == [before]
+
+
+def test_an_interrupted_run_is_seen_while_it_trains_killed_and_finished(begun_study: LittleStudy) -> None:
+    study, seen = begun_study, []
+
+    def look() -> bool:
+        Mirror(study.results, following=True).synchronise()
+        seen.append([(run.info.status, len(study.history(run))) for run in study.stored("run")])
+        return len(seen) == 4
+
+    with pytest.raises(InterruptedTrainingError):
+        study.train(0, interrupted=look)  # two steps, a validation pair, and the first step of the second epoch
+    assert seen == [[("RUNNING", 0)]] * 3 + [[("RUNNING", 1)]]
+    assert study.synchronise().n_not_finished == 2
+    assert [run.info.status for run in study.stored("run")] == ["KILLED"]
+    assert study.stored("study")[0].info.status == "KILLED"
+    study.train(0)
+    study.synchronise()
+    (run,) = study.stored("run")
+    assert run.info.status == "FINISHED"
+    assert study.history(run) == [(epoch.step, epoch.loss) for epoch in study.runs[0].read_epochs()]
+
+
+def test_a_run_that_diverged_has_failed_and_says_where(begun_study: LittleStudy) -> None:
+    study = begun_study
+    wild = study.configure(training={"learning_rate": 1e38, "warmup_steps": 0})
+    from tests.ctmar.tracking.conftest import train_run
+
+    train_run(study.pairs, study.runs[0], wild.study.expand()[0], wild)
+    assert study.synchronise().n_mirrored == 1
+    (run,) = study.stored("run")
+    assert run.info.status == "FAILED"
+    assert run.data.tags["diverged"] == str(study.runs[0].read_description().diverged)
+    assert [file.path for file in study.client.list_artifacts(run.info.run_id)] == ["not-finite.json"]
+
+
+def test_what_is_not_finite_is_left_out_and_named(study: LittleStudy) -> None:
+    epochs = study.runs[0].read_epochs()
+    study.runs[0].write_epochs([epochs[0].model_copy(update={"penalty": math.inf, "loss": math.nan}), epochs[1]])
+    measured = study.runs[0].read_measurements()
+    study.runs[0].write_measurements(measured.model_copy(update={"defect_max": -math.inf}))
+    study.synchronise()
+    run = study.stored("run")[0]
+    told = run.data.tags["not_finite"].split("; ")
+    assert {"training/loss (epochs 1)", "training/penalty (epochs 1)", "network/defect_max"} <= set(told)
+    assert len(study.history(run)) == 1
+    assert "network/defect_max" not in run.data.metrics
+    assert all(math.isfinite(value) for value in run.data.metrics.values())
+
+
+def test_a_parameter_too_long_for_mlflow_is_cut_with_its_digest_and_kept_whole(begun_study: LittleStudy) -> None:
+    study, text = begun_study, "x" * (LONGEST + 1)
+    config = study.configure(study={"networks": {"dncnn": {"settings": {"fields": 1, "depth": 2}}}})
+    study.train(0, config)
+    start = json.loads(study.runs[0].started.read_text())
+    start["origin"]["network"]["settings"]["note"] = text
+    study.runs[0].started.write_text(json.dumps(start))
+    study.runs[0].run.unlink()
+    study.configure(study={"networks": {"dncnn": {"settings": {"fields": 1, "depth": 2, "note": text}}}})
+    study.synchronise()
+    (run,) = study.stored("run")
+    shown = run.data.params["network.settings.note"]
+    assert len(shown) == LONGEST
+    assert shown.startswith("xxx")
+    assert "6001 characters, sha256" in shown
+    whole = study.client.download_artifacts(run.info.run_id, "long-parameters.json")
+    assert json.loads(Path(whole).read_text()) == {"network.settings.note": text}
+
+
+def test_run_that_was_killed_half_way_is_completed_without_doubles(study: LittleStudy) -> None:
+    study.synchronise()
+    run_id = study.stored("run")[0].info.run_id
+    study.client.update_run(run_id, status="RUNNING")
+    study.client.delete_tag(run_id, "workflow.results_sha256")
+    study.client.log_batch(run_id, metrics=[Metric("only_there_before", 1.0, 0, 0)])
+    shutil.rmtree(study.results / "mlflow" / "artefacts" / run_id)
+    assert study.synchronise().n_mirrored == 2
+    run = study.client.get_run(run_id)
     assert run.info.status == "FINISHED"
     assert run.data.metrics["only_there_before"] == 1.0  # the same run, not a new one
-    assert len(mirror.client.get_metric_history(run_id, "loss")) == 2
-    assert len(mirror.client.list_artifacts(run_id, "examples")) == 1
-    assert len(mirror.stored("run")) == 2
+    assert len(study.history(run)) == 2
+    assert len(study.client.get_metric_history(run_id, "test/psnr_db")) == 1
+    assert len(study.client.list_artifacts(run_id, "examples")) == 1
+    assert len(study.stored("run")) == 2
 
 
-def test_unreachable_server_costs_a_line_and_little_time(
-    mirror: Mirror, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_unreachable_server_costs_a_line_and_little_time(study: LittleStudy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", DEAD.replace("//", "//somebody:secret@"))
     begin = time.monotonic()
-    parent = mirror.initialise()
-    first = capfd.readouterr()
-    synchronised = mirror.synchronise()
+    summary = study.synchronise()
     assert time.monotonic() - begin < 15
-    assert statuses(synchronised) == ["failed", "failed"]
-    assert parent["parent_run_id"] is None
-    assert parent["tracking"] == "http"
-    for captured, written in ((first, parent), (capfd.readouterr(), synchronised)):
-        assert captured.out == ""
-        assert captured.err.count("\n") == 1
-        assert "not mirrored to MLflow" in captured.err
-        assert written["warning"] == "not mirrored to MLflow: MlflowException"
-        assert "secret" not in captured.err + json.dumps(written)
-        assert "127.0.0.1" not in json.dumps(written)
-
-
-def test_server_that_was_away_at_the_start_gets_everything_later(
-    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", DEAD)
-    assert mirror.initialise()["warning"]
+    assert summary.missing.startswith(
+        "2 of 2 runs are not mirrored to MLflow: the server at http://127.0.0.1:9 does not answer; `ctmar sync "
+    )
+    assert "\n" not in summary.said
+    assert "secret" not in summary.model_dump_json()
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    assert statuses(mirror.synchronise()) == ["written", "written"]
-    assert len(mirror.stored("study")) == 1
+    assert study.synchronise().n_mirrored == 2
+    assert len(study.stored("study")) == 1
 
 
-def test_mlflow_that_breaks_between_runs_breaks_nothing(
-    mirror: Mirror, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    mirror.initialise()
+def test_mlflow_that_breaks_between_runs_breaks_nothing(study: LittleStudy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MlflowClient, "log_image", broken_after(1, MlflowClient.log_image))
-    assert statuses(mirror.synchronise()) == ["written", "failed"]
-    assert "disk full" in capsys.readouterr().err
-    assert mirror.stored("study")[0].info.status == "RUNNING"
+    summary = study.synchronise()
+    assert summary.not_mirrored == {"runs/dncnn/plain/seed-1": "OSError: disk full"}
+    assert summary.n_mirrored == 1
+    assert study.stored("study")[0].info.status == "KILLED"
     monkeypatch.undo()
-    assert statuses(mirror.synchronise()) == ["present", "written"]
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert study.synchronise().n_mirrored == 2
+    assert study.stored("study")[0].info.status == "FINISHED"
 
 
 def broken_after(n_calls: int, method: Callable) -> Callable:
@@ -274,92 +305,126 @@ def broken_after(n_calls: int, method: Callable) -> Callable:
     return call
 
 
-def test_mlflow_that_never_answers_is_left(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mlflow_that_never_answers_is_left(study: LittleStudy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracking, "LIMIT_SECONDS", 0.2)
     monkeypatch.setattr(MlflowClient, "get_experiment_by_name", lambda *_: time.sleep(60))
     begin = time.monotonic()
-    assert mirror.initialise()["warning"] == "not mirrored to MLflow: OutOfTimeError"
-    assert statuses(mirror.synchronise()) == ["failed", "failed"]
+    assert study.synchronise().warning == "no answer within 0.2 s"
     assert time.monotonic() - begin < 15
 
 
-def test_killed_creation_leaves_no_half_database(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_deleted_experiment_says_what_to_do(study: LittleStudy) -> None:
+    study.synchronise()
+    experiment = study.client.get_experiment_by_name("equiproj")
+    study.client.delete_experiment(experiment.experiment_id)
+    assert study.synchronise().warning == (
+        "the experiment 'equiproj' was deleted in MLflow: restore it (mlflow experiments restore --experiment-id"
+        f" {experiment.experiment_id}) or set tracking.experiment to another name"
+    )
+    study.client.restore_experiment(experiment.experiment_id)
+    assert study.synchronise().warning is None
+
+
+def test_a_run_deleted_in_the_interface_comes_back(study: LittleStudy) -> None:
+    study.synchronise()
+    for run in [*study.stored("run")[:1], *study.stored("study")]:
+        study.client.delete_run(run.info.run_id)
+    assert study.synchronise().n_mirrored == 2
+    (parent,) = study.stored("study")
+    assert {run.data.tags["mlflow.parentRunId"] for run in study.stored("run")} == {parent.info.run_id}
+
+
+@pytest.mark.parametrize(
+    ("scheme", "package"), [("postgresql", "psycopg2-binary"), ("mysql", "mysqlclient"), ("mysql+pymysql", "pymysql")]
+)
+def test_a_database_without_its_driver_is_named_with_the_package(
+    study: LittleStudy, monkeypatch: pytest.MonkeyPatch, scheme: str, package: str
 ) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{scheme}://me:secret@db.invalid:5432/runs")
+    summary = study.synchronise()
+    assert summary.warning == f"the database at {scheme}://db.invalid:5432 needs a driver: pip install {package}"
+
+
+def test_killed_creation_leaves_no_half_database(study: LittleStudy, monkeypatch: pytest.MonkeyPatch) -> None:
     def half(uri: str) -> None:
         Path(uri.removeprefix("sqlite:///")).write_bytes(b"half a database")
         raise OSError("disk full")
 
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.rmtree(study.results / "mlflow")
     monkeypatch.setattr("mlflow.MlflowClient", half)
-    initialise(tmp_path / "parent.json", SETTINGS, STUDY)
-    assert "disk full" in capsys.readouterr().err
-    assert [file.name for file in tmp_path.iterdir()] == ["parent.json"]
+    assert study.synchronise().warning == "OSError: disk full"
+    assert not list((study.results / "mlflow").glob("*.db"))
 
 
-def test_path_that_mlflow_would_misread_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    initialise(tmp_path / "why?" / "parent.json", SETTINGS, STUDY)
-    assert "question mark" in capsys.readouterr().err
-    assert [file.name for file in tmp_path.iterdir()] == ["why?"]
+@pytest.mark.parametrize("name", ["a#b", "a%20b", "a+b", "a b", "Übung", "a;b&c=d"])
+def test_any_path_holds_a_study(study: LittleStudy, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    moved = LittleStudy(study.results.rename(tmp_path / name / "results"))
+    assert moved.synchronise().n_mirrored == 2
+    run = moved.stored("run")[0]
+    assert len(moved.client.list_artifacts(run.info.run_id, "examples")) == 1
+    assert {path.name for path in (tmp_path / name).iterdir()} == {"results"}
+    assert {path.name for path in tmp_path.iterdir()} == {name, "pairs.h5"}
 
 
-def test_moved_study_is_told_apart(mirror: Mirror, made: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    mirror.initialise()
-    results = mirror.folder.parent
-    moved = Mirror(results.rename(results.with_name("moved")))
-    assert statuses(moved.synchronise()) == ["failed", "failed"]
-    assert "delete mlflow.db" in capsys.readouterr().err
+def test_path_that_mlflow_would_misread_is_refused(study: LittleStudy, tmp_path: Path) -> None:
+    (tmp_path / "why?").mkdir()
+    moved = LittleStudy(study.results.rename(tmp_path / "why?" / "results"))
+    assert "question mark" in (moved.synchronise().warning or "")
+    assert {path.name for path in tmp_path.iterdir()} == {"why?", "pairs.h5"}
+
+
+def test_moved_study_is_told_apart(study: LittleStudy, made_study: Path) -> None:
+    study.synchronise()
+    moved = LittleStudy(study.results.rename(study.results.with_name("moved")))
+    assert "delete mlflow.db" in (moved.synchronise().warning or "")
     # a new database in yet another place, because MLflow keeps deleted ones open as long as the process lives
-    again = Mirror(moved.folder.parent.rename(results.with_name("again")))
-    shutil.copy(made / "results" / "mlflow" / "mlflow.db", again.folder)
-    assert statuses(again.synchronise()) == ["written", "written"]
+    again = LittleStudy(moved.results.rename(study.results.with_name("again")))
+    shutil.copy(made_study / "results" / "mlflow" / "mlflow.db", again.results / "mlflow")
+    assert again.synchronise().n_mirrored == 2
 
 
-def test_neither_patient_nor_user_nor_host_is_mirrored(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_neither_patient_nor_user_nor_host_is_mirrored(study: LittleStudy, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.setenv(name, USER)
     monkeypatch.setattr("socket.gethostname", lambda: HOST)
     monkeypatch.setattr("sys.argv", [f"/home/{USER}/bin/ctmar"])
-    mirror.initialise()
-    mirror.synchronise()
-    for run in [*mirror.stored("study"), *mirror.stored("run")]:
-        assert not {"mlflow.user", "mlflow.source.name", "mlflow.host"} & set(run.data.tags)
-    written = [file for file in mirror.folder.rglob("*") if file.is_file()]
+    study.synchronise()
+    for run in [*study.stored("study"), *study.stored("run")]:
+        assert not {"mlflow.user", "mlflow.host"} & set(run.data.tags)
+        assert run.data.tags.get("mlflow.source.name", "equiproj: ctmar train") == "equiproj: ctmar train"
+    written = [file for file in (study.results / "mlflow").rglob("*") if file.is_file()]
     assert len(written) >= 6
     for file in written:
         for name in (PATIENT, USER, HOST):
             assert name.encode() not in file.read_bytes(), file
 
 
-def test_run_of_the_users_shell_is_not_written_to(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_of_the_users_shell_is_not_written_to(study: LittleStudy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
-    mirror.initialise()
-    assert statuses(mirror.synchronise()) == ["written", "written"]
+    assert study.synchronise().n_mirrored == 2
     assert "MLFLOW_RUN_ID" not in os.environ
     assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
 
 
 @pytest.mark.parametrize("name", ["run.json", "metrics.jsonl", "slices.csv", "model.json", "examples.npz"])
-def test_missing_result_is_named(mirror: Mirror, name: str) -> None:
-    mirror.initialise()
-    (mirror.runs[0] / name).unlink()
-    with pytest.raises(InputError, match=name):
-        mirror.synchronise()
+def test_a_damaged_result_is_named_and_the_others_are_mirrored(study: LittleStudy, name: str) -> None:
+    (study.runs[0].path / name).write_bytes(b"\xff damaged")
+    summary = study.synchronise()
+    assert list(summary.not_mirrored) == ["runs/dncnn/plain/seed-0"]
+    assert summary.n_mirrored == 1
 
 
-def test_wrong_parent_is_named(mirror: Mirror) -> None:
-    with pytest.raises(InputError, match=r"parent\.json: parent run not found"):
-        mirror.synchronise()
-    mirror.parent.write_text("{}")
-    with pytest.raises(InputError, match=r"parent\.json: expected a file made by"):
-        mirror.synchronise()
+def test_a_folder_that_is_no_study_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"expected the folder of a study's results, results/NAME, with its config"):
+        Mirror(tmp_path).synchronise()
 
 
-def test_a_patient_counts_once_whatever_its_number_of_slices(tmp_path):
-    rows = [{"patient": name, **dict.fromkeys(TEST_METRICS, value)} for name, value in (("a", 1), ("a", 3), ("b", 5))]
-    write_rows(tmp_path / "slices.csv", ("patient", *TEST_METRICS), rows)
-    assert mean_metrics(tmp_path / "slices.csv") == {f"test_{name}": 3.5 for name in TEST_METRICS}
+def test_a_training_that_waits_for_its_first_step_is_no_failure(begun_study: LittleStudy) -> None:
+    summary = begun_study.synchronise()
+    assert (summary.n_not_finished, summary.missing) == (2, "")
+    with pytest.raises(InterruptedTrainingError):
+        begun_study.train(0, interrupted=after_questions(0))
+    assert begun_study.synchronise().n_not_finished == 2
+    assert [run.info.status for run in begun_study.stored("run")] == ["KILLED"]
