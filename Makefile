@@ -5,13 +5,16 @@ CONFIG ?= config/config.yaml
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: report test test-fast test-slurm docs style locks gpu-bundle gpu-check gpu-docs clean help
+.PHONY: report mlflow test test-fast test-slurm docs style locks gpu-bundle gpu-check gpu-docs clean help
 
 report: .venv/installed ## environment, then the whole study of CONFIG; reports/index.html lists the reports
 	ctmar recover --end
 	snakemake --workflow-profile workflow/profiles/default --cores $(CORES) --configfile $(CONFIG)
 	ctmar list-reports reports
 	@echo "Open reports/index.html in a browser: it lists the reports of all your studies."
+
+mlflow: .venv/installed ## the study of CONFIG in MLflow's interface; prints the address
+	ctmar mlflow results/$(basename $(notdir $(CONFIG)))
 
 test: .venv/installed-test style ## environment, style and types, then every test
 	OMP_NUM_THREADS=1 pytest --numprocesses 2 --dist loadfile -m "not slurm"

@@ -11,6 +11,8 @@ rule configuration:
         f"{LOGS}/configuration.log",
     benchmark:
         f"{BENCHMARKS}/configuration.tsv"
+    # the mirror of what trains needs it from the start
+    priority: 1
     localrule: True
     conda:
         "../../envs/ctmar.yaml"

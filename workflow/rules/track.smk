@@ -1,35 +1,14 @@
-# In:  finished runs.
-# Out: results/STUDY/mlflow: an MLflow mirror of the study. One local job makes the database, one writes the runs,
-#      and neither can fail or hold up the study.
+# In:  runs, finished or not.
+# Out: results/STUDY/mlflow: an MLflow mirror of the study, which can neither fail nor hold it up. While the study runs, a
+#      process beside Snakemake mirrors what trains; one local job does the rest, and runs again if anything is missing.
+from ctmar.tracking.workflow import next_attempt, start_follower, synchronise_once, what_is_missing
 
 
-# Create the database, the experiment and the study's parent run
-rule track_initialise:
-    output:
-        f"{RESULTS}/mlflow/parent.json",
-    log:
-        f"{LOGS}/track_initialise.log",
-    benchmark:
-        f"{BENCHMARKS}/track_initialise.tsv"
-    localrule: True
-    conda:
-        "../../envs/ctmar.yaml"
-    threads: 1
-    params:
-        settings=settings("tracking"),
-        study=settings("study"),
-        code=command_digest("track-initialise"),
-    shell:
-        "ctmar track-initialise --output {output:q} --settings {params.settings:q}"
-        " --study {params.study:q} 2>&1 | tee {log:q}"
-
-
-# Mirror every finished run; the same run is never written twice
+# Mirror what the follower has not mirrored yet; a number that changes after a failure makes the next Snakemake try again
 rule track_synchronise:
     input:
-        parent=f"{RESULTS}/mlflow/parent.json",
+        config=f"{RESULTS}/config.yaml",
         references=f"{RESULTS}/references/examples.npz",
-        folders=f"{RESULTS}/runs.txt",
         finished=FINISHED,
     output:
         f"{RESULTS}/mlflow/synchronised.json",
@@ -42,8 +21,25 @@ rule track_synchronise:
         "../../envs/ctmar.yaml"
     threads: 1
     params:
-        report=settings("report"),
-        code=command_digest("track-synchronise"),
+        results=subpath(input.config, parent=True),
+        attempt=lambda wildcards: next_attempt(placed(RESULTS)),
+        settings=settings("tracking"),
+        code=command_digest("sync"),
     shell:
-        "ctmar track-synchronise @{input.folders:q} --parent {input.parent:q} --output {output:q}"
-        " --report {params.report:q} 2>&1 | tee {log:q}"
+        "ctmar sync {params.results:q} --attempt {params.attempt} 2>&1 | tee {log:q}"
+
+
+# Snakemake calls these in a workflow that is no module, never in a dry run, and not in the jobs that it submits.
+onstart:
+    if CONFIG.tracking.enabled:
+        start_follower(RESULTS, f"{LOGS}/track_follow.log")
+
+
+onsuccess:
+    if CONFIG.tracking.enabled and what_is_missing(RESULTS):
+        print(f"equiproj: {what_is_missing(RESULTS)}", file=sys.stderr)
+
+
+onerror:
+    if CONFIG.tracking.enabled:
+        synchronise_once(RESULTS)

@@ -150,27 +150,35 @@ def _with_results(
     state: RunState, description: RunDescription | None, held: bool, not_finite: dict[str, list[int]]
 ) -> RunState:
     """The same with what is known once the training is over."""
-    folder, results, tags, over = state.folder, {}, dict(state.tags), {}
-    if description is not None:
-        tags |= {"device": description.device, "threads": str(description.threads)}
-        tags |= {"kept_epoch": str(description.kept_epoch), "n_parameters": str(description.n_parameters)}
-        results = {f"cost/{name}": float(getattr(description, name)) for name in _COSTS}
-        if description.diverged is not None:
-            tags["diverged"] = str(description.diverged)
-            over = {"status": "FAILED", "ended_ms": _ms(folder.run)}
-        elif folder.model.exists() and folder.examples.exists() and not held:
-            # a folder that is held may still have measurements of the run before
-            measured = folder.read_measurements()
-            kept = folder.read_epochs()[(description.kept_epoch or 1) - 1]
-            results |= {"validation/psnr_of_kept_epoch": kept.validation_psnr}
-            results |= {f"network/{name}": float(getattr(measured, name)) for name in MEASURES_OF_A_RUN}
-            results |= test_metrics(folder.slices)
-            over = {"status": "FINISHED", "ended_ms": _ms(folder.model)}
-    if not over:
+    if description is None:
+        return replace(state, tags=state.tags | _told(not_finite, []))
+    folder, tags = state.folder, state.tags | _facts(description)
+    results = {f"cost/{name}": float(getattr(description, name)) for name in _COSTS}
+    if description.diverged is not None:
+        state = replace(state, status="FAILED", ended_ms=_ms(folder.run))
+    elif folder.model.exists() and not held:  # a folder that is held may still have measurements of the run before
+        results |= _measured(folder, description.kept_epoch or 1)
+        state = replace(state, status="FINISHED", ended_ms=_ms(folder.model))
+    else:
         return replace(state, tags=tags | _told(not_finite, []))
     finite = {name: value for name, value in results.items() if math.isfinite(value)}
     tags |= _told(not_finite, [name for name in results if name not in finite])
-    return replace(state, results=finite, results_sha256=_digest(folder), tags=tags, **over)
+    return replace(state, results=finite, results_sha256=_digest(folder), tags=tags)
+
+
+def _facts(description: RunDescription) -> dict[str, str]:
+    facts = {name: str(getattr(description, name)) for name in ("device", "threads", "kept_epoch", "n_parameters")}
+    return facts if description.diverged is None else facts | {"diverged": str(description.diverged)}
+
+
+def _measured(folder: RunFolder, kept_epoch: int) -> dict[str, float]:
+    measured, epochs = folder.read_measurements(), folder.read_epochs()
+    kept = {"validation/psnr_of_kept_epoch": epochs[kept_epoch - 1].validation_psnr}
+    return (
+        kept
+        | {f"network/{name}": float(getattr(measured, name)) for name in MEASURES_OF_A_RUN}
+        | test_metrics(folder.slices)
+    )
 
 
 def _ms(path: Path) -> int:
