@@ -98,8 +98,9 @@ class Browser:
                 return result
             self.events.append(answer)
 
-    def open(self, page: Path, width: int = 1400, height: int = 1000, dark: bool = False) -> None:
-        """Open a local page and wait until its scripts have drawn every chart."""
+    def open(self, page: Path, width: int = 1400, height: int = 1000, dark: bool = False, scripts: bool = True) -> None:
+        """Open a local page and wait until its scripts have run."""
+        self.send("Emulation.setScriptExecutionDisabled", value=not scripts)
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.send("Emulation.setEmulatedMedia", features=[scheme])
@@ -107,7 +108,8 @@ class Browser:
         self.send("Page.navigate", url=page.resolve().as_uri())
         while not any(event["method"] == "Page.loadEventFired" for event in self.events):
             self.events.append(self._receive())
-        self.run("new Promise(done => requestAnimationFrame(() => setTimeout(done, 300)))")
+        if scripts:  # without them no timer of the page ends
+            self.run("new Promise(done => requestAnimationFrame(() => setTimeout(done, 300)))")
 
     def run(self, expression: str) -> Any:
         """Value of a JavaScript expression; promises are awaited."""

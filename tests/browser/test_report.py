@@ -1,11 +1,15 @@
 """The report as a reader meets it: in a browser, offline, by mouse and by keyboard, wide and narrow, light and dark."""
 
+import base64
+import re
+from importlib import resources
 from xml.etree import ElementTree
 
 import pytest
 from tests.ctmar.reporting.conftest import N_SERIES, SETTINGS
 
 from ctmar.config.methods import Kind
+from ctmar.reporting.marks import COLOURS
 
 pytestmark = pytest.mark.browser
 
@@ -315,3 +319,132 @@ def test_text_has_contrast(browser, report_page, dark):
     })()""")
     assert ratio >= 4.5  # WCAG 2.2, level AA
     assert (browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(21, 24, 27)") == dark
+
+
+def test_marks_stand_out_from_both_papers():
+    style = (resources.files("ctmar.reporting") / "static" / "report.css").read_text(encoding="utf-8")
+    papers = re.findall(r"--paper: #([0-9a-f]{6})", style)
+    colours = [colour.lstrip("#") for own in COLOURS.values() for colour in own if colour != "currentColor"]
+    assert len(papers) == 2
+    assert len(colours) == 6
+    for paper in papers:
+        for colour in colours:
+            darker, lighter = sorted((luminance(paper), luminance(colour)))
+            assert (lighter + 0.05) / (darker + 0.05) >= 3, (paper, colour)  # WCAG 2.2, 1.4.11
+
+
+def luminance(colour):
+    channels = [int(colour[place : place + 2], 16) / 255 for place in (0, 2, 4)]
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
+    return sum(share * value for share, value in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+OVERLAPPING = """(() => {
+    const found = [];
+    for (const svg of document.querySelectorAll(".drawing svg, .panel-chart svg")) {
+        if (!svg.checkVisibility()) continue;
+        const texts = [...svg.querySelectorAll("text")].filter(text => text.textContent.trim());
+        const boxes = texts.map(text => text.getBoundingClientRect());
+        texts.forEach((text, i) => texts.slice(i + 1).forEach((other, j) => {
+            const [a, b] = [boxes[i], boxes[i + 1 + j]];
+            const [across, down] = [Math.min(a.right, b.right) - Math.max(a.left, b.left),
+                Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top)];
+            // boxes hold the room above and below letters; lines of one name may share it
+            if (across > 1 && down > 5) found.push(`${text.textContent} | ${other.textContent}`);
+        }));
+    }
+    return found;
+})()"""
+
+
+@pytest.mark.parametrize("width", [390, 768, 1280, 1680])
+def test_words_of_charts_never_touch(browser, report_page, width):
+    browser.open(report_page, width=width)
+    browser.run("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+    assert browser.run(OVERLAPPING) == []
+
+
+SMALLEST = """Math.min(...[...document.querySelectorAll("body *")].filter(e => e.checkVisibility()
+    && [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim())).map(e =>
+    parseFloat(getComputedStyle(e).fontSize) * (e.ownerSVGElement?.getScreenCTM().a ?? 1)))"""
+
+
+@pytest.mark.parametrize("width", [390, 768, 1280, 1680])
+def test_no_text_is_too_small_to_read(browser, report_page, width):
+    browser.open(report_page, width=width)
+    browser.run("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+    assert browser.run(SMALLEST) >= 10.8
+
+
+@pytest.mark.parametrize("width", [1280, 1680])
+def test_no_table_is_cut_on_a_desk(browser, report_page, width):
+    browser.open(report_page, width=width)
+    browser.run("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+    cut = "[...document.querySelectorAll('.scroll')].filter(s => s.scrollWidth > s.clientWidth).map(s => s.ariaLabel)"
+    assert browser.run(cut) == []
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_long_name_of_a_network_breaks(browser, report_page, width):
+    text = report_page.read_text(encoding="utf-8").replace("dncnn", "n" * 90)
+    long = report_page.with_name("long.html")
+    long.write_text(text, encoding="utf-8")
+    browser.open(long, width=width)
+    browser.run("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+    assert browser.run("document.documentElement.scrollWidth") <= width
+
+
+def test_dragging_the_image_moves_the_divider_and_selects_nothing(page):
+    page.run("document.querySelector('.stage').scrollIntoView({block: 'center', behavior: 'instant'})")
+    page.run("new Promise(done => setTimeout(done, 100))")
+    x, y, width, height = page.run("""(() => { const box = document.querySelector('.stage').getBoundingClientRect();
+        return [box.x, box.y, box.width, box.height]; })()""")
+    mouse = {"button": "left", "buttons": 1, "clickCount": 1}
+    page.send("Input.dispatchMouseEvent", type="mousePressed", x=x + width / 2, y=y + height / 2, **mouse)
+    for share in (0.4, 0.3, 0.2):
+        page.send("Input.dispatchMouseEvent", type="mouseMoved", x=x + share * width, y=y + height + 40, **mouse)
+    page.send("Input.dispatchMouseEvent", type="mouseReleased", x=x + 0.2 * width, y=y + height + 40, **mouse)
+    assert page.run("document.querySelector('.stage').style.getPropertyValue('--split')") == "20%"
+    assert page.run("document.querySelector('[name=divider]').value") == "20"
+    assert page.run("String(getSelection())") == ""
+
+
+def test_every_picture_has_a_source(page):
+    assert page.run("[...document.images].every(image => image.getAttribute('src'))")
+
+
+@pytest.fixture
+def still(browser, report_page):
+    """The page as a browser without scripts shows it."""
+    browser.open(report_page, scripts=False)
+    return browser
+
+
+def test_without_scripts_all_is_there_but_what_needs_them(still):
+    assert visible(still, ".drawing svg") == 14
+    assert still.run(f"{FOREST}.querySelectorAll('title').length") == N_SERIES
+    assert visible(still, ".save, .viewer, label.filter, .fold-all, .tip") == 0
+    assert still.run("[...document.images].every(image => image.getAttribute('src'))")
+    assert still.problems() == []
+
+
+def test_on_paper_folded_sections_are_open_without_scripts(still):
+    assert not still.run("document.querySelector('#provenance details').open")
+    still.send("Emulation.setEmulatedMedia", media="print")
+    assert still.run("document.querySelector('.record').getBoundingClientRect().height") > 50
+    still.send("Emulation.setEmulatedMedia", media="")
+
+
+def test_paper_is_not_wasted(page):
+    page.send("Emulation.setEmulatedMedia", media="print")
+    page.send("Emulation.setDeviceMetricsOverride", width=718, height=1000, deviceScaleFactor=1, mobile=False)
+    page.run("dispatchEvent(new Event('beforeprint'))")
+    height = page.run("document.body.getBoundingClientRect().height")
+    page.send("Emulation.setEmulatedMedia", media="")
+    printed = page.send(
+        "Page.printToPDF", printBackground=True, paperWidth=8.27, paperHeight=11.69, preferCSSPageSize=True
+    )
+    n_pages = len(re.findall(rb"/Type\s*/Page\b(?!s)", base64.b64decode(printed["data"])))
+    assert n_pages <= 8
+    assert n_pages <= height / 1047 + 2  # a page of A4 within its margins; figures that do not fit begin a new one
+    assert visible(page, "nav") == 1

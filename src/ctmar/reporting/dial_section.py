@@ -130,9 +130,7 @@ def _chart(panel: pd.DataFrame, all_panels: pd.DataFrame, measure: str, title: s
     return finish(
         alt.layer(
             base.mark_line(strokeWidth=1.5, opacity=0.6).encode(y=y, detail="series:N"),
-            base.mark_rule(strokeWidth=1.25, opacity=0.6).encode(
-                y=alt.Y(f"{low}:Q", title=title, scale=scale), y2=f"{high}:Q"
-            ),
+            base.mark_rule(strokeWidth=1.25).encode(y=alt.Y(f"{low}:Q", title=title, scale=scale), y2=f"{high}:Q"),
             points(base, y),
         ),
         f"{title} against the strength of the broken symmetry, one line for each method, with simultaneous intervals.",

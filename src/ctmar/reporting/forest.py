@@ -83,9 +83,7 @@ def _forest(table: pd.DataFrame, columns: list[str], title: str, rule: float | N
     y = alt.Y("row:N", title=None, scale=y_scale, axis=_name_axis(kinds, lines))
     base = alt.Chart(table).encode(color=alt.Color("colour:N", scale=None))
     layers = [
-        base.mark_rule(strokeWidth=1.5, opacity=0.7).encode(
-            x=alt.X(f"{low}:Q", title=title, scale=scale), x2=f"{high}:Q", y=y
-        ),
+        base.mark_rule(strokeWidth=1.5).encode(x=alt.X(f"{low}:Q", title=title, scale=scale), x2=f"{high}:Q", y=y),
         points(base.encode(x=x), y, size=55),
     ]
     if rule is not None:

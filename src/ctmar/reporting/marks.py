@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from ctmar.config.methods import METHODS, Kind
 
-# Okabe and Ito's palette; plain training takes the text colour, so that the others stand out against it
-_PALETTE = (("currentColor",), ("#0072B2", "#56B4E9"), ("#009E73",), ("#D55E00", "#E69F00"), ("#CC79A7",))
+# Okabe and Ito's hues, as dark as it takes to stand out from paper and from the dark page alike (a contrast of 3);
+# plain training takes the text colour, so that the others stand out against it
+_PALETTE = (("currentColor",), ("#0072B2", "#2E8BC0"), ("#00906A",), ("#D55E00", "#A87400"), ("#B8578F",))
 COLOURS = dict(zip(Kind, _PALETTE, strict=False))  # in the order of the kinds; a colour may be left
 # Paths in the square from −1 to 1, drawn alike by Vega-Lite and by the legend of the page
 SHAPES = (

@@ -33,9 +33,13 @@ from ctmar.reporting.shown_tables import (
 )
 
 FIXED, OFFICIAL = "Protocol fixed", "Protocol official"
-_PROTOCOLS = (("psnr_db", FIXED), ("psnr_official_db", OFFICIAL))
+PROTOCOLS = {
+    "psnr_db": "protocol fixed",
+    "psnr_official_db": "protocol official",
+}  # never in one chart or table of groups
 _DEFECT, TURNED = "Measured defect", "PSNR (fixed) on turned inputs, dB"
 MAIN = (
+    Measure("n_seeds", "Seeds", "", lambda value: f"{value:.0f}"),
     Measure("psnr_db", "PSNR", "dB", decimals(2), "high", FIXED),
     Measure("psnr_diff_db", "Difference to plain", "dB", decimals(2, signed=True), "high", FIXED, judged=True),
     Measure("p_value_holm", "p", "Holm", p_value, "", FIXED),
@@ -68,11 +72,23 @@ COST = (
 SIZES = {1: "1, largest", 2: "2", 3: "3", 4: "4", 5: "5, smallest"}
 
 
-def main_table(models: pd.DataFrame, references: pd.DataFrame, cost: pd.DataFrame, context: Context) -> Table:
-    """Both protocols in columns of their own, the defect, and the step time of every setting."""
+def main_table(
+    models: pd.DataFrame, references: pd.DataFrame, cost: pd.DataFrame, context: Context, *, alpha: float
+) -> Table:
+    """Seeds, both protocols in columns of their own, the defect, and the step time of every setting.
+
+    Args:
+        models: rows of one network.
+        references: ``references.csv``.
+        cost: ``cost.csv``.
+        context: marks and chosen settings.
+        alpha: where no corrected p-value is below this, there is no column of them.
+    """
     ratios = cost[["network", "method", "norm", "ratio_to_plain"]].drop_duplicates(["network", "method", "norm"])
     table = models.drop(columns="ratio_to_plain", errors="ignore").merge(ratios, how="left")
-    shown = model_table("models", table, MAIN, context, references)
+    with_p_values = bool((models["p_value_holm"] < alpha).any())
+    measures = [measure for measure in MAIN if with_p_values or measure.name != "p_value_holm"]
+    shown = model_table("models", table, measures, context, references)
     return replace(shown, download=download_address(models))
 
 
@@ -144,15 +160,21 @@ def _angle_measures(angles_deg: Sequence[float]) -> list[Measure]:
         for angle in angles_deg
         for floor in [defect_floor_at(angle)]
     ]
-    return measures + [
-        Measure(psnr_turned(angle), f"{angle}°", "", decimals(2), "high", TURNED, interval=False)
-        for angle in QUARTER_TURNS_DEG
-    ]
+    return measures
 
 
 def equivariance_table(models: pd.DataFrame, angles_deg: Sequence[float], context: Context) -> Table:
-    """What is left of the symmetry in weights and outputs, and what turned inputs cost in quality."""
+    """What is left of the symmetry in weights and outputs."""
     return model_table("equivariance", models, _angle_measures(angles_deg), context)
+
+
+def turned_table(models: pd.DataFrame, context: Context, chosen: Sequence[Identity]) -> Table:
+    """What turned inputs cost the settings that validation chose in quality."""
+    measures = [
+        Measure(psnr_turned(angle), f"{angle}°", "", decimals(2), "high", TURNED, interval=False)
+        for angle in QUARTER_TURNS_DEG
+    ]
+    return model_table("turned", only(models, chosen), measures, context)
 
 
 def cost_table(models: pd.DataFrame, cost: pd.DataFrame, context: Context) -> Table:
@@ -170,9 +192,15 @@ def cost_table(models: pd.DataFrame, cost: pd.DataFrame, context: Context) -> Ta
 
 
 def group_table(
-    groups: pd.DataFrame, column: str, models: pd.DataFrame, context: Context, chosen: Sequence[Identity]
+    groups: pd.DataFrame,
+    column: str,
+    models: pd.DataFrame,
+    context: Context,
+    chosen: Sequence[Identity],
+    *,
+    measure: str,
 ) -> Table:
-    """PSNR of the chosen settings for each group of metal, one column a group, the protocols side by side.
+    """PSNR of the chosen settings under one protocol for each group of metal, one column a group.
 
     Args:
         groups: ``sizes.csv`` or ``materials.csv``; rows of the network ``reference`` are references.
@@ -180,20 +208,17 @@ def group_table(
         models: rows of one network, for their order.
         context: marks, and the few settings shown at first.
         chosen: the settings that validation chose.
+        measure: column family, one of `PROTOCOLS`.
     """
     names = sorted(groups[column].unique())
-    wide = groups[IDENTITY].drop_duplicates()
-    measures = []
-    for measure, family in _PROTOCOLS:
-        if measured(groups, measure):
-            wide = wide.merge(_pivot(groups, column, names, measure), how="left", on=IDENTITY)
-            measures += [
-                Measure(f"{measure}{index}", group_name(name), "dB", decimals(2), "high", family)
-                for index, name in enumerate(names)
-            ]
+    wide = groups[IDENTITY].drop_duplicates().merge(_pivot(groups, column, names, measure), how="left", on=IDENTITY)
+    measures = [
+        Measure(f"{measure}{index}", group_name(name), "dB", decimals(2), "high") for index, name in enumerate(names)
+    ]
     own = only(models, chosen)[IDENTITY].merge(wide, how="inner", on=IDENTITY)
     references = wide[wide["network"] == REFERENCE_NETWORK].rename(columns={"method": "reference"})
-    return model_table(column.replace("_", "-"), own, measures, context, references)
+    name = f"{column}-{PROTOCOLS[measure]}".replace("_", "-").replace(" ", "-")
+    return model_table(name, own, measures, context, references)
 
 
 def group_name(name: Any) -> str:

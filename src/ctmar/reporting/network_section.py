@@ -46,7 +46,8 @@ class NetworkSection:
     n_patients: int
     main: Table
     has_difference: bool
-    has_p_values: bool
+    n_settings: int
+    p_values: str  # "shown", "none below alpha", or "" where there are none
     quality: list[Chart]
     regions: Table
     detectability: Table | None
@@ -58,6 +59,7 @@ class NetworkSection:
     norms_at_defect: tuple[Panels, Table] | None
     sensitivity: list[Chart]
     equivariance: Table
+    turned: Table
     defects: charts.Spec
     trade_off: charts.Spec
     angles: Panels | None
@@ -95,6 +97,7 @@ def network_section(
     examples = build_examples(results, network, config.report, image_bytes)
     others = [identity for identity in dict.fromkeys(identities) if identity not in settings]
     seeds = sorted(set(models["n_seeds"]))
+    alpha = 1 - config.judgement.confidence
     return NetworkSection(
         name=network,
         sentences=sentences(results, network),
@@ -102,8 +105,9 @@ def network_section(
         n_pairs=int(models["n_pairs"].max()),
         n_patients=int(models["n_patients"].max()),
         has_difference=measured(models, "psnr_diff_db"),
-        has_p_values=measured(models, "p_value_holm"),
-        main=model_tables.main_table(numbers, results.references, cost, context),
+        n_settings=len(models),
+        p_values=_p_values(numbers, alpha),
+        main=model_tables.main_table(numbers, results.references, cost, context, alpha=alpha),
         quality=_quality_charts(chosen),
         regions=model_tables.region_table(numbers, results.references, few, settings),
         detectability=detectability_table(numbers, few, settings),
@@ -112,18 +116,24 @@ def network_section(
             config.evaluation.metrics, numbers, results.references, few, settings
         ),
         groups=[
-            (title, model_tables.group_table(groups, column, numbers, few, settings))
+            (
+                f"{title}, {protocol}",
+                model_tables.group_table(groups, column, numbers, few, settings, measure=measure),
+            )
             for title, groups, column in (
                 ("By size of the metal", results.sizes, "metal_size"),
                 ("By material of the metal", results.materials, "metal"),
             )
             if groups[column].nunique() > 1  # of a single group there is nothing to compare
+            for measure, protocol in model_tables.PROTOCOLS.items()
+            if measured(groups, measure)
         ],
         responses=_response_charts(models),
         norms=_norm_charts(models),
         norms_at_defect=_norms_at_defect(models, results.norms, context),
         sensitivity=_sensitivity_maps(models),
         equivariance=model_tables.equivariance_table(numbers, angles, context),
+        turned=model_tables.turned_table(numbers, few, settings),
         defects=forest.forest_chart(chosen, "defect", "measured defect, quarter turns", log=True),
         trade_off=sweeps.trade_off_chart(models, *(quality(models, FIXED) or FIXED[1])[:2]),
         angles=small_multiples.angle_panels(_rows(models, shown), angles) if angles else None,
@@ -135,6 +145,13 @@ def network_section(
         examples=examples.shown,
         n_examples_left_out=examples.n_left_out,
     )
+
+
+def _p_values(models: pd.DataFrame, alpha: float) -> str:
+    """What there is to say of the corrected p-values."""
+    if not measured(models, "p_value_holm"):
+        return ""
+    return "shown" if (models["p_value_holm"] < alpha).any() else "none below alpha"
 
 
 def quality(models: pd.DataFrame, protocol: tuple[Shown, Shown]) -> Shown | None:

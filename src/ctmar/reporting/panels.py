@@ -5,7 +5,7 @@ They are plain SVG that the template draws: a study has dozens of them, and they
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from ctmar.reporting.labels import number, weight
 
 WIDTH, _HEIGHT = 220, 136  # units of the drawing, about pixels
 LEFT, _RIGHT, _TOP, _BOTTOM = 40, 8, 8, 24
+_CLOSEST_TICKS = 38
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,11 @@ class Axis:
     end: float
     logarithmic: bool
     ticks: list[tuple[float, str]]
+
+    def holds(self, value: float) -> bool:
+        """Whether a value lies between the ends, up to rounding; a missing one does not."""
+        least = abs(self.high - self.low) * 1e-9
+        return self.low - least <= value <= self.high + least
 
     def at(self, value: float) -> float:
         """Place of a value; what lies outside is drawn at the end."""
@@ -46,11 +52,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Dot:
-    """A point with what a pointer resting on it reads."""
+    """A point with what a pointer resting on it reads; one ``beyond`` the axis stands at its end and is hollow."""
 
     x: float
     y: float
     text: str
+    beyond: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,11 +81,21 @@ class Panels:
     y_title: str
     panels: list[Panel]
 
+    @property
+    def any_beyond(self) -> bool:
+        """Whether a point lies beyond the axis."""
+        return any(dot.beyond for panel in self.panels for dot in panel.dots)
+
 
 def horizontal(values: Sequence[float], ticks: Sequence[tuple[float, str]], logarithmic: bool = False) -> Axis:
-    """A horizontal axis that holds ``values`` and writes ``ticks``."""
+    """A horizontal axis that holds ``values`` and writes ``ticks``, both ends and of the others those with room."""
     low, high = _ends(values, logarithmic)
-    return Axis(low, high, LEFT, WIDTH - _RIGHT, logarithmic, list(ticks))
+    axis = Axis(low, high, LEFT, WIDTH - _RIGHT, logarithmic, [])
+    shown: list[tuple[float, str]] = []
+    for tick in [*ticks[:1], *ticks[:0:-1]]:
+        if all(abs(axis.at(tick[0]) - axis.at(other)) >= _CLOSEST_TICKS for other, _ in shown):
+            shown.append(tick)
+    return replace(axis, ticks=sorted(shown))
 
 
 def vertical(values: Sequence[float], logarithmic: bool = False) -> Axis:
@@ -119,21 +136,30 @@ def log_ticks(low: float, high: float, most: int = 4) -> list[tuple[float, str]]
 
 
 def line(x: Axis, y: Axis, xs: Sequence[float], ys: Sequence[float]) -> str:
-    """Path data of a line; values that are missing break it.
+    """Path data of a line; values that are missing or beyond the axes break it.
 
     Examples:
         >>> axis = Axis(0, 1, 0, 10, False, [])
         >>> line(axis, axis, [0, 0.5, 1], [0, 1, 0])
         'M0 0L5 10L10 0'
+        >>> line(axis, axis, [0, 0.5, 1], [0, 1, -7])
+        'M0 0L5 10'
     """
     parts, pen = [], "M"
     for one, other in zip(xs, ys, strict=True):
-        if not (math.isfinite(one) and math.isfinite(other)):
+        if not (x.holds(one) and y.holds(other)):
             pen = "M"
             continue
         parts.append(f"{pen}{x.at(one):g} {y.at(other):g}")
         pen = "L"
     return "".join(parts)
+
+
+def interval(x: Axis, y: Axis, place: float, low: float, high: float) -> str:
+    """Path data of an upright interval; what reaches beyond the axis ends there, and without limits there is none."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    return line(x, y, [place, place], [max(low, y.low), min(high, y.high)])
 
 
 def _ends(values: Sequence[float], logarithmic: bool) -> tuple[float, float]:

@@ -9,7 +9,7 @@ import pandas as pd
 from ctmar.evaluation.columns import defect_at, defect_floor_at
 from ctmar.reporting.charts import SMALLEST_SHOWN, interval_text, with_plain_at_zero
 from ctmar.reporting.labels import number, scientific, weight
-from ctmar.reporting.panels import Axis, Dot, Line, Panel, Panels, horizontal, line, vertical
+from ctmar.reporting.panels import Axis, Dot, Line, Panel, Panels, horizontal, interval, line, vertical
 from ctmar.reporting.required_columns import IDENTITY, interval_columns
 from ctmar.store.even_choice import evenly_spaced
 
@@ -38,12 +38,12 @@ def norm_panels(models: pd.DataFrame, measure: str, y_title: str, logarithmic: b
         own = own.sort_values("lam_perp")
         xs, means = own["lam_perp"].tolist(), own[columns[0]].tolist()
         bars = "".join(
-            line(x, y, [value, value], [low, high])
+            interval(x, y, value, low, high)
             for value, low, high in zip(xs, own[columns[1]], own[columns[2]], strict=True)
         )
         texts = interval_text(own, measure)
         dots = [
-            Dot(x.at(one), y.at(other), f"λ⊥ = {weight(one)}: {text}")
+            Dot(x.at(one), y.at(other), f"λ⊥ = {weight(one)}: {text}", beyond=not y.holds(other))
             for one, other, text in zip(xs, means, texts, strict=True)
         ]
         strokes = [*dashed, Line(bars, "interval"), Line(line(x, y, xs, means), "mean")]
@@ -103,13 +103,20 @@ def angle_panels(models: pd.DataFrame, angles_deg: Sequence[float]) -> Panels:
         means = [float(row[f"{name}_mean"]) for name in measures]
         floor = [float(row[f"{name}_mean"]) for name in floors]
         dots = [
-            Dot(x.at(angle), y.at(mean), f"{angle:g}°: {scientific(mean)}; interpolation alone: {scientific(least)}")
+            Dot(
+                x.at(angle),
+                y.at(mean),
+                f"{angle:g}°: {scientific(mean)}; interpolation alone: {scientific(least)}",
+                beyond=not y.holds(mean),
+            )
             for angle, mean, least in zip(angles_deg, means, floor, strict=True)
         ]
-        dots.append(Dot(x.at(90), y.at(row["defect_mean"]), f"quarter turns: {scientific(row['defect_mean'])}"))
+        quarter = float(row["defect_mean"])
+        text = f"quarter turns: {scientific(quarter)}"
+        dots.append(Dot(x.at(90), y.at(quarter), text, beyond=not y.holds(quarter)))
         strokes = [
             Line(line(x, y, list(angles_deg), floor), "plain"),
-            Line(line(x, y, [*angles_deg, 90.0], [*means, row["defect_mean"]]), "mean"),
+            Line(line(x, y, [*angles_deg, 90.0], [*means, quarter]), "mean"),
         ]
         panels.append(Panel(row["label"], row["colour"], strokes, dots))
     return Panels(x, y, "angle of the turn", "measured defect", panels)
@@ -124,7 +131,8 @@ def _curve_panel(own: pd.DataFrame, column: str, x: Axis, y: Axis, dashed: Line)
     value = float(mean.iloc[-1])
     last = number(value) if column == "validation_psnr" else scientific(value)
     epoch = int(mean.index[-1])
-    dots = [Dot(x.at(epoch), y.at(value), f"epoch {epoch}: {last}, mean of {len(seeds)}")]
+    text = f"epoch {epoch}: {last}, mean of {len(seeds)}"
+    dots = [Dot(x.at(epoch), y.at(value), text, beyond=not y.holds(value))]
     own_mean = Line(line(x, y, mean.index.tolist(), mean.tolist()), "mean")
     return Panel(str(own["label"].iloc[0]), own["colour"].iloc[0], [dashed, *seeds, own_mean], dots, last)
 

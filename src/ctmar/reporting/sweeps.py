@@ -46,7 +46,7 @@ def response_chart(models: pd.DataFrame, measure: str, title: str, logarithmic: 
         alt.layer(
             *_plain_layers(plain, columns, scale, title),
             base.mark_line(strokeWidth=1.5, opacity=0.7).encode(y=y),
-            base.mark_rule(strokeWidth=1.25, opacity=0.7).encode(
+            base.mark_rule(strokeWidth=1.25).encode(
                 y=alt.Y(f"{columns[1]}:Q", title=title, scale=scale), y2=f"{columns[2]}:Q"
             ),
             points(base, y),

@@ -29,7 +29,7 @@ def column(table, title, family):
 
 
 def test_protocols_have_columns_of_their_own(results, context):
-    table = model_tables.main_table(results.models, results.references, results.cost, context)
+    table = model_tables.main_table(results.models, results.references, results.cost, context, alpha=0.05)
     assert [family for family, _ in table.families] == [
         "",
         "Protocol fixed",
@@ -45,15 +45,15 @@ def test_protocols_have_columns_of_their_own(results, context):
 
 
 def test_p_values_are_those_after_holm(results, context):
-    table = model_tables.main_table(results.models, results.references, results.cost, context)
-    row = results.models.iloc[1]
+    models = results.models.assign(p_value_holm=[0.5, 0.03, *[1.0] * (len(results.models) - 2)])
+    table = model_tables.main_table(models, results.references, results.cost, context, alpha=0.05)
     cell = rows(table)["Rotation augmentation"].cells[column(table, "p", "Protocol fixed")]
-    assert cell.value == row["p_value_holm"]
+    assert cell.value == 0.03
     assert cell.interval == ""
 
 
 def test_step_time_is_that_of_method_and_norm(results, context):
-    table = model_tables.main_table(results.models, results.references, results.cost, context)
+    table = model_tables.main_table(results.models, results.references, results.cost, context, alpha=0.05)
     ratios = results.cost.set_index(["method", "norm"])["ratio_to_plain"]
     assert rows(table)["Projection, spectral"].cells[-1].value == ratios["projection", "spectral"]
 
@@ -93,20 +93,44 @@ def test_equivariance_has_every_angle_with_its_floor(results, context):
     cell = rows(table)["Plain"].cells[column(table, "15°", "Measured defect")]
     assert cell.value == results.models.loc[0, "defect_15deg_mean"]
     assert cell.interval == "floor 0.018"
+
+
+def test_turned_inputs_have_a_table_of_the_chosen_settings(results, context, settings):
+    table = model_tables.turned_table(results.models, context, settings)
     turned = rows(table)["Plain"].cells[column(table, "90°", model_tables.TURNED)]
     assert turned.value == results.models.loc[0, "psnr_turned_90deg_db_mean"]
+    assert len(rows(table)) == len(settings)
 
 
-def test_sizes_and_materials_are_columns_of_both_protocols(results, context, settings):
-    table = model_tables.group_table(results.sizes, "metal_size", results.models, context, settings)
-    n_groups = results.sizes["metal_size"].nunique()
-    assert [family for family, _ in table.families] == ["", "Protocol fixed", "Protocol official"]
-    assert [span for _, span in table.families][1:] == [n_groups] * 2
+@pytest.mark.parametrize(("smallest", "shown"), [(0.03, True), (0.07, False)])
+def test_p_values_have_a_column_where_one_says_something(results, context, smallest, shown):
+    models = results.models.assign(p_value_holm=1.0)
+    models.loc[3, "p_value_holm"] = smallest
+    table = model_tables.main_table(models, results.references, results.cost, context, alpha=0.05)
+    assert ("p" in [heading.title for heading in table.headings]) == shown
+
+
+def test_every_row_says_how_many_seeds_it_has(results, context):
+    models = results.models.assign(n_seeds=[1, *[3] * (len(results.models) - 1)])
+    table = model_tables.main_table(models, results.references, results.cost, context, alpha=0.05)
+    seeds = next(index for index, heading in enumerate(table.headings) if heading.title == "Seeds")
+    assert rows(table)["Plain"].cells[seeds].text == "1"
+    assert {row.cells[seeds].text for row in rows(table).values()} == {"1", "3"}
+
+
+def test_sizes_and_materials_have_a_table_for_each_protocol(results, context, settings):
+    table = model_tables.group_table(
+        results.sizes, "metal_size", results.models, context, settings, measure="psnr_official_db"
+    )
+    assert len(table.headings) - 1 == results.sizes["metal_size"].nunique()
+    assert table.name == "metal-size-protocol-official-dncnn"
     own = results.sizes[(results.sizes["method"] == "strict") & (results.sizes["metal_size"] == 1)].iloc[0]
     cells = rows(table)["Strictly equivariant"].cells
-    assert cells[column(table, "1, largest", "Protocol official")].value == own["psnr_official_db_mean"]
+    assert cells[column(table, "1, largest", "")].value == own["psnr_official_db_mean"]
     assert set(rows(table, references=True)) == {"Input", "LI", "NMAR"}
-    materials = model_tables.group_table(results.materials, "metal", results.models, context, settings)
+    materials = model_tables.group_table(
+        results.materials, "metal", results.models, context, settings, measure="psnr_db"
+    )
     assert [heading.title for heading in materials.headings][1:3] == ["cobalt chromium", "titanium"]
 
 

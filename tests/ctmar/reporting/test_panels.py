@@ -92,7 +92,23 @@ def test_angles_have_their_floor(results, models):
     rows = models.set_index(small_multiples.IDENTITY, drop=False).loc[shown]
     drawn = small_multiples.angle_panels(rows, [15.0, 30.0, 45.0])
     assert [len(panel.dots) for panel in drawn.panels] == [4] * len(Kind)
-    assert [text for _, text in drawn.x.ticks] == ["15°", "30°", "45°", "90°"]
+    assert [text for _, text in drawn.x.ticks] == ["15°", "45°", "90°"]  # between, there is no room for a third
     assert "interpolation alone: 0.018" in drawn.panels[0].dots[0].text
     strict = drawn.panels[2]  # its defect at quarter turns is zero
     assert strict.dots[-1].y == drawn.y.start
+    assert strict.dots[-1].beyond
+
+
+def test_a_defect_beyond_the_axis_is_drawn_as_such(results, models):
+    shown = shown_settings(results.models, "dncnn")
+    rows = models.set_index(small_multiples.IDENTITY, drop=False).loc[shown]
+    rows = rows.assign(defect_mean=[4e-8, *[0.02] * (len(rows) - 1)])
+    drawn = small_multiples.angle_panels(rows, [15.0, 30.0, 45.0])
+    beyond = {panel.title: [dot.beyond for dot in panel.dots] for panel in drawn.panels}
+    first = drawn.panels[0]
+    assert beyond.pop(first.title) == [False, False, False, True]
+    assert not any(any(dots) for dots in beyond.values())
+    (mean,) = [stroke.path for stroke in first.strokes if stroke.role == "mean"]
+    assert mean.count("L") == 2  # no line leads to where the value is not
+    assert "4.0·10⁻⁸" in first.dots[-1].text
+    assert drawn.any_beyond

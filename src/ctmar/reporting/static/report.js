@@ -142,8 +142,11 @@ function makeViewer(viewer) {
   const examples = [...viewer.parentElement.querySelectorAll(".example")];
   const [pickExample, pickA, pickB] = ["example", "a", "b"].map((name) => viewer.querySelector(`[name=${name}]`));
   const stage = viewer.querySelector(".stage");
-  const under = stage.querySelector(".under");
-  const over = stage.querySelector(".over");
+  const [under, over] = ["under", "over"].map((name) => {
+    const image = Object.assign(new Image(), { className: name, draggable: false });
+    stage.querySelector(".divider").before(image);
+    return image;
+  });
   const blink = viewer.querySelector(".blink");
   let timer = null;
 
@@ -198,6 +201,17 @@ function makeViewer(viewer) {
   moveDivider();
   for (const pick of [pickExample, pickA, pickB]) pick.addEventListener("change", show);
   divider.addEventListener("input", moveDivider);
+  const drag = (event) => {
+    const box = stage.getBoundingClientRect();
+    divider.value = Math.round((100 * (event.clientX - box.left)) / box.width);
+    moveDivider();
+  };
+  stage.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    stage.setPointerCapture(event.pointerId);
+    drag(event);
+  });
+  stage.addEventListener("pointermove", (event) => { if (stage.hasPointerCapture(event.pointerId)) drag(event); });
   blink.addEventListener("click", toggleBlink);
   viewer.addEventListener("keydown", (event) => {
     if (event.key.toLowerCase() === "b" && event.target.tagName !== "SELECT" && !event.ctrlKey && !event.metaKey) {
