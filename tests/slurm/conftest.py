@@ -59,7 +59,7 @@ def copy_of(prepared: StudyOnSlurm, site: Path) -> Callable[..., StudyOnSlurm]:
     def copied(name: str, options: tuple[str, ...] = ASKING_FOR_A_GPU) -> StudyOnSlurm:
         folder = prepared.folder.with_name(f"λ⊥ {name}")
         shutil.copytree(prepared.folder, folder, symlinks=True)
-        shutil.rmtree(folder / RESULTS / "mlflow")  # a mirror knows its place
+        shutil.rmtree(folder / RESULTS / "mlflow", ignore_errors=True)  # a mirror knows its place
         return StudyOnSlurm(folder, site, options)
 
     return copied

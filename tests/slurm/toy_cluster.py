@@ -143,7 +143,9 @@ class ToyCluster:
             f" CPUs=16 RealMemory=64000 Gres=gpu:toy:{GPUS_PER_NODE} Feature={node} Weight={9 - index}"
             for index, node in enumerate(NODES)
         ]
-        text = CONFIGURATION.format(host=host, folder=self.folder, nodes="\n".join(nodes), names=",".join(NODES))
+        text = CONFIGURATION.format(
+            name=NAME, host=host, folder=self.folder, nodes="\n".join(nodes), names=",".join(NODES)
+        )
         gres = f"NodeName={','.join(NODES)} Name=gpu Type=toy File={self.folder}/gpu[0-{GPUS_PER_NODE - 1}]\n"
         SYSTEM.mkdir(exist_ok=True)
         for name, content in (("slurm.conf", text), ("gres.conf", gres)):
