@@ -150,7 +150,10 @@ class StudyOnSlurm:
                 raise AssertionError(f"Snakemake ended before {run}:\n{self.printed()[-6000:]}")
             if not checkpoint.is_file():
                 return None
-            return next((each for each in self.jobs(f"train_wildcards_{job}") if each.processes()), None)
+            return next(
+                (each for each in self.jobs(f"train_wildcards_{job}") if each.state == "RUNNING" and each.processes()),
+                None,
+            )
 
         found = wait_for(f"a checkpoint of {run}", running, every=0.01)
         for pid in found.processes():
@@ -167,13 +170,15 @@ class StudyOnSlurm:
         results = self.folder / RESULTS
         files = [*results.glob("runs/**/weights.pt"), *results.glob("**/slices.csv")]
         found = {str(file.relative_to(results)): file.read_bytes() for file in files}
-        found |= {f"summary/{file.name}": without_times(file) for file in results.glob("summary/*.csv")}
+        found |= {
+            f"summary/{file.name}": without_measures_of_the_machine(file) for file in results.glob("summary/*.csv")
+        }
         return {name: hashlib.sha256(found[name]).hexdigest() for name in sorted(found)}
 
 
-def without_times(table: Path) -> bytes:
-    """A table without the columns that hold what a clock said."""
+def without_measures_of_the_machine(table: Path) -> bytes:
+    """A table without the columns that hold times and memory."""
     with table.open(newline="") as file:
         rows = list(csv.reader(file))
-    kept = [index for index, name in enumerate(rows[0]) if "seconds" not in name]
+    kept = [index for index, name in enumerate(rows[0]) if "seconds" not in name and "memory_mb" not in name]
     return "\n".join(",".join(row[index] for index in kept) for row in rows).encode()

@@ -144,6 +144,13 @@ def test_the_report_is_written(ended):
     assert page.stat().st_size > 100_000
 
 
+def test_every_job_asks_for_memory_and_time(ended, prepared):
+    jobs = [*prepared.jobs(""), *ended("undisturbed").jobs("")]
+    assert len(jobs) > 10
+    # none asked for is all that the node has
+    assert [job.rule for job in jobs if job.memory == "0" or job.limit == "UNLIMITED"] == []
+
+
 def test_slurm_was_silent_for_long_enough_to_be_missed(ended):
     assert "Slurm does not answer" in ended("node_down").printed()
 
@@ -177,17 +184,10 @@ def test_one_attempt_is_lost_and_one_more_is_enough(ended, fault, job, states):
     assert [each.state for each in ended(fault).jobs(f"train_wildcards_{job}")] == states
 
 
-@pytest.mark.parametrize(
-    ("fault", "job", "outcomes"),
-    [
-        ("time_limit", OTHER_JOB, ["out of time", "finished"]),
-        ("out_of_memory", JOB, ["vanished", "finished"]),
-        ("node_down", JOB, ["vanished", "finished"]),
-    ],
-)
-def test_the_attempts_tell_what_became_of_them(ended, fault, job, outcomes):
-    file = AttemptsFile(ended(fault).folder / RESULTS / "jobs" / f"{job}.attempts.jsonl")
-    assert [attempt.outcome for attempt in file.read()] == outcomes
+@pytest.mark.parametrize(("job", "outcome"), [(JOB, "vanished"), (OTHER_JOB, "out of time")])
+def test_what_became_of_a_job_with_a_time_limit_is_written_down(ended, job, outcome):
+    file = AttemptsFile(ended("time_limit").folder / RESULTS / "jobs" / f"{job}.attempts.jsonl")
+    assert [attempt.outcome for attempt in file.read()] == [outcome, "finished"]
 
 
 def test_a_time_limit_raises_time_and_a_kill_raises_memory(ended):

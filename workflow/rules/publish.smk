@@ -29,7 +29,7 @@ rule data_checksums:
         "../../envs/ctmar.yaml"
     threads: 1
     resources:
-        runtime=120,
+        **on_site(DATA.checksums()),
     params:
         folders=lambda wildcards, input: sorted({os.path.dirname(path) for path in input}),
         code=command_digest("checksums"),

@@ -17,6 +17,7 @@ _SIMULATION_BYTES_PER_PIXEL = 1500.0  # of a pair in the making: sinograms of al
 _SIMULATION_SECONDS_PER_PIXEL = 2.5e-5  # of a pair and its slice on one thread
 _METRICS_SECONDS_PER_PIXEL = 4e-6  # of a test pair, of two references
 _SUMMARY_BYTES_PER_ROW, _SUMMARY_SECONDS_PER_ROW = 4000.0, 1e-3  # a row for each run and test pair
+_CHECKSUM_SECONDS = 1800.0  # of hundreds of gigabytes on a shared disk
 _REPORT_MB_PER_RUN, _REPORT_SECONDS_PER_RUN = 0.5, 0.1
 
 
@@ -34,6 +35,10 @@ class DataDemand:
     def download(self) -> Demand:
         """The download of the CT."""
         return asked(_SMALL_MB, _SMALL_SECONDS + _SECONDS_PER_MEGABYTE * self._size.download_mb)
+
+    def checksums(self) -> Demand:
+        """Reading all slices and pairs once."""
+        return asked(_SMALL_MB, _CHECKSUM_SECONDS)
 
     def ingest(self, threads: int) -> Demand:
         """Reading all CT, a volume in each thread."""
