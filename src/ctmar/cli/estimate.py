@@ -12,13 +12,17 @@ from ctmar.cli.progress import progress
 def estimate(
     config: Annotated[Path, typer.Argument(help="Configuration of a study (YAML).")],
     teraflops: Annotated[
-        float,
+        float | None,
         typer.Option(
             min=0.01,
             help="Operations a second that one GPU is assumed to sustain in training [10¹²]; layers of 32 channels "
-            "keep a small part of a large GPU busy.",
+            "keep a small part of a large GPU busy. By default what the site says.",
         ),
-    ] = 10.0,
+    ] = None,
+    site: Annotated[
+        Path | None,
+        typer.Option(envvar="EQUIPROJ_SITE", help="What is specific to the cluster, as workflow/profiles/site.yaml."),
+    ] = None,
     slices: Annotated[
         int, typer.Option(min=1, help="CT slices of the study, all subsets together; known only after ingestion.")
     ] = 1000,
@@ -29,11 +33,13 @@ def estimate(
 ) -> None:
     """Print what a study takes, and what it will decide: pairs, runs, hours, and power of its primary comparisons.
 
-    A pair and a step of each method are timed here on made-up data.
+    A pair and a step of each method are timed here on made-up data. What jobs ask a scheduler for comes from the model
+    that the workflow uses.
     """
     import torch
 
-    from ctmar.config import load_config
+    from ctmar.config import Site, load_config, load_site
+    from ctmar.estimate.jobs_in_words import jobs_text
     from ctmar.estimate.primary_power import patients_of_study, power_text
     from ctmar.estimate.training_cost import estimate_training
     from ctmar.estimate.wording import simulation_text, table, training_text
@@ -41,12 +47,16 @@ def estimate(
 
     study = load_config(config)
     check_own_code(study)
+    place = load_site(site) if site else Site()
+    if teraflops:
+        place = place.model_copy(update={"teraflops": teraflops})
     wanted = study.training.device
     device = "cuda" if wanted == "cuda" and torch.cuda.is_available() else "cpu"
     with progress(f"estimate {config.name}") as show:
         rows = estimate_training(study, device, show)
     typer.echo(f"{config}\n\n{table(rows, device)}\n")
-    typer.echo(training_text(rows, study, device, teraflops))
+    typer.echo(training_text(rows, study, device, place.teraflops))
+    typer.echo(jobs_text(study, place))
     typer.echo(simulation_text(study, slices))
     summary = Path("results") / study.study.name / "summary" / "variances.csv"
     typer.echo(power_text(study, patients_of_study(study, patients), summary))

@@ -47,7 +47,7 @@ class TrainingDemand:
         seconds = [self.run_seconds(run) for run in runs]
         memory = n_workers * max(map(self.run_memory_mb, runs)) + demand.PROCESS_MB * (n_workers > 1)
         wall = demand.STARTING_SECONDS + max(sum(seconds) / n_workers, *seconds)
-        return asked(memory, wall, max(map(self.run_gpu_memory_mb, runs)) if self._on_gpu else 0)
+        return asked(memory, wall, self._gpu_memory_mb(runs))
 
     def run_memory_mb(self, run: Run) -> float:
         """Host memory of the process that trains and measures a run [10⁶ bytes]."""
@@ -82,7 +82,10 @@ class TrainingDemand:
         n_steps = _STEPS_OF_A_REPEAT * self.config.timing.repeats
         seconds = sum(n_steps * self._seconds(self._step(run)) + _TIMED_SECONDS for run in runs)
         memory = max(map(self.run_memory_mb, runs)) + sum(map(self._weights_mb, runs)) + _TIMED_MB
-        return asked(memory, demand.STARTING_SECONDS + seconds, max(map(self.run_gpu_memory_mb, runs)))
+        return asked(memory, demand.STARTING_SECONDS + seconds, self._gpu_memory_mb(runs))
+
+    def _gpu_memory_mb(self, runs: Sequence[Run]) -> float:
+        return max(map(self.run_gpu_memory_mb, runs)) if self._on_gpu else 0.0
 
     @property
     def _on_gpu(self) -> bool:
