@@ -77,7 +77,15 @@ class Site(Section):
         None, description="Virtual environment that every job activates, on a file system that all nodes share."
     )
     container: Name | None = Field(
-        None, description="Image that `--sdm apptainer` runs commands in: a path to a `.sif`, or `docker://…`."
+        None,
+        description="Image that `--sdm apptainer` runs commands in, a path to a `.sif` or `docker://…`; of the pods on"
+        " Kubernetes.",
+    )
+    volume_claim: Name | None = Field(
+        None, description="Claim of a volume that all pods on Kubernetes write to at once (ReadWriteMany)."
+    )
+    volume_path: NodeFolder | None = Field(
+        None, description="Where it is mounted: the checkout lies below this path, here and in the pods."
     )
 
     @model_validator(mode="after")

@@ -56,7 +56,8 @@ def properties_of(script: Path) -> dict:
 def request(scheduler: str, properties: dict, folder: Path) -> list[str]:
     """The arguments of qsub."""
     words, resources = REQUESTS[scheduler], properties["resources"]
-    known = {"threads": properties["threads"], "folder": shlex.quote(str(folder)), **resources}
+    texts = {key: shlex.quote(value) for key, value in resources.items() if isinstance(value, str)}
+    known = {"threads": properties["threads"], "folder": shlex.quote(str(folder)), **resources, **texts}
     hours, minutes = divmod(int(resources["runtime"]), 60)
     name = re.sub(r"\W", "-", f"equiproj-{properties.get('rule') or properties.get('groupid')}")[:60]
     known["soft_seconds"] = max(30, 60 * int(resources["runtime"]) - SECONDS_TO_SAVE)
