@@ -27,7 +27,7 @@ def sync(
     """
     from ctmar.tracking.follow import follow as follow_study
     from ctmar.tracking.mirror import Mirror
-    from ctmar.tracking.summary import last_attempt
+    from ctmar.tracking.mirror_summary import last_attempt
     from ctmar.tracking.workflow import SYNCHRONISED
 
     with stop_requests() as interrupted:

@@ -21,6 +21,7 @@ from ctmar.store.running_code import PACKAGES
 SOURCE = Path(__file__).resolve().parents[2]
 # packages that pip knows by another name than Python
 DISTRIBUTIONS = {
+    "pynvml": "nvidia-ml-py",
     "PIL": "pillow",
     "nrrd": "pynrrd",
     "skimage": "scikit-image",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ctmar.errors import InputError, InterruptedWorkError
 from ctmar.tracking.mirror import Mirror
-from ctmar.tracking.summary import Summary
+from ctmar.tracking.mirror_summary import Summary
 
 SECONDS_BETWEEN_LOOKS = 5.0
 _LONGEST_PAUSE = 60.0  # while MLflow does not answer

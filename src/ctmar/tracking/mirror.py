@@ -13,11 +13,11 @@ from ctmar.errors import InputError
 from ctmar.store.run_lock import hold_lock
 from ctmar.tracking.bounded import OutOfTimeError, reason_of, time_limit
 from ctmar.tracking.connection import tracking_uri
-from ctmar.tracking.images import example_images
+from ctmar.tracking.mirror_summary import Summary
+from ctmar.tracking.pictures import example_images
 from ctmar.tracking.run_state import RunState, read_state, signature
 from ctmar.tracking.session import Session
 from ctmar.tracking.study_folder import StudyFolder
-from ctmar.tracking.summary import Summary
 
 LIMIT_SECONDS = 120.0  # to connect, and again for each run; a new database alone takes 5 to 15
 _FAILURES_IN_A_ROW = 3  # then it is not the run that MLflow dislikes

@@ -36,7 +36,8 @@ def view_of(runs: list[Run], study: str) -> str:
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "selectedColumns": columns,
-        "runsHiddenMode": "SHOWALL",
+        "runsHiddenMode": "SHOW_ALL",
+        "isAccordionReordered": True,  # else the sections that the interface makes come first
         "compareRunSections": [_section(name) for name in ("over λ⊥", "over steps")],
         "compareRunCharts": [
             *(_scatter(metric) for metric in _OVER_WEIGHT),
@@ -48,7 +49,7 @@ def view_of(runs: list[Run], study: str) -> str:
 
 
 def _section(name: str) -> dict[str, Any]:
-    return {"uuid": name, "name": name, "display": True, "isReordered": False, "deleted": False, "isGenerated": False}
+    return {"uuid": name, "name": name, "display": True, "isReordered": True, "deleted": False, "isGenerated": False}
 
 
 def _card(kind: str, name: str, section: str, **settings: Any) -> dict[str, Any]:

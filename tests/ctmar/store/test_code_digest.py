@@ -92,7 +92,7 @@ def test_the_version_of_an_imported_package_counts(monkeypatch):
     assert torch["acquire"] == none["acquire"] == before["acquire"]  # which imports nothing but Python's own
 
 
-@pytest.mark.parametrize("command", ["ingest", "simulate-subset", "train", "evaluate", "report", "track-synchronise"])
+@pytest.mark.parametrize("command", ["ingest", "simulate-subset", "train", "evaluate", "report", "sync"])
 def test_every_imported_package_has_a_version(command):
     distributions = metadata.packages_distributions()
     for name in Closure.of_command(command, SOURCE).imported:

@@ -18,7 +18,7 @@ from ctmar.store.pairs import PairRecord, SliceRecord
 from ctmar.store.run_folder import RunFolder
 from ctmar.tracking.connection import connect
 from ctmar.tracking.mirror import Mirror
-from ctmar.tracking.summary import Summary
+from ctmar.tracking.mirror_summary import Summary
 from ctmar.training.loop import train
 
 PATIENT = "canary-patient"

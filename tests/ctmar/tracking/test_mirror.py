@@ -18,9 +18,9 @@ from ctmar.config import Config
 from ctmar.errors import InputError
 from ctmar.store.tables import read_rows, write_rows
 from ctmar.tracking import mirror as tracking
-from ctmar.tracking.images import example_images
 from ctmar.tracking.mirror import Mirror
 from ctmar.tracking.parameters import LONGEST
+from ctmar.tracking.pictures import example_images
 from ctmar.training.loop import InterruptedTrainingError
 
 USER, HOST = "canary-user", "canary-host"
