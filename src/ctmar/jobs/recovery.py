@@ -39,7 +39,7 @@ def recover(folder: Path, tell: Tell, *, end: bool, job_prefix: str) -> bool:
     living = [read_holder(record) for record in known if not is_stale(record)]
     if living:
         elsewhere = any(holder is None or holder.machine != this_writer().machine for holder in living)
-        hint = " (a machine that was switched off is known to be so three minutes later)" if elsewhere else ""
+        hint = " (a machine that was switched off is known to be so one to three minutes later)" if elsewhere else ""
         tell(f"Snakemake works in {folder.resolve()}, {', '.join(map(str, living))}: nothing is touched{hint}")
         return False
     left = _left(folder, job_prefix if known else None, tell)

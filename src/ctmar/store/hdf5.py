@@ -171,6 +171,8 @@ def damage_told(path: Path | str) -> Iterator[None]:
     try:
         yield
     except DAMAGE as error:
+        if isinstance(error, OSError) and error.filename not in (None, str(path)):
+            raise  # of another file that the block writes or reads
         raise InputError(f"{path}: damaged ({' '.join(str(error).split())[:200] or type(error).__name__})") from None
 
 

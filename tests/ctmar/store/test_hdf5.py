@@ -309,3 +309,14 @@ def test_parts_are_named_in_one_way_only(tmp_path: Path):
             file.attrs["parts"] = json.dumps([part])
         with pytest.raises(InputError, match=r"expected parts in its own folder|is missing"):
             PairFile(path)
+
+
+def test_a_full_disk_of_another_file_is_no_damage_of_this_one(tmp_path: Path):
+    full = OSError(28, "No space left on device", str(tmp_path / "pairs.h5"))
+    with (
+        pytest.raises(OSError, match=r"No space left on device: .*pairs\.h5"),
+        hdf5.damage_told(tmp_path / "slices.h5"),
+    ):
+        raise full
+    with pytest.raises(InputError, match=r"slices\.h5: damaged"), hdf5.damage_told(tmp_path / "slices.h5"):
+        raise OSError("Can't read data")

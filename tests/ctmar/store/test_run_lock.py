@@ -110,6 +110,13 @@ def test_on_another_machine_silence_decides(lock, holder):
         assert is_stale(lock) == stale
 
 
+def test_this_machine_before_it_was_started_again_is_known_sooner(lock):
+    before = dataclasses.replace(this_writer(), machine="0123abcd")
+    for age, stale in ((run_lock.PATIENCE_SECONDS / 3 - 30, False), (run_lock.PATIENCE_SECONDS / 3 + 30, True)):
+        write(lock, before, age)
+        assert is_stale(lock) == stale
+
+
 def test_a_wrong_clock_of_this_machine_makes_nothing_stale(lock, monkeypatch):
     write(lock, ELSEWHERE)
     monkeypatch.setattr(time, "time", lambda: 4e9)
