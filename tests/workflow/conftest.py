@@ -42,6 +42,12 @@ class Snakemake:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         return {**os.environ, "PATH": path, "PYTHONPATH": str(self.checkout / "src")}
 
+    def ctmar(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of `ctmar` of the same checkout."""
+        command = [sys.executable, "-m", "ctmar", *arguments]
+        environment = self.environment()
+        return subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True, timeout=600)
+
     def __call__(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run to the end and return what was printed."""
         command = self.command(folder, *arguments)

@@ -12,6 +12,8 @@ import yaml
 from tests.ctmar.canaries import CANARY, plant, traces
 from tests.workflow.conftest import Snakemake
 
+from ctmar.bundles.patient_names import pseudonyms_in
+
 pytestmark = pytest.mark.workflow
 
 DICOM = "My DICOM (2) $(touch RAN)"
@@ -63,7 +65,8 @@ def test_no_identifier_reaches_results_logs_tracking_or_report(finished_study, h
     planted_patients(slices, folder / DICOM)
     study = tmp_path / "study.yaml"
     study.write_text(yaml.safe_dump(STUDY))
-    done = Snakemake(study, checkout=hostile_checkout)(folder)
+    snakemake = Snakemake(study, checkout=hostile_checkout)
+    done = snakemake(folder)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     assert traces((done.stdout + done.stderr).encode()) == []
     written = [path for path in folder.rglob("*") if path.is_file() and folder / DICOM not in path.parents]
@@ -74,6 +77,26 @@ def test_no_identifier_reaches_results_logs_tracking_or_report(finished_study, h
     assert not [path for path in tmp_path.rglob("RAN") if path.name == "RAN"]
     page = (folder / "reports" / "study" / "index.html").read_text()
     assert "<script>alert(1)" not in page
+    bundle_without_patients(snakemake, folder)
+
+
+def bundle_without_patients(snakemake: Snakemake, folder: Path) -> None:
+    """The bundle of the study: no identifier, pseudonym, image or path, and it reproduces itself."""
+    done = snakemake.ctmar(folder, "bundle", "results/study", "--output", "my bundle")
+    assert done.returncode == 0, done.stderr
+    files = {path.relative_to(folder / "my bundle").as_posix(): path for path in (folder / "my bundle").rglob("*")}
+    contents = {name: path.read_bytes() for name, path in files.items() if path.is_file()}
+    assert len([name for name in contents if name.endswith("weights.pt")]) == 1
+    for name, content in contents.items():
+        assert traces(content) == [], name
+        assert DICOM.encode() not in content, name
+        assert str(folder).encode() not in content, name
+        if not name.startswith("code/"):
+            assert not pseudonyms_in(content), name
+            assert not name.endswith((".h5", ".npz", ".html", "catalogue.csv", "quarantine.csv", "dataset_card.md"))
+    done = snakemake.ctmar(folder, "reproduce", "my bundle", "--against", "results/study")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "weights of 1 of 1 runs equal, bit for bit" in done.stdout
 
 
 def test_a_dry_run_of_every_rule_with_hostile_texts(hostile_checkout, tmp_path):

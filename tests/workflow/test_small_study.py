@@ -3,10 +3,12 @@
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,31 @@ def test_snakemake_makes_its_own_report(finished_study, snakemake):
 def test_mlflow_holds_every_run(finished_study):
     mirrored = json.loads((finished_study / "results" / "small" / "mlflow" / "synchronised.json").read_text())
     assert (mirrored["n_runs"], mirrored["n_mirrored"], mirrored["missing"]) == (6, 6, "")
+
+
+def test_a_bundle_is_the_same_twice_and_reproduces_the_study(finished_study, snakemake, tmp_path):
+    for name in ("one.zip", "two.zip"):
+        done = snakemake.ctmar(finished_study, "bundle", "results/small", "--output", str(tmp_path / name))
+        assert done.returncode == 0, done.stderr
+        assert "MB" in done.stdout
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+    arguments = ("--against", "results/small", "--output", str(tmp_path / "kernels.json"))
+    done = snakemake.ctmar(finished_study, "reproduce", str(tmp_path / "one.zip"), *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "weights of 6 of 6 runs equal, bit for bit" in done.stdout
+    assert len(json.loads((tmp_path / "kernels.json").read_text())["processors"]) == 2
+
+
+def test_a_bundle_is_a_study_that_can_be_planned(finished_study, snakemake_on, snakemake, tmp_path):
+    done = snakemake.ctmar(finished_study, "bundle", "results/small", "--output", str(tmp_path / "my bundle"))
+    assert done.returncode == 0, done.stderr
+    other = snakemake_on(tmp_path / "my bundle" / "config.yaml")
+    planned = replace(other, checkout=tmp_path / "my bundle" / "code")(tmp_path / "my bundle", "--dry-run")
+    assert planned.returncode == 0, planned.stderr
+    # the same study: of what is finished nothing but where it came from is made again
+    again = replace(other, checkout=tmp_path / "my bundle" / "code")(finished_study, "--dry-run")
+    ran = {line.split()[0] for line in again.stdout.splitlines() if re.fullmatch(r"\w+ +\d+", line)}
+    assert ran <= {"provenance", "all", "total"}, again.stdout
 
 
 SHOWN = {"summarise", "configuration", "report", "provenance", "track_synchronise"}

@@ -65,7 +65,8 @@ class CodeDigests:
         """SHA-256 over every byte of both packages, comments and all."""
         digest = hashlib.sha256()
         files = (path for package in PACKAGES for path in (self.source / package).rglob("*"))
-        for path in sorted(path for path in files if path.is_file() and path.suffix != ".pyc"):
+        # compiled code of Python and numba follows from the source
+        for path in sorted(path for path in files if path.is_file() and "__pycache__" not in path.parts):
             digest.update(f"{path.relative_to(self.source)}\0".encode() + path.read_bytes() + b"\0")
         return digest.hexdigest()
 
