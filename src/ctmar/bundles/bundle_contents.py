@@ -18,6 +18,8 @@ from ctmar.store.checkout import Checkout
 from ctmar.store.code_digest import CodeDigests
 from ctmar.store.provenance import sha256_of
 
+Content = bytes | Path  # of a file of a bundle: made here, or a file as it lies there, which may be large
+Entries = Mapping[str, Content]
 CONFIG = "config.yaml"
 PAGE = "report/index.html"
 _TEXTS = (".csv", ".json", ".jsonl", ".yaml", ".html", ".md", ".txt")
@@ -58,7 +60,7 @@ class PublishedStudy:
             )
         return record
 
-    def entries(self) -> dict[str, bytes]:
+    def entries(self) -> dict[str, Content]:
         """Contents by name, in the order of the names.
 
         Raises:
@@ -66,12 +68,13 @@ class PublishedStudy:
         """
         record = self.provenance()
         config = validate_section(Config, record.configuration.published, str(self.results / PROVENANCE))
-        found = dict(self._texts(record, config))
+        found: dict[str, Content] = dict(self._texts(record, config))
         for name, (path, digest) in self._files(record, config).items():
-            found[name] = _checked(path, digest)
+            _check(path, digest)
+            found[name] = path
         if not config.source.is_public:
             found = without_pseudonyms(found)
-        found |= {f"code/{name}": path.read_bytes() for name, path in self.checkout.files.items()}
+        found |= {f"code/{name}": path for name, path in self.checkout.files.items()}
         return dict(sorted(found.items()))
 
     def _files(self, record: StudyProvenance, config: Config) -> dict[str, tuple[Path, str]]:
@@ -120,16 +123,20 @@ def left_out(values: Mapping[str, Any], where: str = "") -> list[str]:
     return found
 
 
-def without_pseudonyms(entries: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Texts with a number in place of every pseudonym."""
-    texts = {name: content for name, content in entries.items() if name.endswith(_TEXTS)}
+def read_content(content: Content) -> bytes:
+    """The bytes of a file of a bundle."""
+    return content if isinstance(content, bytes) else content.read_bytes()
+
+
+def without_pseudonyms(entries: Entries) -> dict[str, Content]:
+    """The same with a number in place of every pseudonym of a text."""
+    texts = {name: read_content(content) for name, content in entries.items() if name.endswith(_TEXTS)}
     names = PatientNames.of(texts.values())
     return dict(entries) | {name: names.replace(content) for name, content in texts.items()}
 
 
-def _checked(path: Path, digest: str) -> bytes:
+def _check(path: Path, digest: str) -> None:
     if not path.is_file():
         raise InputError(f"{path}: expected a file of the study, found none: run Snakemake again")
     if sha256_of(path) != digest:
         raise InputError(f"{path}: expected the file of the provenance, found another: run Snakemake again")
-    return path.read_bytes()

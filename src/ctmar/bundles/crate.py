@@ -6,7 +6,7 @@ which file is not claimed.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -15,6 +15,7 @@ import yaml
 from rocrate.model import ContextEntity
 from rocrate.rocrate import ROCrate
 
+from ctmar.bundles.bundle_contents import Entries, read_content
 from ctmar.bundles.study_provenance import StudyProvenance
 
 METADATA = "ro-crate-metadata.json"
@@ -55,7 +56,7 @@ class Publication:
     licence: str = _SOFTWARE_LICENCE
 
 
-def crate_metadata(entries: Mapping[str, bytes], record: StudyProvenance, publication: Publication) -> bytes:
+def crate_metadata(entries: Entries, record: StudyProvenance, publication: Publication) -> bytes:
     """``ro-crate-metadata.json`` of a bundle.
 
     Args:
@@ -86,10 +87,10 @@ def crate_metadata(entries: Mapping[str, bytes], record: StudyProvenance, public
     return (text + "\n").encode()
 
 
-def software_authors(entries: Mapping[str, bytes]) -> list[str]:
+def software_authors(entries: Entries) -> list[str]:
     """The authors of the software, from its CITATION.cff, and where that is not installed from its metadata."""
     if "code/CITATION.cff" in entries:
-        cited = yaml.safe_load(entries["code/CITATION.cff"])["authors"]
+        cited = yaml.safe_load(read_content(entries["code/CITATION.cff"]))["authors"]
         return [one.get("name") or f"{one.get('given-names', '')} {one['family-names']}".strip() for one in cited]
     return [metadata.metadata("equiproj")["Author"]]
 
@@ -114,7 +115,7 @@ def _describe_root(crate: Any, record: StudyProvenance, publication: Publication
     )
 
 
-def _add_instrument(crate: Any, record: StudyProvenance, entries: Mapping[str, bytes]) -> Any:
+def _add_instrument(crate: Any, record: StudyProvenance, entries: Entries) -> Any:
     """What ran: the workflow, where it is in the bundle, else the software by its name and version."""
     software = {
         "name": "equiproj",
@@ -148,7 +149,7 @@ def _one_or_list(values: list[Any]) -> Any:
     return values[0] if len(values) == 1 else values
 
 
-def _add_part(crate: Any, name: str, entries: Mapping[str, bytes]) -> Any:
+def _add_part(crate: Any, name: str, entries: Entries) -> Any:
     """A file or folder of the bundle; None where it is not there."""
     if name in _FOLDERS:
         inside = any(one.startswith(name) for one in entries)
@@ -156,7 +157,11 @@ def _add_part(crate: Any, name: str, entries: Mapping[str, bytes]) -> Any:
     if name not in entries:
         return None
     title, kind = _FILES[name]
-    properties: dict[str, Any] = {"name": title, "encodingFormat": kind, "contentSize": str(len(entries[name]))}
+    properties: dict[str, Any] = {
+        "name": title,
+        "encodingFormat": kind,
+        "contentSize": str(len(read_content(entries[name]))),
+    }
     if name == "README.md":
         properties["about"] = {"@id": "./"}
     return crate.add_file(dest_path=name, properties=properties)

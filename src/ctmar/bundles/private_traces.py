@@ -6,10 +6,11 @@ import os
 import re
 import socket
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ctmar.bundles.bundle_contents import Entries, read_content
 from ctmar.bundles.patient_names import pseudonyms_in
 from ctmar.errors import InputError
 
@@ -28,9 +29,7 @@ class Trace:
     pattern: re.Pattern[bytes]
 
 
-def refuse_traces(
-    entries: Mapping[str, bytes], own_paths: Iterable[Path], allowed: Iterable[str], own_data: bool
-) -> None:
+def refuse_traces(entries: Entries, own_paths: Iterable[Path], allowed: Iterable[str], own_data: bool) -> None:
     """Refuse to publish files in which something private is found.
 
     Args:
@@ -45,7 +44,7 @@ def refuse_traces(
     paths, names = list(_path_traces(own_paths)), list(_name_traces(allowed, entries))
     for name, content in entries.items():
         ours = name.startswith(_OWN_CODE)
-        for inner in _readable(content):
+        for inner in _readable(read_content(content)):
             for trace in paths if ours else [*paths, *names]:
                 if trace.pattern.search(inner):
                     raise InputError(f"{name}: expected nothing of this machine in a bundle, found {trace.what}")
@@ -76,9 +75,9 @@ def _path_traces(own_paths: Iterable[Path]) -> Iterator[Trace]:
     yield Trace("the home folder of a user", _HOMES)
 
 
-def _name_traces(allowed: Iterable[str], entries: Mapping[str, bytes]) -> Iterator[Trace]:
+def _name_traces(allowed: Iterable[str], entries: Entries) -> Iterator[Trace]:
     """Names of user and host as words; one that our own source holds too, such as "root", tells nothing."""
-    source = b"\n".join(content for name, content in entries.items() if name.startswith(_OWN_CODE))
+    source = b"\n".join(read_content(content) for name, content in entries.items() if name.startswith(_OWN_CODE))
     host = socket.gethostname()
     users = {getpass.getuser(), *(os.environ.get(name, "") for name in ("USER", "LOGNAME"))}
     found = {

@@ -51,7 +51,8 @@ def text(found: Reproduction, bundle: Path, tolerance_db: float) -> str:
         lines += ["", "A re-run is compared with --against results/NAME; the bundle's README.md says how to make one."]
     else:
         lines += ["", comparison_table(found.comparison), "", *_verdict_lines(found, tolerance_db)]
-    return "\n".join(lines)
+    # texts of a bundle are anybody's, and a terminal obeys some letters
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in "\n".join(lines))
 
 
 def _remade_line(found: Reproduction) -> str:

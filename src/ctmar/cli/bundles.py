@@ -76,9 +76,7 @@ def reproduce(
         list[Path] | None,
         typer.Option(help="Results of a re-run, results/NAME, or another bundle of the study. May be repeated."),
     ] = None,
-    tolerance_db: Annotated[
-        float, typer.Option(min=0, help="PSNR of a model may differ by this [dB]; exit code 3 beyond it.")
-    ] = 0.2,
+    tolerance_db: Annotated[float, typer.Option(min=0, help="Decibels that the PSNR of a model may differ by.")] = 0.2,
     output: Annotated[
         Path | None,
         typer.Option(

@@ -265,6 +265,17 @@ def test_a_provenance_that_is_none_is_named(folder, text):
         reproduce(folder)
 
 
+def test_a_text_of_a_bundle_cannot_steer_a_terminal(folder, archive):
+    path = folder / "provenance.json"
+    record = json.loads(path.read_text())
+    record["code"]["commit"] = "\x1b]0;owned\x07"
+    path.write_text(json.dumps(record))
+    sign(folder)
+    shown = text(reproduce(folder), archive, 0.2)
+    assert "?]0;owned?" in shown
+    assert "\x1b" not in shown
+
+
 def test_a_number_that_is_expanded_to_terabytes_is_refused(folder):
     weights = folder / "results" / PLAIN / "weights.pt"
     state = torch.load(weights, weights_only=True)
