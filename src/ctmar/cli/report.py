@@ -21,8 +21,9 @@ def report(
         Path | None, typer.Option(help="JSON file of what `ctmar list-reports` says of the study.")
     ] = None,
 ) -> None:
-    """Assemble the report, one HTML file that needs no network, and the two cards."""
+    """Assemble the report, one HTML file that needs no network, and the two cards; one set aside before goes."""
     from ctmar.config import load_config
+    from ctmar.reporting import outdated
     from ctmar.reporting.cards import write_dataset_card, write_model_card
     from ctmar.reporting.page import build_report
     from ctmar.reporting.studies import describe_study, write_description
@@ -34,6 +35,7 @@ def report(
     typer.echo(f"wrote {build_report(tables, study, output)}")
     if description is not None:
         write_description(describe_study(tables, study), description)
+    outdated.discard(output.parent)
 
 
 def list_reports(
@@ -45,4 +47,19 @@ def list_reports(
     typer.echo(f"wrote {list_all(reports)}")
 
 
-COMMANDS = (report, list_reports)
+def set_report_aside(
+    folder: Annotated[Path, typer.Argument(help="Folder of a study's report: index.html, the cards, study.json.")],
+) -> None:
+    """Move a report that is about to be made again into the folder outdated beside it; it and the list say so.
+
+    Snakemake does this when it starts. The next report removes it; until then nobody takes it for the current one.
+    """
+    from ctmar.reporting.outdated import set_aside
+    from ctmar.reporting.studies import list_reports as list_all
+
+    if set_aside(folder):
+        list_all(folder.parent)
+        typer.echo(f"set aside the report of an earlier run: {folder / 'outdated'}")
+
+
+COMMANDS = (report, list_reports, set_report_aside)

@@ -11,12 +11,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ctmar.config import Config
 from ctmar.reporting.diverged_runs import networks_of_all_runs
 from ctmar.reporting.environment import asset, environment
+from ctmar.reporting.outdated import DESCRIPTION, PAGE, is_outdated, page_of
 from ctmar.reporting.study_files import StudyTables
 from ctmar.reporting.summary import counts, method_names, plural
 from ctmar.store.atomic import atomic_path
-
-PAGE = "index.html"
-DESCRIPTION = "study.json"
 
 
 class StudyDescription(BaseModel):
@@ -33,11 +31,15 @@ class StudyDescription(BaseModel):
 
 
 class ListedStudy(NamedTuple):
-    """A row of the list; a study whose description cannot be read still has its page."""
+    """A row of the list; a study whose description cannot be read still has its page.
+
+    ``outdated``: the page is one that was set aside, because the study was run again and has no new one yet.
+    """
 
     name: str
     link: str
     date: str
+    outdated: bool
     description: StudyDescription | None
 
 
@@ -76,10 +78,13 @@ def list_reports(reports: Path) -> Path:
 
 def _found_studies(reports: Path) -> Iterator[ListedStudy]:
     """Every study with a page below a folder, by name."""
-    for page in sorted(reports.glob(f"*/{PAGE}")):
-        name = page.parent.name
+    for folder in sorted(reports.glob("*")):
+        page = page_of(folder)
+        if page is None:
+            continue
         date = datetime.fromtimestamp(page.stat().st_mtime, UTC).strftime("%Y-%m-%d %H:%M")
-        yield ListedStudy(name, f"{quote(name)}/{PAGE}", date, read_description(page.with_name(DESCRIPTION)))
+        link = quote(page.relative_to(reports).as_posix())
+        yield ListedStudy(folder.name, link, date, is_outdated(page), read_description(page.with_name(DESCRIPTION)))
 
 
 def read_description(path: Path) -> StudyDescription | None:
