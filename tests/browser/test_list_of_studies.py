@@ -18,7 +18,9 @@ def reports(tmp_path_factory):
         (folder / name).mkdir()
         (folder / name / "index.html").write_text("<!doctype html><title>The report</title><p>The report")
         data = "106 slices of 5 patients, source package"
-        description = StudyDescription(title=TITLE, data=data, n_runs=n_runs, networks=["dncnn"], methods=METHODS)
+        description = StudyDescription(
+            title=TITLE, data=data, n_runs=n_runs, n_diverged=1, networks=["dncnn"], methods=METHODS
+        )
         write_description(description, folder / name / "study.json")
     list_reports(folder)
     return folder

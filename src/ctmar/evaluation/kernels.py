@@ -24,14 +24,17 @@ _LOW, _HIGH, _MEAN = "_low", "_high", "_mean"
 def compare_kernels(summaries: Mapping[str, Path]) -> dict[str, Any]:
     """Compare the tables of one study that was run under several settings of kernels.
 
+    A model of which every run diverged under one setting is in no figure: it has no value there.
+
     Args:
         summaries: name of a setting and the folder of `collect`'s tables; intervals are those of the first.
 
     Returns:
-        ``settings``: their names. ``verdicts``: for every claim and question its role, and what was measured and
-        decided under each setting. ``figures``: for every model and measure with an interval the values under each
-        setting, their ``spread`` (largest less smallest) and the ``half_width`` of the interval. ``measures``: over the
-        models the ``largest_spread`` of a measure, and the ``median_share`` that the spread has of the half-width.
+        ``settings``: their names. ``diverged``: how many runs diverged under each. ``verdicts``: for every claim and
+        question its role, and what was measured and decided under each setting. ``figures``: for every model and
+        measure with an interval the values under each setting, their ``spread`` (largest less smallest) and the
+        ``half_width`` of the interval. ``measures``: over the models the ``largest_spread`` of a measure, and the
+        ``median_share`` that the spread has of the half-width.
 
     Raises:
         InputError: fewer than two settings, or they are about different claims or models.
@@ -44,11 +47,15 @@ def compare_kernels(summaries: Mapping[str, Path]) -> dict[str, Any]:
     if len(summaries) < 2:
         raise InputError(f"expected a study under two settings of kernels or more, found {len(summaries)}")
     folders = list(summaries.values())
-    figures = _figures([path / "models.csv" for path in folders])
+    lost = [read_rows(path / "diverged.csv", IDENTITY) for path in folders]
+    figures = _figures([path / "models.csv" for path in folders], [{_identity(row) for row in rows} for rows in lost])
     return {
         "settings": list(summaries),
+        "diverged": [len(rows) for rows in lost],
         "verdicts": [
-            row for name in ("questions", "claims") for row in _verdicts([path / f"{name}.json" for path in folders])
+            row
+            for name in ("questions", "claims")
+            for row in _verdicts([path / f"{name}.json" for path in folders], any(lost))
         ],
         "measures": [
             _over_models(measure, [row for row in figures if row["measure"] == measure])
@@ -75,7 +82,10 @@ def kernels_of_study(results: Path) -> str:
 
 def comparison_table(comparison: Mapping[str, Any]) -> str:
     """Verdicts and spreads as Markdown."""
-    settings = comparison["settings"]
+    settings = [
+        f"{name} ({n_diverged} diverged)" if n_diverged else name
+        for name, n_diverged in zip(comparison["settings"], comparison["diverged"], strict=True)
+    ]
     lines = [f"| claim | role | {' | '.join(settings)} |", "|---" * (2 + len(settings)) + "|"]
     lines += [f"| {row['claim']} | {row['role']} | {' | '.join(row['verdict'])} |" for row in comparison["verdicts"]]
     lines += ["", "| measure | models | largest spread | of the half-width, median |", "|---|---|---|---|"]
@@ -91,26 +101,33 @@ def write_comparison(comparison: Mapping[str, Any], output: Path) -> None:
         temporary.write_text(json.dumps(comparison, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _verdicts(paths: Sequence[Path]) -> list[Row]:
+def _verdicts(paths: Sequence[Path], some_diverged: bool) -> list[Row]:
+    """What all settings judge; without the models that diverged, a question is not asked."""
     tables = [{row["claim"]: row for row in json.loads(path.read_text(encoding="utf-8"))} for path in paths]
     for path, table in zip(paths, tables, strict=True):
-        if list(table) != list(tables[0]):
+        if list(table) != list(tables[0]) and not some_diverged:
             raise InputError(f"{path}: expected the claims of {paths[0]}, found others: run both with the same code")
     return [
         {"claim": claim, "role": first["role"]}
         | {key: [table[claim][key] for table in tables] for key in ("verdict", "measured")}
         for claim, first in tables[0].items()
+        if all(claim in table for table in tables)
     ]
 
 
-def _figures(paths: Sequence[Path]) -> list[Row]:
-    tables = [{tuple(row[name] for name in IDENTITY): row for row in read_rows(path, IDENTITY)} for path in paths]
-    for path, table in zip(paths, tables, strict=True):
-        if table.keys() != tables[0].keys():
+def _identity(row: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(row[name] for name in IDENTITY)
+
+
+def _figures(paths: Sequence[Path], lost: Sequence[set[tuple[str, ...]]]) -> list[Row]:
+    tables = [{_identity(row): row for row in read_rows(path, IDENTITY)} for path in paths]
+    for path, table, diverged in zip(paths, tables, lost, strict=True):
+        if tables[0].keys() - table.keys() - diverged or table.keys() - tables[0].keys() - lost[0]:
             raise InputError(f"{path}: expected the models of {paths[0]}, found others")
     return [
         dict(zip(IDENTITY, identity, strict=True)) | figure
         for identity, first in tables[0].items()
+        if all(identity in table for table in tables)
         for measure in _measures(first)
         if (figure := _figure(measure, [table[identity] for table in tables])) is not None
     ]

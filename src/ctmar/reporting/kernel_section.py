@@ -9,7 +9,7 @@ from ctmar.errors import InputError
 from ctmar.evaluation.verdicts import PRIMARY
 from ctmar.reporting.labels import MISSING, number, scientific
 
-_KEYS = {"settings", "processors", "verdicts", "measures"}
+_KEYS = {"settings", "diverged", "processors", "verdicts", "measures"}
 _SHOWN = {  # measures that stand in the report, the others in the file
     "psnr_db": "PSNR [dB]",
     "psnr_diff_db": "PSNR difference to plain [dB]",
@@ -52,7 +52,10 @@ def _section(found: dict[str, Any]) -> KernelSection:
     differing = [row for row in found["verdicts"] if len(set(row["verdict"])) > 1]
     primary = [row for row in found["verdicts"] if row["role"] == PRIMARY]
     n_same = sum(row not in differing for row in primary)
-    settings = [f"{name} ({processor})" for name, processor in zip(found["settings"], found["processors"], strict=True)]
+    settings = [
+        f"{name} ({processor}{f', {n_diverged} diverged' if n_diverged else ''})"
+        for name, processor, n_diverged in zip(found["settings"], found["processors"], found["diverged"], strict=True)
+    ]
     return KernelSection(
         sentence=f"{n_same} of {len(primary)} primary verdicts and {len(found['verdicts']) - len(differing)} of all"
         f" {len(found['verdicts'])} are the same under {len(settings)} settings of kernels.",

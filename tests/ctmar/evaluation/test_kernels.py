@@ -7,7 +7,7 @@ import pytest
 from ctmar.errors import InputError
 from ctmar.evaluation.columns import IDENTITY, interval_columns
 from ctmar.evaluation.kernels import compare_kernels
-from ctmar.store.tables import write_rows
+from ctmar.store.tables import read_rows, write_rows
 
 
 def _summary(folder, values, verdict, claim="Plain is best."):
@@ -23,6 +23,7 @@ def _summary(folder, values, verdict, claim="Plain is best."):
         numbers = dict(zip(columns[len(IDENTITY) :], [value, low, high, *gap, 3], strict=True))
         rows.append(identity | numbers)
     write_rows(folder / "models.csv", columns, rows)
+    write_rows(folder / "diverged.csv", IDENTITY, [])
     row = {"claim": claim, "role": "primary", "verdict": verdict, "measured": f"{values['strict']:g} dB"}
     (folder / "questions.json").write_text(json.dumps([row]))
     (folder / "claims.json").write_text("[]")
@@ -52,6 +53,21 @@ def test_spreads_and_verdicts_by_hand(tmp_path):
     # half-widths are 0.5: the shares are 0.5 and 1
     assert measures["psnr_db"] == {"measure": "psnr_db", "n_models": 2, "largest_spread": 0.5, "median_share": 0.75}
     assert measures["psnr_diff_db"]["median_share"] is None
+
+
+def test_a_model_that_diverged_under_one_setting_has_no_figure(tmp_path):
+    own = _summary(tmp_path / "a", {"plain": 36.0, "strict": 37.0}, "agrees")
+    other = _summary(tmp_path / "b", {"plain": 36.5, "strict": 37.5}, "agrees", "Another question.")
+    rows = read_rows(other / "models.csv", IDENTITY)
+    write_rows(other / "models.csv", list(rows[0]), rows[:1])
+    with pytest.raises(InputError, match="found others"):
+        compare_kernels({"own": own, "other": other})
+    write_rows(other / "diverged.csv", IDENTITY, [{name: rows[1][name] for name in IDENTITY}] * 2)
+    for order in ({"own": own, "other": other}, {"other": other, "own": own}):
+        found = compare_kernels(order)
+        assert [found["diverged"][list(order).index(name)] for name in ("own", "other")] == [0, 2]
+        assert {row["method"] for row in found["figures"]} == {"plain"}
+        assert found["verdicts"] == []
 
 
 def test_other_models_or_claims_are_not_compared(tmp_path):

@@ -149,7 +149,7 @@ def test_a_network_of_which_every_run_diverged_is_not_called_only_timed(make_stu
 def test_examples_are_of_the_first_seed_that_is_left(make_study):
     inputs = make_study([PLAIN, PENALTY], [0, 1])
     diverge(inputs, 0, **FROBENIUS)
-    check_without_holes(below_the_banner(render_page(summarised(inputs), CONFIG)))
+    assert check_without_holes(below_the_banner(render_page(summarised(inputs), CONFIG)))
 
 
 def test_other_conditions_are_named(make_study):

@@ -23,7 +23,7 @@ def comparison(study, tmp_path):
     questions[0]["verdict"] = next(text for text in ("agrees", "not decided") if text != questions[0]["verdict"])
     (other / "questions.json").write_text(json.dumps(questions))
     found = compare_kernels({"this machine": study.summary, "avx2": other})
-    return found | {"processors": ["AVX512", "AVX2"]}
+    return found | {"processors": ["AVX512", "AVX2"], "diverged": [0, 3]}
 
 
 def test_the_report_shows_verdicts_and_spreads_where_there_are_any(comparison, study, page, config, tmp_path):
@@ -35,7 +35,7 @@ def test_the_report_shows_verdicts_and_spreads_where_there_are_any(comparison, s
     n_primary = sum(row["role"] == "primary" for row in comparison["verdicts"])
     n_all = len(comparison["verdicts"])
     assert f"{n_primary - 1} of {n_primary} primary verdicts and {n_all - 1} of all {n_all} are the same" in page
-    assert '<th scope="col">avx2 (AVX2)</th>' in page
+    assert '<th scope="col">avx2 (AVX2, 3 diverged)</th>' in page
     assert "PSNR difference to plain [dB]</th>" in page
 
 
