@@ -21,7 +21,9 @@ except InputError as error:
 TRAINING = TrainingDemand(CONFIG, SITE, COUNTS)
 
 # the strict mode is Snakemake's own, which a prefix replaces; braces are doubled because it formats the text
-shell.prefix("set -euo pipefail; " + SITE.shell_lines.replace("{", "{{").replace("}", "}}"))
+# a job that a scheduler's Snakemake tries again does not repeat a mistake (ctmar.cli.repeated_mistakes)
+ATTEMPT = f"export CTMAR_ATTEMPT={workflow.attempt} CTMAR_MISTAKES=.snakemake/ctmar_mistakes; "
+shell.prefix("set -euo pipefail; " + ATTEMPT + SITE.shell_lines.replace("{", "{{").replace("}", "}}"))
 
 
 def within(value, limit):

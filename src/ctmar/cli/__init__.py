@@ -7,6 +7,7 @@ wait for torch.
 import sys
 
 from ctmar.cli.app import app
+from ctmar.cli.repeated_mistakes import remember, stop_at_a_known_mistake
 from ctmar.errors import InputError
 
 __all__ = ["app", "main"]
@@ -15,8 +16,10 @@ __all__ = ["app", "main"]
 def main() -> None:
     """Run the command line; a mistake or the machine's limit ends in one line on stderr and exit code 2 or 1."""
     try:
+        stop_at_a_known_mistake()
         app()
     except InputError as error:
+        remember(error)
         print(f"ctmar: {error}", file=sys.stderr)
         sys.exit(2)
     except (OSError, MemoryError) as error:  # the machine's limits: a full disk, a file that nobody may read
