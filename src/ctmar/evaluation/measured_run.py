@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ctmar.config import Evaluation
 from ctmar.config.own_code import own_code_sha256
-from ctmar.evaluation.detectability import SignalImages
+from ctmar.errors import InputError
+from ctmar.evaluation.detectability import Image, SignalImages
 from ctmar.evaluation.pair_metrics import (
     Images,
     PreparedPair,
@@ -36,10 +37,15 @@ from ctmar.models.symmetry import study_group
 from ctmar.models.trained_network import load_network
 from ctmar.store.code_digest import CodeDigests
 from ctmar.store.even_choice import evenly_spaced
+from ctmar.store.pairs import Pair
 from ctmar.store.provenance import sha256_of
 from ctmar.store.run_folder import Measurements, RunFolder, WeightNorms
 from ctmar.store.run_lock import hold_lock
 from equiproj.groups import FiniteGroup
+
+
+class BrokenImageError(InputError):
+    """The network makes an image of a test pair that is not finite, though those of the validation were."""
 
 
 class Evaluator:
@@ -87,6 +93,7 @@ class Evaluator:
         Raises:
             InputError: a file is missing or unreadable, a patient has no pair, the weights are not of the network that
                 `run.json` describes, or there is no such device.
+            BrokenImageError: an image is not finite; nothing is written.
         """
         with hold_lock(folder.lock):
             self._measure(folder, patients)
@@ -108,21 +115,23 @@ class Evaluator:
         def predict(prepared: PreparedPair) -> Images:
             begin = time.perf_counter()
             inputs = pair_input(prepared.pair).to(device)
-            output = predictor(inputs)
+            output = _checked(predictor(inputs), inputs, folder)
             prediction = to_per_cm(output)[0]
             seconds.append(time.perf_counter() - begin)
             if prepared.index in to_turn:
                 turned.add(inputs, output, prepared.truth)
             return {"prediction": prediction}
 
+        def correct(pair: Pair) -> Image:
+            inputs = pair_input(pair).to(device)
+            return to_per_cm(_checked(predictor(inputs), inputs, folder))[0]
+
         with torch.inference_mode():
             shown = self._pairs.examples(indices, self._settings.examples)
             tables, examples = measure_pairs(self._pairs, indices, self._settings.metrics, predict, examples=shown)
             detectability = None
             if self._signals is not None:
-                detectability = self._signals.measure(
-                    lambda pair: to_per_cm(predictor(pair_input(pair).to(device)))[0], patients
-                )
+                detectability = self._signals.measure(correct, patients)
         measured = Measurements(
             seconds_per_image=statistics.median(seconds),
             peak_memory_mb=peak_memory_mb(device),
@@ -141,6 +150,15 @@ class Evaluator:
         tested = json.dumps(None if patients is None else sorted(patients))
         parts = [*self._origin, sha256_of(folder.weights), sha256_of(folder.run), tested]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _checked(output: Tensor, inputs: Tensor, folder: RunFolder) -> Tensor:
+    """What the network makes of a pair, which must be finite; broken pairs are another mistake."""
+    if not torch.isfinite(inputs).all():
+        raise InputError("the test pairs hold NaN or infinity")
+    if not torch.isfinite(output).all():
+        raise BrokenImageError(f"{folder}: expected finite images of the test pairs, found NaN or infinity in one")
+    return output
 
 
 def evaluate_run(

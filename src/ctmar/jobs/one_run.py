@@ -6,9 +6,9 @@ from pathlib import Path
 
 from ctmar.config import Evaluation, Job, Run, RunSettings, Training
 from ctmar.datasets.split import fold_of_seed, read_split
-from ctmar.evaluation.measured_run import Evaluator
+from ctmar.evaluation.measured_run import BrokenImageError, Evaluator
 from ctmar.long_work import Progress
-from ctmar.store.run_folder import RunFolder
+from ctmar.store.run_folder import Divergence, RunFolder
 from ctmar.store.run_lock import hold_lock
 from ctmar.training.loop import train
 
@@ -70,6 +70,18 @@ class Work:
         with hold_lock(folder.lock, interrupted):
             diverged = train(*pairs, settings, folder, progress=progress, interrupted=interrupted)
             if diverged is None:
-                evaluator.measure(folder, patients["test"])
+                try:
+                    evaluator.measure(folder, patients["test"])
+                except BrokenImageError as error:
+                    _write_broken_image(folder, error)
             # folders of runs are no outputs of Snakemake: nobody takes away what is there now
             folder.checkpoint.unlink(missing_ok=True)
+
+
+def _write_broken_image(folder: RunFolder, error: BrokenImageError) -> None:
+    """Write that a run diverged though its training did not notice: some image of the test pairs is not finite."""
+    trained, last = folder.read_description(), folder.read_epochs()[-1]
+    where = Divergence(step=last.step, where="test image", layer=None, loss=last.loss)
+    folder.write_divergence(
+        trained.model_copy(update={"diverged": where, "kept_epoch": None, "layers": []}), {"test image": str(error)}
+    )

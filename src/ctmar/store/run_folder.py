@@ -11,7 +11,7 @@ measured. A training goes on from ``checkpoint.pt``; ``lock.json`` names who wor
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -93,15 +93,16 @@ class Start(_Record):
     origin: RunOrigin
 
 
-Place = Literal["weights", "output", "loss", "penalty", "gradient", "validation"]
+Place = Literal["weights", "output", "loss", "penalty", "gradient", "validation", "test image"]
 
 
 class Divergence(_Record):
     """Where a training stopped being finite.
 
     ``step`` is the step of the optimiser, counted from 1. ``where`` is weights, output, loss, penalty or gradient of
-    that step, or validation, the images that the network made after it; ``layer`` the first layer that was not finite,
-    where one is known; ``loss`` the loss then, finite where a gradient was not.
+    that step, or validation, the images that the network made after it, or test image, one that the trained network
+    made of a test pair; ``layer`` the first layer that was not finite, where one is known; ``loss`` the loss then,
+    finite where a gradient was not.
     """
 
     step: int
@@ -290,10 +291,17 @@ class RunFolder:
             check_target(path)
             remove_leftovers(path)
 
-    def remove_network(self) -> None:
-        """Remove the weights, and what was measured of them, that another training left here."""
+    def write_divergence(self, description: RunDescription, diagnosis: dict[str, Any]) -> None:
+        """Write that a run diverged, its description last; no network stays beside it, nor what was measured of one.
+
+        Args:
+            description: of the run, with its divergence.
+            diagnosis: all that is known of it.
+        """
         for path in (self.weights, self.slices, self.model, self.examples):
             path.unlink(missing_ok=True)
+        _write(self.diagnosis, json.dumps(diagnosis, indent=2) + "\n")
+        self.write_description(description)
 
     def begin(self, origin: RunOrigin, seconds: float) -> None:
         """Say that a training of this origin begins; from here on the folder holds no finished run.

@@ -11,7 +11,7 @@ from ctmar.models.non_equivariance import layer_norms
 from ctmar.models.symmetry import study_group
 from ctmar.store.atomic import atomic_path
 from ctmar.store.run_folder import RunDescription, RunFolder, RunOrigin
-from ctmar.training.diagnosis import DivergedError, write_diagnosis
+from ctmar.training.diagnosis import DivergedError
 from ctmar.training.state import TrainingState
 
 
@@ -30,13 +30,11 @@ def write_results(folder: RunFolder, state: TrainingState, kept_epoch: int, orig
 
 def write_divergence(folder: RunFolder, state: TrainingState, error: DivergedError, origin: RunOrigin) -> None:
     """Write what a run that diverged leaves, its description last; nothing of an older network stays beside it."""
-    folder.remove_network()
     folder.write_epochs(state.records)
-    write_diagnosis(folder.diagnosis, error.diagnosis)
-    folder.write_description(
-        RunDescription(
-            **dict(origin), diverged=error.divergence, kept_epoch=None, layers=[], **_size_time_and_memory(state)
-        )
+    described = _size_time_and_memory(state)
+    folder.write_divergence(
+        RunDescription(**dict(origin), diverged=error.divergence, kept_epoch=None, layers=[], **described),
+        error.diagnosis,
     )
 
 

@@ -7,10 +7,13 @@ import signal
 import sys
 
 import pytest
+import torch
 
 from ctmar.cli import main
 from ctmar.config import Job, Network, Run
 from ctmar.datasets.split import write_split
+from ctmar.evaluation import measured_run
+from ctmar.store.pairs import Pair
 from ctmar.store.run_folder import RunFolder
 from ctmar.store.tables import read_rows
 from ctmar.training.loop import Loop
@@ -141,6 +144,22 @@ def test_a_run_that_diverges_ends_no_other_run_and_is_not_repeated(job, tmp_path
     trained = epochs_trained(monkeypatch)
     assert job(text, settings=settings) == 0
     assert not trained
+
+
+def test_a_network_that_breaks_on_a_test_image_has_diverged_though_its_training_did_not_notice(
+    job, tmp_path, monkeypatch
+):
+    as_it_is = measured_run.pair_input
+
+    def spoilt(pair: Pair) -> torch.Tensor:
+        return as_it_is(pair) * 1e38  # finite, and no image of it is
+
+    monkeypatch.setattr(measured_run, "pair_input", spoilt)
+    assert job() == 0
+    folder = RunFolder(tmp_path / "runs" / "small" / "plain" / "seed-0")
+    assert str(folder.read_description().diverged).startswith("at step 2 (test image, loss 0.")
+    assert {path.name for path in folder.results} == {"metrics.jsonl", "run.json", "not-finite.json"}
+    assert not folder.weights.exists()
 
 
 def test_runs_on_different_pairs_are_no_job():

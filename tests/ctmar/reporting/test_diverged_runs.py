@@ -32,9 +32,8 @@ def diverge(inputs: ReportInputs, seed: int, **settings: object) -> Path:
     own = [path for path in inputs.runs if RunFolder(path).read_description().run == run]
     folder = RunFolder(own[0] if own else inputs.summary.parent / "runs" / f"{run.slug}~{seed}".replace("/", "~"))
     folder.path.mkdir(exist_ok=True)
-    folder.remove_network()
     folder.write_epochs([])
-    folder.write_description(description(run=run, **facts))
+    folder.write_divergence(description(run=run, **facts), {})
     return folder.path
 
 

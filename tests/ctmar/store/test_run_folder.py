@@ -133,17 +133,16 @@ def test_a_run_that_diverged_has_other_results_and_is_finished_with_them(folder)
     where = Divergence(step=7, where="output", layer="layers.0", loss=math.inf)
     diverged = finished.model_copy(update={"diverged": where, "kept_epoch": None, "seconds_per_step_median": math.nan})
     folder.write_description(diverged)
+    assert not folder.is_finished(diverged)  # its diagnosis comes before its description
     folder.write_epochs([])
+    folder.write_divergence(diverged, {"step": 7})
     assert folder.read_description().diverged == where
     assert folder.read_epochs() == []
     assert folder.results == (folder.metrics, folder.run, folder.diagnosis)
-    assert not folder.is_finished(diverged)  # its diagnosis comes before its description
-    folder.diagnosis.write_text("{}")
-    assert folder.is_finished(diverged)
-    assert not folder.is_finished(diverged.model_copy(update={"group": "C8"}))
-    folder.remove_network()
+    assert all(path.is_file() for path in folder.results)
     assert [path for path in (folder.weights, folder.slices, folder.model, folder.examples) if path.exists()] == []
     assert folder.is_finished(diverged)
+    assert not folder.is_finished(diverged.model_copy(update={"group": "C8"}))
 
 
 @pytest.mark.parametrize(
@@ -152,6 +151,7 @@ def test_a_run_that_diverged_has_other_results_and_is_finished_with_them(folder)
         ("penalty", None, "at step 7 (penalty, loss inf)"),
         ("weights", "a.b", "at step 7 (weights of layer a.b, loss inf)"),
         ("validation", "a.b", "at step 7 (validation, output of layer a.b, loss inf)"),
+        ("test image", None, "at step 7 (test image, loss inf)"),
     ],
 )
 def test_a_divergence_in_words(where, layer, text):
