@@ -30,11 +30,6 @@ rule track_synchronise:
 
 
 # Snakemake calls these in a workflow that is no module, never in a dry run, and not in the jobs that it submits.
-onstart:
-    if CONFIG.tracking.enabled:
-        start_follower(RESULTS, f"{LOGS}/track_follow.log")
-
-
 onsuccess:
     if CONFIG.tracking.enabled and what_is_missing(RESULTS):
         print(f"equiproj: {what_is_missing(RESULTS)}", file=sys.stderr)
