@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import signal
 import sys
@@ -13,7 +14,6 @@ from ctmar.cli import main
 from ctmar.config import Job, Network, Run
 from ctmar.datasets.split import write_split
 from ctmar.evaluation import measured_run
-from ctmar.store.pairs import Pair
 from ctmar.store.run_folder import RunFolder
 from ctmar.store.tables import read_rows
 from ctmar.training.loop import Loop
@@ -68,7 +68,7 @@ def test_every_run_sees_the_patients_of_its_fold_and_is_listed_with_its_digest(j
     assert len(listed) == 12
     # of a finished run nothing is left that only a training needs
     names = {path.name for path in (tmp_path / "runs").rglob("*") if path.is_file()}
-    assert names == {name.rpartition("/")[2].strip() for _, name in listed}
+    assert names - {"started.json"} == {name.rpartition("/")[2].strip() for _, name in listed}
     for digest, name in listed:
         assert hashlib.sha256((tmp_path / "runs" / name).read_bytes()).hexdigest() == digest
 
@@ -149,17 +149,27 @@ def test_a_run_that_diverges_ends_no_other_run_and_is_not_repeated(job, tmp_path
 def test_a_network_that_breaks_on_a_test_image_has_diverged_though_its_training_did_not_notice(
     job, tmp_path, monkeypatch
 ):
-    as_it_is = measured_run.pair_input
+    load_network = measured_run.load_network
 
-    def spoilt(pair: Pair) -> torch.Tensor:
-        return as_it_is(pair) * 1e38  # finite, and no image of it is
+    def spoilt(*arguments: object) -> torch.nn.Module:
+        network = load_network(*arguments)
+        network.register_forward_hook(lambda module, inputs, output: output + math.inf)
+        return network
 
-    monkeypatch.setattr(measured_run, "pair_input", spoilt)
+    monkeypatch.setattr(measured_run, "load_network", spoilt)
     assert job() == 0
     folder = RunFolder(tmp_path / "runs" / "small" / "plain" / "seed-0")
     assert str(folder.read_description().diverged).startswith("at step 2 (test image, loss 0.")
     assert {path.name for path in folder.results} == {"metrics.jsonl", "run.json", "not-finite.json"}
     assert not folder.weights.exists()
+
+
+def test_broken_test_pairs_are_a_mistake_and_no_divergence(job, tmp_path, monkeypatch, capsys):
+    pair_input = measured_run.pair_input
+    monkeypatch.setattr(measured_run, "pair_input", lambda pair: pair_input(pair) * math.nan)
+    assert job() == 2
+    assert "the test pairs hold NaN or infinity" in capsys.readouterr().err
+    assert RunFolder(tmp_path / "runs" / "small" / "plain" / "seed-0").read_description().diverged is None
 
 
 def test_runs_on_different_pairs_are_no_job():
