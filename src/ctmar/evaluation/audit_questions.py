@@ -5,6 +5,8 @@ from operator import attrgetter
 
 import numpy as np
 
+from ctmar.config.labels import series_label
+from ctmar.config.methods import METHODS
 from ctmar.config.study import Condition
 from ctmar.evaluation.compared_models import Model
 from ctmar.evaluation.measured_study import MeasuredStudy
@@ -61,7 +63,7 @@ def _a_drawn_start_is_worse(study: MeasuredStudy, cost: Cost) -> Finding | None:
     """Every method and norm that was trained from both starts, each at the setting that validation prefers."""
     of_series = preferred_of_each(study.models, series_of)
     both = {
-        " ".join(name for name in (method, norm) if name != "none"): (model, equivariant)
+        series_label(method, norm): (model, equivariant)
         for (network, method, norm, start, compute), model in of_series.items()
         if start == "drawn" and (equivariant := of_series.get((network, method, norm, "equivariant", compute)))
     }
@@ -92,9 +94,9 @@ def _pays_where_the_symmetry_is_broken(study: MeasuredStudy, cost: Cost) -> Find
         return -math.inf if any(map(math.isnan, lows)) else min(lows)
 
     best = max(found, key=lower)
-    measured = f"of {len(found)} tried, best {best[1]} where {condition_text(*best[0])}: " + "; ".join(
-        f"− {name} {gap.text}" for name, gap in found[best].items()
-    )
+    differences = "; ".join(f"− {METHODS[name].in_a_sentence} {gap.text}" for name, gap in found[best].items())
+    name = METHODS[best[1]].in_a_sentence
+    measured = f"of {len(found)} tried, best {name} where {condition_text(*best[0])}: {differences}"
     never = all(any(gap.below for gap in both.values()) for both in found.values())
     return Finding(measured, verdict(lower(best) > 0, never), found[best])
 

@@ -10,11 +10,12 @@ from functools import partial
 from itertools import pairwise
 from operator import attrgetter
 
+from ctmar.config.labels import scientific, weight
 from ctmar.config.methods import METHODS
 from ctmar.evaluation.compared_models import over_common_seeds
 from ctmar.evaluation.gaps import Gap
 from ctmar.evaluation.measured_study import MeasuredStudy
-from ctmar.evaluation.norms_at_defect import REFERENCE, SHARES, Curve, curves, deepest
+from ctmar.evaluation.norms_at_defect import REFERENCE_CURVE, SHARES, Curve, curves, deepest
 from ctmar.evaluation.verdicts import (
     SMALLEST_DEFECT,
     UNDECIDED,
@@ -26,6 +27,7 @@ from ctmar.evaluation.verdicts import (
     gap_of,
     gaps,
     judge,
+    model_text,
     not_worse,
     verdict,
 )
@@ -59,7 +61,7 @@ def _frobenius_is_the_best_balance(study: MeasuredStudy, cost: Cost) -> Finding:
         return Finding(measured, UNDECIDED)
     every = curves(study)
     time = {name: cost.value(every[name].models[-1], "penalty_milliseconds") for name in found}
-    own = cost.value(every[REFERENCE].models[-1], "penalty_milliseconds")
+    own = cost.value(every[REFERENCE_CURVE].models[-1], "penalty_milliseconds")
     cheapest = min(time, key=lambda name: time[name])
     measured += f"; penalty {own:.2f} ms a step, of {cheapest} (cheapest of the others) {time[cheapest]:.2f} ms, in"
     measured += f" {cost.whose}"
@@ -97,7 +99,7 @@ def _entrywise_infinity_degrades(study: MeasuredStudy, cost: Cost) -> Finding:
 def _mixed_norms_are_close(study: MeasuredStudy, cost: Cost) -> Finding:
     """Every mixed norm against Frobenius."""
     found, measured = _against_frobenius(study, "mixed:")
-    n_mixed = sum(name.startswith("mixed:") for name in curves(study))
+    n_mixed = sum(curve.norm.startswith("mixed:") for curve in curves(study).values())
     close = all_close(found) if found and len(found) == n_mixed else UNDECIDED
     far = any(gap.far for gap in found.values())
     return Finding(measured, verdict(close == "agrees", far), found, study.margins)
@@ -112,14 +114,14 @@ def _non_equivariance_falls(study: MeasuredStudy, cost: Cost) -> Finding:
     steps = {name: _changes(study, curve, len(sweeps), ends_only=False) for name, curve in sweeps.items()}
     unclear = [name for name, found in ends.items() if not all(gap.interval.high < _CLEARLY for gap in found)]
     rising = [name for name in sweeps if any(gap.above for gap in (*ends[name], *steps[name]))]
-    shown = REFERENCE if REFERENCE in sweeps else next(iter(sweeps))
+    shown = REFERENCE_CURVE if REFERENCE_CURVE in sweeps else next(iter(sweeps))
     first, last = sweeps[shown].models[0], sweeps[shown].models[-1]
     weights, defects = (
         [float(model.per_seed(attrgetter(name)).mean()) for model in (first, last)] for name in _NON_EQUIVARIANCE
     )
     measured = (
-        f"{shown}, λ⊥ 0 → {last.lam_perp:g}: ‖W−PW‖/‖W‖ {weights[0]:.3g} → {weights[1]:.3g}, measured defect"
-        f" {defects[0]:.3g} → {defects[1]:.3g}; surely ends below half for {len(sweeps) - len(unclear)} of"
+        f"{shown}, λ⊥ 0 → {weight(last.lam_perp)}: ‖W−PW‖/‖W‖ {' → '.join(map(scientific, weights))}, measured defect"
+        f" {' → '.join(map(scientific, defects))}; surely ends below half for {len(sweeps) - len(unclear)} of"
         f" {len(sweeps)} norms" + (f", not for {', '.join(unclear)}" if unclear else "")
     )
     measured += f"; rises surely somewhere for {', '.join(rising)}" if rising else "; rises surely nowhere"
@@ -153,7 +155,7 @@ def _competitive_with_sampling(study: MeasuredStudy, cost: Cost) -> Finding:
     found = gaps(study, {name: (projection, model) for name, model in rivals.items()})
     own = cost.value(projection, "ratio_to_plain")
     theirs = {name: cost.value(model, "ratio_to_plain") for name, model in rivals.items()}
-    measured = f"projection ({projection.norm}, λ⊥ {projection.lam_perp:g}), step {own:.2f}× plain; " + "; ".join(
+    measured = f"{model_text(projection)}, step {own:.2f}× plain; " + "; ".join(
         f"− {name}: {gap.text}, step {theirs[name]:.2f}×" for name, gap in found.items()
     )
     measured += f"; {cost.whose}"
@@ -172,10 +174,10 @@ def _against_frobenius(study: MeasuredStudy, beginning: str) -> tuple[dict[str, 
         Differences of the norms that reach one, and all norms in words.
     """
     every = curves(study)
-    frobenius = every.get(REFERENCE)
-    others = [name for name in every if name.startswith(beginning) and name != REFERENCE]
+    frobenius = every.get(REFERENCE_CURVE)
+    others = [name for name, curve in every.items() if curve.norm.startswith(beginning) and name != REFERENCE_CURVE]
     if frobenius is None or not others:
-        return {}, f"the study lacks Frobenius or another norm{f' ({beginning}…)' if beginning else ''}"
+        return {}, "the study lacks Frobenius or a norm to compare it with"
     found, texts = {}, []
     for name in others:
         share, estimate = deepest(study, every[name], frobenius)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ctmar.config.labels import norm_label
 from ctmar.evaluation.columns import FROBENIUS_DIFFERENCE
 from ctmar.evaluation.compared_models import Model
 from ctmar.evaluation.groups import interval_fields
@@ -25,6 +26,7 @@ from ctmar.evaluation.verdicts import SMALLEST_DEFECT, candidates, of_network
 
 SHARES = (0.5, 0.25, 0.125)  # of the plain model's measured defect
 REFERENCE = "frobenius"
+REFERENCE_CURVE = norm_label(REFERENCE)
 _METRIC = "psnr_db"
 
 
@@ -39,7 +41,7 @@ class Curve:
     @property
     def name(self) -> str:
         """Norm, and whether it is squared."""
-        return f"{self.norm} squared" if self.power == 2 else self.norm
+        return norm_label(self.norm) + ", squared" * (self.power == 2)
 
     def seeds(self) -> list[int]:
         """Seeds that all its models have."""
@@ -114,7 +116,7 @@ def norm_rows(study: MeasuredStudy) -> Iterator[dict[str, Any]]:
 
 def _row(study: MeasuredStudy, curve: Curve, every: Mapping[str, Curve], defect: float) -> dict[str, Any]:
     alone = difference_at(study, curve, None, defect)
-    other = every.get(REFERENCE)
+    other = every.get(REFERENCE_CURVE)
     gap = NOTHING if other is None or other is curve else difference_at(study, curve, other, defect)
     counts = {"n_weights": len(curve.models) - 1, "n_seeds": len(curve.seeds()), "reached": alone is not NOTHING}
     return (

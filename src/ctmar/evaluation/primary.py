@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ctmar.config import PrimaryComparison
-from ctmar.config.methods import METHODS
+from ctmar.config.labels import series_label
 from ctmar.evaluation.columns import VARIANCE_COLUMNS
 from ctmar.evaluation.compared_models import Model
 from ctmar.evaluation.intervals import NOTHING, Estimate
@@ -137,7 +137,7 @@ def _where(study: MeasuredStudy, comparison: PrimaryComparison) -> str:
 
 
 def _name(method: str, norm: str | None) -> str:
-    return f"“{METHODS[method].label}{f' ({norm})' if norm else ''}”"
+    return f"“{series_label(method, norm or 'none')}”"
 
 
 def _p_text(p_value: float) -> str:

@@ -6,6 +6,7 @@ Weights are chosen by validation PSNR, never on the test pairs.
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+from ctmar.config.labels import model_label
 from ctmar.config.methods import METHODS, Kind
 from ctmar.evaluation.audit_questions import AUDIT_QUESTIONS
 from ctmar.evaluation.compared_models import in_common, over_common_seeds
@@ -61,7 +62,7 @@ def _not_worse_than_other_ways(study: MeasuredStudy, cost: Cost) -> Finding | No
 def _equivariant_weight_matters_little(study: MeasuredStudy, cost: Cost) -> Finding | None:
     """Every λ_G against λ_G = 0 of the same norm and λ⊥."""
     pairs = {
-        f"{model.norm} λ⊥ {model.lam_perp:g}, λ_G {model.lam_equi:g}": (model, base)
+        model_label(model.run.model_dump()): (model, base)
         for model in candidates(study, "projection")
         for base in candidates(study, "projection", model.norm, 0.0)
         if model.lam_equi > 0 and base.run.setting == model.run.setting.model_copy(update={"lam_equi": 0.0})

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import NamedTuple
 
+from ctmar.config.labels import model_label, scientific
 from ctmar.evaluation.compared_models import Model
 from ctmar.evaluation.gaps import Gap, precision
 from ctmar.evaluation.intervals import Estimate
@@ -193,12 +194,7 @@ def model_text(model: Model) -> str:
     """A model with what tells how equivariant it ended.
 
     Returns:
-        Its method, norm and λ⊥, and the mean over its seeds of ‖W−PW‖ / ‖W‖.
+        Its name, and the mean over its seeds of ‖W−PW‖ / ‖W‖.
     """
-    run = model.run
-    names = [model.method] + [model.norm] * (model.norm != "none")
-    names += [f"{sign} {value:g}" for sign, value in (("λ⊥", run.lam_perp), ("target", run.target)) if value]
-    names += [f"balance {run.balance:g}"] * (run.balance > 0) + ["squared"] * (run.power == 2)
-    names += ["drawn start"] * (run.start == "drawn") + [f"{run.compute:g}× the steps"] * (run.compute != 1)
     share = float(model.per_seed(attrgetter("relative_non_equivariance")).mean())
-    return f"{' '.join(names)} (‖W−PW‖/‖W‖ {share:.2g})"
+    return f"{model_label(model.run.model_dump())} (‖W−PW‖/‖W‖ {scientific(share)})"

@@ -11,8 +11,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from ctmar.config.labels import MISSING, model_label, number, scientific, series_label, setting_label
 from ctmar.config.methods import METHODS
-from ctmar.reporting.labels import MISSING, model_label, number, scientific, series_label, setting_label
 from ctmar.reporting.marks import Mark, SeriesKey
 from ctmar.reporting.required_columns import interval_columns
 from ctmar.reporting.study_files import rows_of

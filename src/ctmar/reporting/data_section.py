@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ctmar.config.labels import MINUS, number
 from ctmar.reporting.images import data_address
-from ctmar.reporting.labels import MINUS, number
 from ctmar.reporting.study_files import StudyTables, Thumbnails, text_rows
 
 _MOST_ROWS = 200  # of a table of the page; a large study has thousands

@@ -8,6 +8,7 @@ import altair as alt
 import pandas as pd
 
 from ctmar.config import Config
+from ctmar.config.labels import number
 from ctmar.config.methods import METHODS, Kind
 from ctmar.errors import InputError
 from ctmar.evaluation.columns import STRICT_DIFFERENCE
@@ -22,10 +23,10 @@ from ctmar.reporting.charts import (
     says,
     with_plain_at_zero,
 )
-from ctmar.reporting.labels import number
 from ctmar.reporting.marks import Mark, SeriesKey
 from ctmar.reporting.required_columns import interval_columns
 from ctmar.reporting.study_files import StudyTables, rows_of
+from ctmar.reporting.wording import capital
 
 _MEASURES = (  # what is drawn, and the title of its axis
     ("psnr_diff_db", "PSNR difference to plain [dB]"),
@@ -140,7 +141,7 @@ def _chart(panel: pd.DataFrame, all_panels: pd.DataFrame, measure: str, title: s
 
 def _sentences(rows: Sequence[Row], n_slices: int, margin_db: float) -> list[str]:
     """Where the penalty is better than both plain and strict, and what it loses to strict without broken symmetry."""
-    start = _capital(_slices_in_words(n_slices))
+    start = capital(_slices_in_words(n_slices))
     trained = [row for row in rows if METHODS[row["method"]].kind is Kind.PENALTY]
     penalties = [row for row in trained if _has_both(row)]
     if not penalties:
@@ -186,7 +187,3 @@ def _loss(row: Row, margin_db: float) -> str:
 def _difference(row: Row, measure: str) -> str:
     mean, low, high = (number(row[f"{measure}_{part}"], 2, signed=True) for part in ("mean", "low", "high"))
     return f"{mean} dB [{low}, {high}]"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from ctmar.config.labels import model_label
 from ctmar.config.methods import METHODS, MethodFacts
-from ctmar.reporting.labels import model_label
 from ctmar.reporting.study_files import RunRecord, StudyTables
 
 _FEW = 6  # runs that the banner names at once; more are folded

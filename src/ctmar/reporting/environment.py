@@ -5,8 +5,9 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from ctmar.reporting import drawing, labels
-from ctmar.reporting.summary import plural
+from ctmar.config import labels
+from ctmar.reporting import drawing
+from ctmar.reporting.wording import plural
 
 
 def environment() -> Environment:

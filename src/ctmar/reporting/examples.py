@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ctmar.config import Report
+from ctmar.config.labels import model_label, number
 from ctmar.errors import InputError
 from ctmar.reporting.choice import Identity, shown_settings
 from ctmar.reporting.images import data_address, error_image, outline_path, window_image
-from ctmar.reporting.labels import model_label, number
 from ctmar.reporting.study_files import RunRecord, StudyTables, read_table
 from ctmar.units import attenuation_to_hu
 

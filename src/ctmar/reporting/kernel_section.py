@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ctmar.config.labels import MISSING, number, scientific
 from ctmar.errors import InputError
 from ctmar.evaluation.verdicts import PRIMARY
-from ctmar.reporting.labels import MISSING, number, scientific
 
 _KEYS = {"settings", "diverged", "processors", "verdicts", "measures"}
 _SHOWN = {  # measures that stand in the report, the others in the file

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from ctmar.config.labels import MISSING, scientific
 from ctmar.config.own_code import name_of
 from ctmar.evaluation.columns import (
     QUARTER_TURNS_DEG,
@@ -18,7 +19,6 @@ from ctmar.evaluation.columns import (
     psnr_turned,
 )
 from ctmar.reporting.choice import Identity
-from ctmar.reporting.labels import MISSING, scientific
 from ctmar.reporting.required_columns import IDENTITY, interval_columns, measured
 from ctmar.reporting.shown_tables import (
     WEIGHTS,

@@ -9,6 +9,7 @@ import pandas as pd
 from ctmar.config import Config
 from ctmar.evaluation.columns import defect_at
 from ctmar.reporting import charts, forest, model_tables, norm_section, small_multiples, sweeps
+from ctmar.reporting.answer import limits, opening
 from ctmar.reporting.choice import chosen_settings, shown_settings
 from ctmar.reporting.detectability_table import detectability_table
 from ctmar.reporting.examples import Example, build_examples
@@ -17,7 +18,8 @@ from ctmar.reporting.panels import Panels
 from ctmar.reporting.required_columns import IDENTITY, measured
 from ctmar.reporting.shown_tables import Context, Table
 from ctmar.reporting.study_files import StudyTables, rows_of
-from ctmar.reporting.summary import listing, longest_sweep, sentences
+from ctmar.reporting.summary import longest_sweep, sentences
+from ctmar.reporting.wording import listing
 
 Shown = tuple[str, str, str, bool]  # measure, title of its axis, caption, logarithmic
 FIXED: tuple[Shown, Shown] = (  # the second where a study has no plain model to differ from
@@ -40,6 +42,8 @@ class NetworkSection:
     """What the templates lay out for one network; lists are empty where a study has nothing to show."""
 
     name: str
+    opening: list[str]
+    limits: list[str]
     sentences: list[str]
     n_seeds: str
     n_pairs: int
@@ -100,6 +104,8 @@ def network_section(
     alpha = 1 - config.judgement.confidence
     return NetworkSection(
         name=network,
+        opening=opening(results, network, config.judgement),
+        limits=limits(results, network),
         sentences=sentences(results, network),
         n_seeds=listing(list(map(str, seeds)), "or") + (" seed" if seeds == [1] else " seeds"),
         n_pairs=int(models["n_pairs"].max()),

@@ -4,11 +4,11 @@ from typing import Any
 
 import pandas as pd
 
+from ctmar.config.labels import MISSING, scientific, setting_label, weight
 from ctmar.config.methods import Kind
 from ctmar.evaluation.columns import FROBENIUS_DIFFERENCE
 from ctmar.evaluation.norms_at_defect import REFERENCE
 from ctmar.reporting.charts import SMALLEST_SHOWN, interval_text, with_plain_at_zero, write_value
-from ctmar.reporting.labels import MISSING, scientific, setting_label, weight
 from ctmar.reporting.marks import Mark, SeriesKey
 from ctmar.reporting.panels import Dot, Line, Panel, Panels, horizontal, interval, line, log_ticks, vertical
 from ctmar.reporting.required_columns import interval_columns

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ctmar.reporting.labels import number, weight
+from ctmar.config.labels import number, weight
 
 WIDTH, _HEIGHT = 220, 136  # units of the drawing, about pixels
 LEFT, _RIGHT, _TOP, _BOTTOM = 40, 8, 8, 24

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import pandas as pd
 
+from ctmar.config.labels import MISSING, number, setting_label, weight
 from ctmar.config.methods import METHODS, Kind
-from ctmar.reporting.labels import MISSING, number, setting_label, weight
 from ctmar.reporting.marks import Mark, SeriesKey
 from ctmar.reporting.required_columns import IDENTITY, interval_columns, measured
 from ctmar.reporting.study_files import rows_of

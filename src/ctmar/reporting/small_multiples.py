@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ctmar.config.labels import number, scientific, weight
 from ctmar.evaluation.columns import defect_at, defect_floor_at
 from ctmar.reporting.charts import SMALLEST_SHOWN, interval_text, with_plain_at_zero
-from ctmar.reporting.labels import number, scientific, weight
 from ctmar.reporting.panels import Axis, Dot, Line, Panel, Panels, horizontal, interval, line, vertical
 from ctmar.reporting.required_columns import IDENTITY, interval_columns
 from ctmar.store.even_choice import evenly_spaced

@@ -13,7 +13,8 @@ from ctmar.reporting.diverged_runs import networks_of_all_runs
 from ctmar.reporting.environment import asset, environment
 from ctmar.reporting.outdated import DESCRIPTION, PAGE, is_outdated, page_of
 from ctmar.reporting.study_files import StudyTables
-from ctmar.reporting.summary import counts, method_names, plural
+from ctmar.reporting.summary import counts, method_names
+from ctmar.reporting.wording import plural
 from ctmar.store.atomic import atomic_path
 
 

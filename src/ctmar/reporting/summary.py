@@ -2,19 +2,20 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from ctmar.config.labels import model_label, number, scientific, series_label, setting_label, weight
 from ctmar.config.methods import METHODS, Kind
 from ctmar.evaluation.verdicts import NEARLY_EQUIVARIANT
+from ctmar.reporting.answer import seeds_in_words
 from ctmar.reporting.choice import Identity, shown_settings
-from ctmar.reporting.labels import model_label, number, scientific, series_label, weight
 from ctmar.reporting.required_columns import IDENTITY
 from ctmar.reporting.shown_tables import judge_difference
 from ctmar.reporting.study_files import StudyTables, rows_of
+from ctmar.reporting.wording import listing, plural
 
 VERDICTS = {
     "above": "better than plain training",
@@ -68,7 +69,7 @@ def facts(results: StudyTables) -> list[Fact]:
         Fact(str(n["n_slices"]), "CT slices"),
         Fact(str(n["n_pairs"]), "test pairs"),
         Fact(str(n["n_settings"]), "settings compared"),
-        Fact(str(n["n_seeds"]), "seeds"),
+        Fact(*seeds_in_words(results.models["n_seeds"].tolist()).rsplit(" ", 1)),
         Fact(str(n["n_runs"]), "models compared"),
         Fact(str(n["n_diverged"]), "diverged"),
     ]
@@ -96,14 +97,18 @@ def claims_sentence(claims: list[dict[str, str]]) -> str:
     """How many of the paper's claims this study agrees with.
 
     Examples:
-        >>> claims_sentence([{"verdict": "agrees"}, {"verdict": "agrees"}, {"verdict": "not decided"}])
-        'Of 3 claims of the paper, this study agrees with 2 and disagrees with 0; 1 it cannot decide.'
+        >>> claims_sentence([{"verdict": "agrees"}, {"verdict": "agrees"}])
+        'Of the paper’s 2 claims, this study supports 2, contradicts none and cannot decide none.'
     """
     n = Counter(claim["verdict"] for claim in claims)
     return (
-        f"Of {plural(len(claims), 'claim')} of the paper, this study agrees with {n['agrees']} and disagrees with "
-        f"{n['disagrees']}; {n['not decided']} it cannot decide."
+        f"Of the paper’s {plural(len(claims), 'claim')}, this study supports {_few(n['agrees'])}, contradicts "
+        f"{_few(n['disagrees'])} and cannot decide {_few(n['not decided'])}."
     )
+
+
+def _few(n: int) -> str:
+    return str(n or "none")
 
 
 def primary_sentence(rows: list[dict[str, str]]) -> str:
@@ -124,16 +129,6 @@ def primary_sentence(rows: list[dict[str, str]]) -> str:
     return f"{text} decided: {'; '.join(decided)}." if decided else f"{text} decided."
 
 
-def plural(n: int, noun: str, nouns: str = "") -> str:
-    """A count with its noun, in the plural with an s unless ``nouns`` says otherwise.
-
-    Examples:
-        >>> plural(1, "patient"), plural(1200, "slice")
-        ('1 patient', '1,200 slices')
-    """
-    return f"{n:,} {noun if n == 1 else nouns or noun + 's'}"
-
-
 def method_names(models: pd.DataFrame) -> list[str]:
     """The methods of a study as a sentence names them."""
     names = []
@@ -150,7 +145,7 @@ def _what_was_run(results: StudyTables, models: pd.DataFrame, network: str) -> s
     named = listing(methods)
     trained = (
         f"{plural(n_runs, 'model')} of the network “{network}” ({plural(len(models), 'setting')}: {named}; "
-        f"{plural(n['n_seeds'], 'seed')}) {'was' if n_runs == 1 else 'were'} trained on "
+        f"{seeds_in_words(models['n_seeds'].tolist())}) {'was' if n_runs == 1 else 'were'} trained on "
     )
     n_folds = results.split["fold"].nunique()
     if n_folds > 1:
@@ -190,7 +185,7 @@ def _in_all_but_name(row: dict[str, Any], plain: dict[str, Any] | None) -> str:
     if row["relative_non_equivariance_mean"] < NEARLY_EQUIVARIANT:
         return " and a strictly equivariant network in all but name"
     is_plain = plain is not None and row["defect_mean"] > _NEARLY_PLAIN * plain["defect_mean"]
-    return f" and a plain network in all but name (its defect is that of plain to {1 - _NEARLY_PLAIN:.0%})" * is_plain
+    return f" and a plain network in all but name (with {_NEARLY_PLAIN:.0%} of its measured defect or more)" * is_plain
 
 
 def _other_measures(best: dict[str, Any] | None, plain: dict[str, Any] | None) -> str:
@@ -216,7 +211,9 @@ def _against_others(
     clauses = [f"of the {METHODS[row['method']].kind.lower()} methods {_in_short(results, row)}" for row in others]
     text = f"Validation prefers {listing(clauses)}"
     step = _step_time(results.cost, best) if best is not None else ""
-    return f"{text}; a step of the projection penalty takes {step}." if step else f"{text}."
+    if best is None or not step:
+        return f"{text}."
+    return f"{text}; a step with {series_label(best['method'], best['norm'])} takes {step}."
 
 
 def _step_time(cost: pd.DataFrame, row: dict[str, Any]) -> str:
@@ -240,7 +237,7 @@ def _equivariance(models: pd.DataFrame, best: dict[str, Any] | None, plain: dict
         first, last, where = plain or best, best, "From plain training to that setting"
     else:
         first, last = swept[0], swept[-1]
-        name = series_label(first["method"], first["norm"])
+        name = setting_label(first)
         where = f"{name}: from λ⊥ = {weight(first['lam_perp'])} to {weight(last['lam_perp'])}"
     text = (
         f"{where} the relative non-equivariance of the weights goes from "
@@ -284,13 +281,3 @@ def model_name(row: dict[str, Any]) -> str:
 def _plain_row(models: pd.DataFrame) -> dict[str, Any] | None:
     """The plain model that methods are compared with, if there is one."""
     return next((row for row in rows_of(models) if row["method"] == "plain" and row["standard"]), None)
-
-
-def listing(names: Sequence[str], last: str = "and") -> str:
-    """Names as a sentence lists them.
-
-    Examples:
-        >>> listing(["one"]), listing(["one", "two", "three"])
-        ('one', 'one, two and three')
-    """
-    return f"{', '.join(names[:-1])} {last} {names[-1]}" if len(names) > 1 else names[0]

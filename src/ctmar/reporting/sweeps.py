@@ -3,6 +3,7 @@
 import altair as alt
 import pandas as pd
 
+from ctmar.config.labels import weight
 from ctmar.reporting.axes import lam_perp_axis, lam_perp_scale, value_axis, value_scale
 from ctmar.reporting.charts import (
     SAYS,
@@ -16,7 +17,6 @@ from ctmar.reporting.charts import (
     with_plain_at_zero,
     write_value,
 )
-from ctmar.reporting.labels import weight
 from ctmar.reporting.required_columns import interval_columns
 
 _CELL_HEIGHT = 34

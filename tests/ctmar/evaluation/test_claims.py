@@ -155,7 +155,7 @@ def test_the_square_of_a_norm_is_a_norm_of_its_own(usual, make_run):
     squared = [make_run("projection", "entrywise:inf", 0.1, seed, 33, 0.1, power=2) for seed in (0, 1)]
     found = judge_claims(read_study(usual() + squared, SETTINGS), COST)[2]
     assert found["verdict"] == "disagrees"
-    assert "entrywise:inf squared − Frobenius" in found["measured"]
+    assert "entry-wise\xa0∞, squared − Frobenius" in found["measured"]
 
 
 def test_every_sampling_regulariser_counts(usual, make_run):
@@ -243,7 +243,7 @@ def test_primary_comparisons_come_first_and_are_asked_once(make_run):
     found = primary(wavering(make_run, {"plain": 30.0, "strict": 30.6, "projection": 30.5}))
     assert [row["role"] for row in found[:2]] == ["primary", "primary"]
     assert {row["role"] for row in found[2:]} == {"exploratory"}
-    assert found[0]["claim"] == "“Projection (frobenius)” has a higher PSNR than “Plain”."
+    assert found[0]["claim"] == "“Projection, Frobenius” has a higher PSNR than “Plain”."
     assert found[0]["source"] == "primary comparison 1 of 3"
     assert found[0]["verdict"] == "agrees"
     assert found[1]["verdict"] == "not decided"

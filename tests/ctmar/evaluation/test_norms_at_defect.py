@@ -34,7 +34,7 @@ def test_common_defects_are_shares_of_the_plain_one(study):
 @pytest.mark.parametrize("share", SHARES)
 def test_what_is_linear_in_the_logarithm_is_interpolated_exactly(study, share):
     every = curves(study)
-    found = difference_at(study, every["spectral"], every["frobenius"], share * 0.08)
+    found = difference_at(study, every["spectral"], every["Frobenius"], share * 0.08)
     assert found.mean == pytest.approx((0.7 - 1.0) * math.log(1 / share))
     assert found.half_width(0.05) == pytest.approx(0, abs=1e-9)
 
@@ -42,7 +42,7 @@ def test_what_is_linear_in_the_logarithm_is_interpolated_exactly(study, share):
 def test_the_norms_own_weights_would_say_something_else(study):
     """At its largest weight the spectral norm is better than Frobenius at its own, because it broke less."""
     largest = {name: curve.models[-1] for name, curve in curves(study).items()}
-    assert study.difference(largest["spectral"], largest["frobenius"], "psnr_db").mean < 0
+    assert study.difference(largest["spectral"], largest["Frobenius"], "psnr_db").mean < 0
     own = {name: study.interval(model, "psnr_db").mean for name, model in largest.items()}
     assert own["nuclear"] < own["spectral"]  # though its slope is the steepest
 
@@ -52,16 +52,16 @@ def test_nothing_is_extrapolated(study):
     every = curves(study)
     assert every["nuclear"].at(0.07, 0) is not None
     assert every["nuclear"].at(0.04, 0) is None
-    share, found = deepest(study, every["nuclear"], every["frobenius"])
+    share, found = deepest(study, every["nuclear"], every["Frobenius"])
     assert np.isnan([share, found.mean]).all()
-    assert deepest(study, every["spectral"], every["frobenius"])[0] == SHARES[-1]
+    assert deepest(study, every["spectral"], every["Frobenius"])[0] == SHARES[-1]
 
 
 def test_one_seed_that_does_not_reach_is_enough(make_run):
     runs = [make_run("plain", seed=seed, non_equivariance=0.8) for seed in (0, 1)]
     runs += [make_run("projection", "frobenius", 1.0, seed, 31, (0.3, 0.5)[seed]) for seed in (0, 1)]
     study = read_study(runs, SETTINGS)
-    curve = curves(study)["frobenius"]
+    curve = curves(study)["Frobenius"]
     assert curve.at(0.04, 0) is not None
     assert math.isnan(difference_at(study, curve, None, 0.04).mean)
 
@@ -83,4 +83,4 @@ def test_other_starts_powers_and_adapted_weights_are_curves_of_their_own_or_none
     for other in ({}, *others):
         runs.append(make_run("projection", "frobenius", **{"lam_perp": 1.0, "non_equivariance": 0.1, **other}))
     found = curves(read_study(runs, SETTINGS))
-    assert {name: len(curve.models) for name, curve in found.items()} == {"frobenius": 2, "frobenius squared": 2}
+    assert {name: len(curve.models) for name, curve in found.items()} == {"Frobenius": 2, "Frobenius, squared": 2}

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from ctmar.config import Report
+from ctmar.config.labels import model_label
 from ctmar.errors import InputError
 from ctmar.reporting import examples
 from ctmar.reporting.choice import shown_settings
-from ctmar.reporting.labels import model_label
 from ctmar.reporting.required_columns import IDENTITY
 from ctmar.reporting.study_files import read_results
 

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from ctmar.config import Run
+from ctmar.config.labels import series_label
 from ctmar.config.methods import METHODS, Kind
 from ctmar.errors import InputError
 from ctmar.reporting import page as page_module
-from ctmar.reporting.labels import series_label
 from ctmar.reporting.network_section import network_section
 from ctmar.reporting.page import build_report, render_page, series_marks
 from ctmar.reporting.report_origin import public_config

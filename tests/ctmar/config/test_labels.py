@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctmar.config import Run
+from ctmar.config import Run, labels
 from ctmar.evaluation.columns import IDENTITY
-from ctmar.reporting import labels
 
 
 @given(st.floats(-1e6, 1e6))
