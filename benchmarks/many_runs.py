@@ -14,15 +14,11 @@ import json
 import os
 import resource
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import yaml
-
-REPOSITORY = Path(__file__).resolve().parents[1]
 LIMIT = 128 * 1024  # bytes of one argument, MAX_ARG_STRLEN of Linux
 N_WEIGHTS = 50
 LINKED = ("slices.csv", "model.json", "metrics.jsonl", "weights.pt", "examples.npz")
@@ -45,15 +41,6 @@ def multiply(study: Path, n_runs: int, target: Path) -> Iterator[Path]:
         changed = description["run"] | {"norm": norm, "lam_perp": weight, "seed": seed}
         (folder / "run.json").write_text(json.dumps(description | {"run": changed}))
         yield folder
-
-
-def study_file(n_runs: int, path: Path) -> Path:
-    """A configuration of as many runs."""
-    weights = [10 ** (k / 10 - 6) for k in range(N_WEIGHTS)]
-    runs = [{"method": "plain"}, {"method": "projection", "norm": ["frobenius"], "lam_perp": weights}]
-    seeds = list(range(-(-n_runs // (N_WEIGHTS + 1))))
-    path.write_text(yaml.safe_dump({"study": {"seeds": seeds, "runs": runs}}))
-    return path
 
 
 def timed(command: list[str]) -> str:
@@ -83,10 +70,6 @@ def main() -> None:
         n_models = len((target / "summary" / "models.csv").read_text().splitlines()) - 1
         n_written = len((target / "summary" / "runs.csv").read_text().splitlines()) - 1
         print(f"summary: {n_models} settings, {n_written:,} runs")
-        config = study_file(options.n_runs, target / "many.yaml")
-        snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "workflow" / "Snakefile")]
-        plan = ["--directory", str(target), "--configfile", str(config), "--cores", "2", "--dry-run", "--quiet", "all"]
-        print(f"dry run: {timed([*snakemake, *plan])}")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,12 @@ from ctmar.store.provenance import user_file_sha256
 # is a reason to run again.
 SITE_FILE = os.environ.get("EQUIPROJ_SITE") or workflow.source_path("../profiles/site.yaml")
 
+
+def digest(values):
+    """SHA-256 of what JSON can hold, the same in whatever order its keys are."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
 try:
     SITE = load_site(SITE_FILE)
     CONFIG = read_config(config, workflow.configfiles)
@@ -28,7 +34,8 @@ try:
         from ctmar.training.own_code_check import check_own_code
 
         check_own_code(CONFIG)
-    OWN_CODE = json.dumps(own_code_sha256(CONFIG.study.own_code))
+    # digests of code that the study brings of its own and of that behind its own metrics: re-run triggers
+    OWN_CODE = digest(own_code_sha256(CONFIG.study.own_code))
     METRICS = CONFIG.evaluation.metrics
     # files of the user's own count by their content, wherever they lie
     MANIFEST_SHA256 = user_file_sha256(CONFIG.source.manifest, "source.manifest")
@@ -37,7 +44,7 @@ try:
         name: user_file_sha256(network.weights, f"study.networks.{name}.weights")
         for name, network in CONFIG.study.networks.items()
     }
-    METRICS_CODE = json.dumps(own_code_sha256(METRICS)) if METRICS else ""
+    METRICS_CODE = digest(own_code_sha256(METRICS))
 except InputError as error:
     # not a WorkflowError: that adds lines about this file, which is not where the mistake is
     sys.exit(f"equiproj: {error}")
@@ -48,8 +55,7 @@ if workflow.is_main_process:
     announce(Path())
     keep_jobs_while_slurm_is_silent()
 
-CODE = CodeDigests(memory=Path(".snakemake", "code_digests.json"))
-command_digest = CODE.command
+command_digest = cache(CodeDigests().command)
 
 
 # sorted: the order of keys in the file is no reason to run again
@@ -63,6 +69,7 @@ def as_json_with_paths(section):
     return json.dumps(section.model_dump(mode="json"), sort_keys=True)
 
 
+@cache
 def section_text(section):
     """One section of the configuration as JSON, without the user's paths."""
     return as_json(getattr(CONFIG, section))
@@ -80,19 +87,9 @@ def settings_with_paths(section):
     return lambda wildcards, input: as_json_with_paths(getattr(CONFIG, section))
 
 
-def own_code(wildcards):
-    """Digest of the code that the study brings of its own: a re-run trigger."""
-    return OWN_CODE
-
-
 def extensions(wildcards, input):
-    """The options that name files of the user's own to the commands that run them; `own_code` is the trigger."""
+    """The options that name files of the user's own to the commands that run them; `OWN_CODE` is the trigger."""
     return [text for path in CONFIG.extensions for text in ("--extension", str(path))]
-
-
-def metrics_code(wildcards):
-    """Digest of the code behind metrics of the study's own, empty where it has none: a re-run trigger."""
-    return METRICS_CODE
 
 
 def metrics_extensions(wildcards, input):
@@ -142,6 +139,7 @@ SLICES = f"resources/slices/{SLICES_KEY}"
 
 
 # Runs that differ in the strength of the broken symmetry alone read other pairs of the same slices.
+@cache
 def pairs_key(asymmetry):
     """The name of the folder of these pairs."""
     simulation = CONFIG.simulation.at_strength(asymmetry)
@@ -158,14 +156,11 @@ BASE_PAIRS = f"resources/pairs/{pairs_key(BASE)}"
 # the job and not to Snakemake, which would delete what is finished of a job that failed.
 JOBS = CONFIG.study.jobs(SITE.runs_per_job)
 RUN_NAMES = [f"{run.slug}/seed-{run.seed}" for run in RUNS]
-FINISHED = [f"{RESULTS}/jobs/{job}.sha256" for job in JOBS]
+# the checksums of all runs together, so that of all rules one alone has thousands of inputs
+FINISHED = f"{RESULTS}/runs.sha256"
 
 
-def runs_of(wildcards):
-    """The runs of a job."""
-    return JOBS[wildcards.job]
-
-
+# Asked for several times for each of thousands of jobs.
 @cache
 def job_of(job):
     """What a job trains."""
@@ -173,39 +168,33 @@ def job_of(job):
     return Job(runs=runs, network=CONFIG.study.networks[runs[0].network], group=CONFIG.study.group)
 
 
-@cache
-def job_text(job):
-    """What a job trains, as JSON without the user's paths."""
-    return as_json(job_of(job))
-
-
-def job_settings(wildcards):
-    """The same of the job that the wildcards name: a re-run trigger."""
-    return job_text(wildcards.job)
-
-
-def job_settings_with_paths(wildcards, input):
-    """The same for the command, which opens the weights."""
-    return as_json_with_paths(job_of(wildcards.job))
-
-
-def weights_of(wildcards):
-    """Digest of the weights that a job starts from: a re-run trigger."""
-    return WEIGHTS_SHA256[runs_of(wildcards)[0].network]
-
-
-def pairs_of(wildcards):
-    """The folder of the pairs that the runs of a job train on and are measured on."""
-    return f"resources/pairs/{pairs_key(runs_of(wildcards)[0].asymmetry)}"
-
-
 # Stored pairs come as they are: nothing can be put into them.
 HAS_SIGNALS = CONFIG.simulation.pairs == "simulated" and CONFIG.simulation.signals.images_per_patient > 0
 
 
-def signals_option(wildcards, input):
-    """The option that names the images with signals to a command that measures, where there are any."""
-    return ["--signals", input.signals] if HAS_SIGNALS else []
+# One function for all inputs of a job and one for all words of its command: of thousands of jobs, every function and every
+# place in the shell line counts (benchmarks/planning_speed.py).
+def pairs_of(wildcards):
+    """What the runs of a job are trained and measured on."""
+    pairs = f"resources/pairs/{pairs_key(JOBS[wildcards.job][0].asymmetry)}"
+    names = {subset: f"{subset}.h5" for subset in SUBSETS} | {"split": "split.csv"}
+    signals = {"signals": "signals.h5"} if HAS_SIGNALS else {}
+    return {name: f"{pairs}/{file}" for name, file in {**names, **signals}.items()}
+
+
+def task(wildcards, input, output):
+    """What the command of a job is told; `origin` is the re-run trigger."""
+    results = os.path.dirname(os.path.dirname(output[0]))
+    words = {
+        "--split": input.split,
+        "--job": as_json_with_paths(job_of(wildcards.job)),
+        "--output": f"{results}/runs",
+        "--settings": section_text("training"),
+        "--evaluation": section_text("evaluation"),
+        **({"--signals": input.signals} if HAS_SIGNALS else {}),
+    }
+    options = [text for option in words.items() for text in option]
+    return [os.path.dirname(input.train), *options, *extensions(wildcards, input)]
 
 
 # where the CT lies, and what must be there first; what is downloaded comes with a list of sources and licences

@@ -24,7 +24,7 @@ rule evaluate_references:
         folder=subpath(output.slices, parent=True),
         settings=settings("evaluation"),
         code=command_digest("evaluate-references"),
-        metrics_code=metrics_code,
+        metrics_code=METRICS_CODE,
         extensions=metrics_extensions,
     shell:
         "ctmar evaluate-references {input.test:q} {params.folder:q} --split {input.split:q} --settings {params.settings:q}"
@@ -52,19 +52,20 @@ rule cost:
         training=settings("training"),
         settings=settings("timing"),
         code=command_digest("cost"),
-        own_code=own_code,
+        own_code=OWN_CODE,
         extensions=extensions,
     shell:
         "ctmar cost {input:q} --output {output:q} --study {params.study:q}"
         " --training {params.training:q} --settings {params.settings:q} {params.extensions:q} &> {log:q}"
 
 
-# List the folders of all runs in a file: five thousand names are too long for a command line
+# List the folders and the checksums of all runs: five thousand names are too long for a command line
 rule list_runs:
     input:
-        FINISHED,
+        [f"{RESULTS}/jobs/{job}.sha256" for job in JOBS],
     output:
-        f"{RESULTS}/runs.txt",
+        folders=f"{RESULTS}/runs.txt",
+        finished=FINISHED,
     log:
         f"{LOGS}/list_runs.log",
     benchmark:
@@ -76,7 +77,7 @@ rule list_runs:
     params:
         runs=RUN_NAMES,
     script:
-        "../scripts/list_folders.py"
+        "../scripts/list_runs.py"
 
 
 # Join the tables of all runs; intervals, paired differences to the plain network, and the paper's claims

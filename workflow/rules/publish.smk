@@ -61,7 +61,7 @@ rule provenance:
         reports=subpath(input.page, parent=True),
         given=given_files,
         manifest=MANIFEST_SHA256,
-        own_code=own_code,
+        own_code=OWN_CODE,
         code=command_digest("provenance"),
         checkout=Checkout().state,
     shell:

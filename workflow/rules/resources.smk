@@ -49,8 +49,9 @@ def on_site(demand, n_gpus=None):
 @cache
 def job_key(job):
     """A name for all that a job of trainings follows from, by which it knows its own attempts."""
-    texts = (job_text(job), section_text("training"), section_text("evaluation"))
-    return key(*texts, command_digest("train-and-evaluate"), OWN_CODE, METRICS_CODE)
+    texts = (as_json(job_of(job)), section_text("training"), section_text("evaluation"))
+    own = (WEIGHTS_SHA256[JOBS[job][0].network], OWN_CODE, METRICS_CODE)
+    return key(*texts, command_digest("train-and-evaluate"), *own)
 
 
 def origin(wildcards):

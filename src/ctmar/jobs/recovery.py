@@ -8,7 +8,7 @@ from pathlib import Path
 from ctmar.errors import InputError
 from ctmar.jobs.orphans import OrphanedProcess, SlurmJob, SlurmSilentError, end_all, orphaned_processes, slurm_jobs
 from ctmar.jobs.presence import records
-from ctmar.store.atomic import is_leftover, remove_leftovers
+from ctmar.store.atomic import is_leftover
 from ctmar.store.run_folder import RunFolder
 from ctmar.store.run_lock import is_stale, read_holder
 from ctmar.store.writer import this_writer
@@ -70,7 +70,6 @@ def _left(folder: Path, job_prefix: str | None, tell: Tell) -> list[OrphanedProc
 
 def _clear(folder: Path, known: list[Path], tell: Tell) -> None:
     removed = remove_half_written(folder / name for name in WRITTEN_INTO)
-    remove_leftovers(folder / ".snakemake" / "code_digests.json")
     if removed:
         tell(f"removed {removed} half-written files")
     locks = folder / ".snakemake" / "locks"

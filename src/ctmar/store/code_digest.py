@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -36,12 +36,13 @@ class CodeDigests:
     Args:
         source: the folder of our packages.
         memory: a file that keeps digests from one process to the next, for as long as no byte of the source changes:
-            reading the syntax of a hundred modules takes a second.
+            reading the syntax of a hundred modules takes a second. Left out, it lies where Python keeps what it made of
+            the source.
     """
 
     def __init__(self, source: Path = SOURCE, memory: Path | None = None) -> None:
         self.source = source
-        self.memory = memory
+        self.memory = memory or source / "ctmar" / "__pycache__" / "code_digests.json"
 
     def command(self, name: str) -> str:
         """SHA-256 over what a command of `ctmar` runs, and the versions of Python and of the packages it imports.
@@ -82,14 +83,12 @@ class CodeDigests:
     @cached_property
     def _remembered(self) -> dict[str, Any]:
         with suppress(OSError, ValueError, KeyError, TypeError):  # no memory, or not one of ours: it is made again
-            found = json.loads(self.memory.read_text()) if self.memory else {}
+            found = json.loads(self.memory.read_text())
             if found["source"] == self.of_source:
                 return dict(found["digests"])
         return {}
 
     def _keep(self) -> None:
-        if self.memory is None:
-            return
         with suppress(OSError, InputError), atomic_path(self.memory) as temporary:  # where nobody may write
             temporary.write_text(json.dumps({"source": self.of_source, "digests": self._remembered}))
 
@@ -106,6 +105,7 @@ def digest_of(closure: Closure) -> str:
     return digest.hexdigest()
 
 
+@cache  # what is installed stays as it is while a process runs
 def version_of(package: str) -> str:
     """The version of a package by the name that Python imports, empty where it is not installed."""
     try:
