@@ -1,11 +1,11 @@
-"""Does a study of thousands of runs plan, join and mirror? The runs of a finished study, multiplied.
+"""Does a study of thousands of runs join? The runs of a finished study, multiplied.
 
     python benchmarks/many_runs.py results/config --n-runs 5000
 
 Each run gets a folder of its own with settings of its own (λ⊥ and seed), hard links to its tables, and a changed
 run.json: what `ctmar summarise` reads is real, and as much as after that many trainings. Printed are the length of the
-folders on one command line beside what Linux allows in one argument, and time and peak memory of `summarise` and of the
-dry run.
+folders on one command line beside what Linux allows in one argument, and time and peak memory of `summarise`. How long
+such a study takes to plan: planning_speed.py.
 """
 
 import argparse
