@@ -41,7 +41,9 @@ def refuse_traces(entries: Entries, own_paths: Iterable[Path], allowed: Iterable
     Raises:
         InputError: the first file with a trace, and what it is; not the text itself, which may end in a log.
     """
-    paths, names = list(_path_traces(own_paths)), list(_name_traces(allowed, entries))
+    paths = list(_path_traces(own_paths))
+    # our own source has made-up homes in examples
+    names = [Trace("the home folder of a user", _HOMES), *_name_traces(allowed, entries)]
     for name, content in entries.items():
         ours = name.startswith(_OWN_CODE)
         for inner in _readable(read_content(content)):
@@ -72,7 +74,6 @@ def _path_traces(own_paths: Iterable[Path]) -> Iterator[Trace]:
             if len(Path(form).parts) > 1:  # the root of the file system is everywhere
                 # not inside a longer path, and not the beginning of a longer name
                 yield Trace(what, re.compile(rb"(?<![\w.])" + re.escape(os.fsencode(form)) + rb"(?![\w.-])"))
-    yield Trace("the home folder of a user", _HOMES)
 
 
 def _name_traces(allowed: Iterable[str], entries: Entries) -> Iterator[Trace]:

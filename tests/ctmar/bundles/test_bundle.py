@@ -210,6 +210,15 @@ def test_a_name_that_our_own_source_has_tells_nothing(monkeypatch):
         refuse_traces({**entries, "code/README.md": b"others"}, [], [], False)
 
 
+def test_an_example_of_our_own_source_may_name_a_home_and_a_file_of_the_study_may_not(monkeypatch):
+    monkeypatch.setenv("HOME", "/srv/wanda")
+    refuse_traces({"code/src/a.py": b'>>> f("/home/jane/x")'}, [], [], False)
+    with pytest.raises(InputError, match=r"inputs/a\.py: .*the home folder of a user"):
+        refuse_traces({"inputs/a.py": b'f("/home/jane/x")'}, [], [], False)
+    with pytest.raises(InputError, match=r"code/src/a\.py: .*the home folder"):
+        refuse_traces({"code/src/a.py": b'f("/srv/wanda/x")'}, [], [], False)
+
+
 def test_a_pseudonym_in_an_array_of_own_ct_is_refused(own_study, tmp_path):
     np.savez_compressed(tmp_path / "a.npz", patient=np.array([pseudonym_of("0")]))
     with pytest.raises(InputError, match="expected no pseudonym of a patient"):
