@@ -162,7 +162,9 @@ class Loop:
                 self.run_epoch(batches)
                 with kept_weights(state) as predictor:
                     scores = self.validate(predictor, self.stop_if_asked)
-                    state.records.append(Epoch(**_running_means(state) | scores.fields))
+                    state.records.append(
+                        Epoch(**_running_means(state) | scores.fields | {"system": system_facts(state.device)})
+                    )
                     _keep_best(state)
                 state.epoch = EpochSoFar()
                 self.save()
@@ -253,7 +255,6 @@ def _running_means(state: TrainingState) -> dict[str, Any]:
         "seconds": seconds,
         "seconds_per_step": statistics.median(so_far.seconds),
         "images_per_second": state.training.batch_size * n_steps / seconds,
-        "system": system_facts(state.device),
     }
 
 

@@ -151,13 +151,16 @@ class StopAfter:
         return self.left < 0
 
 
-def test_every_epoch_is_there_to_be_read_while_the_run_goes_on(train_run, tmp_path):
-    folder = RunFolder(tmp_path / "run")
+def test_every_epoch_is_there_to_be_read_while_the_run_goes_on(train_run, tmp_path, monkeypatch):
+    folder, readings = RunFolder(tmp_path / "run"), []
+    read = loop.system_facts
+    monkeypatch.setattr(loop, "system_facts", lambda device: readings.append(device) or read(device))
     asked = StopAfter(folder, 100)
     train_run("run", RUNS[0], interrupted=asked)
     # four steps and two validation pairs in each of three epochs
     assert asked.n_epochs == [0] * 6 + [1] * 6 + [2] * 6
     assert folder.read_epochs()[0].system["process_memory_mb"] > 10
+    assert len(readings) == 3  # a driver is asked once in an epoch, not in each step
 
 
 def test_a_resumed_run_began_once_and_a_new_one_anew(train_run, tmp_path):
