@@ -97,9 +97,12 @@ def test_a_study_goes_on_there_and_a_failed_job_is_one(finished_study, snakemake
         assert "-q long" in asked
         assert ("-A lab" if name == "pbs" else "-P lab") in asked
         assert "walltime=" in asked or "h_rt=" in asked
-    (folder / "resources").rename(folder / "gone")
-    broken = on_cluster(folder, *again, "--allowed-rules", "evaluate_references", "--ignore-incomplete")
+    for pairs in folder.glob("resources/pairs/*/test.h5"):
+        pairs.write_bytes(b"no pairs")
+    broken = on_cluster(folder, *again, "--rerun-triggers", "params")
     assert broken.returncode != 0
+    assert len((fake / "asked").read_text().splitlines()) == 2
+    assert "expected" in (folder / "logs" / "small" / "evaluate_references.log").read_text()
 
 
 def scheduler():

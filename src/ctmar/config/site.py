@@ -51,7 +51,10 @@ class Site(Section):
         1, ge=1, description="Trainings that a job without a GPU runs at a time, each on `training.threads`."
     )
     runs_per_job: int | None = Field(
-        None, ge=1, description="Runs that a job trains and measures here; `null`: `study.runs_per_job`."
+        None,
+        ge=1,
+        description="Runs that a job trains and measures here; `null`: `study.runs_per_job`. After a change other jobs"
+        " look at the runs; what is finished is not trained again.",
     )
     maximum_memory_mb: int | None = Field(None, ge=1000, description="Memory that no job may exceed [10⁶ bytes].")
     maximum_minutes: int | None = Field(None, ge=1, description="Time limit that no job may exceed [minutes].")
