@@ -1,0 +1,97 @@
+"""Whatever is killed, and whenever: the command of the README goes on, and the tables are those of a whole run."""
+
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.workflow.readmes_command import make_checkout, start
+from tests.workflow.tables import assert_same_tables
+
+from ctmar.jobs.presence import STARTED_BY, records
+from ctmar.store.atomic import is_leftover
+from ctmar.store.run_lock import read_holder
+
+pytestmark = pytest.mark.workflow
+N_KILLS = int(os.environ.get("EQUIPROJ_KILLS", "6"))  # 30 take a quarter of an hour on two cores
+SEED = int(os.environ.get("EQUIPROJ_KILLS_SEED", "0"))
+STUDY = Path("results", "small")
+
+
+@pytest.fixture
+def checkout(finished_study, tmp_path) -> Path:
+    """A checkout in which a job has one run, where those of the whole study have two."""
+    return make_checkout(tmp_path / "checkout", finished_study / "resources" / "packages", runs_per_job=1)
+
+
+def kind_of(process: psutil.Process) -> str | None:
+    """What a process of the workflow is; None for the shells between, and for what has ended."""
+    try:
+        words = process.cmdline()
+    except psutil.Error:
+        return None
+    command = next((word for before, word in pairwise(words) if before.endswith("/ctmar")), None)
+    if command is None or words[0].endswith("sh"):
+        return None
+    return {"train-and-evaluate": "training"}.get(command, "simulator" if "simulate" in command else "writer")
+
+
+def living(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
+    """Every process of the workflow in the folder that a kill can hit."""
+    for record in records(folder):
+        holder = read_holder(record)
+        if holder is not None and psutil.pid_exists(holder.pid):
+            yield "snakemake", psutil.Process(holder.pid)
+    for process in psutil.process_iter():
+        try:
+            started_by = process.environ().get(STARTED_BY, "")
+        except psutil.Error:
+            continue
+        kind = kind_of(process) if started_by.startswith(str(folder)) else None
+        if kind is not None:
+            yield kind, process
+
+
+def kill_one(folder: Path, chance: random.Random, killed: Counter) -> None:
+    """Kill one process, of the kind that was hit least of all that run."""
+    found = list(living(folder))
+    plans = all(kind == "snakemake" for kind, _ in found)
+    if plans and (killed["snakemake"] > killed.total() / 4 or chance.random() < 0.9):
+        return  # mostly wait for its jobs: it plans longer than they take
+    if found:
+        fewest = min(killed[kind] for kind, _ in found)
+        kind, victim = chance.choice([one for one in found if killed[one[0]] == fewest])
+        number = chance.choice((signal.SIGKILL, signal.SIGTERM))
+        try:
+            victim.send_signal(number)
+        except psutil.NoSuchProcess:
+            return
+        killed[kind] += 1
+        print(f"kill {sum(killed.values())}: {kind} {victim.pid} by {number.name}", flush=True)
+
+
+def test_killed_again_and_again_it_ends_with_the_same_tables(checkout, finished_study, tmp_path):
+    chance, killed, starts, log = random.Random(SEED), Counter(), 0, tmp_path / "terminal.log"
+    while sum(killed.values()) < N_KILLS:
+        process, starts = start(checkout, log), starts + 1
+        while process.poll() is None and sum(killed.values()) < N_KILLS:
+            time.sleep(chance.uniform(0.05, 1.0))
+            kill_one(checkout, chance, killed)
+        if process.poll() == 0:
+            break  # it was quicker than we
+        assert starts < 4 * N_KILLS, log.read_text()[-4000:]
+    process.wait()  # a Snakemake that lives goes on with what does not need what was killed
+    if process.returncode:
+        last, starts = start(checkout, log), starts + 1
+        assert last.wait() == 0, log.read_text()[-4000:]
+    print(f"{sum(killed.values())} kills ({dict(killed)}), {starts} starts")
+    assert sum(killed.values()) >= min(N_KILLS, 20)
+    assert len(killed) >= min(N_KILLS, 4) - 1
+    assert_same_tables(checkout / STUDY, finished_study / STUDY)
+    assert not [path for path in (checkout / "results").rglob(".*") if is_leftover(path)]
