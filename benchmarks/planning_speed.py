@@ -142,7 +142,9 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        measured(snakemake(REPOSITORY / "workflow" / "Snakefile", folder, "--dry-run"))  # digests of the code are made
+        # what later plans find made: digests of the code, and what torch counts of the network
+        study = ("--configfile", study_file(folder, N_SETTINGS, 1))
+        measured(snakemake(REPOSITORY / "workflow" / "Snakefile", folder, *study, "--dry-run"))
         print("   runs  plan                processor  clock/s  peak/MB  ratio")
         for n_runs in options.n_runs:
             print(compare(n_runs, options.rounds, folder), flush=True)
