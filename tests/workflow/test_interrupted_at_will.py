@@ -81,7 +81,7 @@ def test_killed_again_and_again_it_ends_with_the_same_tables(checkout, finished_
     while sum(killed.values()) < N_KILLS:
         process, starts = start(checkout, log), starts + 1
         while process.poll() is None and sum(killed.values()) < N_KILLS:
-            time.sleep(chance.uniform(0.05, 1.0))
+            time.sleep(chance.uniform(0.05, 60 / N_KILLS))  # kills spread over the study
             kill_one(checkout, chance, killed)
         if process.poll() == 0:
             break  # it was quicker than we
@@ -92,6 +92,6 @@ def test_killed_again_and_again_it_ends_with_the_same_tables(checkout, finished_
         assert last.wait() == 0, log.read_text()[-4000:]
     print(f"{sum(killed.values())} kills ({dict(killed)}), {starts} starts")
     assert sum(killed.values()) >= min(N_KILLS, 20)
-    assert len(killed) >= min(N_KILLS, 4) - 1
+    assert len(killed) >= 2
     assert_same_tables(checkout / STUDY, finished_study / STUDY)
     assert not [path for path in (checkout / "results").rglob(".*") if is_leftover(path)]
