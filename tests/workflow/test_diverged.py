@@ -49,7 +49,7 @@ def test_a_study_of_which_runs_diverge_reaches_its_report(checkout, changed):
     assert "2 runs diverged" in banner
     for seed in (0, 1):
         assert f"λ⊥ = 10³⁹, seed {seed}: at step 1 (penalty, loss nan)" in banner
-    folders = [path.parent for path in (checkout / "results" / "diverging").rglob("not-finite.json")]
+    folders = [path.parent for path in (checkout / "results" / "diverging" / "runs").rglob("not-finite.json")]
     assert len(folders) == 2
     assert all(not RunFolder(folder).weights.exists() for folder in folders)
     again = study(checkout, "--dry-run")
