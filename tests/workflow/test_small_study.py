@@ -80,10 +80,12 @@ def test_a_bundle_is_a_study_that_can_be_planned(finished_study, snakemake_on, s
     other = snakemake_on(tmp_path / "my bundle" / "config.yaml")
     planned = replace(other, checkout=tmp_path / "my bundle" / "code")(tmp_path / "my bundle", "--dry-run")
     assert planned.returncode == 0, planned.stderr
-    # the same study: of what is finished nothing but where it came from is made again
+    # the same study: nothing is simulated, trained or measured again. A script that lies elsewhere is another one to
+    # Snakemake, so that the list of runs is made again, and what reads it
     again = replace(other, checkout=tmp_path / "my bundle" / "code")(finished_study, "--dry-run")
     ran = {line.split()[0] for line in again.stdout.splitlines() if re.fullmatch(r"\w+ +\d+", line)}
-    assert ran <= {"provenance", "all", "total"}, again.stdout
+    assert "provenance" in ran
+    assert ran <= {"list_runs", "summarise", "report", "track_synchronise", "provenance", "all", "total"}, again.stdout
 
 
 SHOWN = {"summarise", "configuration", "report", "provenance", "track_synchronise"}
