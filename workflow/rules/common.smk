@@ -107,7 +107,7 @@ def given(path):
     return (lambda wildcards: local(place(path))) if path else []
 
 
-# A module with a prefix moves the paths of its rules. What is read before a rule runs is found by this: the place of a
+# A module with a prefix moves the paths of its rules. What is read while planning is found by this; it is the place of a
 # path of this workflow. It is bound here, because Snakemake asks for it when another module may be read.
 placed = workflow.modifier.path_modifier.replace_prefix
 
@@ -226,6 +226,13 @@ def sources_option(wildcards, input):
     """The option of `ctmar report` that names the list of downloaded sources, if there is one."""
     folder = os.path.dirname(input.source) if CONFIG.source.kind == "idc" else input.source
     return ["--sources", f"{folder}/ctmar-sources.json"] if input.source else []
+
+
+def given_files(wildcards, input):
+    """The options that name what a re-run needs: the list of sources, the manifest, code of the user's own."""
+    manifest = ["--manifest", str(CONFIG.source.manifest)] if CONFIG.source.manifest else []
+    own_code = [text for path in CONFIG.extensions for text in ("--own-code", str(path))]
+    return [*sources_option(wildcards, input), *manifest, *own_code]
 
 
 TRACKING_TARGETS = [f"{RESULTS}/mlflow/synchronised.json"] if CONFIG.tracking.enabled else []

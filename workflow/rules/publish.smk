@@ -1,16 +1,7 @@
 # In:  a finished study.
 # Out: results/STUDY/provenance.json: code, configuration, environment, machine and checksums; results/STUDY/inputs: what
 #      the study was given and a re-run needs. `ctmar bundle` makes of it what can be published.
-
-
 from ctmar.store.checkout import Checkout
-
-
-def given_files(wildcards, input):
-    """The options that name what a re-run needs: the list of sources, the manifest, code of the user's own."""
-    manifest = ["--manifest", str(CONFIG.source.manifest)] if CONFIG.source.manifest else []
-    own_code = [text for path in CONFIG.extensions for text in ("--own-code", str(path))]
-    return [*sources_option(wildcards, input), *manifest, *own_code]
 
 
 # List slices and pairs with their checksums: read once, because there may be many gigabytes of them

@@ -20,10 +20,12 @@ except InputError as error:
     sys.exit(f"equiproj: {error}")
 TRAINING = TrainingDemand(CONFIG, SITE, COUNTS)
 
-# the strict mode is Snakemake's own, which a prefix replaces; braces are doubled because it formats the text
 # a job that a scheduler's Snakemake tries again does not repeat a mistake (ctmar.cli.repeated_mistakes)
-ATTEMPT = f"export CTMAR_ATTEMPT={workflow.attempt} CTMAR_MISTAKES=.snakemake/ctmar_mistakes; "
-shell.prefix("set -euo pipefail; " + ATTEMPT + SITE.shell_lines.replace("{", "{{").replace("}", "}}"))
+ATTEMPT = f"export CTMAR_ATTEMPT={workflow.attempt} CTMAR_MISTAKES=.snakemake/ctmar_mistakes"
+# braces are doubled because Snakemake formats the text
+SITE_LINES = SITE.shell_lines.replace("{", "{{").replace("}", "}}")
+# the strict mode is Snakemake's own, which a prefix replaces
+shell.prefix(f"set -euo pipefail; {ATTEMPT}; {SITE_LINES}")
 
 
 def within(value, limit):
