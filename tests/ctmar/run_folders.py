@@ -3,7 +3,7 @@
 from typing import Any
 
 from ctmar.config import Network, Run, Training
-from ctmar.store.run_folder import Detectability, Epoch, Grid, Measurements, Provenance, RunDescription, WeightNorms
+from ctmar.store.run_records import Detectability, Epoch, Grid, Measurements, Provenance, RunDescription, WeightNorms
 
 SOFTWARE = {"equiproj": "0.1.0", "torch": "2.13.0+cpu", "numpy": "2.3.0"}
 PROVENANCE = Provenance(

@@ -23,7 +23,8 @@ from ctmar.store.atomic import atomic_path
 from ctmar.store.checkout import Checkout
 from ctmar.store.code_digest import CodeDigests
 from ctmar.store.provenance import package_versions, read_checksums, sha256_of
-from ctmar.store.run_folder import RunDescription, RunFolder
+from ctmar.store.run_folder import RunFolder
+from ctmar.store.run_records import RunDescription
 
 PROVENANCE = "provenance.json"
 TABLES = ("*.csv", "*.json", "config.yaml", "summary/*", "references/*", "data/*", "inputs/*")

@@ -130,7 +130,8 @@ class Run(Section):
 
 
 def _path_text(value: Any) -> str:
-    return re.sub(r"[^\w.-]", "-", f"{value:g}" if isinstance(value, float) else str(value))
+    text = f"{value:g}".replace("+", "") if isinstance(value, float) else str(value)  # 1e+39 is not 1e-39
+    return re.sub(r"[^\w.-]", "-", text)
 
 
 class RunSettings(Section):

@@ -31,7 +31,7 @@ from ctmar.evaluation.verdicts import (
     not_worse,
     verdict,
 )
-from ctmar.store.run_folder import Measurements
+from ctmar.store.run_records import Measurements
 
 SOURCE = "Berndt & Stühmer 2026"
 _COST_OF_SPECTRAL = (0.10, 0.15)  # share of the step time that the paper reports

@@ -40,7 +40,7 @@ from ctmar.evaluation.questions import ask_questions
 from ctmar.evaluation.run_results import check_numbers
 from ctmar.store.atomic import atomic_path
 from ctmar.store.parquet import write_parquet
-from ctmar.store.run_folder import RunDescription
+from ctmar.store.run_records import RunDescription
 from ctmar.store.tables import read_rows, write_rows
 
 Row = dict[str, Any]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from ctmar.config import Run
 from ctmar.config.own_code import slug_of
-from ctmar.store.run_folder import Divergence
+from ctmar.store.run_records import Divergence
 
 CONDITION = ("asymmetry", "slices")  # what data a run is trained and tested on; only within one are runs compared
 IDENTITY = tuple(name for name in Run.model_fields if name not in (*CONDITION, "seed"))  # what seeds share

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ctmar.config import Run
 from ctmar.evaluation.intervals import NOTHING, Estimate, over_seeds
 from ctmar.evaluation.run_results import Identity, RunResult
-from ctmar.store.run_folder import Measurements
+from ctmar.store.run_records import Measurements
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from scipy import ndimage
 from ctmar.evaluation.observer import area_under_curve, decisions, laguerre_gauss, standard_error
 from ctmar.evaluation.pair_metrics import PreparedPair, PreparedPairs
 from ctmar.store.pairs import Pair
-from ctmar.store.run_folder import Detectability
+from ctmar.store.run_records import Detectability
 from ctmar.units import WATER_PER_CM
 
 _HALF_SIDE = 2.5  # of a region, in radii of the signal

@@ -9,7 +9,7 @@ from ctmar.evaluation.compared_models import Model, in_common
 from ctmar.evaluation.groups import interval_fields
 from ctmar.evaluation.intervals import NOTHING, Interval, over_seeds
 from ctmar.evaluation.measured_study import MeasuredStudy
-from ctmar.store.run_folder import Measurements
+from ctmar.store.run_records import Measurements
 
 Row = dict[str, Any]
 _FIELDS = ("auc", "bias_hu", "contrast_share")  # of a record, in the order of `signal_measures`

@@ -39,8 +39,9 @@ from ctmar.store.code_digest import CodeDigests
 from ctmar.store.even_choice import evenly_spaced
 from ctmar.store.pairs import Pair
 from ctmar.store.provenance import sha256_of
-from ctmar.store.run_folder import Measurements, RunFolder, WeightNorms
+from ctmar.store.run_folder import RunFolder
 from ctmar.store.run_lock import hold_lock
+from ctmar.store.run_records import Measurements, WeightNorms
 from equiproj.groups import FiniteGroup
 
 

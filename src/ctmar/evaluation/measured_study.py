@@ -16,7 +16,8 @@ from ctmar.evaluation.compared_models import Model, in_common
 from ctmar.evaluation.crossed_table import over_patients_and_seeds, patient_means
 from ctmar.evaluation.intervals import NOTHING, Estimate, Interval, over_patients
 from ctmar.evaluation.run_results import Identity, RunResult, identity_of, read_run
-from ctmar.store.run_folder import RunDescription, RunFolder
+from ctmar.store.run_folder import RunFolder
+from ctmar.store.run_records import RunDescription
 
 _STANDARD = ("equivariant", 1.0)
 Folds = Sequence[Hashable]

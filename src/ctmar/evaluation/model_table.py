@@ -21,7 +21,7 @@ from ctmar.evaluation.intervals import NOTHING, over_seeds
 from ctmar.evaluation.measured_study import MeasuredStudy
 from ctmar.evaluation.run_results import Identity
 from ctmar.evaluation.significance import holm
-from ctmar.store.run_folder import Measurements
+from ctmar.store.run_records import Measurements
 
 Row = dict[str, Any]
 _OF_WEIGHTS = ("relative_non_equivariance", "non_equivariance_growth", "non_equivariance_of_start")

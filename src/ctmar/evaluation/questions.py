@@ -26,7 +26,7 @@ from ctmar.evaluation.verdicts import (
     not_worse,
     verdict,
 )
-from ctmar.store.run_folder import Measurements
+from ctmar.store.run_records import Measurements
 
 SOURCE = "asked by readers of the paper"
 # to a network that is equivariant, or nearly so

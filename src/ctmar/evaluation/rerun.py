@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ctmar.errors import InputError
 from ctmar.evaluation.run_results import RunResult, read_run
 from ctmar.models.published import read_state
-from ctmar.store.run_folder import RunDescription, RunFolder
+from ctmar.store.run_folder import RunFolder
+from ctmar.store.run_records import RunDescription
 
 DIVERGED = "diverged"
 _COMPARED = {"network", "training", "group", "grid", "provenance", "device", "threads"}

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from ctmar.config import Run
 from ctmar.errors import InputError
 from ctmar.evaluation.columns import IDENTITY, METRICS, PAIR_COLUMNS, QUARTER_TURNS_DEG, metrics_in
-from ctmar.store.run_folder import Epoch, Measurements, RunDescription, RunFolder
+from ctmar.store.run_folder import RunFolder
+from ctmar.store.run_records import Epoch, Measurements, RunDescription
 from ctmar.store.tables import read_rows
 
 Identity = tuple[Any, ...]  # values of `IDENTITY`

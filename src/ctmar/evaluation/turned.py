@@ -68,7 +68,7 @@ class TurnedInputs:
         )
 
     def measures(self) -> dict[str, Any]:
-        """What was found, by its name in `ctmar.store.run_folder.Measurements`.
+        """What was found, by its name in `ctmar.store.run_records.Measurements`.
 
         * ``defect_mean``, ``defect_max``: mean and maximum over g ≠ e of ‖f(g·x) − g·f(x)‖ / ‖f(x)‖;
         * ``defect_of_correction_mean``, ``defect_of_correction_max``: the same over ‖f(x) − x_LI‖, the size of what the

@@ -8,8 +8,9 @@ from ctmar.config import Evaluation, Job, Run, RunSettings, Training
 from ctmar.datasets.split import fold_of_seed, read_split
 from ctmar.evaluation.measured_run import BrokenImageError, Evaluator
 from ctmar.long_work import Progress
-from ctmar.store.run_folder import Divergence, RunFolder
+from ctmar.store.run_folder import RunFolder
 from ctmar.store.run_lock import hold_lock
+from ctmar.store.run_records import Divergence
 from ctmar.training.loop import train
 
 

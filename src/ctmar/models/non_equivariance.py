@@ -5,7 +5,7 @@ import math
 from torch import nn
 
 from ctmar.models.build import layer_types
-from ctmar.store.run_folder import LayerNorms, WeightNorms
+from ctmar.store.run_records import LayerNorms, WeightNorms
 from equiproj import equivariance_report
 from equiproj.groups import FiniteGroup
 

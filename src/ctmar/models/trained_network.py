@@ -8,7 +8,8 @@ from ctmar.models.build import build_network
 from ctmar.models.device import choose_device
 from ctmar.models.published import load_weights
 from ctmar.models.symmetry import study_group
-from ctmar.store.run_folder import RunDescription, RunFolder
+from ctmar.store.run_folder import RunFolder
+from ctmar.store.run_records import RunDescription
 
 
 def load_network(folder: RunFolder, settings: RunDescription, device: str = "cpu") -> nn.Module:

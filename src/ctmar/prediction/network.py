@@ -11,7 +11,7 @@ from torch import nn
 from ctmar.errors import InputError
 from ctmar.models.scaling import network_input, to_per_cm
 from ctmar.prediction.choices import PredictionChoices
-from ctmar.store.run_folder import Grid
+from ctmar.store.run_records import Grid
 
 # (slice, slice after linear interpolation, metal mask) -> change of the slice, all (size, size), images in 1/cm
 Correction = Callable[[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]], NDArray[np.float32]]

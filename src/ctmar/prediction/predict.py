@@ -31,7 +31,8 @@ from ctmar.prediction.skin import reaches_skin
 from ctmar.store.provenance import package_versions, sha256_of
 from ctmar.store.pseudonyms import read_salt
 from ctmar.store.quarantine import Quarantined, Refused, summarise, write_quarantine
-from ctmar.store.run_folder import RunDescription, RunFolder
+from ctmar.store.run_folder import RunFolder
+from ctmar.store.run_records import RunDescription
 
 IDENTITY = {True: "patient and study are copied", False: "patient and study are replaced by pseudonyms"}
 

@@ -15,7 +15,8 @@ from ctmar.errors import InputError
 from ctmar.evaluation.columns import FINISHED
 from ctmar.reporting.kernel_section import KernelSection, read_kernels
 from ctmar.reporting.required_columns import COLUMNS, IDENTITY, RUN_KEY
-from ctmar.store.run_folder import RunDescription, RunFolder
+from ctmar.store.run_folder import RunFolder
+from ctmar.store.run_records import RunDescription
 
 CLAIM_KEYS = ("claim", "source", "role", "test", "measured", "verdict", "precision")
 VERDICTS = ("agrees", "disagrees", "not decided")

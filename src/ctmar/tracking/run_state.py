@@ -19,8 +19,9 @@ from ctmar.evaluation.columns import MEASURES_OF_A_RUN, metrics_in
 from ctmar.evaluation.crossed_table import patient_means
 from ctmar.evaluation.run_results import check_numbers, number
 from ctmar.store.provenance import sha256_of
-from ctmar.store.run_folder import Epoch, RunDescription, RunFolder, RunOrigin
+from ctmar.store.run_folder import RunFolder
 from ctmar.store.run_lock import is_stale
+from ctmar.store.run_records import Epoch, RunDescription, RunOrigin
 from ctmar.store.tables import read_rows
 from ctmar.tracking.parameters import flatten, run_parameters
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from ctmar.config import Config, Network, Run, load_config
 from ctmar.errors import InputError
 from ctmar.store.atomic import atomic_path
-from ctmar.store.run_folder import RunFolder, RunOrigin
+from ctmar.store.run_folder import RunFolder
+from ctmar.store.run_records import RunOrigin
 
 _SHOWN_ONLY = ("report", "tracking")  # sections that shape no result
 

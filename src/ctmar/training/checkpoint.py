@@ -15,7 +15,7 @@ import torch
 
 from ctmar.models.published import UNREADABLE
 from ctmar.store.atomic import atomic_path
-from ctmar.store.run_folder import Epoch
+from ctmar.store.run_records import Epoch
 from ctmar.training.state import EpochSoFar, TrainingState
 
 

@@ -10,7 +10,7 @@ from ctmar.config.own_code import own_code_sha256
 from ctmar.store.code_digest import CodeDigests
 from ctmar.store.pairs import PairFile
 from ctmar.store.provenance import package_versions, sha256_of
-from ctmar.store.run_folder import Grid, Provenance, RunOrigin
+from ctmar.store.run_records import Grid, Provenance, RunOrigin
 
 
 def describe_run(pairs_train: Path, pairs_validation: Path | None, settings: RunSettings) -> RunOrigin:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ctmar.errors import InputError
 from ctmar.store.atomic import atomic_path
-from ctmar.store.run_folder import Divergence, Place
+from ctmar.store.run_records import Divergence, Place
 from ctmar.training.patches import Batch, PatchOrigin
 from ctmar.training.state import TrainingState, stage_outputs
 from ctmar.training.step import backward

@@ -15,8 +15,9 @@ from torch import nn
 from ctmar.config import RunSettings
 from ctmar.errors import InterruptedWorkError
 from ctmar.models.device import system_facts
-from ctmar.store.run_folder import Divergence, Epoch, RunFolder, RunOrigin
+from ctmar.store.run_folder import RunFolder
 from ctmar.store.run_lock import check_held, hold_lock
+from ctmar.store.run_records import Divergence, Epoch, RunOrigin
 from ctmar.training.batch_readers import ReaderDiedError, read_batches
 from ctmar.training.checkpoint import load_checkpoint, resume, save_checkpoint, snapshot
 from ctmar.training.description import describe_run

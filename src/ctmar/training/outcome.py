@@ -10,7 +10,8 @@ from ctmar.models.device import device_name, peak_memory_mb
 from ctmar.models.non_equivariance import layer_norms
 from ctmar.models.symmetry import study_group
 from ctmar.store.atomic import atomic_path
-from ctmar.store.run_folder import RunDescription, RunFolder, RunOrigin
+from ctmar.store.run_folder import RunFolder
+from ctmar.store.run_records import RunDescription, RunOrigin
 from ctmar.training.diagnosis import DivergedError
 from ctmar.training.state import TrainingState
 

@@ -14,7 +14,7 @@ from ctmar.models import build_network, load_weights
 from ctmar.models.device import choose_device
 from ctmar.models.predictor import predictor_of
 from ctmar.models.symmetry import study_group
-from ctmar.store.run_folder import Epoch, WeightNorms
+from ctmar.store.run_records import Epoch, WeightNorms
 from ctmar.training.adam import Adam
 from ctmar.training.method import Method
 from ctmar.training.methods import attach_method, common_start

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ctmar.config import load_config
+from ctmar.config import Run, load_config
 from ctmar.models import build_network, layer_types
 from ctmar.models.symmetry import study_group
 
@@ -25,3 +25,8 @@ def test_the_workstation_network_has_nearly_the_published_size():
     found = sum(parameter.numel() for parameter in build_network(network.architecture, **network.settings).parameters())
     assert found == 1_624_194
     assert math.isclose(found, 1_602_809, rel_tol=0.015)
+
+
+def test_weights_of_opposite_exponents_have_folders_of_their_own():
+    runs = [Run(network="n", method="projection", norm="frobenius", lam_perp=weight) for weight in (1e39, 1e-39)]
+    assert len({run.slug for run in runs}) == 2

@@ -10,7 +10,8 @@ from tests.ctmar.run_folders import description, epoch, measurements
 from ctmar.config import Run
 from ctmar.evaluation.columns import METRICS
 from ctmar.evaluation.pair_metrics import write_slices
-from ctmar.store.run_folder import Divergence, RunFolder
+from ctmar.store.run_folder import RunFolder
+from ctmar.store.run_records import Divergence
 
 PAIRS = [
     {"patient": patient, "slice_id": f"{patient}/1/{k:04d}", "mask_index": mask, "metal_pixels": 10 + 90 * mask}

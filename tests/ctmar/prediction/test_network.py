@@ -10,7 +10,7 @@ from ctmar.errors import InputError
 from ctmar.models.trained_network import load_network
 from ctmar.prediction.choices import PredictionChoices
 from ctmar.prediction.network import WorkingGrid, correction_of, working_grid
-from ctmar.store.run_folder import Grid
+from ctmar.store.run_records import Grid
 
 GRID = Grid(image_size=128, pixel_mm=3.0, preset="physical")
 

@@ -24,7 +24,7 @@ from ctmar.errors import InputError
 from ctmar.prediction.choices import PredictionChoices
 from ctmar.prediction.predict import predict
 from ctmar.simulation.scanner import build_scanner, scan_metal, scan_slice, trace_slice
-from ctmar.store.run_folder import Grid
+from ctmar.store.run_records import Grid
 from ctmar.store.tables import read_rows
 from ctmar.units import hu_to_attenuation
 

@@ -19,7 +19,8 @@ from ctmar.evaluation.truth import image_metrics
 from ctmar.reporting.images import window_image
 from ctmar.reporting.page import render_page
 from ctmar.reporting.study_files import ReportInputs, StudyTables, read_results
-from ctmar.store.run_folder import Epoch, RunFolder
+from ctmar.store.run_folder import RunFolder
+from ctmar.store.run_records import Epoch
 from ctmar.units import hu_to_attenuation
 
 SIZE = 96

@@ -18,7 +18,8 @@ from ctmar.reporting.page import build_report, render_page
 from ctmar.reporting.studies import describe_study
 from ctmar.reporting.study_files import ReportInputs, StudyTables, read_results
 from ctmar.reporting.timed_networks import timed_networks
-from ctmar.store.run_folder import Divergence, RunFolder
+from ctmar.store.run_folder import RunFolder
+from ctmar.store.run_records import Divergence
 
 FROBENIUS = {"method": "projection", "norm": "frobenius", "lam_perp": 1e-2}
 CONFIG = study_config()

@@ -11,7 +11,8 @@ from tests.ctmar.run_folders import description, epoch, measurements
 from ctmar.config import Run
 from ctmar.errors import InputError
 from ctmar.store.atomic import temporary_path
-from ctmar.store.run_folder import Divergence, RunFolder
+from ctmar.store.run_folder import RunFolder
+from ctmar.store.run_records import Divergence
 from ctmar.store.writer import this_writer
 
 RECORDS = {

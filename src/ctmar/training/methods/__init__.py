@@ -23,7 +23,7 @@ from ctmar.config import Run
 from ctmar.errors import InputError
 from ctmar.models import layer_types
 from ctmar.models.non_equivariance import layer_norms, together
-from ctmar.store.run_folder import WeightNorms
+from ctmar.store.run_records import WeightNorms
 from ctmar.training.method import Method
 from equiproj.groups import FiniteGroup
 from equiproj.regularisers import project_initial_
