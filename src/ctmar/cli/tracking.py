@@ -14,8 +14,8 @@ Results = Annotated[Path, typer.Argument(help="Folder of a study's results, resu
 def sync(
     results: Results,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Go on, also while runs train, until the process that started this ends.")
-    ] = False,
+        int | None, typer.Option(min=1, metavar="PID", help="Go on, also while runs train, until this process ends.")
+    ] = None,
     attempt: Annotated[
         int | None, typer.Option(min=0, help="Number that the workflow gives; the exit code is then 0 in any case.")
     ] = None,
@@ -31,8 +31,8 @@ def sync(
     from ctmar.tracking.workflow import SYNCHRONISED
 
     with stop_requests() as interrupted:
-        if follow:
-            follow_study(results, interrupted, _say)
+        if follow is not None:
+            follow_study(results, follow, interrupted, _say)
             return
         summary = Mirror(results).synchronise(interrupted)
     written = results / SYNCHRONISED

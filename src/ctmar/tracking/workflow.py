@@ -1,6 +1,7 @@
 """What the workflow itself asks of the mirror; nothing here imports MLflow, for it runs when the workflow is read."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ def start_follower(results: str, log: str) -> None:
     with Path(log).open("wb") as file:
         # a session of its own: Ctrl-C in a terminal reaches all processes of one
         subprocess.Popen(
-            ["ctmar", "sync", "--follow", results],
+            ["ctmar", "sync", results, "--follow", str(os.getpid())],
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,

@@ -84,7 +84,11 @@ def faults(read: Callable[[Path], object], paths: list[Path]) -> list[str]:
     found: list[str] = []
     last = "the start"
     try:
-        while (told := ours.recv()) is not None:
+        while True:
+            if not ours.poll(2 * LARGEST_SECONDS):
+                process.kill()  # a library that hangs hears no alarm
+            if (told := ours.recv()) is None:
+                break
             if told[0] == "fault":
                 found.append(told[1])
             last = told[1]

@@ -71,6 +71,20 @@ def test_a_follower_ends_when_the_process_that_started_it_is_killed(
     assert (tmp_path / "logs" / "follow.log").read_text() == ""
 
 
+@pytest.mark.slow
+def test_a_follower_behind_a_script_ends_too(begun_study: LittleStudy, tmp_path: Path, monkeypatch) -> None:
+    behind = tmp_path / "bin" / "ctmar"  # as modules and environments of clusters put them
+    behind.parent.mkdir()
+    behind.write_text(f'#!/bin/bash\n{CTMAR} "$@"\ntrue\n')
+    behind.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{behind.parent}{os.pathsep}{os.environ['PATH']}")
+    command = [sys.executable, "-c", STARTER, str(begun_study.results), str(tmp_path / "logs" / "follow.log")]
+    with subprocess.Popen(command) as process:
+        until(lambda: followers(begun_study.results) != [])
+        process.kill()
+    until(lambda: followers(begun_study.results) == [])
+
+
 def _seen(study: LittleStudy) -> list:
     ready = study.client.get_experiment_by_name("equiproj") is not None
     return study.stored("run") if ready else []
