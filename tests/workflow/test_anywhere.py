@@ -199,4 +199,4 @@ def test_two_copies_side_by_side_run_to_their_reports_each_below_its_prefix(run,
         assert (below / "reports" / "mine" / "index.html").stat().st_size > 100_000
         assert (below / "results" / "mine" / "mlflow" / "synchronised.json").is_file()
     (folder / "second" / "results" / "mine" / "kernels.json").write_text("{}")
-    assert again(run, folder) == {"everything", "second_report"}
+    assert again(run, folder) == {"everything", "second_report", "second_provenance"}

@@ -17,8 +17,8 @@ def pseudonyms_in(content: bytes) -> set[bytes]:
     """The pseudonyms in a text.
 
     Examples:
-        >>> pseudonyms_in(b"p-0123456789abcdef/s-fedcba9876543210/0001, up-0123456789abcdef")
-        {b'p-0123456789abcdef', b's-fedcba9876543210'}
+        >>> sorted(pseudonyms_in(b"p-0123456789abcdef/s-fedcba9876543210/0001, up-0123456789abcdef"))
+        [b'p-0123456789abcdef', b's-fedcba9876543210']
     """
     return set(_NAMES.findall(content))
 

@@ -10,7 +10,7 @@ from ctmar.cli import (
     models,
     prediction,
     preparation,
-    recovery,
+    recover,
     report,
     runs,
     simulation,
@@ -37,7 +37,7 @@ for room in (
     tracking,
     configuration,
     estimate,
-    recovery,
+    recover,
 ):
     for command in room.COMMANDS:
         app.command(cls=ExplainingCommand)(command)

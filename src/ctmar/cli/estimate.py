@@ -39,10 +39,10 @@ def estimate(
     import torch
 
     from ctmar.config import Site, load_config, load_site
+    from ctmar.estimate.estimate_text import simulation_text, table, training_text
     from ctmar.estimate.jobs_in_words import jobs_text
     from ctmar.estimate.primary_power import patients_of_study, power_text
     from ctmar.estimate.training_cost import estimate_training
-    from ctmar.estimate.wording import simulation_text, table, training_text
     from ctmar.training.own_code_check import check_own_code
 
     study = load_config(config)

@@ -1,12 +1,14 @@
 """How large the data of a study may become, as far as its configuration says before they are read."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
 from ctmar.config import Config, Subset
 from ctmar.datasets.packages import SCANS
+from ctmar.errors import InputError
 from ctmar.store.tables import read_rows
 
 _ANY_NUMBER_OF_PATIENTS = 100  # where nobody says
@@ -40,7 +42,9 @@ class DataSize:
     def _series(self) -> list[dict[str, str]]:
         manifest = self.config.source.manifest
         is_there = self.config.source.kind == "idc" and manifest is not None and manifest.is_file()
-        return read_rows(manifest, ("patient", "megabytes")) if is_there and manifest else []
+        with suppress(InputError):  # the download says what is wrong with it
+            return read_rows(manifest, ("patient", "megabytes")) if is_there and manifest else []
+        return []
 
     @property
     def download_mb(self) -> float:

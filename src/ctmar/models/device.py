@@ -6,7 +6,6 @@ from contextlib import contextmanager, suppress
 from typing import Any, Literal
 
 import torch
-from pynvml import NVMLError
 
 from ctmar.errors import InputError
 
@@ -87,6 +86,10 @@ def system_facts(device: torch.device) -> dict[str, float]:
     if device.type != "cuda":
         return facts
     facts["gpu_memory_mb"] = torch.cuda.memory_reserved(device) / 1e6
+    try:
+        from pynvml import NVMLError  # only here: the GPU check runs where torch is and little else
+    except ModuleNotFoundError:
+        return facts
     readings: dict[str, Callable[[torch.device], float]] = {
         "gpu_utilisation_percent": torch.cuda.utilization,
         "gpu_power_w": lambda gpu: torch.cuda.power_draw(gpu) / 1000,

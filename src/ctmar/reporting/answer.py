@@ -54,7 +54,7 @@ def seeds_in_words(n_seeds: Sequence[int]) -> str:
         >>> seeds_in_words([3, 3, 3]), seeds_in_words([10, 3, 1])
         ('3 seeds', '1 to 10 seeds')
     """
-    least, most = min(n_seeds), max(n_seeds)
+    least, most = min(n_seeds, default=0), max(n_seeds, default=0)
     return plural(most, "seed") if least == most else f"{least} to {most} seeds"
 
 

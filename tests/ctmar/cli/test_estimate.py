@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from ctmar.cli import app
 from ctmar.config import Config
+from ctmar.estimate.estimate_text import training_text
 from ctmar.estimate.training_cost import StepCost, TrainingEstimate
-from ctmar.estimate.wording import training_text
 
 STUDY = """
 ingest: {image_size: 48, minimum_rows: 32}

@@ -84,8 +84,9 @@ def test_an_unpacked_archive_says_so(unpacked):
     assert checkout.said == "not run from a git working tree"
     assert "src/ctmar/__init__.py" in checkout.files
     assert not any("__pycache__" in name for name in checkout.files)
+    before = checkout.state
     (unpacked / "src" / "ctmar" / "__init__.py").write_text("edited")
-    assert Checkout(unpacked / "src").state != checkout.state
+    assert Checkout(unpacked / "src").state != before
 
 
 def test_somebody_elses_repository_around_an_installed_package_is_not_ours(tmp_path, unpacked):
