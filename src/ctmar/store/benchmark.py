@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ctmar.errors import InputError
 from ctmar.store.hdf5 import check_size, opened_hdf5, own_dataset, read
-from ctmar.store.new_hdf5 import new_hdf5
+from ctmar.store.new_hdf5 import new_hdf5, write_text
 
 
 def read_field(path: Path | str, name: str) -> NDArray[Any]:
@@ -45,9 +45,9 @@ def numeric_fields(path: Path | str) -> dict[str, tuple[int, ...]]:
 def write_fields(path: Path | str, fields: Mapping[str, NDArray[Any]], provenance: Mapping[str, Any]) -> None:
     """Write fields under their names, images in 1/cm, with ``provenance`` as sorted JSON in the root attributes."""
     with new_hdf5(path) as file:
-        file.attrs["provenance"] = json.dumps(provenance, sort_keys=True)
+        write_text(file, "provenance", json.dumps(provenance, sort_keys=True))
         for name, array in fields.items():
             kind = np.uint8 if array.dtype.kind in "bu" else np.float32
             dataset = file.create_dataset(name, data=array, dtype=kind, compression="gzip", shuffle=True)
             if name == "image" or name.endswith("_CT"):
-                dataset.attrs["units"] = "1/cm"
+                write_text(dataset, "units", "1/cm")

@@ -136,13 +136,16 @@ def check_format(file: h5py.File, path: Path | str, name: str, version: int, rem
         raise InputError(f"{path}: expected format {(name, version)}, found {found}; {remedy}")
 
 
-def attribute(file: h5py.File, name: str) -> str | int | None:
-    """A root attribute that is a text or an integer; None for any other, and where there is none."""
+def attribute(place: h5py.HLObject, name: str) -> str | int | None:
+    """An attribute that is a text of fixed length or an integer; None for any other, and where there is none."""
     try:
-        value = file.attrs.get(name)
+        # what lies in a heap is not read: HDF5 reads a damaged heap for ever
+        if name not in place.attrs or place.attrs.get_id(name).dtype.hasobject:
+            return None
+        value = place.attrs[name]
+        return value.decode() if isinstance(value, bytes) else int(value) if isinstance(value, np.integer) else None
     except (OSError, UnicodeDecodeError):
         return None
-    return value if isinstance(value, str) else int(value) if isinstance(value, int | np.integer) else None
 
 
 def json_attribute(file: h5py.File, path: Path | str, name: str) -> dict[str, Any]:

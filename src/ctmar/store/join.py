@@ -8,8 +8,8 @@ import numpy as np
 
 from ctmar.errors import InputError
 from ctmar.store.atomic import check_target
-from ctmar.store.hdf5 import open_hdf5
-from ctmar.store.new_hdf5 import new_hdf5
+from ctmar.store.hdf5 import attribute, open_hdf5
+from ctmar.store.new_hdf5 import NewFile, new_hdf5, write_text
 from ctmar.store.pair_writer import write_header
 from ctmar.store.pairs import OF_PAIR, OF_SLICE, TEXT, PairFile
 from ctmar.store.parts import allow_open_parts, describe_part, write_parts
@@ -87,14 +87,19 @@ def _join_field(
         layout[start : start + len(dataset)] = h5py.VirtualSource(name, field, dataset.shape, dataset.dtype)
         start += len(dataset)
     virtual = joined.create_virtual_dataset(field, layout)
-    virtual.attrs.update(sources[0][1].attrs)
+    units = attribute(sources[0][1], "units")
+    if isinstance(units, str):
+        write_text(virtual, "units", units)
 
 
-def _join_columns(joined: h5py.File, files: list[PairFile]) -> None:
+def _join_columns(joined: NewFile, files: list[PairFile]) -> None:
     first_slices = np.cumsum([0, *(file.n_slices for file in files[:-1])])
     for name in (*OF_SLICE, *OF_PAIR):
         columns = [getattr(file, name) for file in files]
         if name == "slice_index":
             columns = [column + first for column, first in zip(columns, first_slices, strict=True)]
-        kind = h5py.string_dtype() if name in TEXT else columns[0].dtype
-        joined.create_dataset(name, data=[value for column in columns for value in column], dtype=kind)
+        values = [value for column in columns for value in column]
+        if name in TEXT:
+            joined.write_texts(name, values)
+        else:
+            joined.create_dataset(name, data=values, dtype=columns[0].dtype)

@@ -3,15 +3,18 @@
 HDF5 crashes (a segmentation fault while a file is closed) when it cannot write what it has in its caches, as on a full
 disk. It therefore writes through an object that never fails: what the disk refuses is kept in memory, the next record
 that is written raises the error with the name of the file, and the file is closed in order and thrown away.
+
+Texts have a fixed length: HDF5 keeps those of variable length in a heap, and reads one that is damaged for ever.
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from ctmar.store.atomic import atomic_path
 
@@ -91,7 +94,8 @@ class NewFile(h5py.File):
     def __init__(self, temporary: Path, path: Path) -> None:
         self.path = path
         self._disk = _Disk(temporary)
-        super().__init__(self._disk, "w")
+        # from 1.8 on an attribute may have more than 64 kB
+        super().__init__(self._disk, "w", libver=("v108", "latest"))
 
     def check(self) -> None:
         """Call it after every record.
@@ -102,10 +106,25 @@ class NewFile(h5py.File):
         if (error := self._disk.error) is not None:
             raise OSError(error.errno, error.strerror, str(self.path))
 
+    def write_texts(self, name: str, texts: Sequence[str]) -> None:
+        """Write a column of texts."""
+        content = [text.encode() for text in texts]
+        self.create_dataset(name, data=np.array(content, _text_type(content)), dtype=_text_type(content))
+
     def close(self) -> None:
         """Write what waits and close."""
         super().close()
         self._disk.close()
+
+
+def write_text(place: h5py.HLObject, name: str, text: str) -> None:
+    """Write a text as an attribute of a file or dataset."""
+    content = text.encode()
+    place.attrs.create(name, content, dtype=_text_type([content]))
+
+
+def _text_type(content: list[bytes]) -> np.dtype[Any]:
+    return h5py.string_dtype("utf-8", max([1, *map(len, content)]))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctmar.errors import InputError
-from ctmar.store.new_hdf5 import NewFile, new_hdf5
+from ctmar.store.new_hdf5 import NewFile, new_hdf5, write_text
 from ctmar.store.pairs import FORMAT, FORMAT_VERSION, OF_PAIR, OF_SLICE, TEXT, PairRecord, SliceRecord
 
 _LARGEST_CHUNK = 128  # a 64 × 64 training patch then touches at most four chunks of a 416 × 416 image
@@ -52,8 +52,10 @@ class PairWriter:
     def write_metadata(self) -> None:
         """Write the columns that are small enough to wait in memory; called once at the end."""
         for name, values in self._metadata.items():
-            kind: Any = h5py.string_dtype() if name in TEXT else np.int64
-            self._file.create_dataset(name, data=values, dtype=np.float64 if name == "pixel_mm" else kind)
+            if name in TEXT:
+                self._file.write_texts(name, values)
+            else:
+                self._file.create_dataset(name, data=values, dtype=np.float64 if name == "pixel_mm" else np.int64)
 
     def _append_arrays(self, record: SliceRecord | PairRecord, index: int) -> None:
         for field in fields(record):
@@ -83,7 +85,7 @@ class PairWriter:
             shuffle=True,
         )
         if name.endswith("_CT") or name == "image":
-            dataset.attrs["units"] = "1/cm"
+            write_text(dataset, "units", "1/cm")
         return dataset
 
 
@@ -96,8 +98,10 @@ def write_header(
     file: h5py.File, subset: str, provenance: Mapping[str, Any], shard: int = 0, n_shards: int = 1
 ) -> None:
     """Write the root attributes; ``provenance`` as sorted JSON, so that equal contents give equal bytes."""
-    file.attrs.update(format=FORMAT, format_version=FORMAT_VERSION, subset=subset, shard=shard, n_shards=n_shards)
-    file.attrs["provenance"] = json.dumps(provenance, sort_keys=True)
+    file.attrs.update(format_version=FORMAT_VERSION, shard=shard, n_shards=n_shards)
+    texts = {"format": FORMAT, "subset": subset, "provenance": json.dumps(provenance, sort_keys=True)}
+    for name, text in texts.items():
+        write_text(file, name, text)
 
 
 @contextmanager

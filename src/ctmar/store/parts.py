@@ -13,6 +13,7 @@ import h5py
 
 from ctmar.errors import InputError
 from ctmar.store.hdf5 import attribute, hard_linked, opened_hdf5, own_dataset
+from ctmar.store.new_hdf5 import write_text
 from ctmar.store.provenance import sha256_of
 
 _REMEDY = "make the parts again and join them"
@@ -42,7 +43,7 @@ def describe_part(path: Path, folder: Path) -> FilePart:
 
 def write_parts(file: h5py.File, parts: list[FilePart]) -> None:
     """List the parts of an open file; their checksums make that of the file stand for its whole content."""
-    file.attrs["parts"] = json.dumps([asdict(part) for part in parts], sort_keys=True)
+    write_text(file, "parts", json.dumps([asdict(part) for part in parts], sort_keys=True))
 
 
 def read_parts(file: h5py.File, path: Path) -> list[FilePart]:
@@ -56,7 +57,7 @@ def read_parts(file: h5py.File, path: Path) -> list[FilePart]:
     """
     text = attribute(file, "parts")
     try:
-        parts = [FilePart(**part) for part in json.loads(text if isinstance(text, str) else "[]")]
+        parts = [FilePart(**part) for part in (json.loads(str(text)) if "parts" in file.attrs else [])]
     except (ValueError, TypeError):
         raise InputError(f"{path}: attribute 'parts': expected a list of file, bytes and sha256") from None
     for part in parts:

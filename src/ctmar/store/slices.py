@@ -24,7 +24,7 @@ from ctmar.errors import InputError
 from ctmar.store.chunks import GZIP_LEVEL, PackedImage, pack_image
 from ctmar.store.hdf5 import check_format, json_attribute, opened_hdf5, own_dataset, read, read_texts
 from ctmar.store.layout import Field, check_layout
-from ctmar.store.new_hdf5 import NewFile, new_hdf5
+from ctmar.store.new_hdf5 import NewFile, new_hdf5, write_text
 
 FORMAT = "ctmar-slices"
 FORMAT_VERSION = 1
@@ -87,10 +87,11 @@ class SliceWriter:
     def write_labels(self) -> None:
         """Write the columns that wait in memory, because HDF5 takes long for one number; called once at the end."""
         for name, values in self._labels.items():
-            kind: Any = h5py.string_dtype() if name in TEXT else np.float64
-            column = self._file.create_dataset(name, shape=(len(values),), dtype=kind, data=values or None)
-            if name in NUMBERS:
-                column.attrs["units"] = "mm"
+            if name in TEXT:
+                self._file.write_texts(name, values)
+            else:
+                column = self._file.create_dataset(name, shape=(len(values),), dtype=np.float64, data=values or None)
+                write_text(column, "units", "mm")
 
     def write_masks(self, name: str, masks: NDArray[np.uint8]) -> None:
         """Write metal masks (n_masks, size, size) that belong to the slices.
@@ -115,7 +116,8 @@ def open_slice_writer(path: Path | str, image_size: int) -> Iterator[SliceWriter
         image_size: rows and columns of every image [pixels].
     """
     with new_hdf5(path) as file:
-        file.attrs.update({"format": FORMAT, "format_version": FORMAT_VERSION})
+        write_text(file, "format", FORMAT)
+        file.attrs["format_version"] = FORMAT_VERSION
         image = file.create_dataset(
             "image",
             shape=(0, image_size, image_size),
@@ -126,11 +128,11 @@ def open_slice_writer(path: Path | str, image_size: int) -> Iterator[SliceWriter
             compression_opts=GZIP_LEVEL,
             shuffle=True,
         )
-        image.attrs["units"] = "1/cm"
+        write_text(image, "units", "1/cm")
         writer = SliceWriter(file, image_size)
         yield writer
         writer.write_labels()
-        file.attrs["provenance"] = writer.provenance
+        write_text(file, "provenance", writer.provenance)
 
 
 def write_slices(path: Path | str, records: list[Slice], provenance: str = "{}") -> None:

@@ -40,7 +40,7 @@ def test_output_has_the_fields_of_the_benchmark(files: Path, body):
         assert pair["metal_trace"].dtype == np.uint8
         assert pair["ma_CT"].dtype == np.float32
         np.testing.assert_array_equal(pair["image"], body)
-        assert '"seed": 1' in pair.attrs["provenance"]
+        assert b'"seed": 1' in pair.attrs["provenance"]
 
 
 def test_all_kinds_of_files_say_the_same(files: Path):

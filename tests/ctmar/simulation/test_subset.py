@@ -225,7 +225,7 @@ def test_torch_makes_the_same_pairs(study, monkeypatch: pytest.MonkeyPatch):
     with h5py.File(simulate(folder, settings=settings)) as numba:
         monkeypatch.setattr("ctmar.simulation.subset.operators_on", lambda device: torch_operators("cpu"))
         with h5py.File(simulate(folder, "torch.h5", settings=settings)) as other:
-            assert "torch" in other.attrs["provenance"]
+            assert b"torch" in other.attrs["provenance"]
             for name in ("mask", "metal_trace"):
                 np.testing.assert_array_equal(numba[name][()], other[name][()])
             for name in ("poly_CT", "ma_CT", "LI_CT", "NMAR_CT"):

@@ -17,9 +17,9 @@ def test_fields_come_back(tmp_path: Path):
     np.testing.assert_array_equal(image, fields["ma_CT"].astype(np.float32))
     assert (image.dtype, trace.dtype) == (np.float32, np.uint8)
     with h5py.File(tmp_path / "a.h5") as file:
-        assert file["ma_CT"].attrs["units"] == "1/cm"
+        assert file["ma_CT"].attrs["units"] == b"1/cm"
         assert "units" not in file["metal_trace"].attrs
-        assert file.attrs["provenance"] == '{"seed": 1}'
+        assert file.attrs["provenance"] == b'{"seed": 1}'
 
 
 def test_damage_is_one_line(tmp_path: Path):

@@ -64,15 +64,13 @@ def lead_away(file: h5py.File, name: str, how: str, folder: Path) -> None:
     shape, kind, is_text = old.shape, old.dtype, h5py.check_string_dtype(old.dtype) is not None
     del file[name]
     with h5py.File(folder / "secret.h5", "w") as secret:
-        secret.create_dataset(
-            "x", data=np.full(shape, SECRET if is_text else 1, object if is_text else None), dtype=kind
-        )
+        secret["x"] = np.full(shape, SECRET.encode()) if is_text else np.ones(shape, kind)
     (folder / "secret.bin").write_bytes(bytes(10_000))
     match how:
         case "external link":
             file[name] = h5py.ExternalLink(str(folder / "secret.h5"), "/x")
         case "soft link":
-            file["elsewhere"] = np.zeros(shape) if not is_text else np.full(shape, SECRET, dtype=object)
+            file["elsewhere"] = np.full(shape, SECRET.encode()) if is_text else np.zeros(shape)
             file[name] = h5py.SoftLink("/elsewhere")
         case "virtual":
             layout = h5py.VirtualLayout(shape, np.float32)
@@ -158,10 +156,13 @@ LIES: dict[str, tuple[str, Callable[[h5py.File], object], str]] = {
     "one more slice column": ("slices", lambda file: file.create_dataset("x", data=[1.0]), "found 'x' as well"),
     "numbers for texts": ("pairs", replaced("patient", data=[1.0]), "patient: expected text, found float64"),
     "texts for numbers": ("pairs", replaced("pixel_mm", data=["a"]), "pixel_mm: expected f8, found object"),
+    "texts in a heap": ("pairs", replaced("patient", data=["a"]), "patient: expected text, found object"),
+    "a heap for a format": ("pairs", lambda file: file.attrs.__setitem__("format", "ctmar-pairs"), "expected format"),
+    "a heap for parts": ("pairs", lambda file: file.attrs.__setitem__("parts", "[]"), "'parts': expected a list"),
     "float16 image": ("pairs", replaced("image", data=np.ones((1, SIZE, SIZE), "f2")), "expected f4, found float16"),
     "big-endian is read": ("pairs", replaced("pixel_mm", data=np.ones(1, ">f8")), ""),
     "another size": ("pairs", replaced("mask", data=np.ones((1, 9, SIZE), "u1")), "expected 8 along side, found 9"),
-    "too few": ("pairs", replaced("metal", shape=(0,), dtype=h5py.string_dtype()), "along pairs, found"),
+    "too few": ("pairs", replaced("metal", shape=(0,), dtype="S4"), "along pairs, found"),
     "more images than labels": (
         "slices",
         replaced("image", data=np.ones((3, SIZE, SIZE), "f4")),
@@ -171,7 +172,7 @@ LIES: dict[str, tuple[str, Callable[[h5py.File], object], str]] = {
     "an empty one": ("pairs", replaced("image", data=h5py.Empty("f4")), "expected axes slices, side, side"),
     "gigabytes of labels": (
         "pairs",
-        replaced("patient", shape=(2**40,), dtype=h5py.string_dtype(), chunks=(1,), maxshape=(None,)),
+        replaced("patient", shape=(2**40,), dtype="S4", chunks=(1,), maxshape=(None,)),
         "expected at most 10000000 along slices",
     ),
     "gigabytes of image": (
@@ -188,13 +189,13 @@ LIES: dict[str, tuple[str, Callable[[h5py.File], object], str]] = {
     "a slice before the first": ("pairs", replaced("slice_index", data=np.array([-1])), "expected numbers from 0 to 0"),
     "not UTF-8": (
         "pairs",
-        replaced("patient", data=[b"\xff\xfe"], dtype=h5py.string_dtype()),
+        replaced("patient", data=np.array([b"\xff\xfe"], h5py.string_dtype("utf-8", 2))),
         "/patient: damaged",
     ),
     "no provenance": ("pairs", lambda file: file.attrs.__delitem__("provenance"), "attribute 'provenance': expected"),
     "a list for provenance": (
         "slices",
-        lambda file: file.attrs.__setitem__("provenance", "[1]"),
+        lambda file: file.attrs.__setitem__("provenance", np.bytes_("[1]")),
         "attribute 'provenance': expected a JSON object",
     ),
     "a reference for a format": ("pairs", lambda file: file.attrs.__setitem__("format", file.ref), "expected format"),
@@ -306,7 +307,7 @@ def test_parts_are_named_in_one_way_only(tmp_path: Path):
     for name in ("./0.h5", "x/../0.h5", str(tmp_path / "0.h5"), "0.h5/", ""):
         with h5py.File(path, "a") as file:
             part = {"file": name, "bytes": (tmp_path / "0.h5").stat().st_size, "sha256": ""}
-            file.attrs["parts"] = json.dumps([part])
+            file.attrs["parts"] = np.bytes_(json.dumps([part]))
         with pytest.raises(InputError, match=r"expected parts in its own folder|is missing"):
             PairFile(path)
 

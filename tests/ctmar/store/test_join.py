@@ -141,7 +141,7 @@ def test_parts_outside_the_folder_are_not_followed(joined: Path, name: str):
     with h5py.File(joined, "a") as file:
         parts = json.loads(file.attrs["parts"])
         parts[1]["file"] = name
-        file.attrs["parts"] = json.dumps(parts)
+        file.attrs["parts"] = np.bytes_(json.dumps(parts))
     with pytest.raises(InputError, match=r"expected parts in its own folder, found"):
         PairFile(joined)
 
@@ -164,7 +164,7 @@ def test_a_dataset_that_leads_elsewhere_is_not_followed(joined: Path, lead: str)
         with h5py.File(joined, "a") as file:
             parts = json.loads(file.attrs["parts"])
             parts[1]["bytes"] = (joined.parent / "shards" / "1.h5").stat().st_size
-            file.attrs["parts"] = json.dumps(parts)
+            file.attrs["parts"] = np.bytes_(json.dumps(parts))
     with pytest.raises(InputError, match="'ma_CT' of its own"):
         PairFile(joined)
 
@@ -172,7 +172,7 @@ def test_a_dataset_that_leads_elsewhere_is_not_followed(joined: Path, lead: str)
 def test_a_damaged_list_of_parts_is_one_line(joined: Path):
     for text in ("{", '[{"file": "a"}]', "3"):
         with h5py.File(joined, "a") as file:
-            file.attrs["parts"] = text
+            file.attrs["parts"] = np.bytes_(text)
         with pytest.raises(InputError, match="attribute 'parts': expected a list"):
             PairFile(joined)
 

@@ -112,8 +112,8 @@ def test_layout_is_the_documented_one(tmp_path: Path):
         assert shapes["pixel_mm"] == ((2,), "<f8")
         assert shapes["slice_index"] == shapes["mask_index"] == shapes["metal_pixels"] == ((6,), "<i8")
         assert file["image"].chunks == (1, 75, 75)
-        assert file["image"].attrs["units"] == "1/cm"
-        assert (file.attrs["format"], file.attrs["format_version"]) == ("ctmar-pairs", 1)
+        assert file["image"].attrs["units"] == b"1/cm"
+        assert (file.attrs["format"], file.attrs["format_version"]) == (b"ctmar-pairs", 1)
 
 
 def test_patch_is_a_window_of_the_pair(written):
@@ -188,7 +188,7 @@ def test_bad_input_is_one_line(written, tmp_path: Path):
         PairFile(tmp_path / "text.h5")
     assert "\n" not in str(caught.value)
     with h5py.File(tmp_path / "other.h5", "w") as other:
-        other.attrs["format"] = "something"
+        other.attrs["format"] = np.bytes_("something")
     with pytest.raises(InputError, match=r"format \('ctmar-pairs', 1\), found \('something', None\)"):
         PairFile(tmp_path / "other.h5")
     with PairFile(path) as file:

@@ -26,10 +26,10 @@ def test_what_is_written_is_read(tmp_path):
 def test_the_layout_that_other_programs_rely_on(tmp_path):
     write_slices(tmp_path / "s.h5", [a_slice(0)])
     with h5py.File(tmp_path / "s.h5") as file:
-        assert dict(file.attrs) == {"format": "ctmar-slices", "format_version": 1, "provenance": "{}"}
+        assert dict(file.attrs) == {"format": b"ctmar-slices", "format_version": 1, "provenance": b"{}"}
         image = file["image"]
         assert (image.dtype, image.chunks, image.compression, image.shuffle) == (np.float32, (1, 8, 8), "gzip", True)
-        assert image.attrs["units"] == "1/cm"
+        assert image.attrs["units"] == b"1/cm"
         assert file["pixel_mm"].dtype == file["position_mm"].dtype == np.float64
         assert file["patient"].asstr()[0] == "Größe"
 
@@ -67,7 +67,7 @@ def test_what_is_no_slice_file_ends_in_one_line(tmp_path, content):
 
 def test_another_format_is_named(tmp_path):
     with h5py.File(tmp_path / "s.h5", "w") as file:
-        file.attrs["format"] = "ctmar-pairs"
+        file.attrs["format"] = np.bytes_("ctmar-pairs")
     with pytest.raises(InputError, match=r"found \('ctmar-pairs', None\)"), open_slices(tmp_path / "s.h5"):
         pass
 
