@@ -23,13 +23,18 @@ def keeping(check: Callable[[Any, list[Any]], AsyncIterator[Any]]) -> Callable[[
     """The plugin's check of its jobs, which hands all of them back if no question was answered."""
 
     async def check_and_keep(executor: Any, active_jobs: list[Any]) -> AsyncIterator[Any]:
-        answered_before = executor._status_query_calls  # the plugin counts the answers
+        answered_before = _answers(executor)
         async for job in check(executor, active_jobs):
             yield job
-        if active_jobs and executor._status_query_calls == answered_before:
+        if active_jobs and _answers(executor) == answered_before:
             executor.logger.warning("Slurm does not answer; its jobs are taken to run on until it does.")
             for job in active_jobs:
                 yield job
 
     check_and_keep.keeps_jobs = True  # type: ignore[attr-defined]  # a mark, read above
     return check_and_keep
+
+
+def _answers(executor: Any) -> int:
+    """How many questions Slurm has answered: the plugin counts them, once it has made itself ready."""
+    return getattr(executor, "_status_query_calls", 0)  # the first check may come before that

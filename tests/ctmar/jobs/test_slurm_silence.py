@@ -99,3 +99,11 @@ def test_the_plugin_is_mended_once(monkeypatch):
     mended = plugin.Executor.check_active_jobs
     keep_jobs_while_slurm_is_silent()
     assert plugin.Executor.check_active_jobs is mended is not ASKED
+
+
+def test_a_check_before_the_plugin_is_ready_ends_nothing(slurm):
+    # Snakemake starts asking while the plugin makes itself ready; an error there would leave it waiting for ever
+    slurm(None)
+    executor = Executor()
+    del executor._status_query_calls
+    assert kept(keeping(ASKED), executor, []) == []
