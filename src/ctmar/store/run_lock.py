@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ctmar.errors import InputError, InterruptedWorkError
-from ctmar.store.atomic import check_target, seconds_silent, temporary_path
+from ctmar.store.atomic import check_target, seconds_silent
 from ctmar.store.writer import Writer, this_writer
 
 SECONDS_BETWEEN_TOUCHES = 10.0
@@ -105,8 +105,7 @@ def is_stale(path: Path) -> bool:
 def _wait_for(path: Path, interrupted: Callable[[], bool]) -> None:
     told: Writer | None = None
     while not _take(path):
-        if is_stale(path):
-            _break(path)
+        if is_stale(path) and _break(path):
             continue
         holder = read_holder(path)
         if holder is not None and holder != told:
@@ -136,15 +135,22 @@ def _take(path: Path) -> bool:
     return True
 
 
-def _break(path: Path) -> None:
-    """Take a stale lock away; of several that try, one moves the file, and what is no longer stale is put back."""
-    moved = temporary_path(path)
-    with suppress(FileNotFoundError):
-        path.rename(moved)
-        if is_stale(moved):
-            moved.unlink()
-        else:
-            moved.rename(path)
+def _break(path: Path) -> bool:
+    """Take a stale lock away, unless another process is at it: who saw it stale and is late would meet its successor's.
+
+    The lock stays in its place until it is gone, because its holder, should it live, looks for it there.
+    """
+    breaking = path.with_name(f".{path.stem}~breaking{path.suffix}")
+    if not _take(breaking):
+        if is_stale(breaking):
+            breaking.unlink(missing_ok=True)
+        return False
+    try:
+        if is_stale(path):
+            path.unlink(missing_ok=True)
+        return True
+    finally:
+        breaking.unlink(missing_ok=True)
 
 
 def _keep_touching(path: Path, ended: threading.Event) -> None:

@@ -143,11 +143,28 @@ def test_who_stood_still_too_long_stops_and_leaves_the_lock_of_the_other(lock):
     assert read_holder(lock) == ELSEWHERE
 
 
-def test_a_lock_that_came_to_life_is_put_back(lock):
+def test_a_lock_that_came_to_life_is_never_out_of_its_place(lock, monkeypatch):
     write(lock, ELSEWHERE)  # seen as stale by another process, which was slow; touched since
-    run_lock._break(lock)
+
+    def seen_in_its_place(path: Path) -> bool:
+        assert lock.is_file()  # else its holder cannot give it up now, and it lies there until that process ends
+        return is_stale(path)
+
+    monkeypatch.setattr(run_lock, "is_stale", seen_in_its_place)
+    assert run_lock._break(lock)
     assert read_holder(lock) == ELSEWHERE
     assert [path.name for path in lock.parent.iterdir()] == ["lock.json"]
+
+
+def test_one_breaks_a_lock_at_a_time_and_a_dead_one_keeps_nobody_out(lock):
+    dead, breaking = dataclasses.replace(this_writer(), started=0), lock.with_name(".lock~breaking.json")
+    write(lock, dead)
+    write(breaking, ELSEWHERE)
+    assert not run_lock._break(lock)
+    assert (read_holder(lock), read_holder(breaking)) == (dead, ELSEWHERE)
+    write(breaking, dead)
+    with hold_lock(lock):
+        assert [path.name for path in lock.parent.iterdir()] == ["lock.json"]
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):
@@ -180,7 +197,11 @@ def test_never_two_at_once_though_holders_are_killed(lock):
         time.sleep(0.1)
         os.kill(process.pid, signal.SIGKILL)
         process.join()
+    deadline = time.monotonic() + 100
     for process in workers:
-        process.join(120)
-    assert [process.exitcode for process in workers] == [0, 0, 0, 0]
+        process.join(max(0.0, deadline - time.monotonic()))
+    codes = [process.exitcode for process in workers]
+    for process in workers:
+        process.kill()  # what hangs ends with the test
+    assert codes == [0, 0, 0, 0]
     assert list(lock.parent.iterdir()) == []

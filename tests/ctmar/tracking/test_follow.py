@@ -83,6 +83,7 @@ def test_a_follower_behind_a_script_ends_too(begun_study: LittleStudy, tmp_path:
         until(lambda: followers(begun_study.results) != [])
         process.kill()
     until(lambda: followers(begun_study.results) == [])
+    assert process.returncode == -signal.SIGKILL  # it did not end before its follower was there
 
 
 def _seen(study: LittleStudy) -> list:
