@@ -1,6 +1,7 @@
 """Templates with escaping on everywhere: names of patients, files and licences come from outside."""
 
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -47,5 +48,14 @@ def markdown_text(value: object) -> Markup:
 
 def asset(name: str) -> Markup:
     """A style sheet or script of this package, to be inlined as it is."""
-    text = resources.files("ctmar.reporting").joinpath("static", name).read_text(encoding="utf-8")
-    return Markup(text)
+    return Markup((_static() / name).read_text(encoding="utf-8"))
+
+
+def assets(ending: str) -> list[Markup]:
+    """Every style sheet (``.css``) or script (``.js``) of this package in the order of their names."""
+    names = sorted(file.name for file in _static().iterdir() if file.name.endswith(ending))
+    return [asset(name) for name in names]
+
+
+def _static() -> Traversable:
+    return resources.files("ctmar.reporting") / "static"

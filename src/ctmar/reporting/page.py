@@ -11,7 +11,7 @@ from ctmar.evaluation.verdicts import PRIMARY
 from ctmar.reporting.data_section import data_section
 from ctmar.reporting.dial_section import dial_sections
 from ctmar.reporting.diverged_runs import diverged_runs, methods_of_all_runs, n_parameters
-from ctmar.reporting.environment import asset, environment
+from ctmar.reporting.environment import assets, environment
 from ctmar.reporting.literature import ARCHITECTURES, REFERENCES
 from ctmar.reporting.marks import Mark, SeriesKey, assign_marks
 from ctmar.reporting.network_section import network_section
@@ -118,8 +118,8 @@ def render_page(results: StudyTables, config: Config, image_share: float = 1.0) 
         detectability=any(section.detectability for section in sections),
         provenance=provenance(results),
         config_text=public_config(config),
-        style=asset("report.css"),
-        script=asset("report.js"),
+        styles=assets(".css"),
+        scripts=assets(".js"),
     )
 
 
