@@ -17,11 +17,12 @@ WORK = (
     " --settings 'epochs: 2, steps_per_epoch: 3, batch_size: 1, patch_size: 8' 2> attempt.log"
     " && sha256sum run/weights.pt > sum && test -e lives"
 )
+RESULTS = ("weights.pt", "metrics.jsonl", "layers.jsonl", "kernels.npz", "run.json")
 # the scheduler's time limit or a lost node, in the second after the work; the engine then deletes the outputs
 SNAKEFILE = f"""
 rule train:
     input: "pairs.h5"
-    output: "run/weights.pt", "run/metrics.jsonl", "run/run.json"
+    output: {", ".join(f'"run/{name}"' for name in RESULTS)}
     shell: "{WORK.replace("{", "{{").replace("}", "}}")}"
 """
 
@@ -33,7 +34,7 @@ def write_tiny_pairs(path: Path) -> None:
 
 
 def test_outputs_deleted_with_the_job_are_written_again_without_a_step(tmp_path: Path):
-    results = [tmp_path / "run" / name for name in ("weights.pt", "metrics.jsonl", "run.json")]
+    results = [tmp_path / "run" / name for name in RESULTS]
     write_tiny_pairs(tmp_path / "pairs.h5")
     (tmp_path / "Snakefile").write_text(SNAKEFILE)
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}

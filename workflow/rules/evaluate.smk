@@ -97,6 +97,8 @@ rule summarise:
         curves=f"{RESULTS}/summary/curves.csv",
         dial=f"{RESULTS}/summary/dial.csv",
         norms=f"{RESULTS}/summary/norms_at_defect.csv",
+        layers=f"{RESULTS}/summary/layers.csv",
+        layer_curves=f"{RESULTS}/summary/layer_curves.csv",
         variances=f"{RESULTS}/summary/variances.csv",
         slices=f"{RESULTS}/summary/slices.parquet",
         claims=f"{RESULTS}/summary/claims.json",

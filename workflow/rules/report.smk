@@ -35,6 +35,8 @@ rule report:
         curves=f"{RESULTS}/summary/curves.csv",
         dial=f"{RESULTS}/summary/dial.csv",
         norms=f"{RESULTS}/summary/norms_at_defect.csv",
+        layers=f"{RESULTS}/summary/layers.csv",
+        layer_curves=f"{RESULTS}/summary/layer_curves.csv",
         claims=f"{RESULTS}/summary/claims.json",
         questions=f"{RESULTS}/summary/questions.json",
         cost=f"{RESULTS}/cost.csv",

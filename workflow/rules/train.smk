@@ -1,7 +1,7 @@
 # In:  resources/pairs/KEY/{train,validation,test,signals}.h5.
-# Out: results/STUDY/runs/<network>/<setting>/seed-<n>: weights.pt, metrics.jsonl and run.json of the training,
-#      slices.csv, model.json and examples.npz of the measurement on the test pairs; results/STUDY/jobs/<job>.sha256, the
-#      list of all files of the job's runs.
+# Out: results/STUDY/runs/<network>/<setting>/seed-<n>: weights.pt, metrics.jsonl, layers.jsonl, kernels.npz and
+#      run.json of the training, slices.csv, model.json and examples.npz of the measurement on the test pairs;
+#      results/STUDY/jobs/<job>.sha256, the list of all files of the job's runs.
 
 
 # Train and measure some runs on the same pairs; a killed job goes on with the run it was at, from its checkpoint.pt

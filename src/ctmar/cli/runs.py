@@ -34,9 +34,10 @@ def train(
     output: Annotated[
         Path,
         typer.Option(
-            help="Folder of the run: weights.pt, metrics.jsonl, run.json, and checkpoint.pt, from which a killed run"
+            help="Folder of the run: weights.pt, metrics.jsonl, layers.jsonl (norms of every layer through training),"
+            " kernels.npz (kernels beside their projections), run.json, and checkpoint.pt, from which a killed run"
             " goes on and lost files are written again; `ctmar clean` removes it. A workflow engine deletes declared"
-            " outputs when a job dies: declare the three files, not the folder."
+            " outputs when a job dies: declare the five files, or those you use, not the folder."
         ),
     ],
     run: Annotated[

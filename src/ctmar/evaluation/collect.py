@@ -22,6 +22,8 @@ from ctmar.evaluation.columns import (
     dial_columns,
     diverged_columns,
     group_columns,
+    layer_columns,
+    layer_curve_columns,
     model_columns,
     norm_columns,
     reference_columns,
@@ -31,6 +33,7 @@ from ctmar.evaluation.columns import (
 from ctmar.evaluation.compared_models import Model
 from ctmar.evaluation.dial import dial_rows
 from ctmar.evaluation.groups import MeasuredImages, everything_measured, group_rows, interval_fields, slice_rows
+from ctmar.evaluation.layer_tables import layer_curve_rows, layer_rows
 from ctmar.evaluation.measured_study import MeasuredStudy, read_study
 from ctmar.evaluation.model_table import model_row, tests_against_plain
 from ctmar.evaluation.norms_at_defect import norm_rows
@@ -66,6 +69,7 @@ def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings:
     study = read_study(run_folders, settings)
     measured = everything_measured(study, _read_references(study, references))
     p_values, chosen = tests_against_plain(study), choices(study)
+    preferred_models = [model for model in study.models if chosen[model.identity]["chosen"]]
     models = [model_row(study, model) | p_values[model.identity] | chosen[model.identity] for model in study.models]
     tables = {
         "models": (model_columns(study.angles_deg, study.metrics), models),
@@ -84,6 +88,8 @@ def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings:
             [_reference_row(study, one) for one in measured if one.model is None],
         ),
         "curves": (curve_columns(), [row for model in study.models for row in _curve_rows(model)]),
+        "layers": (layer_columns(), layer_rows(preferred_models)),
+        "layer_curves": (layer_curve_columns(), layer_curve_rows(preferred_models)),
         "dial": (dial_columns(), dial_rows(study)),
         "norms_at_defect": (norm_columns(), list(norm_rows(study))),
         "variances": (list(VARIANCE_COLUMNS), variance_rows(study)),

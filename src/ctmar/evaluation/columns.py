@@ -58,6 +58,7 @@ STRICT_DIFFERENCE = "psnr_to_strict_db"  # PSNR less that of the strict network 
 SIGNAL_IMAGES = ("prediction", "Input", "LI")  # in which signals are looked for
 AUC_COLUMNS = ("auc_standard_error", "n_signals")  # means over the runs: of the observer's AUC within one run
 CURVE_COLUMNS = ("epoch", "step", "loss", "task_loss", "penalty", "learning_rate", "validation_loss", "validation_psnr")
+LAYER = ("depth", "layer", "parameter")  # a weight or a bias of a network
 
 COST_COLUMNS = (
     "network",
@@ -234,6 +235,20 @@ def norm_columns() -> list[str]:
     """
     intervals = [column for measure in ("psnr_db", FROBENIUS_DIFFERENCE) for column in interval_columns(measure)]
     return ["network", "norm", "power", "share", "defect", *intervals, "n_weights", "n_seeds", "reached"]
+
+
+def layer_columns() -> list[str]:
+    """Columns of layers.csv: one row for each model that validation prefers of its method and norm, weight and bias.
+
+    ‖P(W)‖, ‖W − P(W)‖ and ‖W − P(W)‖ / ‖W‖ (Frobenius) of the weights that were kept, means over ``n_seeds`` runs;
+    ``depth`` counts the layers from 1 in the order of the network.
+    """
+    return [*IDENTITY, *LAYER, "norm_equivariant", "norm_perpendicular", "ratio", "n_seeds"]
+
+
+def layer_curve_columns() -> list[str]:
+    """Columns of layer_curves.csv: the norms of layers.csv where epochs left them, 0 the start; at most 20 epochs."""
+    return [*IDENTITY, *LAYER, "epoch", "norm_equivariant", "norm_perpendicular", "n_seeds"]
 
 
 def curve_columns() -> list[str]:

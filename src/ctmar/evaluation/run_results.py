@@ -24,6 +24,7 @@ class RunResult:
     """One trained and measured run.
 
     Args:
+        folder: where it lies.
         description: what training says of it.
         measurements: what evaluation says of the network.
         epochs: of the training.
@@ -33,6 +34,7 @@ class RunResult:
         kept_epoch: the epoch, counted from 1, whose weights were kept.
     """
 
+    folder: RunFolder
     description: RunDescription
     measurements: Measurements
     epochs: list[Epoch]
@@ -103,6 +105,7 @@ def read_run(folder: RunFolder) -> RunResult | RunDescription:
     metrics = metrics_in(next(iter(rows), {}))
     check_numbers(folder.slices, rows, metrics)
     return RunResult(
+        folder=folder,
         description=description,
         measurements=measurements,
         epochs=epochs,

@@ -113,7 +113,7 @@ def _is_finished(folder: RunFolder) -> bool:
     except InputError:
         return False
     idle = not folder.lock.exists() or is_stale(folder.lock)
-    return idle and folder.weights.is_file() and folder.metrics.is_file()
+    return idle and all(path.is_file() for path in (*folder.of_network, folder.metrics))
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -13,6 +13,7 @@ from ctmar.reporting.answer import limits, opening
 from ctmar.reporting.choice import chosen_settings, shown_settings
 from ctmar.reporting.detectability_table import detectability_table
 from ctmar.reporting.examples import Example, build_examples
+from ctmar.reporting.layer_section import LayerSection, layer_section
 from ctmar.reporting.marks import Mark, SeriesKey
 from ctmar.reporting.panels import Panels
 from ctmar.reporting.required_columns import IDENTITY, measured
@@ -66,6 +67,7 @@ class NetworkSection:
     turned: Table
     defects: charts.Spec
     trade_off: charts.Spec
+    layers: LayerSection | None
     angles: Panels | None
     curves: list[tuple[str, Panels]]
     other_curves: tuple[str, Panels] | None
@@ -142,6 +144,7 @@ def network_section(
         turned=model_tables.turned_table(numbers, few, settings),
         defects=forest.forest_chart(chosen, "defect", "measured defect, quarter turns", log=True),
         trade_off=sweeps.trade_off_chart(models, *(quality(models, FIXED) or FIXED[1])[:2]),
+        layers=layer_section(results, network, marks),
         angles=small_multiples.angle_panels(_rows(models, shown), angles) if angles else None,
         curves=_curve_charts(curves, settings),
         other_curves=_curve_charts(curves, others)[0] if others else None,

@@ -33,6 +33,7 @@ SECTIONS = (
     ("results", "Quality"),
     ("response", "Penalty weights"),
     ("equivariance", "Equivariance"),
+    ("layers", "Layers"),
     ("images", "Images"),
     ("cost", "Cost"),
     ("claims", "The paper’s claims"),
@@ -43,7 +44,7 @@ SECTIONS = (
     ("provenance", "Provenance"),
 )
 
-_OF_MODELS = {"results", "equivariance", "images", "curves"}  # sections that need a run that did not diverge
+_OF_MODELS = {"results", "equivariance", "layers", "images", "curves"}  # sections that need a run that did not diverge
 
 
 def build_report(results: StudyTables, config: Config, output: Path) -> Path:

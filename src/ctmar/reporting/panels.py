@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ctmar.config.labels import number, weight
+from ctmar.reporting.marks import Mark
 
 WIDTH, _HEIGHT = 220, 136  # units of the drawing, about pixels
 LEFT, _RIGHT, _TOP, _BOTTOM = 40, 8, 8, 24
@@ -44,20 +45,28 @@ class Axis:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a panel as SVG path data; ``role`` names its style: mean, seed, plain or interval."""
+    """A line of a panel as SVG path data; ``role`` names its style: mean, seed, plain or interval.
+
+    A colour of its own tells it from the other lines of a panel that holds several series.
+    """
 
     path: str
     role: str
+    colour: str = ""
 
 
 @dataclass(frozen=True)
 class Dot:
-    """A point with what a pointer resting on it reads; one ``beyond`` the axis stands at its end and is hollow."""
+    """A point with what a pointer resting on it reads; one ``beyond`` the axis stands at its end and is hollow.
+
+    In a panel that holds several series it has the mark of its own.
+    """
 
     x: float
     y: float
     text: str
     beyond: bool = False
+    mark: Mark | None = None
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,8 @@ COLUMNS = {
         *interval_columns("rmse_hu"),
     ],
     "curves": [*IDENTITY, "seed", "epoch", "task_loss", "penalty", "validation_psnr"],
+    "layers": written.layer_columns(),
+    "layer_curves": written.layer_curve_columns(),
     "sizes": [*IDENTITY, "metal_size", *interval_columns("psnr_db"), *interval_columns("ssim")],
     "materials": [*IDENTITY, "metal", *interval_columns("psnr_db"), *interval_columns("ssim")],
     "dial": written.dial_columns(),

@@ -107,6 +107,8 @@ class StudyTables:
     sizes: pd.DataFrame
     materials: pd.DataFrame
     dial: pd.DataFrame
+    layers: pd.DataFrame
+    layer_curves: pd.DataFrame
     norms: pd.DataFrame
     catalogue: pd.DataFrame
     quarantine: pd.DataFrame
@@ -230,6 +232,8 @@ def read_results(inputs: ReportInputs) -> StudyTables:
         materials=read_table(inputs.summary / "materials.csv", "materials"),
         norms=read_table(inputs.summary / "norms_at_defect.csv", "norms"),
         dial=read_table(inputs.summary / "dial.csv", "dial"),
+        layers=read_table(inputs.summary / "layers.csv", "layers"),
+        layer_curves=read_table(inputs.summary / "layer_curves.csv", "layer_curves"),
         catalogue=catalogue,
         quarantine=read_table(inputs.quarantine, "quarantine"),
         split=read_table(inputs.split, "split"),

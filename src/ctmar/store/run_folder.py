@@ -1,8 +1,9 @@
 """The folder of a run: what training and evaluation leave in it, and the only reader and writer of its records.
 
 Training writes ``started.json`` (a `Start`) before its first step, ``metrics.jsonl`` (an `Epoch` in each line) anew
-after each epoch, and at the end ``weights.pt`` and ``run.json`` (a `RunDescription`); evaluation ``slices.csv``,
-``model.json`` (`Measurements`) and ``examples.npz``. A training that diverged is finished too: it leaves ``run.json``,
+after each epoch, and at the end ``weights.pt``, ``layers.jsonl`` (a `LayersAtEpoch` in each line), ``kernels.npz`` (of
+some layers) and ``run.json`` (a `RunDescription`); evaluation ``slices.csv``, ``model.json`` (`Measurements`) and
+``examples.npz``. A training that diverged is finished too: it leaves ``run.json``,
 which says so, the epochs that there were (maybe none) and ``not-finite.json``, and no weights, so that nothing is
 measured. A training goes on from ``checkpoint.pt``; ``lock.json`` names who works in the folder
 (`ctmar.store.run_lock`). A folder may come from anybody: every key and type is checked.
@@ -18,7 +19,7 @@ from pydantic import ValidationError
 from ctmar.config import Run, validate_json
 from ctmar.errors import InputError
 from ctmar.store.atomic import atomic_path, check_target, remove_leftovers
-from ctmar.store.run_records import Epoch, Measurements, RunDescription, RunOrigin, Start
+from ctmar.store.run_records import Epoch, LayersAtEpoch, Measurements, RunDescription, RunOrigin, Start
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,21 @@ class RunFolder:
     def metrics(self) -> Path:
         """The epochs."""
         return self.path / "metrics.jsonl"
+
+    @property
+    def layers(self) -> Path:
+        """The norms of all layers, through training."""
+        return self.path / "layers.jsonl"
+
+    @property
+    def kernels(self) -> Path:
+        """Some kernels of the trained network beside their projections, see `ctmar.models.kernel_blocks`."""
+        return self.path / "kernels.npz"
+
+    @property
+    def of_network(self) -> tuple[Path, ...]:
+        """What training leaves of a network; where there is none, none of these is there."""
+        return self.weights, self.layers, self.kernels
 
     @property
     def run(self) -> Path:
@@ -94,7 +110,7 @@ class RunFolder:
         """
         if self.read_description().diverged is not None:
             return self.metrics, self.run, self.diagnosis
-        return self.weights, self.metrics, self.run, self.slices, self.model, self.examples
+        return *self.of_network, self.metrics, self.run, self.slices, self.model, self.examples
 
     def prepare(self) -> None:
         """Make the folder ready for a training: what killed writers left half-written goes.
@@ -102,7 +118,7 @@ class RunFolder:
         Raises:
             InputError: a file could not be written at the end, see `check_target`.
         """
-        for path in (self.started, self.weights, self.metrics, self.run, self.checkpoint):
+        for path in (self.started, *self.of_network, self.metrics, self.run, self.checkpoint):
             check_target(path)
             remove_leftovers(path)
 
@@ -113,7 +129,7 @@ class RunFolder:
             description: of the run, with its divergence.
             diagnosis: all that is known of it.
         """
-        for path in (self.weights, self.slices, self.model, self.examples):
+        for path in (*self.of_network, self.slices, self.model, self.examples):
             path.unlink(missing_ok=True)
         _write(self.diagnosis, json.dumps(diagnosis, indent=2) + "\n")
         self.write_description(description)
@@ -142,8 +158,8 @@ class RunFolder:
         except InputError:
             return False
         same = all(getattr(found, name) == getattr(origin, name) for name in RunOrigin.model_fields)
-        last = self.weights if found.diverged is None else self.diagnosis
-        return same and last.is_file() and self.metrics.is_file()
+        others = self.of_network if found.diverged is None else (self.diagnosis,)
+        return same and all(path.is_file() for path in (*others, self.metrics))
 
     def is_measured(self, origin_sha256: str) -> bool:
         """Whether what an evaluation of this origin leaves is here."""
@@ -180,6 +196,15 @@ class RunFolder:
         lines = _content(self.metrics, "ctmar train").splitlines()
         return [validate_json(Epoch, line, f"{self.metrics}, line {number}") for number, line in enumerate(lines, 1)]
 
+    def read_layers(self) -> list[LayersAtEpoch]:
+        """Read ``layers.jsonl``.
+
+        Raises:
+            InputError: it is missing, or a key or value is wrong.
+        """
+        lines = _content(self.layers, "ctmar train").splitlines()
+        return [validate_json(LayersAtEpoch, line, f"{self.layers}, line {k}") for k, line in enumerate(lines, 1)]
+
     def read_measurements(self) -> Measurements:
         """Read ``model.json``.
 
@@ -195,6 +220,10 @@ class RunFolder:
     def write_epochs(self, epochs: list[Epoch]) -> None:
         """Write ``metrics.jsonl``."""
         _write(self.metrics, "".join(json.dumps(epoch.model_dump()) + "\n" for epoch in epochs))
+
+    def write_layers(self, records: list[LayersAtEpoch]) -> None:
+        """Write ``layers.jsonl``."""
+        _write(self.layers, "".join(json.dumps(record.model_dump()) + "\n" for record in records))
 
     def write_measurements(self, measurements: Measurements) -> None:
         """Write ``model.json``."""

@@ -148,6 +148,13 @@ class Epoch(_Record):
     system: dict[str, float]
 
 
+class LayersAtEpoch(_Record):
+    """‖P(W)‖ and ‖W − P(W)‖ (Frobenius) of every weight and bias by name, where an epoch left it; 0 is the start."""
+
+    epoch: int
+    norms: dict[str, tuple[float, float]]
+
+
 class Detectability(_Record):
     """How well a low-contrast signal near the metal is found, see `ctmar.evaluation.detectability`.
 

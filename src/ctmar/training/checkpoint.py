@@ -3,7 +3,8 @@
 Data order, positions, draws of the method and of layers, and the learning rate are functions of the step
 (`random_streams`, `schedule`): the number of the step is the position of the sampler, the state of every random number
 generator and that of the scheduler. Beside it a run is its weights, Adam's moments, the loss scale, the buffers of the
-method, the moving average of weights, the best weights, the epochs so far, and the sums of the running epoch.
+method, the moving average of weights, the best weights, the epochs and the norms of the layers so far, and the sums of
+the running epoch.
 """
 
 import os
@@ -15,7 +16,7 @@ import torch
 
 from ctmar.models.published import UNREADABLE
 from ctmar.store.atomic import atomic_path
-from ctmar.store.run_records import Epoch
+from ctmar.store.run_records import Epoch, LayersAtEpoch
 from ctmar.training.state import EpochSoFar, TrainingState
 
 
@@ -33,6 +34,7 @@ class Checkpoint:
     best: dict[str, Any] | None
     epoch: dict[str, Any]
     records: list[dict[str, Any]]
+    layers: list[dict[str, Any]]
 
 
 def snapshot(state: TrainingState, identity: str) -> Checkpoint:
@@ -48,6 +50,7 @@ def snapshot(state: TrainingState, identity: str) -> Checkpoint:
         best=state.best,
         epoch=vars(state.epoch),
         records=[record.model_dump() for record in state.records],
+        layers=[record.model_dump() for record in state.layers],
     )
 
 
@@ -65,6 +68,7 @@ def resume(state: TrainingState, checkpoint: Checkpoint | None) -> None:
     state.best = checkpoint.best
     state.epoch = EpochSoFar(**checkpoint.epoch)
     state.records = [Epoch(**record) for record in checkpoint.records]
+    state.layers = [LayersAtEpoch(**record) for record in checkpoint.layers]
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

@@ -23,6 +23,7 @@ from ctmar.training.checkpoint import load_checkpoint, resume, save_checkpoint, 
 from ctmar.training.description import describe_run
 from ctmar.training.diagnosis import DivergedError, broken_weights, diverged_after_step, diverged_at_step
 from ctmar.training.holdout import hold_out
+from ctmar.training.layer_record import record_kept_layers, record_layers
 from ctmar.training.outcome import write_divergence, write_results
 from ctmar.training.patches import CACHE_BYTES, Batch, PatchSampler, validation_batches
 from ctmar.training.portion import portion
@@ -49,7 +50,7 @@ def train(
     progress: Progress = lambda done, total, text: None,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Divergence | None:
-    """Train one run and write its weights, its metrics (one JSON object per epoch) and its description.
+    """Train one run and write its weights, its metrics and its layers (one JSON object per epoch) and its description.
 
     The metrics are written after each epoch, so that who reads the folder can follow the run.
 
@@ -145,6 +146,8 @@ class Loop:
             InterruptedTrainingError: the run was asked to stop.
         """
         state = self.state
+        if not state.layers:
+            record_layers(state)
         self.run()
         kept = finish(state)
         scores = self.validate(state.predictor)
@@ -152,6 +155,7 @@ class Loop:
             raise diverged_after_step(state, None, scores.loss)
         # the record of the epoch that is kept describes the weights that are written
         state.records[kept - 1] = state.records[kept - 1].model_copy(update=scores.fields)
+        record_kept_layers(state, kept)
         return kept
 
     def run(self) -> None:
@@ -166,6 +170,7 @@ class Loop:
                     state.records.append(
                         Epoch(**_running_means(state) | scores.fields | {"system": system_facts(state.device)})
                     )
+                    record_layers(state)
                     _keep_best(state)
                 state.epoch = EpochSoFar()
                 self.save()

@@ -1,14 +1,15 @@
-"""What a finished run leaves: weights, learning curve, description; of one that diverged the last two."""
+"""What a finished run leaves: weights, layers, learning curve, description; of one that diverged the last two."""
 
 import math
 import statistics
 from typing import Any
 
+import numpy as np
 import torch
 
 from ctmar.models.device import device_name, peak_memory_mb
+from ctmar.models.kernel_blocks import kernel_blocks
 from ctmar.models.non_equivariance import layer_norms
-from ctmar.models.symmetry import study_group
 from ctmar.store.atomic import atomic_path
 from ctmar.store.run_folder import RunFolder
 from ctmar.store.run_records import RunDescription, RunOrigin
@@ -17,13 +18,17 @@ from ctmar.training.state import TrainingState
 
 
 def write_results(folder: RunFolder, state: TrainingState, kept_epoch: int, origin: RunOrigin) -> None:
-    """Write the three files of a finished run, its description last."""
+    """Write the files of a finished run, its description last."""
     weights = {name: tensor.contiguous().cpu() for name, tensor in state.network.state_dict().items()}
     with atomic_path(folder.weights) as temporary, temporary.open("wb") as file:
         # given a path, torch writes its name into the file, and equal weights would differ in bytes
         torch.save(weights, file)
     folder.write_epochs(state.records)
-    layers = layer_norms(state.network, study_group(origin.group))
+    folder.write_layers(state.layers)
+    blocks: dict[str, Any] = dict(kernel_blocks(state.network, state.group))
+    with atomic_path(folder.kernels) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **blocks)
+    layers = layer_norms(state.network, state.group)
     folder.write_description(
         RunDescription(**dict(origin), kept_epoch=kept_epoch, layers=layers, **_size_time_and_memory(state))
     )

@@ -14,11 +14,12 @@ from ctmar.models import build_network, load_weights
 from ctmar.models.device import choose_device
 from ctmar.models.predictor import predictor_of
 from ctmar.models.symmetry import study_group
-from ctmar.store.run_records import Epoch, WeightNorms
+from ctmar.store.run_records import Epoch, LayersAtEpoch, WeightNorms
 from ctmar.training.adam import Adam
 from ctmar.training.method import Method
 from ctmar.training.methods import attach_method, common_start
 from ctmar.training.random_streams import torch_seed
+from equiproj.groups import FiniteGroup
 
 
 @dataclass
@@ -42,8 +43,8 @@ class TrainingState:
 
     ``start_norms`` are of the weights that every method is given, ``predictor`` is what the run predicts with, the
     network or its average over the group, ``forward`` the network as a step calls it (compiled, all stages), ``step``
-    the number of steps done, ``average`` the moving average of weights, ``best`` the epoch of the highest validation
-    PSNR so far with its weights.
+    the number of steps done, ``layers`` what `ctmar.training.layer_record` has measured, ``average`` the moving average
+    of weights, ``best`` the epoch of the highest validation PSNR so far with its weights.
     """
 
     network: nn.Module
@@ -54,10 +55,12 @@ class TrainingState:
     forward: Callable[[Tensor], Any]
     training: Training
     seed: int
+    group: FiniteGroup
     start_norms: WeightNorms
     step: int = 0
     epoch: EpochSoFar = field(default_factory=EpochSoFar)
     records: list[Epoch] = field(default_factory=list)
+    layers: list[LayersAtEpoch] = field(default_factory=list)
     average: dict[str, Tensor] | None = None
     best: dict[str, Any] | None = None
 
@@ -91,10 +94,18 @@ def start(run: Run, network: Network, training: Training, group: str) -> Trainin
     scaler = torch.amp.GradScaler(device.type, enabled=training.precision == "float16")
     if training.compile:
         forward = torch.compile(forward)
-    average = detached(module) if training.ema_decay else None
-    predictor = predictor_of(module, run.method, symmetry)
     return TrainingState(
-        module, predictor, method, optimiser, scaler, forward, training, run.seed, start_norms, average=average
+        network=module,
+        predictor=predictor_of(module, run.method, symmetry),
+        method=method,
+        optimiser=optimiser,
+        scaler=scaler,
+        forward=forward,
+        training=training,
+        seed=run.seed,
+        group=symmetry,
+        start_norms=start_norms,
+        average=detached(module) if training.ema_decay else None,
     )
 
 

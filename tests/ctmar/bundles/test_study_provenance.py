@@ -27,7 +27,8 @@ def test_every_result_is_there_with_its_checksum(tiny_study):
     }
     expected |= {  # the accounts of the jobs name hosts
         path.relative_to(tiny_study.results).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in tiny_study.results.rglob("metrics.jsonl")
+        for name in ("metrics.jsonl", "layers.jsonl")
+        for path in tiny_study.results.rglob(name)
     }
     assert record.results == expected
     assert len([name for name in expected if name.endswith("weights.pt")]) == record.runs.n_runs == 4

@@ -58,6 +58,8 @@ def test_one_file_is_enough(pairs, tmp_path, monkeypatch, capsys):
     assert run_main(monkeypatch, pairs, "--output", tmp_path / "run", *options, "--settings", SETTINGS) == 0
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
         "checkpoint.pt",
+        "kernels.npz",
+        "layers.jsonl",
         "metrics.jsonl",
         "run.json",
         "started.json",

@@ -140,7 +140,7 @@ def test_a_run_that_diverges_ends_no_other_run_and_is_not_repeated(job, tmp_path
     listed = [line.split("  ")[1] for line in (tmp_path / "finished.sha256").read_text().splitlines()]
     own = [name for name in listed if name.startswith(heavy.slug)]
     assert [name.rpartition("/")[2] for name in own] == ["metrics.jsonl", "run.json", "not-finite.json"]
-    assert len(listed) == 3 + 2 * 6
+    assert len(listed) == 3 + 2 * 8
     trained = epochs_trained(monkeypatch)
     assert job(text, settings=settings) == 0
     assert not trained

@@ -20,7 +20,7 @@ from ctmar.reporting.images import window_image
 from ctmar.reporting.page import render_page
 from ctmar.reporting.study_files import ReportInputs, StudyTables, read_results
 from ctmar.store.run_folder import RunFolder
-from ctmar.store.run_records import Epoch
+from ctmar.store.run_records import Epoch, LayerNorms, LayersAtEpoch
 from ctmar.units import hu_to_attenuation
 
 SIZE = 96
@@ -153,8 +153,9 @@ def write_run(folder: Path, setting: tuple, seed: int) -> None:
     run = Run(network="dncnn", **dict(zip(KEYS, setting, strict=False)), seed=seed)
     files = RunFolder(folder)
     facts = {"n_parameters": 31_440, "seconds_total": 20.0, "seconds_per_step_median": 0.05, "peak_memory_mb": 512.0}
-    files.write_description(description(run=run, kept_epoch=8, **facts))
     broken = non_equivariance * (1 + 0.03 * seed)
+    files.write_description(description(run=run, kept_epoch=8, layers=layers(broken), **facts))
+    write_layers(files, broken)
     defect = 0.06 * broken
     values = measurements(
         relative_non_equivariance=broken,
@@ -177,6 +178,39 @@ def write_run(folder: Path, setting: tuple, seed: int) -> None:
     )
     files.write_measurements(values)
     files.write_epochs(epochs(left, seed))
+
+
+def layers(broken: float) -> list[LayerNorms]:
+    """Kernels and biases of four layers, the deeper the farther from equivariant, up to a share ``broken``."""
+    shares = {f"layers.{k}.{part}": broken * (k + 1) / 4 for k in range(4) for part in ("weight", "bias")}
+    return [
+        LayerNorms(
+            name=name,
+            norm_equivariant=5 * math.sqrt(max(1 - share**2, 0.0)),
+            norm_perpendicular=5 * share,
+            ratio=share,
+            norm="frobenius",
+        )
+        for name, share in shares.items()
+    ]
+
+
+def write_layers(files: RunFolder, broken: float) -> None:
+    """Layers that leave the subspace epoch by epoch, and kernels: first four copies, then what makes them differ."""
+    rows = layers(broken)
+    files.write_layers(
+        [
+            LayersAtEpoch(
+                epoch=k, norms={row.name: (row.norm_equivariant, row.norm_perpendicular * k / 8) for row in rows}
+            )
+            for k in range(9)
+        ]
+    )
+    kernel = np.arange(-4, 5, dtype=np.float32).reshape(3, 3) / 10
+    turned = np.stack([np.rot90(kernel, k) for k in range(4)])[:, None].repeat(3, axis=1)
+    other = broken * np.sin(np.arange(turned.size, dtype=np.float32)).reshape(turned.shape)
+    blocks = {row.name: np.stack([turned + row.ratio * other, turned]) for row in rows if row.name.endswith("weight")}
+    np.savez_compressed(files.kernels, allow_pickle=False, **blocks)
 
 
 def epochs(left: float, seed: int) -> list[Epoch]:

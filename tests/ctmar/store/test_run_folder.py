@@ -12,13 +12,15 @@ from ctmar.config import Run
 from ctmar.errors import InputError
 from ctmar.store.atomic import temporary_path
 from ctmar.store.run_folder import RunFolder
-from ctmar.store.run_records import Divergence
+from ctmar.store.run_records import Divergence, LayersAtEpoch
 from ctmar.store.writer import this_writer
 
 RECORDS = {
     "run": description(run=Run(network="n", method="projection", norm="mixed:2,1", lam_perp=1e-3, seed=3)),
     "model": measurements(defect_at_angles={"22.5": 0.1}, defect_floor_at_angles={"22.5": 0.0}),
 }
+
+LAYERS = [LayersAtEpoch(epoch=k, norms={"a.weight": (2.0, 0.25 * k), "a.bias": (0.0, math.inf)}) for k in (0, 1)]
 
 
 @pytest.fixture
@@ -27,6 +29,7 @@ def folder(tmp_path: Path) -> RunFolder:
     run.write_description(RECORDS["run"])
     run.write_measurements(RECORDS["model"])
     run.write_epochs([epoch(epoch=k) for k in (1, 2)])
+    run.write_layers(LAYERS)
     return run
 
 
@@ -34,6 +37,7 @@ def test_what_is_written_is_read_back(folder):
     assert folder.read_description() == RECORDS["run"]
     assert folder.read_measurements() == RECORDS["model"]
     assert folder.read_epochs() == [epoch(epoch=1), epoch(epoch=2)]
+    assert folder.read_layers() == LAYERS
 
 
 def test_measured_numbers_may_be_infinite_or_none_at_all(folder):
@@ -43,7 +47,7 @@ def test_measured_numbers_may_be_infinite_or_none_at_all(folder):
     assert math.isnan(read.validation_loss)
 
 
-@pytest.mark.parametrize("name", ["run.json", "metrics.jsonl", "model.json"])
+@pytest.mark.parametrize("name", ["run.json", "metrics.jsonl", "model.json", "layers.jsonl"])
 def test_a_file_that_is_not_there_says_who_writes_it(folder, name):
     (folder.path / name).unlink()
     command = "evaluate" if name == "model.json" else "train"
@@ -53,10 +57,10 @@ def test_a_file_that_is_not_there_says_who_writes_it(folder, name):
 
 def read(folder: RunFolder, name: str) -> object:
     readers = {"run.json": folder.read_description, "metrics.jsonl": folder.read_epochs}
-    return (readers | {"model.json": folder.read_measurements})[name]()
+    return (readers | {"model.json": folder.read_measurements, "layers.jsonl": folder.read_layers})[name]()
 
 
-@pytest.mark.parametrize("name", ["run.json", "metrics.jsonl", "model.json"])
+@pytest.mark.parametrize("name", ["run.json", "metrics.jsonl", "model.json", "layers.jsonl"])
 @pytest.mark.parametrize(
     "content", [b"[]", b"not json", b"\xff\xfe", b"{", b"[" * 100_000, b'"' + b"x" * 10**6 + b'"', b"1" * 5000, b"\0"]
 )
@@ -100,6 +104,13 @@ def test_a_wrong_value_is_named_with_file_and_key(folder, name, keys, value, mes
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("norms", [{"a.weight": [1.0]}, {"a.weight": 1.0}, {"a.weight": ["1", 2.0]}, [1.0]])
+def test_a_wrong_layer_is_named_with_its_line(folder, norms):
+    folder.layers.write_text(folder.layers.read_text() + json.dumps({"epoch": 2, "norms": norms}) + "\n")
+    with pytest.raises(InputError, match=r"layers\.jsonl, line 3: .*'norms"):
+        folder.read_layers()
+
+
 @pytest.mark.parametrize(("key", "value"), [("loss", "0.1"), ("epoch", 1.5), ("validation_psnr", None)])
 def test_a_wrong_epoch_is_named_with_its_line(folder, key, value):
     lines = [json.loads(line) for line in folder.metrics.read_text().splitlines()]
@@ -121,10 +132,12 @@ def test_a_missing_key_is_named(folder):
 
 def test_a_run_that_diverged_has_other_results_and_is_finished_with_them(folder):
     finished = RECORDS["run"]
-    for path in (folder.weights, folder.slices, folder.examples):
+    for path in (folder.weights, folder.kernels, folder.slices, folder.examples):
         path.write_text("x")
     assert folder.results == (
         folder.weights,
+        folder.layers,
+        folder.kernels,
         folder.metrics,
         folder.run,
         folder.slices,
@@ -141,7 +154,8 @@ def test_a_run_that_diverged_has_other_results_and_is_finished_with_them(folder)
     assert folder.read_epochs() == []
     assert folder.results == (folder.metrics, folder.run, folder.diagnosis)
     assert all(path.is_file() for path in folder.results)
-    assert [path for path in (folder.weights, folder.slices, folder.model, folder.examples) if path.exists()] == []
+    of_network = (*folder.of_network, folder.slices, folder.model, folder.examples)
+    assert [path for path in of_network if path.exists()] == []
     assert folder.is_finished(diverged)
     assert not folder.is_finished(diverged.model_copy(update={"group": "C8"}))
 

@@ -19,6 +19,7 @@ CHECKPOINT = Checkpoint(
     best={"epoch": 1, "psnr": 31.5, "weights": {"w": torch.ones(2)}},
     epoch={"losses": [0.5], "penalties": [0.0], "seconds": [0.1]},
     records=[{"epoch": 1}],
+    layers=[{"epoch": 0, "norms": {"w": (1.0, 0.0)}}],
 )
 
 
@@ -37,7 +38,7 @@ def test_comes_back_as_it_was(tmp_path):
     found = load_checkpoint(tmp_path / "c.pt", "me")
     assert torch.equal(found.network["w"], CHECKPOINT.network["w"])
     assert torch.equal(found.best["weights"]["w"], torch.ones(2))
-    for name in ("identity", "step", "optimiser", "scaler", "epoch", "records"):
+    for name in ("identity", "step", "optimiser", "scaler", "epoch", "records", "layers"):
         assert getattr(found, name) == getattr(CHECKPOINT, name)
     assert [path.name for path in tmp_path.iterdir()] == ["c.pt"]
 

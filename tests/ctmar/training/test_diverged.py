@@ -121,7 +121,7 @@ def test_nothing_of_an_older_network_stays_beside_it_nor_its_diagnosis_beside_a_
     assert names(folder) == {"started.json", "run.json", "metrics.jsonl", "not-finite.json"}
     train_run("run", PLAIN)
     folder.checkpoint.unlink()
-    assert names(folder) == {"started.json", "run.json", "metrics.jsonl", "weights.pt"}
+    assert names(folder) == {path.name for path in (*folder.of_network, folder.started, folder.run, folder.metrics)}
     assert folder.read_description().diverged is None
 
 

@@ -38,7 +38,9 @@ def timeless(folder: Path) -> list[dict]:
 def assert_same_run(one: Path, other: Path) -> None:
     assert (one / "weights.pt").read_bytes() == (other / "weights.pt").read_bytes()
     assert timeless(one) == timeless(other)
-    names = ["checkpoint.pt", "metrics.jsonl", "run.json", "started.json", "weights.pt"]
+    for name in ("layers.jsonl", "kernels.npz"):
+        assert (one / name).read_bytes() == (other / name).read_bytes()
+    names = ["checkpoint.pt", "kernels.npz", "layers.jsonl", "metrics.jsonl", "run.json", "started.json", "weights.pt"]
     assert sorted(path.name for path in other.iterdir()) == names
 
 

@@ -54,7 +54,15 @@ def timeless(path: Path) -> list[dict]:
 def test_writes_its_results_and_leaves_nothing_else(train_run):
     files = train_run("run", SPECTRAL)
     names = sorted(path.name for path in files.weights.parent.iterdir())
-    assert names == ["checkpoint.pt", "metrics.jsonl", "run.json", "started.json", "weights.pt"]
+    assert names == [
+        "checkpoint.pt",
+        "kernels.npz",
+        "layers.jsonl",
+        "metrics.jsonl",
+        "run.json",
+        "started.json",
+        "weights.pt",
+    ]
     records = [json.loads(line) for line in files.metrics.read_text().splitlines()]
     assert [(record["epoch"], record["step"]) for record in records] == [(1, 4), (2, 8), (3, 12)]
     assert all(record["penalty"] > 0 for record in records)
@@ -122,20 +130,24 @@ def test_stopped_in_an_epoch_goes_on_to_the_same_bits(train_run, run):
     whole = train_run("whole", run)
     assert same(resumed, whole)
     assert timeless(resumed.metrics) == timeless(whole.metrics)
+    assert resumed.layers.read_bytes() == whole.layers.read_bytes()
+    assert resumed.kernels.read_bytes() == whole.kernels.read_bytes()
 
 
-@pytest.mark.parametrize("lost", [("weights.pt",), ("run.json",), ("weights.pt", "metrics.jsonl", "run.json")])
+@pytest.mark.parametrize(
+    "lost", [("layers.jsonl",), ("kernels.npz",), ("run.json",), ("weights.pt", "metrics.jsonl", "run.json")]
+)
 @pytest.mark.parametrize("changes", [{}, {"ema_decay": 0.5}, {"early_stopping_epochs": 1, "learning_rate": 0.1}])
 def test_lost_results_are_written_again_without_a_step(train_run, monkeypatch, changes, lost):
     # a workflow engine deletes the outputs of a job that dies after its work
     training = TRAINING.model_copy(update=changes)
     files = train_run("run", SPECTRAL, training)
-    before = {path.name: path.read_bytes() for path in (files.weights, files.metrics)}
+    before = {path.name: path.read_bytes() for path in (*files.of_network, files.metrics)}
     for name in lost:
         (files.path / name).unlink()
     monkeypatch.setattr(loop.Loop, "take_step", lambda *_: pytest.fail("a step is taken again"))
     train_run("run", SPECTRAL, training)
-    assert {path.name: path.read_bytes() for path in (files.weights, files.metrics)} == before
+    assert {path.name: path.read_bytes() for path in (*files.of_network, files.metrics)} == before
     assert files.read_description().training == training
 
 
