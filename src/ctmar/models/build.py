@@ -17,7 +17,7 @@ from ctmar.models.oscnet import OSCNet
 from ctmar.models.oscnetplus import OSCNetPlus
 from ctmar.models.unet import UNet
 from equiproj.groups import FiniteGroup
-from equiproj.layers import typed_parameters
+from equiproj.layers import inferred_types
 from equiproj.representations import Representation
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
@@ -38,7 +38,7 @@ class CorrectionNetwork(Protocol):
     """What training and evaluation ask of a network, beyond being a module.
 
     A network without `layer_types` has every linear and convolution layer declared: images at its first input and last
-    output, regular fields everywhere between (`equiproj.layers.typed_parameters`).
+    output, regular fields everywhere between (`equiproj.layers.inferred_types`).
     """
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -146,7 +146,4 @@ def layer_types(network: nn.Module, group: FiniteGroup) -> dict[str, tuple[Repre
     declare = getattr(network, "layer_types", None)
     if declare is not None:
         return dict(declare(group))
-    return {
-        entry.name.removesuffix("weight").removesuffix("."): (entry.projector.rho_in, entry.projector.rho_out)
-        for entry in typed_parameters(network, group)
-    }
+    return inferred_types(network, group)

@@ -85,7 +85,7 @@ class Softness(Parametrised):
         for entry, parametrisation in zip(self.parameters, self.parametrisations, strict=True):
             free = entry.layer.get_parameter(f"parametrizations.{entry.attribute}.original")
             size = torch.linalg.vector_norm(parametrisation(free))
-            if entry.attribute == "weight" and size > 0:
+            if entry.role == "map" and size > 0:
                 free.mul_(torch.linalg.vector_norm(free) / size)
 
     @property

@@ -1,14 +1,26 @@
 """Which weights of a module are meant, how a group acts on their channels, and what their projection is."""
 
-from equiproj.layers.declaration import FeatureType, Layer, LayerTypes, named_layer
-from equiproj.layers.parameters import TypedParameter, assign, plain_parameters, typed_parameters
+from equiproj.layers.coverage import Coverage
+from equiproj.layers.declaration import FeatureType, Layer, LayerTypes, inferred_types, named_layer
+from equiproj.layers.parameters import (
+    ParameterTypes,
+    TypedParameter,
+    assign,
+    coverage,
+    plain_parameters,
+    typed_parameters,
+)
 
 __all__ = [
+    "Coverage",
     "FeatureType",
     "Layer",
     "LayerTypes",
+    "ParameterTypes",
     "TypedParameter",
     "assign",
+    "coverage",
+    "inferred_types",
     "named_layer",
     "plain_parameters",
     "typed_parameters",

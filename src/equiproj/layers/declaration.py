@@ -6,7 +6,8 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from equiproj.groups import Group
-from equiproj.representations import Representation, regular, trivial
+from equiproj.layers.kinds import Kind, kind_of
+from equiproj.representations import Representation, regular, tensor_product, trivial
 
 FeatureType = str | Representation  # "trivial", "regular", or what is repeated
 LayerTypes = Mapping[str, tuple[Representation, Representation]]
@@ -14,7 +15,7 @@ LayerTypes = Mapping[str, tuple[Representation, Representation]]
 # Every torch.nn convolution, transposed or not, with one to three axes.
 Layer = nn.Linear | _ConvNd
 
-Declared = tuple[str, Layer, Representation, Representation]
+Declared = tuple[str, nn.Module, Representation, Representation]
 
 
 def named_layer(module: nn.Module, name: str) -> nn.Module:
@@ -33,10 +34,29 @@ def named_layer(module: nn.Module, name: str) -> nn.Module:
         raise ValueError(f"expected the name of a layer of {type(module).__name__}, found {name!r}") from None
 
 
+def known_layers(module: nn.Module) -> Iterator[tuple[str, nn.Module, Kind]]:
+    """Every layer of a known kind, in order of registration, once; an attention is one layer with all its parts.
+
+    Examples:
+        >>> [name for name, *_ in known_layers(nn.TransformerEncoderLayer(4, 2, 8))]
+        ['self_attn', 'linear1', 'linear2', 'norm1', 'norm2']
+    """
+    inside: set[int] = set()
+    for name, layer in module.named_modules():
+        kind = kind_of(layer)
+        if id(layer) in inside or kind is None:
+            continue
+        if isinstance(layer, nn.MultiheadAttention):
+            inside.update(id(part) for part in layer.modules())
+        yield name, layer, kind
+
+
 def inferred_layers(
     module: nn.Module, group: Group, input_type: FeatureType, hidden_type: FeatureType, output_type: FeatureType
 ) -> Iterator[Declared]:
-    """Every linear and convolution layer with the types of its channels, in order of registration.
+    """Every layer of a known kind with the types of its channels, in order of registration.
+
+    A vocabulary is invariant; normalisations have hidden channels, and are left out where those do not fit.
 
     Raises:
         ValueError: there is no such layer, or the channels of one do not fit its type.
@@ -49,22 +69,57 @@ def inferred_layers(
         0 | trivial of CyclicGroup(4) | regular of CyclicGroup(4)
         1 | regular of CyclicGroup(4) | 2*trivial of CyclicGroup(4)
     """
-    found = [(name, layer) for name, layer in module.named_modules() if isinstance(layer, Layer)]
-    if not found:
+    found = list(known_layers(module))
+    mapping = [entry for entry in found if entry[2].maps]
+    if not mapping:
         raise ValueError(f"expected a module with linear or convolution layers, found none in {type(module).__name__}")
-    for position, (name, layer) in enumerate(found):
-        n_in, n_out = _channels(layer)
-        side_in = input_type if position == 0 else hidden_type
-        side_out = output_type if position == len(found) - 1 else hidden_type
-        rho_in = _fit(name, "input", n_in, side_in, group)
-        yield name, layer, rho_in, _fit(name, "output", n_out, side_out, group)
+    for entry in found:
+        name, layer, kind = entry
+        n_channels = kind.channels(layer)[1]
+        side_in = input_type if entry is mapping[0] else hidden_type
+        side_out = output_type if entry is mapping[-1] else hidden_type
+        if kind.maps:
+            rho_in = _input_type(name, layer, kind, side_in, group)
+            yield name, layer, rho_in, fit(name, "output", n_channels, side_out, group)
+        elif n_channels % type_named(hidden_type, group).dim == 0:
+            rho = fit(name, "hidden", n_channels, hidden_type, group)
+            yield name, layer, rho, rho
+
+
+def inferred_types(
+    module: nn.Module,
+    group: Group,
+    *,
+    input_type: FeatureType = "trivial",
+    hidden_type: FeatureType = "regular",
+    output_type: FeatureType = "trivial",
+) -> dict[str, tuple[Representation, Representation]]:
+    """What `layers=` would have to be for the types that are inferred; normalisations are left out.
+
+    Args:
+        module: any module.
+        group: the group.
+        input_type: as for `typed_parameters`.
+        hidden_type: likewise.
+        output_type: likewise.
+
+    Raises:
+        ValueError: there is no layer, or the channels of one do not fit its type.
+
+    Examples:
+        >>> from equiproj.groups import CyclicGroup
+        >>> inferred_types(nn.Sequential(nn.Linear(1, 4), nn.Linear(4, 2)), CyclicGroup(4))["1"]
+        (regular of CyclicGroup(4), 2*trivial of CyclicGroup(4))
+    """
+    found = inferred_layers(module, group, input_type, hidden_type, output_type)
+    return {name: (rho_in, rho_out) for name, layer, rho_in, rho_out in found if (kind := kind_of(layer)) and kind.maps}
 
 
 def declared_layers(module: nn.Module, group: Group | None, layers: LayerTypes) -> Iterator[Declared]:
     """The named layers with the types they are declared to have.
 
     Raises:
-        ValueError: no layer is named, a name is not a linear or convolution layer, or its channels do not fit.
+        ValueError: a name is not a layer of a known kind, or its channels do not fit.
 
     Examples:
         >>> from equiproj.groups import CyclicGroup
@@ -72,13 +127,15 @@ def declared_layers(module: nn.Module, group: Group | None, layers: LayerTypes) 
         >>> [name for name, *_ in declared_layers(nn.Sequential(nn.Linear(4, 4)), None, {"0": (rho, rho)})]
         ['0']
     """
-    if not layers:
-        raise ValueError("expected at least one layer in layers=, found none")
     for name, (rho_in, rho_out) in layers.items():
         layer = named_layer(module, name)
-        if not isinstance(layer, Layer):
-            raise ValueError(f"layer {name!r}: expected a linear or convolution layer, found {type(layer).__name__}")
-        for side, n_channels, rho in zip(("input", "output"), _channels(layer), (rho_in, rho_out), strict=True):
+        kind = kind_of(layer)
+        if kind is None:
+            raise ValueError(
+                f"layer {name!r}: expected a linear, convolution, attention, recurrent, embedding or normalisation "
+                f"layer, found {type(layer).__name__}; declare its tensors by parameters="
+            )
+        for side, n_channels, rho in zip(("input", "output"), kind.channels(layer), (rho_in, rho_out), strict=True):
             if rho.dim != n_channels:
                 raise ValueError(f"layer {name!r} has {n_channels} {side} channels; they do not fit {rho} ({rho.dim})")
             if group is not None and rho.group != group:
@@ -86,13 +143,36 @@ def declared_layers(module: nn.Module, group: Group | None, layers: LayerTypes) 
         yield name, layer, rho_in, rho_out
 
 
-def _fit(name: str, side: str, n_channels: int, feature_type: FeatureType, group: Group) -> Representation:
+def type_named(feature_type: FeatureType, group: Group) -> Representation:
+    """What is repeated along the channels.
+
+    Raises:
+        ValueError: an unknown name.
+
+    Examples:
+        >>> from equiproj.groups import CyclicGroup
+        >>> type_named("regular", CyclicGroup(4))
+        regular of CyclicGroup(4)
+    """
     if isinstance(feature_type, Representation):
-        rho = feature_type
-    elif feature_type in ("trivial", "regular"):
-        rho = trivial(group) if feature_type == "trivial" else regular(group)
-    else:
-        raise ValueError(f"expected type 'trivial', 'regular' or a representation, found {feature_type!r}")
+        return feature_type
+    if feature_type in ("trivial", "regular"):
+        return trivial(group) if feature_type == "trivial" else regular(group)
+    raise ValueError(f"expected type 'trivial', 'regular' or a representation, found {feature_type!r}")
+
+
+def fit(name: str, side: str, n_channels: int, feature_type: FeatureType, group: Group) -> Representation:
+    """A type repeated as often as the channels of a layer need.
+
+    Raises:
+        ValueError: an unknown type, or channels that are no multiple of it, by the name of the layer.
+
+    Examples:
+        >>> from equiproj.groups import CyclicGroup
+        >>> fit("0", "input", 8, "regular", CyclicGroup(4))
+        2*regular of CyclicGroup(4)
+    """
+    rho = type_named(feature_type, group)
     if n_channels % rho.dim:
         raise ValueError(
             f"layer {name!r} has {n_channels} {side} channels; they do not fit {rho}, expected a multiple of {rho.dim}"
@@ -100,7 +180,10 @@ def _fit(name: str, side: str, n_channels: int, feature_type: FeatureType, group
     return n_channels // rho.dim * rho
 
 
-def _channels(layer: Layer) -> tuple[int, int]:
-    if isinstance(layer, nn.Linear):
-        return layer.in_features, layer.out_features
-    return layer.in_channels, layer.out_channels
+def _input_type(name: str, layer: nn.Module, kind: Kind, side_in: FeatureType, group: Group) -> Representation:
+    if isinstance(layer, nn.Embedding | nn.EmbeddingBag):
+        return layer.num_embeddings * trivial(group)
+    if isinstance(layer, nn.Bilinear):
+        sides = (layer.in1_features, layer.in2_features)
+        return tensor_product(*(fit(name, "input", n_channels, side_in, group) for n_channels in sides))
+    return fit(name, "input", kind.channels(layer)[0], side_in, group)

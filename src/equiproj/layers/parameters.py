@@ -1,25 +1,38 @@
 """The weights and biases of a module, each with its projection: read, projected and set."""
 
-from collections.abc import Callable, Iterator
+import math
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import partial
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from equiproj.groups import Group
-from equiproj.layers.declaration import FeatureType, Layer, LayerTypes, declared_layers, inferred_layers
-from equiproj.projections import ConvProjector, LinearProjector
-from equiproj.representations import Representation, trivial
+from equiproj.layers.coverage import Coverage, coverage_of
+from equiproj.layers.declaration import FeatureType, LayerTypes, declared_layers, inferred_layers
+from equiproj.layers.kinds import Part, Role, kind_of
+from equiproj.projections import ConvProjector, LinearProjector, Projector
+from equiproj.representations import Representation
+
+ParameterTypes = Mapping[str, tuple[Representation, Representation]]
 
 
 @dataclass(frozen=True)
 class TypedParameter:
-    """A weight or bias of a layer, read afresh at every use, with the projection onto its equivariant part.
+    """A tensor of a layer, read afresh at every use, with the projection onto its equivariant part.
 
     A bias is the matrix (c_out, 1) of a linear map from the constant 1, on which the group acts trivially.
+
+    Attributes:
+        name: of the tensor, below the whole module.
+        layer: the module that holds it.
+        attribute: its name there.
+        projector: the projection of a matrix or kernel.
+        role: `map`, `bias`, `scale` or `statistic` (:class:`~equiproj.layers.kinds.Part`).
 
     Examples:
         >>> from equiproj.groups import CyclicGroup
@@ -29,14 +42,14 @@ class TypedParameter:
     """
 
     name: str
-    layer: Layer
-    attribute: Literal["weight", "bias"]
-    projector: LinearProjector | ConvProjector
+    layer: nn.Module
+    attribute: str
+    projector: Projector
+    role: Role = "map"
 
     def read(self) -> Tensor:
         """The current value as a matrix or kernel, whole, with its autograd history."""
-        value = self.read_as_held()
-        return value[:, None] if self.attribute == "bias" else value
+        return self.read_as_held().reshape(self.projector.weight_shape)
 
     def read_as_held(self) -> Tensor:
         """The current value in the shape that the layer holds, (c_out,) for a bias; a parametrisation is evaluated."""
@@ -59,7 +72,7 @@ class TypedParameter:
     @property
     def project(self) -> Callable[[Tensor], Tensor]:
         """P on a value of the shape that the layer holds, (c_out,) for a bias; without a reference to the layer."""
-        return self.projector if self.attribute == "weight" else partial(_project_column, self.projector)
+        return partial(_project_as_held, self.projector)
 
 
 def _is_sharded(value: Tensor) -> bool:
@@ -77,25 +90,42 @@ def typed_parameters(
     group: Group | None = None,
     *,
     layers: LayerTypes | None = None,
+    parameters: ParameterTypes | None = None,
+    skip: str | Sequence[str] = (),
+    strict: bool = False,
     input_type: FeatureType = "trivial",
     hidden_type: FeatureType = "regular",
     output_type: FeatureType = "trivial",
     include_bias: bool = False,
+    include_statistics: bool = False,
 ) -> list[TypedParameter]:
-    """Every linear and convolution layer of a module with its projector, in order of registration.
+    """Every tensor of a module that belongs to a layer of a known kind, with its projector, in order of registration.
+
+    Known are linear and bilinear layers, convolutions, transposed or not, `MultiheadAttention`, recurrent layers and
+    their cells, embeddings, `Conv1D` of transformers, normalisations and `PReLU`. Matrix parameters elsewhere are
+    named in a warning, unless `layers` chose or `skip` left them out: `coverage_of` has their share.
 
     Args:
-        module: any module; only `torch.nn` linear, convolution and transposed convolution layers are considered.
-        group: the group, where `layers` does not give representations.
-        layers: submodule name → (rho_in, rho_out); replaces the inference, and layers not named are left out.
+        module: any module.
+        group: the group, where `layers` and `parameters` do not give representations.
+        layers: submodule name → (rho_in, rho_out); replaces the inference, and layers not named are left out. An
+            attention has its queries, keys and values of type rho_out; a bilinear layer rho_1 ⊗ rho_2 as rho_in.
+        parameters: parameter name → (rho_out, rho_in), for tensors of any other module, such as positional
+            embeddings: a matrix in any shape with rho_out.dim · rho_in.dim entries, rows first, or a kernel
+            (rho_out.dim, rho_in.dim, *pixels). They come after the layers, and replace what is known of that tensor.
+        skip: patterns of parameter names (`*` for any text) that are left out on purpose, such as `"head.*"`;
+            what `layers` and `parameters` name is never left out.
+        strict: raise where it would warn.
         input_type: type of the first layer's input channels.
         hidden_type: type of all other channels.
         output_type: type of the last layer's output channels. A type is `trivial`, `regular` or a representation,
             repeated as often as the channels need.
-        include_bias: list the biases too.
+        include_bias: list all vectors too: biases, and factors and offsets of normalisations.
+        include_statistics: list running means and variances too.
 
     Raises:
-        ValueError: no layer, no group, a name that is not a layer, or a layer whose channels or kernel do not fit.
+        ValueError: no layer, no group, a name that is not a layer or parameter, or one whose channels or kernel do not
+            fit; with `strict`, a matrix parameter that nothing covers.
 
     Examples:
         >>> from equiproj.groups import CyclicGroup
@@ -105,13 +135,59 @@ def typed_parameters(
         0.weight | trivial of CyclicGroup(4) | 2*regular of CyclicGroup(4)
         2.weight | 2*regular of CyclicGroup(4) | trivial of CyclicGroup(4)
     """
-    if layers is None:
-        if group is None:
-            raise ValueError("expected a group, or representations for each layer in layers=; found neither")
-        typed = inferred_layers(module, group, input_type, hidden_type, output_type)
-    else:
+    if layers is None and group is None and not parameters:
+        raise ValueError("expected a group, or representations for each layer in layers=; found neither")
+    if layers is not None and not layers and not parameters:
+        raise ValueError("expected at least one layer in layers=, found none")
+    patterns = (skip,) if isinstance(skip, str) else tuple(skip)
+    roles = {"map", *(("bias", "scale") if include_bias else ()), *(("statistic",) if include_statistics else ())}
+    left_out: tuple[str, ...] = ()
+    if layers is not None:
         typed = declared_layers(module, group, layers)
-    return [parameter for entry in typed for parameter in _parameters_of_layer(*entry, include_bias)]
+    elif group is not None:
+        typed, left_out = inferred_layers(module, group, input_type, hidden_type, output_type), patterns
+    else:
+        typed, left_out = iter(()), patterns
+    declared = [_declared_parameter(module, group, name, types) for name, types in (parameters or {}).items()]
+    taken = {entry.name for entry in declared}
+    found = [
+        entry
+        for each in typed
+        for entry in _parameters_of_layer(*each)
+        if entry.role in roles
+        and entry.name not in taken
+        and not any(fnmatchcase(entry.name, pattern) for pattern in left_out)
+    ]
+    found += declared
+    _check_coverage(coverage(module, found, patterns), strict=strict, chosen=layers is not None)
+    return found
+
+
+def coverage(module: nn.Module, parameters: Sequence[TypedParameter], skip: str | Sequence[str] = ()) -> Coverage:
+    """Which share of a module's parameters is among the given ones, and what is not.
+
+    Args:
+        module: any module.
+        parameters: of it.
+        skip: as for `typed_parameters`.
+
+    Examples:
+        >>> from equiproj.groups import CyclicGroup
+        >>> network = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1))
+        >>> print(coverage(network, typed_parameters(network, CyclicGroup(4))[:1]))
+        75 % of matrix parameters (12 of 16); not covered: 2.weight (1, 4); 0 of 2 vectors
+    """
+    return coverage_of(
+        module, [(entry.layer, entry.attribute, entry.role) for entry in parameters if entry.role != "statistic"], skip
+    )
+
+
+def _check_coverage(found: Coverage, *, strict: bool, chosen: bool) -> None:
+    if found.missing and strict:
+        raise ValueError(f"expected every matrix parameter to be covered, found {found}")
+    if found.missing and not chosen:
+        text = f"covered: {found}. Declare them by layers= or parameters=, or leave them out by skip=."
+        warnings.warn(text, UserWarning, stacklevel=4)
 
 
 def plain_parameters(module: nn.Module, layers: LayerTypes) -> list[TypedParameter]:
@@ -126,7 +202,7 @@ def plain_parameters(module: nn.Module, layers: LayerTypes) -> list[TypedParamet
 
     Examples:
         >>> from equiproj.groups import CyclicGroup
-        >>> from equiproj.representations import regular
+        >>> from equiproj.representations import regular, trivial
         >>> rho_in, rho_out = trivial(CyclicGroup(2)), regular(CyclicGroup(2))
         >>> [entry.name for entry in plain_parameters(nn.Sequential(nn.Linear(1, 2)), {"0": (rho_in, rho_out)})]
         ['0.weight', '0.bias']
@@ -154,11 +230,12 @@ def assign(parameter: TypedParameter, value: Tensor) -> None:
         0.0
     """
     layer, attribute = parameter.layer, parameter.attribute
-    if _is_sharded(getattr(layer, attribute)):
+    held = getattr(layer, attribute)
+    if _is_sharded(held):
         raise ValueError(f"{parameter.name}: expected a whole weight, found a sharded one; change it before sharding")
-    value = value.flatten() if attribute == "bias" else value
-    if attribute in layer._parameters:
-        getattr(layer, attribute).copy_(value)
+    value = value.reshape(held.shape)
+    if attribute in layer._parameters or attribute in layer._buffers:
+        held.copy_(value)
         return
     steps = layer.get_submodule(f"parametrizations.{attribute}").children()
     if not all(hasattr(step, "right_inverse") for step in steps):
@@ -170,28 +247,70 @@ def assign(parameter: TypedParameter, value: Tensor) -> None:
 
 
 def _parameters_of_layer(
-    name: str, layer: Layer, rho_in: Representation, rho_out: Representation, include_bias: bool
+    name: str, layer: nn.Module, rho_in: Representation, rho_out: Representation
 ) -> Iterator[TypedParameter]:
+    """All tensors that the layer has, whatever their role."""
+    kind = kind_of(layer)
+    if kind is None:
+        raise ValueError(f"layer {name!r}: expected a layer of a known kind, found {type(layer).__name__}")
     prefix = f"{name}." if name else ""
-    for attribute in ("weight", "bias") if include_bias and layer.bias is not None else ("weight",):
-        if attribute not in layer._parameters and not parametrize.is_parametrized(layer, attribute):
-            raise ValueError(
-                f"layer {name!r}: expected {attribute} to be a parameter or a parametrisation, found a hook of the old "
-                "style; use torch.nn.utils.parametrizations"
-            )
     try:
-        yield TypedParameter(f"{prefix}weight", layer, "weight", _projector(layer, rho_in, rho_out))
+        for part in kind.parts(layer, rho_in, rho_out):
+            path, _, attribute = part.attribute.rpartition(".")
+            owner = layer.get_submodule(path)
+            if _holds(owner, attribute):
+                _check_size(part, getattr(owner, attribute))
+                yield TypedParameter(f"{prefix}{part.attribute}", owner, attribute, part.projector, part.role)
     except ValueError as error:
         raise ValueError(f"layer {name!r}: {error}") from error
-    if include_bias and layer.bias is not None:
-        yield TypedParameter(f"{prefix}bias", layer, "bias", LinearProjector(trivial(rho_out.group), rho_out))
 
 
-def _projector(layer: Layer, rho_in: Representation, rho_out: Representation) -> LinearProjector | ConvProjector:
-    if isinstance(layer, nn.Linear):
-        return LinearProjector(rho_in, rho_out)
-    return ConvProjector(rho_in, rho_out, tuple(layer.kernel_size), layer.transposed, layer.groups)
+def _check_size(part: Part, held: Tensor) -> None:
+    if held.numel() != math.prod(part.projector.weight_shape):
+        raise ValueError(
+            f"expected {part.attribute} to map {part.projector.rho_in} to {part.projector.rho_out}, found shape "
+            f"{tuple(held.shape)}; declare its tensors by parameters="
+        )
 
 
-def _project_column(projector: LinearProjector | ConvProjector, bias: Tensor) -> Tensor:
-    return projector(bias.unsqueeze(-1)).squeeze(-1)
+def _holds(owner: nn.Module, attribute: str) -> bool:
+    """Whether there is such a tensor; a network without bias, or without running statistics, has none."""
+    if attribute in owner._parameters or attribute in owner._buffers:
+        return getattr(owner, attribute) is not None
+    if parametrize.is_parametrized(owner, attribute):
+        return True
+    if isinstance(getattr(owner, attribute, None), Tensor):
+        raise ValueError(
+            f"expected {attribute} to be a parameter or a parametrisation, found a hook of the old "
+            "style; use torch.nn.utils.parametrizations"
+        )
+    return False
+
+
+def _declared_parameter(
+    module: nn.Module, group: Group | None, name: str, types: tuple[Representation, Representation]
+) -> TypedParameter:
+    path, _, attribute = name.rpartition(".")
+    try:
+        owner = module.get_submodule(path)
+        held = _holds(owner, attribute)
+    except (AttributeError, ValueError) as error:
+        raise ValueError(f"parameter {name!r}: {error}") from None
+    if not held:
+        raise ValueError(f"parameter {name!r}: expected the name of a parameter of {type(module).__name__}")
+    rho_out, rho_in = types
+    shape = tuple(getattr(owner, attribute).shape)
+    if group is not None and not rho_out.group == rho_in.group == group:
+        raise ValueError(f"parameter {name!r}: expected representations of {group}, found {rho_out} and {rho_in}")
+    if len(shape) > 2 and shape[:2] == (rho_out.dim, rho_in.dim):
+        return TypedParameter(name, owner, attribute, ConvProjector(rho_in, rho_out, shape[2:]))
+    if math.prod(shape) != rho_out.dim * rho_in.dim:
+        raise ValueError(
+            f"parameter {name!r}: expected {rho_out.dim} x {rho_in.dim} entries for {rho_out} and {rho_in}, "
+            f"found shape {shape}"
+        )
+    return TypedParameter(name, owner, attribute, LinearProjector(rho_in, rho_out))
+
+
+def _project_as_held(projector: Projector, value: Tensor) -> Tensor:
+    return projector(value.reshape(projector.weight_shape)).reshape(value.shape)

@@ -4,12 +4,17 @@ from equiproj.projections.functional import project_bias, project_conv, project_
 from equiproj.projections.image_sizes import samples_symmetrically
 from equiproj.projections.orbits import OrbitAverage
 from equiproj.projections.projectors import ConvProjector, LinearProjector
+from equiproj.projections.scales import ScaleProjector
 from equiproj.projections.spectral import steerable_basis
+
+Projector = LinearProjector | ConvProjector | ScaleProjector
 
 __all__ = [
     "ConvProjector",
     "LinearProjector",
     "OrbitAverage",
+    "Projector",
+    "ScaleProjector",
     "project_bias",
     "project_conv",
     "project_linear",

@@ -22,6 +22,7 @@ class LinearProjector:
         rho_out: representation on the output features, of the same group.
         route: "spatial" averages over the group, "spectral" over blocks of irreps; by default spatial for
             finite groups and spectral for continuous ones.
+        transposed: True for weights (c_in, c_out), as those of an embedding.
 
     Attributes:
         weight_shape: shape of the weights.
@@ -42,19 +43,21 @@ class LinearProjector:
     rho_in: Representation
     rho_out: Representation
     route: Route | None = None
+    transposed: bool = False
     weight_shape: tuple[int, ...] = field(init=False, repr=False, compare=False)
     flat_map: Callable[[Tensor], Tensor] = field(init=False, repr=False, compare=False)
+    n_blocks = 1
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "weight_shape", (self.rho_out.dim, self.rho_in.dim))
+        object.__setattr__(self, "weight_shape", tuple(rho.dim for rho in self.axes))
         object.__setattr__(self, "flat_map", weight_map(*self.axes, (), 1, self.route))
 
     @property
     def axes(self) -> tuple[Representation, Representation]:
         """Representations on the first and the second weight axis."""
-        return (self.rho_out, self.rho_in)
+        return (self.rho_in, self.rho_out) if self.transposed else (self.rho_out, self.rho_in)
 
-    def __call__(self, weight: Float[Tensor, "*batch c_out c_in"]) -> Float[Tensor, "*batch c_out c_in"]:
+    def __call__(self, weight: Float[Tensor, "*batch rows columns"]) -> Float[Tensor, "*batch rows columns"]:
         """Project weights with any leading batch axes."""
         _check_weight(weight, self.weight_shape, *self.axes)
         return SelfAdjoint.apply(weight.flatten(-2), self.flat_map).reshape(weight.shape)

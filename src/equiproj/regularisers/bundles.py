@@ -8,14 +8,14 @@ from torch import Tensor
 
 from equiproj.layers import TypedParameter
 from equiproj.norms import CustomNorm, Norm, matrix_norm, operator_norm
-from equiproj.projections import ConvProjector, LinearProjector
+from equiproj.projections import ConvProjector, Projector
 
 
 @dataclass(frozen=True)
 class Bundle:
     """Parameters that share their shape and representations, and therefore one projector."""
 
-    projector: LinearProjector | ConvProjector
+    projector: Projector
     parameters: tuple[TypedParameter, ...]
 
     def stack(self) -> Tensor:
@@ -44,7 +44,7 @@ def bundle(parameters: Sequence[TypedParameter]) -> list[Bundle]:
     return [Bundle(same[0].projector, tuple(same)) for same in found.values()]
 
 
-def as_matrices(stacked: Tensor, projector: LinearProjector | ConvProjector) -> Tensor:
+def as_matrices(stacked: Tensor, projector: Projector) -> Tensor:
     """Weights (n, *weight_shape) as matrices (n, c_out, c_in·k·…): one row per output channel.
 
     A layer with `groups` keeps its stored shape, (c_out, c_in/groups·k·…).
@@ -61,7 +61,7 @@ def as_matrices(stacked: Tensor, projector: LinearProjector | ConvProjector) -> 
 
 def stack_norms(
     stacked: Tensor,
-    projector: LinearProjector | ConvProjector,
+    projector: Projector,
     norm: Norm | CustomNorm,
     method: str = "exact",
     image_shape: tuple[int, ...] | None = None,
@@ -80,7 +80,7 @@ def stack_norms(
         >>> stack_norms(torch.full((1, 1, 1, 1, 1), 2.0), projector, parse_norm("frobenius"), image_shape=(5, 5))
         tensor([10.])
     """
-    if image_shape is None or isinstance(projector, LinearProjector):
+    if image_shape is None or not isinstance(projector, ConvProjector):
         return matrix_norm(as_matrices(stacked, projector), norm, method)
     if projector.n_blocks > 1:
         raise ValueError(f"expected a convolution with groups=1 for its operator norm, found {projector.n_blocks}")
@@ -88,8 +88,8 @@ def stack_norms(
     return torch.stack([operator_norm(kernel, norm, image_shape, method) for kernel in rows_out(stacked, projector)])
 
 
-def rows_out(stacked: Tensor, projector: LinearProjector | ConvProjector) -> Tensor:
-    """Weights (n, *weight_shape) as (n, c_out, c_in/groups, *k); a transposed layer stores (c_in, c_out/groups, *k).
+def rows_out(stacked: Tensor, projector: Projector) -> Tensor:
+    """Weights (n, *weight_shape) as (n, c_out, c_in/groups, *k); transposed ones are stored (c_in, c_out/groups, *k).
 
     Examples:
         >>> from equiproj.groups import CyclicGroup
@@ -98,6 +98,6 @@ def rows_out(stacked: Tensor, projector: LinearProjector | ConvProjector) -> Ten
         >>> rows_out(torch.zeros(5, 3, 4, 2, 2), ConvProjector(3 * image, 4 * image, (2, 2), transposed=True)).shape
         torch.Size([5, 4, 3, 2, 2])
     """
-    if isinstance(projector, LinearProjector) or not projector.transposed:
+    if not projector.transposed:
         return stacked
     return stacked.unflatten(1, (projector.n_blocks, -1)).transpose(2, 3).flatten(1, 2)

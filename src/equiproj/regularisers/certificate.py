@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from equiproj.groups import FiniteGroup, Group
 from equiproj.layers import Layer, TypedParameter, typed_parameters
 from equiproj.norms import matrix_norm, operator_norm_bound
-from equiproj.projections import ConvProjector, LinearProjector
+from equiproj.projections import ConvProjector, Projector
 from equiproj.regularisers.bundles import rows_out
 from equiproj.representations import Representation
 
@@ -171,8 +171,8 @@ class _Interpreter:
         )
 
     def _through_module(self, name: str, layer: nn.Module, inputs: _Bounds) -> _Bounds:
-        if (id(layer), "weight") in self.parameters:
-            return self._through_layer(self.parameters[id(layer), "weight"], inputs)
+        if isinstance(layer, Layer) and (id(layer), "weight") in self.parameters:
+            return self._through_layer(layer, self.parameters[id(layer), "weight"], inputs)
         constant = ACTIVATION_CONSTANTS.get(type(layer))
         if constant is None or getattr(layer, "approximate", "none") != "none":
             raise ValueError(
@@ -186,15 +186,15 @@ class _Interpreter:
         self.constants.append(LayerConstants(name, constant, 0.0, 0.0))
         return _Bounds(inputs.rho, inputs.image_shape, *(constant * bound for bound in inputs[2:]))
 
-    def _through_layer(self, weight: TypedParameter, inputs: _Bounds) -> _Bounds:
+    def _through_layer(self, layer: Layer, weight: TypedParameter, inputs: _Bounds) -> _Bounds:
         projector = weight.projector
-        name = weight.name.removesuffix("weight").rstrip(".") or type(weight.layer).__name__
+        name = weight.name.removesuffix("weight").rstrip(".") or type(layer).__name__
         if inputs.rho != projector.rho_in:
             raise ValueError(f"layer {name!r}: expected input of type {projector.rho_in}, found {inputs.rho}")
-        image_shape = _output_shape(name, weight.layer, inputs.image_shape)
+        image_shape = _output_shape(name, layer, inputs.image_shape)
         value = weight.read().double()
         whole, perpendicular = (_norm_bound(part, projector) for part in (value, value - projector(value)))
-        bias_size, bias_defect = self._bias(weight.layer, math.prod(image_shape))
+        bias_size, bias_defect = self._bias(layer, math.prod(image_shape))
         self.constants.append(LayerConstants(name, whole, perpendicular, bias_defect))
         return _Bounds(
             projector.rho_out,
@@ -215,8 +215,8 @@ class _Interpreter:
         return math.sqrt(n_pixels) * float(bias.norm()), math.sqrt(n_pixels) * float(torch.stack(moved).max())
 
 
-def _norm_bound(weight: Tensor, projector: LinearProjector | ConvProjector) -> float:
-    if isinstance(projector, LinearProjector):
+def _norm_bound(weight: Tensor, projector: Projector) -> float:
+    if not isinstance(projector, ConvProjector):
         return float(matrix_norm(weight, "spectral"))
     # Blocks act on channels of their own: the norm of the layer is the largest of theirs.
     blocks = rows_out(weight[None], projector)[0].unflatten(0, (projector.n_blocks, -1))

@@ -1,20 +1,24 @@
-"""The defect of a network measured on images."""
+"""The defect of a network measured on data."""
 
 import math
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from equiproj.groups import FiniteGroup, Group
 from equiproj.groups.group import Element
-from equiproj.representations import Representation
-from equiproj.representations.action import act
+from equiproj.layers.evaluating import evaluating
+from equiproj.regularisers.batches import BatchType, measured_tensors, move_batch, move_tensor
+
+# Up to this order every element is tried.
+_LARGEST_ORDER = 4096
 
 
 class MeasuredDefect(NamedTuple):
-    """Largest and mean relative defect over the group elements other than the identity.
+    """Largest and mean relative defect over the group elements that were tried.
 
     Examples:
         >>> MeasuredDefect(maximum=0.5, mean=0.25).mean
@@ -28,60 +32,95 @@ class MeasuredDefect(NamedTuple):
 @torch.no_grad()
 def measured_defect(
     module: nn.Module,
-    batch: Float[Tensor, "n c h w"],
+    batch: Any,
     group: Group,
-    rho_in: Representation | None = None,
-    rho_out: Representation | None = None,
+    rho_in: BatchType | None = None,
+    rho_out: BatchType | None = None,
+    *,
+    elements: Sequence[Element] | None = None,
+    n_samples: int = 16,
+    seed: int = 0,
 ) -> MeasuredDefect:
-    """‖f(g·x) − g·f(x)‖ / ‖f(x)‖ in evaluation mode, norms over the whole batch; maximum and mean over g ≠ e.
+    """‖f(g·x) − g·f(x)‖ / ‖f(x)‖ in evaluation mode, norms over the whole batch; maximum and mean over elements g ≠ e.
 
-    g acts on images as by :func:`~equiproj.representations.action.act`. An output of two axes (n, features) is compared
-    under ρ_out alone. Training mode is restored for every submodule.
+    Images (n, c, h, w) and volumes (n, c, d, h, w) move with their pixels, by
+    :func:`~equiproj.representations.action.act`, and their channels are trivial unless a type is given. Nothing is
+    assumed of features: (n, c), sequences and point clouds (n, points, c) need a type, which acts on the last axis, or
+    a mapping from axes to types (:func:`~equiproj.regularisers.batches.move_tensor`). Of several outputs the one with
+    the largest defect counts. Training mode is restored for every submodule. Norms are taken in float64.
 
     Args:
-        module: maps images (n, c, h, w) to images (n, c', h', w') or features (n, c').
-        batch: images.
-        group: finite group that moves pixels onto pixels, such as C_2, C_4, D_1, D_2 and D_4.
-        rho_in: representation on the input channels; None: trivial.
-        rho_out: representation on the output channels; None: trivial.
+        module: called with the batch; with `**batch` if that is a dictionary, with `*batch` if it is a tuple.
+        batch: a tensor, or a dictionary or tuple of tensors.
+        group: the group. Of one with up to 4,096 elements all are tried; of a larger or continuous one its generators
+            and `n_samples` elements drawn from it.
+        rho_in: type of the batch, such as `"regular"`, which is repeated; None for images alone: trivial. For a
+            dictionary or tuple one of the same form, where None stands for what does not move.
+        rho_out: type of the output, likewise; entries of a dictionary, `ModelOutput` or tuple that it does not name, or
+            to which it gives None, are not measured.
+        elements: what is tried instead, such as angles of SO(2); on images they have to move pixels onto pixels.
+        n_samples: elements drawn.
+        seed: of the draw.
 
     Raises:
-        ValueError: a group without such elements, or an output of other axes.
+        ValueError: a type is missing or does not fit, elements that do not move pixels onto pixels, none but the
+            identity, or outputs whose shape changes.
 
     Examples:
-        >>> from equiproj.groups import CyclicGroup
+        >>> from equiproj.groups import SO2, CyclicGroup
+        >>> from equiproj.representations import standard
         >>> measured_defect(nn.ReLU(), torch.randn(2, 1, 8, 8), CyclicGroup(4))
         MeasuredDefect(maximum=0.0, mean=0.0)
+        >>> vectors = torch.randn(5, 2)
+        >>> measured_defect(nn.ReLU(), vectors, SO2(), standard(SO2()), standard(SO2())).maximum > 0.1
+        True
     """
-    if not isinstance(group, FiniteGroup) or group.order == 1:
-        raise ValueError(f"expected a finite group with more elements than the identity, found {group}")
-    training = {layer: layer.training for layer in module.modules()}
-    module.eval()
-    try:
-        reference = module(batch)
-        ratios = [
-            _relative(module(_act(g, group, batch, rho_in)), _act(g, group, reference, rho_out))
-            for g in group.elements[1:]
-        ]
-    finally:
-        for layer, mode in training.items():
-            layer.training = mode
+    tried = _elements(group, elements, n_samples, seed)
+    with evaluating(module):
+        expected = list(measured_tensors(_call(module, batch), rho_out))
+        if not expected:
+            raise ValueError("expected rho_out= to name at least one output, found none")
+        ratios = []
+        for g in tried:
+            found = measured_tensors(_call(module, move_batch(batch, rho_in, partial(_move, g, group))), rho_out)
+            each = [
+                _relative(tensor, move_tensor(reference, g, group, types, where), where)
+                for (_, tensor, _), (where, reference, types) in zip(found, expected, strict=True)
+            ]
+            ratios.append(torch.stack(each).max())
     values = torch.stack(ratios).tolist()
     return MeasuredDefect(max(values), math.fsum(values) / len(values))
 
 
-def _relative(found: Tensor, expected: Tensor) -> Tensor:
+def _move(g: Element, group: Group, tensor: Tensor, types: BatchType | None, where: str) -> Tensor:
+    return move_tensor(tensor, g, group, types, where)
+
+
+def _call(module: nn.Module, batch: Any) -> Any:
+    if isinstance(batch, Mapping):
+        return module(**batch)
+    return module(*batch) if isinstance(batch, tuple) else module(batch)
+
+
+def _elements(group: Group, elements: Sequence[Element] | None, n_samples: int, seed: int) -> Sequence[Element]:
+    """What is tried; for a group that cannot be listed its generators, and elements drawn from the Haar measure."""
+    if elements is None:
+        if isinstance(group, FiniteGroup) and group.order <= _LARGEST_ORDER:
+            elements = group.elements[1:]
+        else:
+            elements = [*group.generators, *group.sample(n_samples, torch.Generator().manual_seed(seed))]
+    if not len(elements):
+        raise ValueError(f"expected a group with more elements than the identity, found {group}")
+    return elements
+
+
+def _relative(found: Tensor, expected: Tensor, where: str) -> Tensor:
     """The action keeps lengths, so the turned output stands for the output."""
     if found.shape != expected.shape:
         raise ValueError(
-            f"expected outputs of one shape, found {tuple(found.shape)} and {tuple(expected.shape)} turned"
+            f"expected {where} in one shape, found {tuple(found.shape)} and {tuple(expected.shape)} turned"
         )
-    defect = torch.linalg.vector_norm(found.float() - expected.float())
-    return torch.where(defect > 0, defect / torch.linalg.vector_norm(expected.float()), 0.0)
-
-
-def _act(g: Element, group: FiniteGroup, features: Any, rho: Representation | None) -> Tensor:
-    if not isinstance(features, Tensor) or features.ndim not in (2, 4):
-        found = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
-        raise ValueError(f"expected images (n, c, h, w) or features (n, c), found {found}")
-    return act(features, g, group, rho)
+    # A difference of float32 numbers is exact in float64, which some devices do not have.
+    precise = torch.float32 if found.device.type == "mps" else torch.float64
+    defect = torch.linalg.vector_norm(found.to(precise) - expected.to(precise))
+    return torch.where(defect > 0, defect / torch.linalg.vector_norm(expected.to(precise)), 0.0)

@@ -11,16 +11,17 @@ from equiproj.layers import assign, typed_parameters
 
 @torch.no_grad()
 def project_(module: nn.Module, group: Group | None = None, **declaration: Any) -> nn.Module:
-    """W ← P(W) and b ← P(b) for every linear and convolution layer, in place; returns the module.
+    """W ← P(W) and b ← P(b) for every layer, in place; returns the module.
 
-    Parametrised layers are set through the parametrisation. A strictly equivariant network needs, besides, layers
-    between that commute with the group: pointwise activations do, normalisation with one parameter per channel and
-    not per field does not.
+    Factors, offsets and running statistics of normalisations are projected too: one per field is left. Parametrised
+    layers are set through the parametrisation. A strictly equivariant network needs, besides, that what is computed
+    between the layers commutes with the group.
 
     Args:
-        module: any module with linear or convolution layers, not sharded.
+        module: any module with layers of a known kind, not sharded.
         group: the group, where `layers=` does not give representations.
-        declaration: `layers`, `input_type`, `hidden_type`, `output_type` as for `typed_parameters`.
+        declaration: `layers`, `parameters`, `skip`, `strict`, `input_type`, `hidden_type`, `output_type` as for
+            `typed_parameters`.
 
     Raises:
         ValueError: layers that do not fit the declaration, sharded weights, or a parametrisation that cannot hold
@@ -32,7 +33,7 @@ def project_(module: nn.Module, group: Group | None = None, **declaration: Any) 
         >>> bool(torch.allclose(layer.weight[1].roll(-1), layer.weight[0]))
         True
     """
-    for parameter in typed_parameters(module, group, include_bias=True, **declaration):
+    for parameter in typed_parameters(module, group, include_bias=True, include_statistics=True, **declaration):
         assign(parameter, parameter.projector(parameter.read()))
     return module
 
@@ -70,7 +71,7 @@ def project_initial_(module: nn.Module, group: Group | None = None, **declaratio
         drawn = parameter.read()
         projected = parameter.projector(drawn)
         size = torch.linalg.vector_norm(projected)
-        if parameter.attribute == "weight" and size > 0:  # a weight drawn as zero stays zero
+        if parameter.role == "map" and size > 0:  # a weight drawn as zero stays zero
             projected = projected * (torch.linalg.vector_norm(drawn) / size)
         assign(parameter, projected)
     return module

@@ -1,13 +1,13 @@
 """The penalty of the paper, attached to a module that it does not change."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from equiproj.groups import Group
-from equiproj.layers import FeatureType, LayerTypes, typed_parameters
+from equiproj.layers import FeatureType, LayerTypes, ParameterTypes, coverage, typed_parameters
 from equiproj.norms import CustomNorm, Norm, parse_norm
 from equiproj.regularisers.bundles import bundle
 from equiproj.regularisers.checks import non_negative, one_or_two
@@ -36,7 +36,7 @@ class ProjectionPenalty(nn.Module):
     build the penalty before or after sharding. FSDP1 is not supported: its weights are not whole between forwards.
 
     Args:
-        module: any module with linear or convolution layers.
+        module: any module with layers of a known kind (`typed_parameters`); `coverage` says how much of it they are.
         group: the group, where `layers` does not give representations.
         norm: as for `matrix_norm`, of the kernel flattened to (c_out, c_in·k·…).
         weight_perpendicular: λ_⊥ ≥ 0; 1 where neither it nor `target` nor `balance` is given. The attribute is the λ_⊥
@@ -48,11 +48,14 @@ class ProjectionPenalty(nn.Module):
         weight_equivariant: λ_G ≥ 0.
         power: 1 for norms as in the paper's text, 2 for their squares; squared Frobenius has the gradient 2(W − PW).
         layers: submodule name → (rho_in, rho_out); replaces the inference, and layers not named are not penalised.
+        parameters: parameter name → (rho_out, rho_in) for any other tensor, as for `typed_parameters`.
+        skip: patterns of names of parameters that are not to be penalised.
+        strict: raise where matrix parameters are not covered; otherwise they are named once, in a warning.
         schedule: step → multiplier m.
         input_type: type of the first layer's input, `trivial`, `regular` or a representation to be repeated.
         hidden_type: type of all channels between.
         output_type: type of the last layer's output.
-        include_bias: penalise biases too.
+        include_bias: penalise vectors too: biases, and factors and offsets of normalisations.
         method: for norms of singular values: `gram` (the default: no state, within 1e-3 of the SVD for the spectral
             norm and within float32 rounding for the others), `exact` (SVD), or `power` (warm-started power iteration,
             its state held here; cheaper for very wide layers, and less exact: see `power_iteration`).
@@ -103,6 +106,9 @@ class ProjectionPenalty(nn.Module):
         weight_equivariant: float = 0.0,
         power: int = 1,
         layers: LayerTypes | None = None,
+        parameters: ParameterTypes | None = None,
+        skip: str | Sequence[str] = (),
+        strict: bool = False,
         schedule: Callable[[int], float] | None = None,
         input_type: FeatureType = "trivial",
         hidden_type: FeatureType = "regular",
@@ -117,18 +123,22 @@ class ProjectionPenalty(nn.Module):
         self.power, self.schedule, self.image_shape = one_or_two(power), schedule, image_shape
         self.weight_equivariant = non_negative("weight_equivariant", weight_equivariant)
         self.n_calls = 0
-        parameters = typed_parameters(
+        typed = typed_parameters(
             module,
             group,
             layers=layers,
+            parameters=parameters,
+            skip=skip,
+            strict=strict,
             input_type=input_type,
             hidden_type=hidden_type,
             output_type=output_type,
             include_bias=include_bias,
         )
         # Inside plain tuples: the module's weights must not become the penalty's parameters.
-        self._names = tuple(parameter.name for parameter in parameters)
-        self._bundles = tuple(bundle(parameters))
+        self._typed = tuple(typed)
+        self.coverage = coverage(module, typed, skip)
+        self._bundles = tuple(bundle(typed))
         self._packs = tuple(pack(self._bundles))
         self._parts = PartNorms(self._packs, self.norm, self.power, self.method, image_shape)
         self._weight = WeightInUse(weight_perpendicular, target, balance, self.power, self._packs)
@@ -166,9 +176,13 @@ class ProjectionPenalty(nn.Module):
         """
         self._weight.update()
 
+    def extra_repr(self) -> str:
+        """Norm and coverage, for `print(penalty)`."""
+        return f"{self.norm}, {self.coverage}"
+
     def breakdown(self) -> EquivarianceReport:
         """‖PW‖ and ‖W − PW‖ of every penalised weight, exact, without touching the penalty's state."""
-        return measure(self._names, self._bundles, self.norm, self.image_shape)
+        return measure(self._typed, self._bundles, self.norm, self.coverage, self.image_shape)
 
     def get_extra_state(self) -> dict[str, int]:
         """The step count, saved with the buffers."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from equiproj.groups import Group
-from equiproj.layers import assign, typed_parameters
+from equiproj.layers import assign, coverage, typed_parameters
 from equiproj.norms import parse_norm
 from equiproj.regularisers.adapted_weight import adapted_weight
 from equiproj.regularisers.bundles import bundle
@@ -37,7 +37,8 @@ class ProximalPenalty:
         balance: wanted ratio r between what the penalty and what the optimiser moves, per unit of learning rate:
             λ_⊥ = r ‖ΔW‖ / (η ‖∇penalty‖) with running means; under gradient descent ΔW / η is the task's gradient.
         power: 1 for the norm, 2 for its square.
-        declaration: `layers`, `input_type`, `hidden_type`, `output_type`, `include_bias` as for `typed_parameters`.
+        declaration: `layers`, `parameters`, `skip`, `strict`, `input_type`, `hidden_type`, `output_type`,
+            `include_bias` as for `typed_parameters`.
 
     Raises:
         ValueError: a negative weight, more than one of weight, target and balance, a power other than 1 or 2, or layers
@@ -78,7 +79,9 @@ class ProximalPenalty:
             "weight_perpendicular", 1.0 if weight_perpendicular is None else weight_perpendicular
         )
         self._adapted = adapted_weight(weight_perpendicular, target, balance, self.power)
-        packs = pack(bundle(typed_parameters(module, group, **declaration)))
+        typed = typed_parameters(module, group, **declaration)
+        self.coverage = coverage(module, typed, declaration.get("skip", ()))
+        packs = pack(bundle(typed))
         self._packs = tuple((weights, MatrixStacks(weights, parse_norm("frobenius"))) for weights in packs)
         # the weights as the last step left them: what the optimiser has done since is the task's
         self._left: list[Tensor] = []

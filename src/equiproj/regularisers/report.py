@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from equiproj.groups import Group
-from equiproj.layers import typed_parameters
+from equiproj.layers import Coverage, TypedParameter, coverage, typed_parameters
 from equiproj.norms import CustomNorm, Norm, parse_norm
 from equiproj.regularisers.bundles import Bundle, bundle, stack_norms
 
@@ -30,18 +30,24 @@ class ReportRow(NamedTuple):
 
 @dataclass(frozen=True)
 class EquivarianceReport:
-    """Rows in order of registration, and ‖W − PW‖ / ‖W‖ of all weights together in the Frobenius norm.
+    """Rows in order of registration, ‖W − PW‖ / ‖W‖ of all of them together in the Frobenius norm, and their share.
+
+    A ratio of 0 says that the weights in the rows are equivariant, and nothing of what the rows leave out: that is in
+    the coverage. Whether the whole network is, is measured (`measured_defect`).
 
     Examples:
+        >>> from equiproj.layers import Coverage
         >>> row = ReportRow("weight", norm_equivariant=4.0, norm_perpendicular=3.0, ratio=0.6, norm="frobenius")
-        >>> print(EquivarianceReport((row,), total_ratio=0.6))
+        >>> print(EquivarianceReport((row,), total_ratio=0.6, coverage=Coverage(9, 9, (), (), 0, ("bias",))))
         layer          ‖PW‖      ‖W−PW‖      ratio  norm
         weight            4           3        0.6  frobenius
         network                                0.6  frobenius
+        covered: 100 % of matrix parameters (9 of 9); 0 of 1 vectors
     """
 
     rows: tuple[ReportRow, ...]
     total_ratio: float
+    coverage: Coverage
 
     def __str__(self) -> str:
         width = max(len("network"), *(len(row.name) for row in self.rows))
@@ -49,6 +55,7 @@ class EquivarianceReport:
         for name, equivariant, perpendicular, ratio, norm in self.rows:
             lines.append(f"{name:{width}}  {equivariant:10.4g}  {perpendicular:10.4g}  {ratio:9.3g}  {norm}")
         lines.append(f"{'network':{width}}  {'':10}  {'':10}  {self.total_ratio:9.3g}  frobenius")
+        lines.append(f"covered: {self.coverage}")
         return "\n".join(lines)
 
 
@@ -63,14 +70,19 @@ def equivariance_report(
     """Size of the equivariant and the non-equivariant part of every layer.
 
     Args:
-        module: any module with linear or convolution layers.
+        module: any module with layers of a known kind.
         group: the group, where `layers=` does not give representations.
         norm: as for `matrix_norm`, of the kernel flattened to (c_out, c_in·k·…); exact, by SVD where one is needed.
         image_shape: pixels; if given, convolutions are measured as operators (`operator_norm`).
-        declaration: `layers`, `input_type`, `hidden_type`, `output_type`, `include_bias` as for `typed_parameters`.
+        declaration: `layers`, `parameters`, `skip`, `strict`, `input_type`, `hidden_type`, `output_type`,
+            `include_bias` as for `typed_parameters`.
 
     Raises:
-        ValueError: unknown norm, or layers that do not fit the declaration.
+        ValueError: unknown norm, layers that do not fit the declaration, or with `strict=True` matrix parameters that
+            are not covered.
+
+    Warns:
+        UserWarning: matrix parameters are not covered, by name.
 
     Examples:
         >>> from equiproj.groups import CyclicGroup
@@ -81,16 +93,22 @@ def equivariance_report(
         layer          ‖PW‖      ‖W−PW‖      ratio  norm
         weight            2           0          0  frobenius
         network                                  0  frobenius
+        covered: 100 % of matrix parameters (16 of 16); 0 of 1 vectors
     """
     parameters = typed_parameters(module, group, **declaration)
-    return measure([parameter.name for parameter in parameters], bundle(parameters), parse_norm(norm), image_shape)
+    covered = coverage(module, parameters, declaration.get("skip", ()))
+    return measure(parameters, bundle(parameters), parse_norm(norm), covered, image_shape)
 
 
 @torch.no_grad()
 def measure(
-    order: Sequence[str], bundles: Sequence[Bundle], norm: Norm | CustomNorm, image_shape: tuple[int, ...] | None = None
+    parameters: Sequence[TypedParameter],
+    bundles: Sequence[Bundle],
+    norm: Norm | CustomNorm,
+    covered: Coverage,
+    image_shape: tuple[int, ...] | None = None,
 ) -> EquivarianceReport:
-    """The report of bundles, rows in the given order of names."""
+    """The report of bundles, rows in the order of the parameters."""
     rows: dict[str, ReportRow] = {}
     squared_total = squared_perpendicular = 0.0
     for entry in bundles:
@@ -104,4 +122,4 @@ def measure(
         squares = parts.double().square().flatten(1).sum(1).tolist()
         squared_perpendicular, squared_total = squared_perpendicular + squares[1], squared_total + squares[2]
     ratio = (squared_perpendicular / squared_total) ** 0.5 if squared_total > 0 else 0.0
-    return EquivarianceReport(tuple(rows[name] for name in order), ratio)
+    return EquivarianceReport(tuple(rows[parameter.name] for parameter in parameters), ratio, covered)

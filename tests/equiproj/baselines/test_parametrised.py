@@ -104,7 +104,7 @@ def test_checkpoints_load_into_the_same_attachment_and_copies_are_independent(na
 def test_a_refused_layer_leaves_the_module_unchanged(name):
     network, layers = network_and_layers()
     names = set(network.state_dict())
-    with pytest.raises(ValueError, match="layer '1': expected a linear or convolution layer, found ReLU"):
+    with pytest.raises(ValueError, match=r"layer '1': expected a linear, .* layer, found ReLU"):
         ATTACH[name](network, {**layers, "1": layers["0"]})
     assert set(network.state_dict()) == names
 

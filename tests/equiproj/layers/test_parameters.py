@@ -82,7 +82,7 @@ def test_what_does_not_fit_is_refused_by_name(network: nn.Module, message: str) 
     ("layers", "message"),
     [
         ({"missing": (RHO, RHO)}, "expected the name of a layer of Sequential, found 'missing'"),
-        ({"1": (RHO, RHO)}, "layer '1': expected a linear or convolution layer, found ReLU"),
+        ({"1": (RHO, RHO)}, "layer '1': expected a linear, convolution, .*layer, found ReLU; declare its tensors by"),
         ({"0": (RHO, ONE)}, r"layer '0' has 4 output channels; they do not fit trivial .*\(1\)"),
         ({"0": (regular(DihedralGroup(2)), RHO)}, "layer '0': expected representations of CyclicGroup"),
         ({}, "at least one layer"),

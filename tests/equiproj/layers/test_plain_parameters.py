@@ -51,9 +51,9 @@ def test_transposed_and_grouped_layers():
         (nn.Conv2d(1, 4, (3, 5)), (trivial(C4), regular(C4)), "layer '0': expected a grid that"),
         (nn.Linear(4, 4), (regular(C4), 2 * regular(C2)), "layer '0': expected representations of one group"),
         (
-            nn.BatchNorm2d(4),
+            nn.Softmax(-1),
             (regular(C4), regular(C4)),
-            "layer '0': expected a linear or convolution layer, found BatchNorm2d",
+            "layer '0': expected a linear, convolution, .* layer, found Softmax",
         ),
         (weight_norm(nn.Linear(4, 4)), (regular(C4), regular(C4)), "0.weight: expected a layer with plain parameters"),
     ],
