@@ -14,7 +14,7 @@ import pytest
 from tests.slurm.study_on_slurm import ASKING_FOR_A_GPU, RESULTS, StudyOnSlurm, training_processes, wait_for
 from tests.slurm.toy_cluster import ToyCluster
 
-from ctmar.jobs.attempts import Attempt, AttemptsFile
+from ctmar.store.attempt_records import Attempt, AttemptsFile
 
 pytestmark = [pytest.mark.slurm, pytest.mark.workflow]
 

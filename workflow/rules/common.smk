@@ -155,7 +155,7 @@ BASE_PAIRS = f"resources/pairs/{pairs_key(BASE)}"
 # A job trains and measures several runs on the same pairs. What it makes is a list of their files: the folders of the runs belong to
 # the job and not to Snakemake, which would delete what is finished of a job that failed.
 JOBS = CONFIG.study.jobs(SITE.runs_per_job)
-RUN_NAMES = [f"{run.slug}/seed-{run.seed}" for run in RUNS]
+RUN_NAMES = [run.folder_name for run in RUNS]
 # the checksums of all runs together, so that of all rules one alone has thousands of inputs
 FINISHED = f"{RESULTS}/runs.sha256"
 

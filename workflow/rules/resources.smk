@@ -6,7 +6,8 @@ from dataclasses import replace
 from ctmar.estimate.counts_memory import counts_of_networks
 from ctmar.estimate.data_demand import DataDemand
 from ctmar.estimate.training_demand import TrainingDemand
-from ctmar.jobs.attempts import AttemptsFile, raised
+from ctmar.jobs.attempts import raised
+from ctmar.store.attempt_records import AttemptsFile
 
 GPUS_PER_TRAINING = SITE.gpus_per_job if CONFIG.training.device == "cuda" else 0
 # for jobs that want the machine to themselves; on a cluster there is no such number

@@ -134,10 +134,10 @@ def train_and_evaluate(
     `sha256sum --check` reads the list.
     """
     from ctmar.config import Evaluation, Job, Training, parse_settings
-    from ctmar.jobs.attempts import Granted
     from ctmar.jobs.endings import TryAgainError
     from ctmar.jobs.one_run import JobFiles, Work
     from ctmar.jobs.study_job import Machine, run_job
+    from ctmar.store.attempt_records import Granted
 
     work = Work(
         files=JobFiles(pairs=pairs, split=split, signals=signals, runs=output, finished=finished),

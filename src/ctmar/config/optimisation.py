@@ -21,6 +21,11 @@ class Network(Section):
         description="State dictionary to start from: one of the authors', or one that `ctmar train` wrote.",
     )
 
+    @property
+    def essence(self) -> tuple[object, ...]:
+        """All but the place of its initial weights, which is published of no run."""
+        return self.architecture, self.settings, self.weights is None
+
 
 class Training(Section):
     """Optimisation; for one seed every method has the same drawn weights and data order."""

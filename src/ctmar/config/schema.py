@@ -14,7 +14,7 @@ from ctmar.config.judgement import Judgement, series_text
 from ctmar.config.optimisation import Training
 from ctmar.config.own_code import is_import_path, slug_of
 from ctmar.config.section import Section, UserPath
-from ctmar.config.study import Study, base_condition
+from ctmar.config.study import Run, RunSettings, Study, base_condition
 
 
 def _own_metric(text: str) -> str:
@@ -117,6 +117,17 @@ class Config(Section):
     def brings_code(self) -> bool:
         """Whether the study runs code of the user's own."""
         return bool(self.extensions or self.study.own_code or self.evaluation.metrics)
+
+    def asks_for(self, run: Run, found: RunSettings) -> bool:
+        """Whether what was trained is this run of the study, and not that of an older configuration of its name.
+
+        Args:
+            run: one of the study's runs.
+            found: settings of a training.
+        """
+        wanted = self.study.networks[run.network]
+        same = (found.run, found.training, found.group) == (run, self.training, self.study.group)
+        return same and found.network.essence == wanted.essence
 
     @model_validator(mode="after")
     def _stored_pairs_come_with_the_benchmark(self) -> "Config":

@@ -128,6 +128,16 @@ class Run(Section):
         parts = [f"{key}={_path_text(value)}" for key, value in differing.items()]
         return f"{self.network}/{','.join([self.method, *parts])}"
 
+    @property
+    def folder_name(self) -> str:
+        """Where its files lie below the folder of all runs.
+
+        Examples:
+            >>> Run(network="n", method="plain", seed=3).folder_name
+            'n/plain/seed-3'
+        """
+        return f"{self.slug}/seed-{self.seed}"
+
 
 def _path_text(value: Any) -> str:
     text = f"{value:g}".replace("+", "") if isinstance(value, float) else str(value)  # 1e+39 is not 1e-39

@@ -1,13 +1,14 @@
 """How a job ended: every end is written down, and what another machine or more memory would mend is told apart."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import torch
 
 from ctmar.errors import InputError, InterruptedWorkError
-from ctmar.jobs.attempts import AttemptsFile, Granted, Outcome, error_before, start_attempt
+from ctmar.jobs.attempts import error_before, start_attempt
 from ctmar.models.device import MissingDeviceError
+from ctmar.store.attempt_records import AttemptsFile, Granted, Outcome
 
 _NO_MEMORY = ("can't allocate memory", "out of memory", "not enough memory")  # a RuntimeError of torch on a CPU
 
@@ -44,15 +45,15 @@ def outcome_of(error: BaseException) -> tuple[Outcome, str]:
 
 
 @contextmanager
-def recorded(file: AttemptsFile, granted: Granted) -> Iterator[None]:
-    """Write down that an attempt starts and how it ends.
+def recorded(file: AttemptsFile, granted: Granted, runs: Sequence[str] = ()) -> Iterator[None]:
+    """Write down that an attempt at some runs (see `start_attempt`) starts and how it ends.
 
     Raises:
         InputError: Snakemake tries again what ended in an error that will come again; nothing is done.
         TryAgainError: in place of an error of the machine in the block.
     """
     before = error_before(file.read(), granted)
-    running = start_attempt(file, granted)
+    running = start_attempt(file, granted, runs)
     try:
         if before is not None:
             raise InputError(before)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ctmar.config import Run
-from ctmar.jobs.attempts import AttemptsFile, Granted
 from ctmar.jobs.endings import recorded
 from ctmar.jobs.gpus import claimed_gpus
 from ctmar.jobs.one_run import Work
@@ -13,6 +12,7 @@ from ctmar.jobs.scratch import staged
 from ctmar.jobs.time_limit import before_the_limit
 from ctmar.jobs.workers import run_in_workers
 from ctmar.long_work import Progress, no_progress
+from ctmar.store.attempt_records import AttemptsFile, Granted
 from ctmar.store.provenance import write_checksums
 from ctmar.store.writer import this_writer
 
@@ -69,7 +69,7 @@ def run_job(
     n_workers = min(machine.n_workers, len(runs))
     n_gpus = machine.n_gpus if work.training.device == "cuda" else 0
     with (
-        recorded(AttemptsFile.beside(files.finished), machine.granted),
+        recorded(AttemptsFile.beside(files.finished), machine.granted, [run.folder_name for run in runs]),
         claimed_gpus(n_gpus, interrupted, mps=machine.mps and n_workers > n_gpus) as gpus,
         staged(files, machine.scratch) as nearby,
     ):

@@ -21,11 +21,11 @@ from typing import NamedTuple
 
 from ctmar.config import Run
 from ctmar.errors import InputError, InterruptedWorkError
-from ctmar.jobs.attempts import Outcome
 from ctmar.jobs.endings import WorkerFailedError, outcome_of
 from ctmar.jobs.gpus import VISIBLE
 from ctmar.jobs.one_run import Work
 from ctmar.long_work import Progress
+from ctmar.store.attempt_records import Outcome
 
 _SECONDS_BETWEEN_LOOKS = 0.2
 _SECONDS_TO_SAVE = 600.0  # of a worker that is asked to stop; a scheduler gives less

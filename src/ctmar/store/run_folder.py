@@ -34,7 +34,7 @@ class RunFolder:
     @classmethod
     def of(cls, runs: Path, run: Run) -> "RunFolder":
         """The folder of a run of a study below ``runs``."""
-        return cls(runs / run.slug / f"seed-{run.seed}")
+        return cls(runs / run.folder_name)
 
     @property
     def weights(self) -> Path:

@@ -77,7 +77,7 @@ class Mirror:
             self._signatures[folder.path] = now
             self._pending.discard(folder.path)
             self._states.pop(folder.path, None)
-            if state is not None and study.asks_for(run, state.origin):
+            if state is not None and study.config.asks_for(run, state.origin):
                 self._states[folder.path] = state
                 self._pending.add(folder.path)
         return failed

@@ -31,7 +31,7 @@ def log_model(client: "MlflowClient", experiment_id: str, run_id: str, run: RunS
         client.get_logged_model(model.model_id).tags["weights_sha256"] == digest for model in known.model_outputs
     ):
         return
-    tags = {"weights": f"runs/{settings.slug}/seed-{settings.seed}/weights.pt", "weights_sha256": digest}
+    tags = {"weights": f"runs/{settings.folder_name}/weights.pt", "weights_sha256": digest}
     model = client.create_logged_model(experiment_id, settings.network, run_id, tags, model_type="state dictionary")
     image = (-1, 1, -1, -1)
     signature = ModelSignature(

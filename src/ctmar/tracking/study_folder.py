@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from ctmar.config import Config, Network, Run, load_config
+from ctmar.config import Config, Run, load_config
 from ctmar.errors import InputError
 from ctmar.store.atomic import atomic_path
 from ctmar.store.run_folder import RunFolder
-from ctmar.store.run_records import RunOrigin
 
 _SHOWN_ONLY = ("report", "tracking")  # sections that shape no result
 
@@ -65,7 +64,7 @@ class StudyFolder:
     def runs(self) -> list[tuple[Run, RunFolder]]:
         """The runs that the configuration asks for, and where they are."""
         top = self.results / "runs"
-        return [(run, RunFolder(top / run.slug / f"seed-{run.seed}")) for run in self.config.study.expand()]
+        return [(run, RunFolder.of(top, run)) for run in self.config.study.expand()]
 
     @cached_property
     def name(self) -> str:
@@ -84,14 +83,3 @@ class StudyFolder:
         """Digest of all that shapes a result."""
         shaping = {name: value for name, value in self.config.published().items() if name not in _SHOWN_ONLY}
         return hashlib.sha256(json.dumps([self.name, shaping], sort_keys=True).encode()).hexdigest()
-
-    def asks_for(self, run: Run, origin: RunOrigin) -> bool:
-        """Whether what lies in the folder of a run is of this configuration, and not of an older one."""
-        wanted = self.config.study.networks[run.network]
-        same = (origin.run, origin.training, origin.group) == (run, self.config.training, self.config.study.group)
-        return same and _essence(origin.network) == _essence(wanted)
-
-
-def _essence(network: Network) -> tuple[object, ...]:
-    """A network without the place of its initial weights, which is published of neither."""
-    return network.architecture, network.settings, network.weights is None

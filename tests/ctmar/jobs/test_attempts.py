@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from ctmar.errors import InputError, InterruptedWorkError
-from ctmar.jobs.attempts import AttemptsFile, End, Granted, error_before, raised, start_attempt
+from ctmar.jobs.attempts import error_before, raised, start_attempt
 from ctmar.jobs.endings import TryAgainError, recorded
 from ctmar.models.device import MissingDeviceError
+from ctmar.store.attempt_records import AttemptsFile, End, Granted
 
 GIVEN = Granted(settings="a", memory_mb=1000, minutes=60)
 

@@ -7,10 +7,10 @@ import pytest
 from ctmar.config import Evaluation, Job, Network, Run, Training
 from ctmar.datasets.split import write_split
 from ctmar.errors import InterruptedWorkError
-from ctmar.jobs.attempts import AttemptsFile, Granted
 from ctmar.jobs.one_run import JobFiles, Work
 from ctmar.jobs.study_job import Machine, run_job
 from ctmar.jobs.time_limit import before_the_limit
+from ctmar.store.attempt_records import AttemptsFile, Granted
 
 RUNS = [Run(network="small", method="plain", seed=seed) for seed in range(2)]
 THREE_SECONDS = 0.05

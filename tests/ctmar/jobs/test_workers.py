@@ -12,10 +12,10 @@ import pytest
 from ctmar.config import Evaluation, Job, Network, Run, Training
 from ctmar.datasets.split import write_split
 from ctmar.errors import InputError, InterruptedWorkError
-from ctmar.jobs.attempts import AttemptsFile
 from ctmar.jobs.endings import TryAgainError
 from ctmar.jobs.one_run import JobFiles, Work
 from ctmar.jobs.study_job import Machine, run_job
+from ctmar.store.attempt_records import AttemptsFile
 
 PATIENTS = ("patient-0", "patient-1", "patient-2")
 RUNS = [Run(network="small", method="plain", seed=seed) for seed in range(3)]
