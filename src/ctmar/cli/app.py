@@ -15,6 +15,7 @@ from ctmar.cli import (
     runs,
     simulation,
     tracking,
+    watch,
 )
 from ctmar.cli.explain import ExplainingCommand
 
@@ -30,6 +31,7 @@ for room in (
     simulation,
     models,
     runs,
+    watch,
     evaluation,
     prediction,
     report,

@@ -142,10 +142,29 @@ def model_label(setting: Mapping[str, Any]) -> str:
         >>> model_label(Run(network="n", method="softness", softness=0.25).model_dump())
         'Softness, s\xa0=\xa00.25'
     """
+    return ", ".join([series_label(setting["method"], setting["norm"]), *own_settings(setting)])
+
+
+def own_settings(setting: Mapping[str, Any]) -> list[str]:
+    """What a model has beside its method and norm: its weights, and what differs from the default.
+
+    Args:
+        setting: values of `IDENTITY` by name.
+    """
     facts = METHODS[setting["method"]]
     weights = ((facts.weight_symbol, "lam_perp"), ("λ_G", "lam_equi"), ("target", "target"), ("balance", "balance"))
-    parts = [series_label(setting["method"], setting["norm"])]
-    parts += [weighted(symbol, setting[name]) for symbol, name in weights if setting[name]]
+    parts = [weighted(symbol, setting[name]) for symbol, name in weights if setting[name]]
     if facts.reads_softness:
         parts.append(f"s\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{setting['softness']:g}")
-    return ", ".join([*parts, *variant(setting)])
+    return [*parts, *variant(setting)]
+
+
+def condition_parts(asymmetry: float, slices: int) -> list[str]:
+    r"""The condition of a run in words, where it is not the usual one.
+
+    Examples:
+        >>> condition_parts(0.4, 0), condition_parts(0.0, 2)
+        (['ε\xa0=\xa00.4'], ['2 slices of a patient'])
+    """
+    parts = [f"ε\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{asymmetry:g}"] * bool(asymmetry)
+    return parts + [f"{slices} slices of a patient"] * bool(slices)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ctmar.config.labels import model_label
+from ctmar.config.labels import condition_parts, model_label
 from ctmar.config.methods import METHODS, MethodFacts
 from ctmar.reporting.study_files import RunRecord, StudyTables
 
@@ -69,9 +69,5 @@ def _every(results: StudyTables) -> list[RunRecord]:
 
 def _name(record: RunRecord, several_networks: bool) -> str:
     run = record.description.run
-    parts = [model_label(run.model_dump())]
-    if run.asymmetry:
-        parts.append(f"ε\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{run.asymmetry:g}")
-    if run.slices:
-        parts.append(f"{run.slices} slices of a patient")
+    parts = [model_label(run.model_dump()), *condition_parts(*run.condition)]
     return ", ".join([*parts, f"network “{run.network}”"] if several_networks else parts)

@@ -5,10 +5,11 @@ is written behind an apostrophe, and read back without it.
 """
 
 import csv
+import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from ctmar.errors import InputError
 from ctmar.store.atomic import atomic_path
@@ -23,9 +24,26 @@ def write_rows(path: Path | str, columns: Sequence[str], rows: Iterable[Mapping[
         ValueError: a row has a key that is not a column.
     """
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: _without_formula(value) for name, value in row.items()} for row in rows)
+        _write(file, columns, rows)
+
+
+def table_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    r"""The same rows as text, under the keys that they share; empty without rows.
+
+    Examples:
+        >>> table_text([{"patient": "a", "licence": "=1+1"}])
+        "patient,licence\na,'=1+1\n"
+    """
+    file = io.StringIO(newline="")
+    if rows:
+        _write(file, list(rows[0]), rows)
+    return file.getvalue()
+
+
+def _write(file: TextIO, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    writer = csv.DictWriter(file, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _without_formula(value) for name, value in row.items()} for row in rows)
 
 
 def read_rows(path: Path | str, columns: Sequence[str]) -> list[dict[str, str]]:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from ctmar.errors import InputError
+from ctmar.store.mirrored_runs import write_mirrored
 from ctmar.store.run_lock import hold_lock
 from ctmar.tracking.bounded import OutOfTimeError, reason_of, time_limit
 from ctmar.tracking.connection import tracking_uri
@@ -119,3 +120,6 @@ class Mirror:
         with time_limit(LIMIT_SECONDS):
             self._session.supersede({state.key for state in states})
             self._session.finish("FINISHED" if over else "RUNNING" if goes_on else "KILLED")
+        ids = {path: self._session.run_id(state.key) for path, state in self._states.items()}
+        top = study.results / "runs"
+        write_mirrored(study.results, {str(path.relative_to(top)): run_id for path, run_id in ids.items() if run_id})

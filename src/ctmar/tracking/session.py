@@ -60,6 +60,11 @@ class Session:
         source = self.source if run.origin.provenance.code_sha256 == self.code_sha256 else {}
         self.stored.write_run(run, self.stored.entries[self.study.key], images, source)
 
+    def run_id(self, key: str) -> str | None:
+        """The id of a run in MLflow; None of one that is not there."""
+        entry = self.stored.entries.get(key)
+        return None if entry is None else entry.run_id
+
     def supersede(self, keys: set[str]) -> None:
         """Tag and rename every run of this folder that is none of these and not the study itself."""
         for key, entry in list(self.stored.entries.items()):
