@@ -99,8 +99,32 @@ def hostile_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def finished_study(snakemake: Snakemake, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a small study that ran from the download to the report."""
+    """The folder of a small study that ran from the download to the report, watched by `ctmar watch`."""
     folder = tmp_path_factory.mktemp("study")
-    done = snakemake(folder)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
+    seen = seen_of(folder)
+    seen.mkdir()
+    command = [
+        sys.executable,
+        "-m",
+        "ctmar",
+        "watch",
+        "results/small",
+        "--every",
+        "0.5",
+        "--page",
+        str(seen / "page.html"),
+    ]
+    with (seen / "log.txt").open("w") as log:
+        watching = subprocess.Popen(command, cwd=folder, env=snakemake.environment(), stdout=log, stderr=log)
+        try:
+            done = snakemake(folder)
+            assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
+            (seen / "exit_code.txt").write_text(str(watching.wait(60)))  # it ends by itself
+        finally:
+            watching.kill()
     return folder
+
+
+def seen_of(study: Path) -> Path:
+    """Where is what `ctmar watch` showed while a study ran: log.txt, page.html, exit_code.txt."""
+    return study.with_name(f"{study.name}-watched")

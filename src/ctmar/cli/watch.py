@@ -25,7 +25,9 @@ Show = Callable[["LiveStudy"], None]
 
 
 def watch(
-    results: Annotated[Path, typer.Argument(help="Folder of a study's results, results/NAME; it need not be there yet.")],
+    results: Annotated[
+        Path, typer.Argument(help="Folder of a study's results, results/NAME; it need not be there yet.")
+    ],
     *,
     once: Annotated[bool, typer.Option("--once", help="Show what there is now, and end.")] = False,
     page: Annotated[

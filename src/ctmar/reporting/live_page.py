@@ -62,7 +62,10 @@ def render_live_page(study: LiveStudy, every: float) -> str:
     rows, pictures = {}, []
     for network in dict.fromkeys(one.planned.run.network for one in shown):
         own = [one for one in shown if one.planned.run.network == network]
-        scales, chart = Scales.of([one.curve for one in own], n_epochs), curve_chart([one.curve for one in own], n_epochs)
+        scales, chart = (
+            Scales.of([one.curve for one in own], n_epochs),
+            curve_chart([one.curve for one in own], n_epochs),
+        )
         for one in own:
             run = one.planned.run
             rows[run] = _row(one, study, scales.psnr_path(one.curve), marks[run.method, run.norm])
@@ -70,16 +73,20 @@ def render_live_page(study: LiveStudy, every: float) -> str:
             placed = zip(own, chart.places, strict=True)
             curves = [(rows[one.planned.run], place) for one, place in placed if place is not None]
             pictures.append(LivePicture(network, chart, curves))
-    return environment().get_template("live.html").render(
-        study=study,
-        seconds=max(_LEAST_SECONDS, round(every)),
-        outlook=outlook(study),
-        moment=clock(study.moment),
-        running=[rows[one.planned.run] for one in study.running],
-        over=[rows[one.planned.run] for one in study.over[:20]],
-        broken=[(name_of(one), one.state, one.why) for one in study.broken],
-        pictures=pictures,
-        style=asset("report.css") + asset("runs.css"),
+    return (
+        environment()
+        .get_template("live.html")
+        .render(
+            study=study,
+            seconds=max(_LEAST_SECONDS, round(every)),
+            outlook=outlook(study),
+            moment=clock(study.moment),
+            running=[rows[one.planned.run] for one in study.running],
+            over=[rows[one.planned.run] for one in study.over[:20]],
+            broken=[(name_of(one, study), one.state, one.why) for one in study.broken],
+            pictures=pictures,
+            style=asset("report.css") + asset("runs.css"),
+        )
     )
 
 
@@ -93,4 +100,5 @@ def _row(one: LiveRun, study: LiveStudy, path: str, mark: Mark) -> LiveRow:
     else:
         does = planned.why or f"at {clock(one.ended, study.moment)}"
     return LiveRow(
-        name_of(planned), planned.run.folder_name, planned.state, does, number(curve.shown_psnr_db), path, mark)
+        name_of(planned, study), planned.run.folder_name, planned.state, does, number(curve.shown_psnr_db), path, mark
+    )

@@ -190,14 +190,10 @@ def _seconds_left(
     at_a_time: int,
 ) -> float | None:
     """How long the runs that are to come take at the pace of those that are over."""
-    paces = [
-        Pace(one.planned.run, one.seconds / _n_steps(config, one.planned.run)) for one in over if one.seconds > 0
-    ]
+    paces = [Pace(one.planned.run, one.seconds / _n_steps(config, one.planned.run)) for one in over if one.seconds > 0]
     batch = config.training.batch_size
     paces = paces or [
-        Pace(one.planned.run, batch / one.curve.images_per_second)
-        for one in running
-        if one.curve.images_per_second > 0
+        Pace(one.planned.run, batch / one.curve.images_per_second) for one in running if one.curve.images_per_second > 0
     ]
     per_epoch = {one.planned.run: one.curve.n_epochs / config.training.epochs for one in running}
     left = [(one.run, _n_steps(config, one.run) * (1 - per_epoch.get(one.run, 0.0))) for one in to_come]

@@ -1,6 +1,7 @@
 """The live view of a study as lines of text, for a terminal or a log."""
 
 import math
+import statistics
 import time
 from collections.abc import Sequence
 
@@ -33,12 +34,13 @@ def lines(study: LiveStudy, width: int = 100) -> list[str]:
         counts,
         outlook(study),
     ]
-    scale = _scale([*study.running, *study.over])
-    for title, own in (("running", study.running), ("over, the last first", study.over)):
+    span_db = _span_db([*study.running, *study.over])
+    blocks = (("running", study.running, len(study.running)), ("over, the last first", study.over, study.n_over))
+    for title, own, n in blocks:
         if own:
-            text += ["", title, *(_row(one, study, scale) for one in own[:_MOST]), *_more(own)]
+            text += ["", title, *(_row(one, study, span_db) for one in own[:_MOST]), *_more(n)]
     if study.broken:
-        text += ["", "failed", *broken_lines(study)[:_MOST], *_more(study.broken)]
+        text += ["", "failed", *broken_lines(study)[:_MOST], *_more(len(study.broken))]
     return [line if len(line) <= width else f"{line[: width - 1]}…" for line in text]
 
 
@@ -50,7 +52,7 @@ def one_line(study: LiveStudy) -> str:
 
 def broken_lines(study: LiveStudy) -> list[str]:
     """Every run that is broken, with what is known of the cause."""
-    return [f"  {name_of(one)}: {one.state}, {_on_one_line(one.why)}" for one in study.broken]
+    return [f"  {name_of(one, study)}: {one.state}, {_on_one_line(one.why)}" for one in study.broken]
 
 
 def outlook(study: LiveStudy) -> str:
@@ -87,10 +89,10 @@ def clock(moment: float, now: float | None = None) -> str:
     return time.strftime("%H:%M:%S" if same_day else "%Y-%m-%d %H:%M", then)
 
 
-def name_of(one: PlannedRun) -> str:
-    """A run in words."""
-    run = one.run
-    return ", ".join([run.network, model_label(run.model_dump()), *condition_parts(*run.condition), f"seed {run.seed}"])
+def name_of(one: PlannedRun, study: LiveStudy) -> str:
+    """A run in words, with its network where the study has several."""
+    run, network = one.run, [one.run.network] * (len(study.config.study.networks) > 1)
+    return ", ".join([*network, model_label(run.model_dump()), *condition_parts(*run.condition), f"seed {run.seed}"])
 
 
 def spark(values: Sequence[float], low: float, high: float) -> str:
@@ -108,27 +110,30 @@ def spark(values: Sequence[float], low: float, high: float) -> str:
     return "".join(" " if place is None else _BLOCKS[place] for place in places)
 
 
-def _row(one: LiveRun, study: LiveStudy, scale: tuple[float, float]) -> str:
+def _row(one: LiveRun, study: LiveStudy, span_db: float) -> str:
     curve = one.curve
-    drawn = spark([curve.psnr_db[index] for index in evenly_spaced(len(curve.psnr_db), _WIDEST_CURVE)], *scale)
+    best = max(filter(math.isfinite, curve.psnr_db), default=math.nan)
+    some = [curve.psnr_db[index] for index in evenly_spaced(len(curve.psnr_db), _WIDEST_CURVE)]
+    drawn = spark(some, best - span_db, best)
     said = f"{drawn:<{min(_WIDEST_CURVE, study.config.training.epochs)}} {number(curve.shown_psnr_db)} dB"
     if one.planned.state == "diverged":
-        return f"  {said}  {name_of(one.planned)}: diverged {one.planned.why}"
+        return f"  {said}  {name_of(one.planned, study)}: diverged {one.planned.why}"
     if one.planned.state == "finished":
-        return f"  {said}  {name_of(one.planned)}"
+        return f"  {said}  {name_of(one.planned, study)}"
     is_trained = one.planned.description is not None
     where = "is measured" if is_trained else f"epoch {curve.n_epochs + 1} of {study.config.training.epochs}"
     speed = f", {curve.images_per_second:.0f} images/s" if curve.n_epochs and not is_trained else ""
-    return f"  {said}  {name_of(one.planned)}: {where}{speed}"
+    return f"  {said}  {name_of(one.planned, study)}: {where}{speed}"
 
 
-def _scale(runs: Sequence[LiveRun]) -> tuple[float, float]:
-    values = [value for one in runs for value in one.curve.psnr_db if math.isfinite(value)]
-    return (min(values), max(values)) if values else (0.0, 1.0)
+def _span_db(runs: Sequence[LiveRun]) -> float:
+    """What half of the curves stay within [dB]: the same height is the same change, each from its own best."""
+    finite = [list(filter(math.isfinite, one.curve.psnr_db)) for one in runs]
+    return statistics.median([max(values) - min(values) for values in finite if values] or [1.0])
 
 
-def _more(runs: Sequence[object]) -> list[str]:
-    return [f"  … and {len(runs) - _MOST} more"] if len(runs) > _MOST else []
+def _more(n: int) -> list[str]:
+    return [f"  … and {n - _MOST} more"] if n > _MOST else []
 
 
 def _on_one_line(text: str) -> str:

@@ -1,7 +1,7 @@
 """Learning curves of runs, finished or not: a small one for the row of each, and all of a network in one picture."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,26 +77,33 @@ def read_curve(folder: RunFolder, kept_epoch: int | None = None) -> Curve:
 
 @dataclass(frozen=True)
 class Scales:
-    """What the small curves of one network share, so that rows can be compared by eye."""
+    """What the small curves of one network share: the same height is the same change, each curve from its own best.
+
+    Runs of other seeds and conditions end at other values, beside which the course of each would be a flat line.
+    """
 
     epoch: Axis
-    psnr_db: Axis
-    loss: Axis
+    below_best_db: Axis
+    above_best: Axis  # of the loss, in powers of ten
 
     @classmethod
     def of(cls, curves: Sequence[Curve], n_epochs: int) -> "Scales":
         """Scales for all curves of a network whose longest training has so many epochs."""
         epoch = Axis(1, max(n_epochs, 2), 1, SPARK_WIDTH - 1, False, [])
-        psnr_db, loss = ((value for curve in curves for value in _settled(curve, name)) for name in ("psnr_db", "loss"))
-        return cls(epoch, _small_axis(psnr_db, False), _small_axis(loss, True))
+        below, above = ([_usual_span(change(curve)) for curve in curves] for change in (_below_best, _above_best))
+        return cls(
+            epoch,
+            Axis(-_most(below), 0.0, SPARK_HEIGHT - 2, 2, False, []),
+            Axis(0.0, _most(above), SPARK_HEIGHT - 2, 2, False, []),
+        )
 
     def psnr_path(self, curve: Curve) -> str:
         """Path data of the small curve of the validation."""
-        return path(self.epoch, self.psnr_db, curve.epochs, curve.psnr_db)
+        return path(self.epoch, self.below_best_db, curve.epochs, _below_best(curve))
 
     def loss_path(self, curve: Curve) -> str:
         """Path data of the small curve of the loss."""
-        return path(self.epoch, self.loss, curve.epochs, curve.loss)
+        return path(self.epoch, self.above_best, curve.epochs, _above_best(curve))
 
 
 @dataclass(frozen=True)
@@ -124,10 +131,11 @@ def curve_chart(curves: Sequence[Curve], n_epochs: int) -> CurveChart | None:
         curves: of the runs, in their order.
         n_epochs: of the longest training.
     """
-    values = [value for curve in curves for value in _settled(curve, "psnr_db")]
+    values = [value for curve in curves for value in _settled(curve.psnr_db)]
     if not values:
         return None
-    low, high = _range(values, False)
+    air = _AIR * (max(values) - min(values)) or 0.5
+    low, high = min(values) - air, max(values) + air
     last = max(n_epochs, 2)
     ticks = [(float(epoch), f"{epoch}") for epoch in sorted({1, round(last / 2), last})]
     x = Axis(1, last, _LEFT, CHART_WIDTH - _RIGHT, False, ticks)
@@ -163,24 +171,31 @@ def _place(curve: Curve, x: Axis, y: Axis) -> Place | None:
     return Place(path(x, y, curve.epochs, curve.psnr_db), x.at(epoch), y.at(value))
 
 
-def _settled(curve: Curve, name: str) -> Iterable[float]:
-    """The values of a curve after its first epochs; of one that has no others all."""
-    values = getattr(curve, name)
-    first = np.quantile(curve.epochs, _FIRST_EPOCHS) if curve.epochs else 0
-    return [
-        value for epoch, value in zip(curve.epochs, values, strict=True) if epoch >= first and math.isfinite(value)
-    ]
+def _settled(values: Sequence[float]) -> list[float]:
+    """The finite values of a curve after its first epochs; of one that has no others all."""
+    n_first = math.ceil(_FIRST_EPOCHS * len(values)) if len(values) > 1 else 0
+    return [value for value in values[n_first:] if math.isfinite(value)]
 
 
-def _small_axis(values: Iterable[float], logarithmic: bool) -> Axis:
-    low, high = _range(list(values), logarithmic)
-    return Axis(low, high, SPARK_HEIGHT - 2, 2, logarithmic, [])
+def _below_best(curve: Curve) -> list[float]:
+    """How far each PSNR lies below the best of its run [dB]."""
+    best = max(filter(math.isfinite, curve.psnr_db), default=math.nan)
+    return [value - best for value in curve.psnr_db]
 
 
-def _range(values: Sequence[float], logarithmic: bool) -> tuple[float, float]:
-    usable = [value for value in values if value > 0 or not logarithmic] or [1.0]
-    low, high = min(usable), max(usable)
-    if logarithmic:
-        return low / 1.1, high * 1.1
-    air = _AIR * (high - low) or 0.5
-    return low - air, high + air
+def _above_best(curve: Curve) -> list[float]:
+    """How many powers of ten each loss lies above the best of its run; NaN where it has no logarithm."""
+    logarithms = [math.log10(value) if 0 < value < math.inf else math.nan for value in curve.loss]
+    best = min(filter(math.isfinite, logarithms), default=math.nan)
+    return [value - best for value in logarithms]
+
+
+def _usual_span(changes: Sequence[float]) -> float:
+    """The range of a curve after its first epochs; 0 of one that has none."""
+    settled = _settled(changes)
+    return max(settled) - min(settled) if settled else 0.0
+
+
+def _most(spans: Sequence[float]) -> float:
+    """A range that holds nine of ten curves; the others run along its end."""
+    return float(np.quantile(spans, 0.9)) * (1 + _AIR) if any(spans) else 1.0

@@ -16,6 +16,7 @@ from ctmar.config.section import Section
 from ctmar.store.writer import Writer
 
 Outcome = Literal["finished", "stopped", "out of time", "out of memory", "machine", "error"]
+_SUFFIX = ".attempts.jsonl"
 
 
 class Granted(Section):
@@ -53,8 +54,9 @@ _LINE: TypeAdapter[Start | End] = TypeAdapter(Annotated[Start | End, Field(discr
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt; without an end it vanished (or runs)."""
+    """One attempt at a job, which is called as its file is; without an end it vanished (or runs)."""
 
+    job: str
     start: Start
     end: End | None
 
@@ -83,7 +85,7 @@ class AttemptsFile:
             >>> AttemptsFile.beside("jobs/dncnn,asymmetry=0.4,0.sha256").path.name
             'dncnn,asymmetry=0.4,0.attempts.jsonl'
         """
-        return cls(Path(finished).with_suffix(".attempts.jsonl"))
+        return cls(Path(finished).with_suffix(_SUFFIX))
 
     def read(self) -> list[Attempt]:
         """All attempts in their order; a line that a kill cut off is left out."""
@@ -92,15 +94,16 @@ class AttemptsFile:
         except FileNotFoundError:
             return []
         found: dict[str, Attempt] = {}
+        job = self.path.name.removesuffix(_SUFFIX)
         for line in lines:
             try:
                 record = _LINE.validate_json(line)
             except ValidationError:
                 continue
             if isinstance(record, Start):
-                found[record.attempt] = Attempt(record, None)
+                found[record.attempt] = Attempt(job, record, None)
             elif record.attempt in found:
-                found[record.attempt] = Attempt(found[record.attempt].start, record)
+                found[record.attempt] = Attempt(job, found[record.attempt].start, record)
         return list(found.values())
 
     def append(self, record: Start | End) -> None:

@@ -50,15 +50,16 @@ class PlannedRun:
     description: RunDescription | None
 
 
-def planned_runs(results: Path, config: Config) -> list[PlannedRun]:
+def planned_runs(results: Path, config: Config, runs: Sequence[Run] | None = None) -> list[PlannedRun]:
     """What became of every run of a study, in the order of its configuration.
 
     Args:
         results: folder of the study's results.
         config: the configuration.
+        runs: those of its runs that are asked for; None: all.
     """
     attempts = _attempts_of_runs(results / "jobs")
-    runs = config.study.expand()
+    runs = config.study.expand() if runs is None else runs
     return [_planned(results / "runs", run, config, attempts.get(run.folder_name, [])) for run in runs]
 
 
@@ -115,4 +116,9 @@ def _of_attempt(runs: Path, last: Attempt, begun: bool, why: str) -> tuple[State
 
 
 def _is_held(folder: RunFolder) -> bool:
-    return folder.lock.exists() and not is_stale(folder.lock)
+    try:
+        return folder.lock.exists() and not is_stale(folder.lock)
+    except (
+        OSError
+    ):  # in a folder that cannot be written nobody learns how long a lock on another machine has been silent
+        return True

@@ -182,5 +182,5 @@ def test_the_page_shows_itself_anew_until_the_study_is_done(results):
         finish(results, seed)
     html = render_live_page(look(results), every=5.0)
     assert "location.reload()" not in html
-    assert "http-equiv=\"refresh\"" not in html
+    assert 'http-equiv="refresh"' not in html
     assert "It is done." in html

@@ -58,14 +58,16 @@ def test_a_file_that_is_no_list_of_epochs_is_told(folder):
     assert curve.epochs == ()
 
 
-def test_the_rows_of_a_network_share_their_scale():
-    high, low = (Curve((1, 2, 3, 4), (9.0, *(value,) * 3), (1.0, *(value / 10,) * 3)) for value in (40.0, 30.0))
-    scales = Scales.of([high, low], 4)
-    (_, first), *_, (end, top) = points(scales.psnr_path(high))
-    *_, (_, bottom) = points(scales.psnr_path(low))
-    assert 0 < top < bottom < SPARK_HEIGHT
+def test_the_rows_of_a_network_share_their_scale_each_from_its_own_best():
+    quick = Curve((1, 2, 3, 4), (9.0, 38.0, 39.0, 40.0), (1.0, 0.1, 0.1, 0.1))
+    slow = Curve((1, 2, 3, 4), (29.0, 29.0, 29.5, 30.0), (1.0, 0.1, 0.1, 0.1))
+    scales = Scales.of([quick, slow], 4)
+    (_, start), (_, second), _, (end, best) = points(scales.psnr_path(quick))
+    (_, first), *_, (_, other_best) = points(scales.psnr_path(slow))
+    assert best == other_best == 2
     assert end == SPARK_WIDTH - 1
-    assert first == SPARK_HEIGHT - 2  # the first epoch lies below the scale, which is made for those after it
+    assert start == SPARK_HEIGHT - 2  # the first epoch lies below the scale, which is made for those after it
+    assert (second - best) / (first - best) == pytest.approx(2.0, rel=0.05)  # 2 dB against 1 dB
 
 
 def test_numbers_that_are_not_finite_are_gaps_in_every_drawing():
@@ -83,6 +85,8 @@ def test_numbers_that_are_not_finite_are_gaps_in_every_drawing():
 
 
 def test_an_unfinished_run_ends_where_it_stands():
-    chart = curve_chart([Curve((1, 2), (30.0, 31.0), (0.1, 0.1)), Curve((1, 2, 3, 4), (30.0, 31.0, 32.0, 33.0), ())], 4)
+    chart = curve_chart(
+        [Curve((1, 2), (30.0, 31.0), (0.1, 0.1)), Curve((1, 2, 3, 4), (30.0, 31.0, 32.0, 33.0), (0.1,) * 4)], 4
+    )
     assert chart.places[0].x < chart.places[1].x
     assert chart.places[1].x == chart.x.end
