@@ -9,13 +9,13 @@ from ctmar.config.labels import condition_parts, model_label, number
 from ctmar.reporting.live_study import LiveRun, LiveStudy
 from ctmar.reporting.wording import plural
 from ctmar.store.even_choice import evenly_spaced
-from ctmar.store.planned_runs import PlannedRun
+from ctmar.store.planned_runs import PlannedRun, State
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _FULL, _EMPTY = "█", "░"
 _WIDEST_CURVE = 12
 _MOST = 8  # runs of a kind that are named
-_STATES = ("finished", "diverged", "running", "failed", "damaged", "killed", "stopped", "not run")
+_STATES: tuple[State, ...] = ("finished", "diverged", "running", "failed", "damaged", "killed", "stopped", "not run")
 
 
 def lines(study: LiveStudy, width: int = 100) -> list[str]:

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import quote
 
 from ctmar.config import Config
@@ -12,8 +13,8 @@ from ctmar.reporting.marks import Mark, SeriesKey, assign_marks
 from ctmar.reporting.run_curves import CurveChart, Place, Scales, curve_chart
 from ctmar.reporting.run_rows import RunRow, run_rows, settings_of_all
 from ctmar.reporting.shown_tables import Cell, decimals
-from ctmar.reporting.study_files import StudyTables
 from ctmar.reporting.wording import listing, plural
+from ctmar.store.planned_runs import PlannedRun
 from ctmar.store.tables import table_text
 
 MAXIMUM_ROWS = 600  # of the table and of a picture; the table to take away holds all runs
@@ -94,15 +95,18 @@ class RunsSection:
     download: str
 
 
-def runs_section(results: StudyTables, config: Config, marks: Mapping[SeriesKey, Mark]) -> RunsSection:
+def runs_section(
+    planned: Sequence[PlannedRun], results: Path, config: Config, marks: Mapping[SeriesKey, Mark]
+) -> RunsSection:
     """Every planned run of a study.
 
     Args:
-        results: the study.
+        planned: what became of each.
+        results: folder of the study's results.
         config: its configuration.
         marks: mark of every method and norm that was measured; others get one of their own.
     """
-    rows = run_rows(results.planned, results.folder, config)
+    rows = run_rows(planned, results, config)
     every = assign_marks([*marks, *((row.run.method, row.run.norm) for row in rows)])
     shown = _shown(rows, config, every)
     return RunsSection(
@@ -110,7 +114,7 @@ def runs_section(results: StudyTables, config: Config, marks: Mapping[SeriesKey,
         networks=_pictures(shown, config),
         n_runs=len(rows),
         states=states_in_words(Counter(row.planned.state for row in rows)),
-        common=_in_common(results, config),
+        common=_in_common(planned, config),
         several_networks=len(config.study.networks) > 1,
         with_energy=any(one.row.curve.gpu_kj is not None for one in shown),
         download=f"data:text/csv;charset=utf-8,{quote(table_text([row.facts for row in rows]))}",
@@ -163,13 +167,13 @@ def _pictures(shown: Sequence[ShownRun], config: Config) -> list[NetworkCurves]:
     return found
 
 
-def _in_common(results: StudyTables, config: Config) -> str:
+def _in_common(planned: Sequence[PlannedRun], config: Config) -> str:
     training = config.training
     parts = [
         f"{plural(training.epochs, 'epoch')} of {plural(training.steps_per_epoch, 'step')}",
         f"batches of {training.batch_size} patches of {training.patch_size} × {training.patch_size} pixels",
         f"Adam with a learning rate of {scientific(training.learning_rate, 3)} ({training.schedule})",
         f"the group {config.study.group}",
-        *settings_of_all(results.planned),
+        *settings_of_all(planned),
     ]
     return listing(parts)
