@@ -1,9 +1,21 @@
 """Records of a run for tests that do not train: complete, and different in what a test is about."""
 
+import time
+from pathlib import Path
 from typing import Any
 
 from ctmar.config import Network, Run, Training
-from ctmar.store.run_records import Detectability, Epoch, Grid, Measurements, Provenance, RunDescription, WeightNorms
+from ctmar.store.run_folder import RunFolder
+from ctmar.store.run_records import (
+    Detectability,
+    Epoch,
+    Grid,
+    Measurements,
+    Provenance,
+    RunDescription,
+    RunOrigin,
+    WeightNorms,
+)
 
 SOFTWARE = {"equiproj": "0.1.0", "torch": "2.13.0+cpu", "numpy": "2.3.0"}
 PROVENANCE = Provenance(
@@ -72,3 +84,26 @@ def measurements(**changes: Any) -> Measurements:
 def epoch(**changes: Any) -> Epoch:
     values = dict.fromkeys(set(Epoch.model_fields) - {"epoch", "step", "system"}, 0.0)
     return Epoch(**{"epoch": 1, "step": 0, "system": {}} | values | changes)
+
+
+def begin_run(results: Path, run: Run, epochs: list[Epoch], seconds_ago: float = 3.0, **changes: Any) -> RunFolder:
+    """The folder of a run whose training began so long ago and has had these epochs."""
+    folder = RunFolder.of(results / "runs", run)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    said = description(run=run, **changes)
+    origin = RunOrigin(**{name: getattr(said, name) for name in RunOrigin.model_fields})
+    folder.begin(origin, time.time() - seconds_ago)
+    folder.write_epochs(epochs)
+    return folder
+
+
+def finish_run(results: Path, run: Run, epochs: list[Epoch], seconds_ago: float = 3.0, **changes: Any) -> RunFolder:
+    """The folder of a run that was trained and measured; files that no record owns hold a word."""
+    changes = {"kept_epoch": len(epochs)} | changes
+    folder = begin_run(results, run, epochs, seconds_ago, **changes)
+    folder.write_measurements(measurements())
+    folder.write_description(description(run=run, **changes))
+    for path in folder.results:
+        if not path.exists():
+            path.write_text("content")
+    return folder

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.ctmar.run_folders import description, epoch, measurements
+from tests.ctmar.run_folders import epoch, finish_run
 from typer.testing import CliRunner
 
 from ctmar.cli import app
@@ -20,7 +20,6 @@ from ctmar.jobs.attempts import start_attempt
 from ctmar.store.attempt_records import AttemptsFile, Granted
 from ctmar.store.run_folder import RunFolder
 from ctmar.store.run_lock import hold_lock
-from ctmar.store.run_records import RunOrigin
 
 RUNS = [Run(network="n", method="plain", seed=seed) for seed in (0, 1)]
 
@@ -41,15 +40,7 @@ def results(tmp_path) -> Path:
 
 
 def finish(results: Path, run: Run) -> None:
-    folder = RunFolder.of(results / "runs", run)
-    folder.path.mkdir(parents=True, exist_ok=True)
-    said = description(run=run, kept_epoch=1)
-    folder.begin(RunOrigin(**{name: getattr(said, name) for name in RunOrigin.model_fields}), time.time() - 3)
-    folder.write_epochs([epoch(validation_psnr=31.5)])
-    folder.write_measurements(measurements())
-    for path in (folder.weights, folder.slices, folder.examples):
-        path.touch()
-    folder.write_description(said)
+    finish_run(results, run, [epoch(validation_psnr=31.5)])
 
 
 def watch(results: Path, *options: str) -> tuple[int, str]:
@@ -71,13 +62,17 @@ def test_once_shows_what_there_is_and_ends(results, tmp_path):
 def test_it_follows_until_the_study_is_done(results):
     finish(results, RUNS[0])
 
+    at_work = threading.Event()
+
     def train() -> None:
         with hold_lock(RunFolder.of(results / "runs", RUNS[1]).lock):
-            time.sleep(1.0)
+            at_work.set()
+            time.sleep(2.0)
             finish(results, RUNS[1])
 
     training = threading.Thread(target=train)
     training.start()
+    at_work.wait()
     code, text = watch(results)
     training.join()
     first, *_, last = text.splitlines()

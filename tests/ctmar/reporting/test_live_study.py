@@ -2,11 +2,10 @@
 
 import json
 import os
-import time
 from pathlib import Path
 
 import pytest
-from tests.ctmar.run_folders import description, epoch, measurements
+from tests.ctmar.run_folders import begin_run, epoch, finish_run
 
 from ctmar.config import Config, Run, validate_section
 from ctmar.config.optimisation import Training
@@ -19,7 +18,7 @@ from ctmar.reporting.live_text import lines, one_line
 from ctmar.store.attempt_records import AttemptsFile, Granted
 from ctmar.store.run_folder import RunFolder
 from ctmar.store.run_lock import hold_lock
-from ctmar.store.run_records import RunOrigin
+from ctmar.store.run_records import Epoch
 
 SEEDS = list(range(6))
 TRAINING = {"epochs": 4, "steps_per_epoch": 10}
@@ -38,36 +37,32 @@ def results(tmp_path, config) -> Path:
     return tmp_path
 
 
+def run_of(seed: int) -> Run:
+    return Run(network="n", method="plain", seed=seed)
+
+
 def folder_of(results: Path, seed: int) -> RunFolder:
-    folder = RunFolder.of(results / "runs", Run(network="n", method="plain", seed=seed))
-    folder.path.mkdir(parents=True, exist_ok=True)
-    return folder
+    return RunFolder.of(results / "runs", run_of(seed))
 
 
-def begin(folder: RunFolder, seed: int, n_epochs: int, ago: float) -> RunOrigin:
-    """A training that began so many seconds ago and has had some epochs."""
-    said = description(run=Run(network="n", method="plain", seed=seed), training=Training(**TRAINING), kept_epoch=4)
-    origin = RunOrigin(**{name: getattr(said, name) for name in RunOrigin.model_fields})
-    folder.begin(origin, time.time() - ago)
-    folder.write_epochs(
-        [epoch(epoch=n, step=10 * n, validation_psnr=30.0 + n, images_per_second=80.0) for n in range(1, n_epochs + 1)]
-    )
-    return origin
+def epochs(n_epochs: int) -> list[Epoch]:
+    return [
+        epoch(epoch=n, step=10 * n, validation_psnr=30.0 + n, images_per_second=80.0) for n in range(1, n_epochs + 1)
+    ]
+
+
+def begin(results: Path, seed: int, n_epochs: int) -> None:
+    begin_run(results, run_of(seed), epochs(n_epochs), 5.0, training=Training(**TRAINING))
 
 
 def finish(results: Path, seed: int, took: float = 20.0) -> None:
-    folder = folder_of(results, seed)
-    origin = begin(folder, seed, 4, took)
-    folder.write_description(description(**dict(origin), kept_epoch=4))
-    folder.write_measurements(measurements())
-    for path in (folder.weights, folder.slices, folder.examples):
-        path.touch()
+    finish_run(results, run_of(seed), epochs(4), took, training=Training(**TRAINING))
 
 
 def fail(results: Path, seeds: list[int], message: str) -> None:
     """The job of these runs ends in an error; the first of them had begun."""
-    begin(folder_of(results, seeds[0]), seeds[0], 1, 5.0)
-    runs = [Run(network="n", method="plain", seed=seed).folder_name for seed in seeds]
+    begin(results, seeds[0], 1)
+    runs = [run_of(seed).folder_name for seed in seeds]
     start_attempt(AttemptsFile(results / "jobs" / "n-0.attempts.jsonl"), Granted(), runs).end("error", message)
 
 
@@ -91,7 +86,7 @@ def test_every_state_is_seen_at_once(results):
     finish(results, 0)
     fail(results, [1, 2], "learning_rate: expected less")
     with hold_lock(folder_of(results, 3).lock):
-        begin(folder_of(results, 3), 3, 2, 5.0)
+        begin(results, 3, 2)
         study = look(results)
     assert (study.n_over, len(study.running), study.n_waiting, study.is_done) == (1, 1, 2, False)
     assert [one.run.seed for one in study.broken] == [1, 2]
@@ -106,7 +101,7 @@ def test_the_end_is_told_from_the_pace_of_what_is_over(results):
     finish(results, 0, took=20.0)
     finish(results, 1, took=20.0)
     with hold_lock(folder_of(results, 2).lock):
-        begin(folder_of(results, 2), 2, 2, 5.0)
+        begin(results, 2, 2)
         study = look(results)
     # three whole runs and half of one, twenty seconds each
     assert study.seconds_left == pytest.approx(3.5 * 20.0, rel=0.05)
@@ -158,7 +153,7 @@ def test_another_configuration_is_another_study(results, config):
 def test_looking_leaves_no_trace(results):
     finish(results, 0)
     with hold_lock(folder_of(results, 3).lock):
-        begin(folder_of(results, 3), 3, 2, 5.0)
+        begin(results, 3, 2)
         before = {path: path.stat().st_mtime_ns for path in results.rglob("*")}
         look(results)
         assert {path: path.stat().st_mtime_ns for path in results.rglob("*")} == before

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from tests.ctmar.run_folders import description, epoch, measurements
+from tests.ctmar.run_folders import epoch, finish_run
 
 from ctmar.config import Config, Run, validate_section
 from ctmar.reporting.run_rows import RunRow, run_rows, settings_of_all
@@ -14,7 +14,6 @@ from ctmar.store.mirrored_runs import read_mirrored, write_mirrored
 from ctmar.store.planned_runs import planned_runs
 from ctmar.store.provenance import sha256_of, write_checksums
 from ctmar.store.run_folder import RunFolder
-from ctmar.store.run_records import RunOrigin
 from ctmar.store.writer import this_writer
 
 RUNS = [
@@ -32,18 +31,8 @@ def rows(results: Path, config: Config) -> list[RunRow]:
     return run_rows(planned_runs(results, config), results, config)
 
 
-def finish(results: Path, run: Run, begun: float | None = None) -> RunFolder:
-    folder = RunFolder.of(results / "runs", run)
-    folder.path.mkdir(parents=True)
-    said = description(run=run, kept_epoch=1, seconds_total=12.5)
-    origin = RunOrigin(**{name: getattr(said, name) for name in RunOrigin.model_fields})
-    folder.begin(origin, time.time() if begun is None else begun)
-    folder.write_epochs([epoch(validation_psnr=31.5, loss=0.25)])
-    folder.write_description(said)
-    folder.write_measurements(measurements())
-    for path in (folder.weights, folder.slices, folder.examples):
-        path.write_text("content")
-    return folder
+def finish(results: Path, run: Run, seconds_ago: float = 3.0) -> RunFolder:
+    return finish_run(results, run, [epoch(validation_psnr=31.5, loss=0.25)], seconds_ago, seconds_total=12.5)
 
 
 def test_a_row_says_what_not_every_run_has(tmp_path, config):
@@ -95,7 +84,7 @@ def stamp(seconds: float) -> str:
 )
 def test_a_run_was_resumed_as_often_as_an_attempt_began_within_it(tmp_path, config, begun, attempts, resumed):
     run = config.study.expand()[0]
-    finish(tmp_path, run, time.time() + begun)
+    finish(tmp_path, run, -begun)
     file = AttemptsFile(tmp_path / "jobs" / "n-0.attempts.jsonl")
     for seconds in attempts:
         name = f"{seconds}"
