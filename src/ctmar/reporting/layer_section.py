@@ -22,6 +22,8 @@ from ctmar.reporting.wording import plural
 from ctmar.store.even_choice import evenly_spaced
 
 MOST_PANELS = 12  # layers that have a panel of their own; the chart over depth has all
+RATIO = "‖W − P(W)‖ / ‖W‖"
+Row = dict[str, Any]
 Series = tuple[str, Mark, pd.DataFrame]  # label, mark, rows
 
 
@@ -91,22 +93,36 @@ def _sentences(ends: Sequence[Series]) -> list[str]:
         for label, _, own in ends
         if METHODS[own["method"].iloc[0]].kind in (Kind.PLAIN, Kind.PENALTY)
     ]
-    return [_sentence(label, rows) for label, rows in told]
+    return [_extremes(label, rows) for label, rows in told] + [
+        _comparison(told[0], other) for other in told[1:] if _is_plain(ends[0])
+    ]
 
 
-def _sentence(label: str, rows: list[dict[str, Any]]) -> str:
+def _extremes(label: str, rows: list[Row]) -> str:
     most, least = (choose(rows, key=lambda row: row["ratio"]) for choose in (max, min))
-    first, last = rows[0], rows[-1]
-    return (
-        f"“{label}” (mean of {plural(int(first['n_seeds']), 'seed')}): the layer with the largest share outside the"
-        f" equivariant subspace, ‖W − P(W)‖ / ‖W‖ = {scientific(most['ratio'])}, is {_place(most, rows)}, the one with"
-        f" the smallest, {scientific(least['ratio'])}, is {_place(least, rows)}; the first layer has"
-        f" {scientific(first['ratio'])}, the last {scientific(last['ratio'])}."
-    )
+    others = [
+        f"the {name} layer has {scientific(row['ratio'])}"
+        for name, row in (("first", rows[0]), ("last", rows[-1]))
+        if row not in (most, least)
+    ]
+    seeds = plural(int(rows[0]["n_seeds"]), "seed")
+    said = f"is largest in {_place(most, rows)} and smallest in {_place(least, rows)}"
+    return f"“{label}” (mean of {seeds}): {RATIO} {'; '.join([said, *others])}."
 
 
-def _place(row: dict[str, Any], rows: list[dict[str, Any]]) -> str:
-    return f"{row['layer']} (layer {row['depth']:g} of {rows[-1]['depth']:g})"
+def _place(row: Row, rows: list[Row]) -> str:
+    return f"{row['layer']} (layer {row['depth']:g} of {rows[-1]['depth']:g}: {scientific(row['ratio'])})"
+
+
+def _comparison(plain: tuple[str, list[Row]], other: tuple[str, list[Row]]) -> str:
+    of_plain = {row["layer"]: row["ratio"] for row in plain[1]}
+    common = [row for row in other[1] if row["layer"] in of_plain]
+    n_below = sum(row["ratio"] < of_plain[row["layer"]] for row in common)
+    return f"{RATIO} is smaller for “{other[0]}” than for “{plain[0]}” in {n_below} of {plural(len(common), 'layer')}."
+
+
+def _is_plain(series: Series) -> bool:
+    return METHODS[series[2]["method"].iloc[0]].kind is Kind.PLAIN
 
 
 def _depth_chart(ends: Sequence[Series]) -> Spec:
@@ -123,7 +139,6 @@ def _depth_chart(ends: Sequence[Series]) -> Spec:
         ]
     )
     scale = value_scale(table[["ratio"]])
-    title = "‖W − P(W)‖ / ‖W‖"
     depths = sorted(set(table["depth"]))
     x = alt.X(
         "depth:Q",
@@ -131,11 +146,11 @@ def _depth_chart(ends: Sequence[Series]) -> Spec:
         scale=alt.Scale(domain=[depths[0] - 0.3, depths[-1] + 0.3], nice=False),
         axis=alt.Axis(values=[depths[k] for k in evenly_spaced(len(depths), MOST_PANELS)], format="d", grid=False),
     )
-    y = alt.Y("ratio:Q", title=title, scale=scale, axis=value_axis(scale))
+    y = alt.Y("ratio:Q", title=RATIO, scale=scale, axis=value_axis(scale))
     shown = clean(table, ["label", "colour", "shape", "says", "depth", "ratio"])
     base = alt.Chart(shown).encode(x=x, color=alt.Color("colour:N", scale=None))
     lines = base.mark_line(strokeWidth=1.5, opacity=0.7).encode(y=y, detail="label:N")
-    return finish(alt.layer(lines, points(base, y)), f"{title} of every layer against its depth.")
+    return finish(alt.layer(lines, points(base, y)), f"{RATIO} of every layer against its depth.")
 
 
 def _curves(series: Sequence[Series]) -> list[tuple[str, Panels]]:

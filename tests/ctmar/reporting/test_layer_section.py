@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ctmar.config.labels import model_label
+from ctmar.config.labels import model_label, scientific
 from ctmar.config.methods import METHODS, Kind
 from ctmar.reporting.choice import shown_settings
 from ctmar.reporting.kernel_pictures import kernel_chooser
@@ -28,20 +28,32 @@ def section(results):
 
 
 def test_sentences_hold_the_numbers_of_their_rows(results, section):
-    assert len(section.sentences) == 2
-    for sentence, method in zip(section.sentences, ("plain", "projection"), strict=True):
+    *told, compared = section.sentences
+    for sentence, method in zip(told, ("plain", "projection"), strict=True):
         (own,) = [
             rows
             for (name, *_), rows in results.layers.groupby(["method", "norm", "lam_perp", "lam_equi"])
             if name == method and f"“{_label(rows)}”" in sentence
         ]
         kernels = own[own["parameter"] == "weight"].set_index("layer")["ratio"]
-        numbers = [float(text) for text in re.findall(r"(?<= )0\.\d+", sentence)]
-        expected = [kernels.max(), kernels.min(), kernels.iloc[0], kernels.iloc[-1]]
-        assert numbers == pytest.approx(expected, rel=0.05)
-        assert f"{kernels.idxmax()} (layer 4 of 4)" in sentence
-        assert f"{kernels.idxmin()} (layer 1 of 4)" in sentence
+        assert f"largest in {kernels.idxmax()} (layer 4 of 4: {scientific(kernels.max())})" in sentence
+        assert f"smallest in {kernels.idxmin()} (layer 1 of 4: {scientific(kernels.min())})" in sentence
         assert "mean of 3 seeds" in sentence
+        assert "the first layer" not in sentence  # it is named already
+    penalty = next(name for name, *_ in section.legend if name.startswith("Projection"))
+    assert compared == f"‖W − P(W)‖ / ‖W‖ is smaller for “{penalty}” than for “Plain” in 4 of 4 layers."
+
+
+def test_the_first_and_the_last_layer_are_told_where_they_are_not_the_extremes(results):
+    turned = results.layers.assign(
+        ratio=results.layers["ratio"] * results.layers["depth"].map({1: 1, 2: 9, 3: 0, 4: 1})
+    )
+    changed = dataclasses.replace(results, layers=turned)
+    sentence = layer_section(changed, "dncnn", series_marks(changed)).sentences[0]
+    assert "largest in layers.1 (layer 2 of 4" in sentence
+    assert "smallest in layers.2 (layer 3 of 4: 0)" in sentence
+    first, last = (turned[turned["depth"] == depth].iloc[0]["ratio"] for depth in (1, 4))
+    assert sentence.endswith(f"; the first layer has {scientific(first)}; the last layer has {scientific(last)}.")
 
 
 def _label(rows):
