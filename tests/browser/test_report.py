@@ -27,14 +27,6 @@ def key(page, name, code, text=""):
     page.send("Input.dispatchKeyEvent", type="keyUp", **common)
 
 
-def choose(page, name, value):
-    page.run(f"""(() => {{
-        const select = document.querySelector("select[name={name}]");
-        select.value = {value};
-        select.dispatchEvent(new Event("change"));
-    }})()""")
-
-
 MAIN = "#table-models-dncnn"
 PSNR, P_VALUE = 2, 4  # columns of the main table: fixed PSNR, and p, which plain has not
 
@@ -234,30 +226,6 @@ def test_thumbnails_are_shown_with_their_numbers(page):
     )
 
 
-def test_the_viewer_compares_two_images(page):
-    assert not page.run("document.querySelector('.viewer').hidden")
-    assert page.run("[...document.querySelectorAll('.stage img')].every(i => i.complete && i.naturalWidth === 96)")
-    choose(page, "b", 4)
-    assert page.run("document.querySelector('.over').src === document.querySelectorAll('.example .pic img')[4].src")
-    assert "error against the ground truth" in page.run("document.querySelector('.over').alt")
-    choose(page, "example", 2)
-    third = "document.querySelectorAll('.example')[2].querySelectorAll('.pic img')[4].src"
-    assert page.run(f"document.querySelector('.over').src === {third}")
-
-
-def test_the_viewer_is_operated_by_keyboard(page):
-    page.run("document.querySelector('[name=divider]').focus()")
-    for _ in range(10):
-        key(page, "ArrowRight", "ArrowRight")
-    assert page.run("document.querySelector('.stage').style.getPropertyValue('--split')") == "60%"
-    key(page, "b", "KeyB", "b")
-    assert page.run("document.querySelector('.blink').ariaPressed") == "true"
-    second = "document.querySelector('.stage').classList.contains('second')"
-    assert page.run(f"new Promise(done => setTimeout(() => done({second}), 800))")
-    key(page, "b", "KeyB", "b")
-    assert page.run("document.querySelector('.blink').ariaPressed") == "false"
-
-
 def test_the_first_tab_offers_to_skip_the_contents(page):
     key(page, "Tab", "Tab")
     assert page.run("document.activeElement.className") == "skip"
@@ -395,21 +363,6 @@ def test_a_long_name_of_a_network_breaks(browser, report_page, width):
     assert browser.run("document.documentElement.scrollWidth") <= width
 
 
-def test_dragging_the_image_moves_the_divider_and_selects_nothing(page):
-    page.run("document.querySelector('.stage').scrollIntoView({block: 'center', behavior: 'instant'})")
-    page.run("new Promise(done => setTimeout(done, 100))")
-    x, y, width, height = page.run("""(() => { const box = document.querySelector('.stage').getBoundingClientRect();
-        return [box.x, box.y, box.width, box.height]; })()""")
-    mouse = {"button": "left", "buttons": 1, "clickCount": 1}
-    page.send("Input.dispatchMouseEvent", type="mousePressed", x=x + width / 2, y=y + height / 2, **mouse)
-    for share in (0.4, 0.3, 0.2):
-        page.send("Input.dispatchMouseEvent", type="mouseMoved", x=x + share * width, y=y + height + 40, **mouse)
-    page.send("Input.dispatchMouseEvent", type="mouseReleased", x=x + 0.2 * width, y=y + height + 40, **mouse)
-    assert page.run("document.querySelector('.stage').style.getPropertyValue('--split')") == "20%"
-    assert page.run("document.querySelector('[name=divider]').value") == "20"
-    assert page.run("String(getSelection())") == ""
-
-
 def test_every_picture_has_a_source(page):
     assert page.run("[...document.images].every(image => image.getAttribute('src'))")
 
@@ -424,7 +377,7 @@ def still(browser, report_page):
 def test_without_scripts_all_is_there_but_what_needs_them(still):
     assert visible(still, ".drawing svg") == 14
     assert still.run(f"{FOREST}.querySelectorAll('title').length") == N_SERIES
-    assert visible(still, ".save, .viewer, label.filter, .fold-all, .tip") == 0
+    assert visible(still, ".save, .explorer, label.filter, .fold-all, .tip") == 0
     assert still.run("[...document.images].every(image => image.getAttribute('src'))")
     assert still.problems() == []
 

@@ -8,7 +8,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ctmar.config import Evaluation
@@ -23,7 +25,7 @@ from ctmar.evaluation.pair_metrics import (
     write_examples,
     write_slices,
 )
-from ctmar.evaluation.turned import TurnedInputs, pair_input
+from ctmar.evaluation.turned import TurnedInputs, pair_input, quarter_turned_back
 from ctmar.models.device import peak_memory_mb
 from ctmar.models.non_equivariance import (
     layer_norms,
@@ -111,7 +113,9 @@ class Evaluator:
         indices = self._pairs.of_patients(patients)
         turned = TurnedInputs(predictor, group, self._settings.defect_angles_deg)
         to_turn = {indices[position] for position in evenly_spaced(len(indices), self._settings.defect_slices)}
+        shown = self._pairs.examples(indices, self._settings.examples)
         seconds: list[float] = []
+        turned_back: list[NDArray[np.float32]] = []
 
         def predict(prepared: PreparedPair) -> Images:
             begin = time.perf_counter()
@@ -121,6 +125,8 @@ class Evaluator:
             seconds.append(time.perf_counter() - begin)
             if prepared.index in to_turn:
                 turned.add(inputs, output, prepared.truth)
+            if prepared.index == shown[-1]:
+                turned_back.append(to_per_cm(quarter_turned_back(predictor, inputs)))
             return {"prediction": prediction}
 
         def correct(pair: Pair) -> Image:
@@ -128,7 +134,6 @@ class Evaluator:
             return to_per_cm(_checked(predictor(inputs), inputs, folder))[0]
 
         with torch.inference_mode():
-            shown = self._pairs.examples(indices, self._settings.examples)
             tables, examples = measure_pairs(self._pairs, indices, self._settings.metrics, predict, examples=shown)
             detectability = None
             if self._signals is not None:
@@ -144,7 +149,8 @@ class Evaluator:
         )
         write_slices(folder.slices, tables["prediction"])
         predictions = [images["prediction"] for _, images in examples]
-        write_examples(folder.examples, [pair for pair, _ in examples], {"prediction": predictions})
+        shown_pairs = [pair for pair, _ in examples]
+        write_examples(folder.examples, shown_pairs, {"prediction": predictions, "turned_back": turned_back})
         folder.write_measurements(measured)
 
     def _origin_of(self, folder: RunFolder, patients: Collection[str] | None) -> str:

@@ -155,7 +155,10 @@ def example_pairs(metal_pixels: NDArray[np.int64], n_examples: int) -> list[int]
 
 
 def write_examples(path: Path, pairs: list[Pair], images: Mapping[str, list[NDArray[Any]]]) -> None:
-    """Write images (n, h, w) with the names of their pairs, readable without pickle."""
+    """Write images (n, h, w) with the names of their pairs, readable without pickle.
+
+    Images of fewer than n pairs are those of the last ones.
+    """
     arrays = {name: np.stack(stack) for name, stack in images.items()}
     names = {column: np.array([_pair_names(pair)[column] for pair in pairs]) for column in PAIR_COLUMNS}
     pixel_mm = np.array([pair.pixel_mm for pair in pairs])

@@ -106,6 +106,27 @@ class TurnedInputs:
         return list(torch.cat([self._network(batch) for batch in batches]).split(1))
 
 
+def quarter_turned_back(network: nn.Module, inputs: Tensor) -> Tensor:
+    """What a network makes of an input turned by one, two and three quarters, each turned back.
+
+    Args:
+        network: maps (1, 3, h, h) to (1, 1, h, h).
+        inputs: shape (1, 3, h, h).
+
+    Returns:
+        Shape (3, 1, h, h); an equivariant network gives its output for the upright input three times.
+
+    Examples:
+        >>> image = torch.arange(12.0).reshape(1, 3, 2, 2)
+        >>> bool((quarter_turned_back(lambda x: x[:, :1].square(), image) == image[:, :1].square()).all())
+        True
+    """
+    group = _QUARTER_TURNS
+    return torch.cat(
+        [act(network(act(inputs, turn, group)), group.inverse(turn), group) for turn in group.elements[1:]]
+    )
+
+
 def _squares(images: list[Tensor]) -> Tensor:
     return torch.stack([image.double().square().sum() for image in images])
 

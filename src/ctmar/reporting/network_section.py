@@ -12,7 +12,9 @@ from ctmar.reporting import charts, forest, model_tables, norm_section, small_mu
 from ctmar.reporting.answer import limits, opening
 from ctmar.reporting.choice import chosen_settings, shown_settings
 from ctmar.reporting.detectability_table import detectability_table
+from ctmar.reporting.example_images import read_example_pairs
 from ctmar.reporting.examples import Example, build_examples
+from ctmar.reporting.explorer import Explorer, build_explorer
 from ctmar.reporting.layer_section import LayerSection, layer_section
 from ctmar.reporting.marks import Mark, SeriesKey
 from ctmar.reporting.panels import Panels
@@ -76,6 +78,7 @@ class NetworkSection:
     cost_conditions: dict[str, Any]
     examples: list[Example]
     n_examples_left_out: int
+    explorer: Explorer
 
 
 def network_section(
@@ -88,7 +91,7 @@ def network_section(
         config: its configuration.
         network: name of the network.
         marks: mark of every method and norm.
-        image_bytes: what the images may add to the page.
+        image_bytes: what the images may add to the page, half of it as still pictures, half as numbers to explore.
     """
     models = charts.prepare_models(results.models[results.models["network"] == network], marks)
     settings, shown = chosen_settings(results.models, network), shown_settings(results.models, network)
@@ -100,7 +103,8 @@ def network_section(
     own_curves = results.curves[results.curves["network"] == network]
     curves = charts.prepare_models(own_curves.merge(models[[*IDENTITY, "standard"]], on=IDENTITY), marks)
     angles = [angle for angle in config.evaluation.defect_angles_deg if measured(models, defect_at(angle))]
-    examples = build_examples(results, network, config.report, image_bytes)
+    pairs = read_example_pairs(results, network)
+    examples = build_examples(pairs, config.report, image_bytes // 2)
     others = [identity for identity in dict.fromkeys(identities) if identity not in settings]
     seeds = sorted(set(models["n_seeds"]))
     alpha = 1 - config.judgement.confidence
@@ -153,6 +157,7 @@ def network_section(
         cost_conditions=rows_of(cost)[0],
         examples=examples.shown,
         n_examples_left_out=examples.n_left_out,
+        explorer=build_explorer(pairs, config.report, image_bytes // 2),
     )
 
 

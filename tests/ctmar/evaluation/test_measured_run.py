@@ -268,6 +268,24 @@ def test_psnr_of_turned_inputs_is_that_of_the_slices_at_0_degrees(run_folder, pa
     assert model["psnr_turned_db"]["0"] == pytest.approx(np.mean(chosen), rel=1e-6)
 
 
+def test_of_the_last_example_outputs_for_turned_inputs_are_kept(tmp_path, pairs_test):
+    network = build_network("dncnn", fields=1, depth=3)
+    torch.nn.init.normal_(network.layers[-1].weight, std=0.1)
+    write_run(tmp_path, network)
+    evaluate(tmp_path, pairs_test)
+    kept = np.load(tmp_path / "examples.npz")
+    with PairFile(pairs_test) as file:
+        pairs = map(file.read_pair, range(6))
+        last = (kept["slice_id"][-1], kept["mask_index"][-1])
+        inputs = pair_input(next(pair for pair in pairs if (pair.slice_id, pair.mask_index) == last))
+    with torch.inference_mode():
+        outputs = [to_per_cm(network.eval()(torch.rot90(inputs, turns, (-2, -1))))[0] for turns in (1, 2, 3)]
+    expected = [np.rot90(output, -turns) for turns, output in enumerate(outputs, start=1)]
+    assert kept["turned_back"].shape == (1, 3, SIZE, SIZE)
+    np.testing.assert_allclose(kept["turned_back"][0], expected, atol=1e-6)
+    assert np.abs(kept["turned_back"][0] - kept["prediction"][-1]).max() > 1e-3  # this network is not equivariant
+
+
 def test_references_keep_the_examples_of_every_fold(run_folder, pairs_test, tmp_path):
     folds = [["patient-0"], ["patient-1"], ["patient-1", "patient-0"]]
     evaluate_references(pairs_test, SETTINGS, tmp_path / "references", folds)

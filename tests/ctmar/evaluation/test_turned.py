@@ -10,7 +10,7 @@ from torch import nn
 
 from ctmar.evaluation.metrics import psnr_fixed
 from ctmar.evaluation.truth import Truth
-from ctmar.evaluation.turned import TurnedInputs, inscribed_disc, pair_input, turn
+from ctmar.evaluation.turned import TurnedInputs, inscribed_disc, pair_input, quarter_turned_back, turn
 from ctmar.models.scaling import to_per_cm
 from ctmar.store.pairs import Pair
 from equiproj import measured_defect
@@ -63,6 +63,12 @@ def ramp(images):
 def test_quarter_turns_are_exact(angle, mode):
     images = smooth_images()
     np.testing.assert_allclose(turn(images, angle, mode), torch.rot90(images, angle // 90, (-2, -1)), atol=1e-5)
+
+
+def test_outputs_for_quarter_turns_are_turned_back():
+    images = smooth_images(1)
+    expected = [images[0, 1] + torch.rot90(ramp(images[0, 1]), -turns) for turns in (1, 2, 3)]
+    torch.testing.assert_close(quarter_turned_back(Layer(ramp), images)[:, 0], torch.stack(expected))
 
 
 @pytest.mark.parametrize("angle", [15.0, 40.0])

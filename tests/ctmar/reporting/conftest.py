@@ -137,6 +137,12 @@ def write_references(folder: Path, nmar: bool) -> None:
     )
 
 
+def turned_back_hu(prediction_hu: np.ndarray, non_equivariance: float) -> np.ndarray:
+    """What the model of a prediction makes of turned inputs, turned back [HU]: off by more, the less equivariant it is."""
+    stripes = np.cos(np.arange(SIZE))
+    return np.stack([prediction_hu + 20 * turns * non_equivariance * stripes for turns in (1, 2, 3)])
+
+
 def write_run(folder: Path, setting: tuple, seed: int) -> None:
     left, non_equivariance = setting[5:]
     folder.mkdir(parents=True)
@@ -149,7 +155,11 @@ def write_run(folder: Path, setting: tuple, seed: int) -> None:
     predictions = [predict(pair) for pair in range(len(PAIRS))]
     table = pd.DataFrame([measured(pair, image) for pair, image in enumerate(predictions)])
     table.to_csv(folder / "slices.csv", index=False)
-    write_examples(folder / "examples.npz", prediction=[hu_to_attenuation(predictions[pair]) for pair in EXAMPLES])
+    write_examples(
+        folder / "examples.npz",
+        prediction=[hu_to_attenuation(predictions[pair]) for pair in EXAMPLES],
+        turned_back=[hu_to_attenuation(turned_back_hu(predictions[EXAMPLES[-1]], non_equivariance))],
+    )
     run = Run(network="dncnn", **dict(zip(KEYS, setting, strict=False)), seed=seed)
     files = RunFolder(folder)
     facts = {"n_parameters": 31_440, "seconds_total": 20.0, "seconds_per_step_median": 0.05, "peak_memory_mb": 512.0}

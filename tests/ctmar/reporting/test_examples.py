@@ -8,6 +8,7 @@ from ctmar.config import Report
 from ctmar.config.labels import model_label
 from ctmar.errors import InputError
 from ctmar.reporting import examples
+from ctmar.reporting.example_images import ExampleImage, Quality, read_example_pairs
 from ctmar.reporting.choice import shown_settings
 from ctmar.reporting.required_columns import IDENTITY
 from ctmar.reporting.study_files import read_results
@@ -17,9 +18,13 @@ ROOMY = 10_000_000
 SMALL = [("plain", "none", 0.0, 0.0, 0.0, 0.3, 0.9), ("projection", "frobenius", 1e-2, 0.0, 0.0, 0.26, 0.05)]
 
 
+def build(results, max_bytes=ROOMY):
+    return examples.build_examples(read_example_pairs(results, "dncnn"), Report(), max_bytes)
+
+
 @pytest.fixture(scope="module")
 def built(results):
-    return examples.build_examples(results, "dncnn", Report(), ROOMY)
+    return build(results)
 
 
 def test_every_example_has_every_panel_with_the_metrics_of_the_tables(built, results):
@@ -43,13 +48,13 @@ def test_every_example_has_every_panel_with_the_metrics_of_the_tables(built, res
 
 def test_the_page_budget_leaves_examples_out_and_says_how_many(results, built):
     budget = built.shown[0].n_bytes + built.shown[1].n_bytes
-    tight = examples.build_examples(results, "dncnn", Report(), budget)
+    tight = build(results, budget)
     assert (len(tight.shown), tight.n_left_out) == (2, 1)
     assert tight.shown == built.shown[:2]
 
 
 def test_pictures_shrink_before_fewer_than_two_examples_are_left(results, built):
-    small = examples.build_examples(results, "dncnn", Report(), built.shown[0].n_bytes)
+    small = build(results, built.shown[0].n_bytes)
     assert len(small.shown) >= 2
     assert small.shown[0].n_bytes < built.shown[0].n_bytes / 2
     assert small.shown[0].size == built.shown[0].size  # the outline is still that of the whole grid
@@ -57,7 +62,7 @@ def test_pictures_shrink_before_fewer_than_two_examples_are_left(results, built)
 
 def test_without_nmar_there_is_no_panel_for_it(make_study):
     inputs = make_study([("plain", "none", 0.0, 0.0, 0.0, 0.3, 0.9)], [0], nmar=False)
-    built = examples.build_examples(read_results(inputs), "dncnn", Report(), ROOMY)
+    built = build(read_results(inputs))
     assert [panel.name for panel in built.shown[0].panels] == ["Ground truth", "Input", "LI", "Plain"]
 
 
@@ -65,9 +70,11 @@ def test_panel_shows_no_error_under_metal():
     truth = np.zeros((8, 8))
     mask = np.zeros((8, 8), np.uint8)
     mask[2:4, 2:4] = 1
-    metrics = pd.Series({"psnr_db": 30.0, "ssim": 0.9, "rmse_hu": 12.0})
-    wrong_in_metal = examples._panel("model", truth + 500.0 * mask, truth, mask, metrics, Report())
-    right = examples._panel("model", truth, truth, mask, metrics, Report())
+    quality = Quality.of(pd.Series({"psnr_db": 30.0, "ssim": 0.9, "rmse_hu": 12.0}))
+    wrong_in_metal, right = (
+        examples._panel(ExampleImage("model", image, quality, "plain", None), truth, mask, Report())
+        for image in (truth + 500.0 * mask, truth)
+    )
     assert wrong_in_metal.error == right.error
     assert wrong_in_metal.picture != right.picture
 
@@ -75,11 +82,11 @@ def test_panel_shows_no_error_under_metal():
 def test_of_models_with_other_test_patients_the_common_pairs_are_shown(make_study):
     results = read_results(make_study(SMALL, [0]))
     record = next(record for record in results.records if record.identity[1] == "plain" and record.seed == 0)
-    whole = examples.build_examples(results, "dncnn", Report(), ROOMY)
+    whole = build(results)
     with np.load(record.folder.examples) as file:
         arrays = {name: array[1:][::-1] for name, array in file.items()}  # another order does not matter
     np.savez_compressed(record.folder.examples, **arrays)
-    left = examples.build_examples(results, "dncnn", Report(), ROOMY)
+    left = build(results)
     assert left.shown == whole.shown[1:]
     assert left.n_left_out == 0
 
@@ -92,10 +99,10 @@ def test_other_example_pairs_are_refused(make_study):
         arrays = dict(file)
     np.savez_compressed(path, **(arrays | {"mask_index": arrays["mask_index"] + 1}))
     with pytest.raises(InputError, match="not those of the references; evaluate again"):
-        examples.build_examples(results, "dncnn", Report(), ROOMY)
+        build(results)
 
 
 def test_pickled_examples_are_refused(results, tmp_path):
     np.savez(tmp_path / "examples.npz", image=np.array([{"a": 1}], dtype=object))
     with pytest.raises(InputError, match=r"expected array\(s\)"):
-        examples.build_examples(dataclasses.replace(results, references_folder=tmp_path), "dncnn", Report(), ROOMY)
+        build(dataclasses.replace(results, references_folder=tmp_path))

@@ -1,0 +1,175 @@
+"""The images of the example pairs: what references and models made of them, and which models are shown."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ctmar.config.labels import model_label, number
+from ctmar.errors import InputError
+from ctmar.reporting.choice import Identity, shown_settings
+from ctmar.reporting.images import outline_path
+from ctmar.reporting.study_files import RunRecord, StudyTables, read_table
+from ctmar.units import attenuation_to_hu
+
+_PAIR = ("slice_id", "mask_index")  # names a pair; the same in every file of examples and every table of slices
+_PAIR_FACTS = ("metal_pixels", "pixel_mm")
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """The metrics of one image in words."""
+
+    psnr: str
+    ssim: str
+    rmse: str
+
+    @classmethod
+    def of(cls, metrics: pd.Series) -> "Quality":
+        """The metrics of a row of a table of slices."""
+        return cls(number(metrics["psnr_db"]), number(metrics["ssim"], 3), number(metrics["rmse_hu"], 0))
+
+    def __str__(self) -> str:
+        return f"PSNR {self.psnr} dB, SSIM {self.ssim}, RMSE {self.rmse} HU"
+
+
+@dataclass(frozen=True)
+class ExampleImage:
+    """What a reference or a model made of one pair, shape (h, w) [HU], and how good it is.
+
+    ``method`` is that of the model; None: a reference. ``turned_back`` is what a model makes of the input turned by one,
+    two and three quarters, turned back, shape (3, h, w) [HU], where it was kept.
+    """
+
+    name: str
+    image_hu: NDArray[np.float32]
+    quality: Quality
+    method: str | None
+    turned_back: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class ExamplePair:
+    """One test pair: its truth (h, w) [HU], its metal, and the images made of it."""
+
+    title: str
+    n_metal: int
+    metal_mm2: float
+    mask: NDArray[np.uint8]
+    truth_hu: NDArray[np.float32]
+    images: list[ExampleImage]
+
+    @property
+    def size(self) -> int:
+        """Pixels a side."""
+        return self.mask.shape[0]
+
+    @property
+    def outline(self) -> str:
+        """The border of the metal as SVG path data."""
+        return outline_path(self.mask)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The images (n, h, w) [1/cm] that a reference or a model made of the example pairs, and their metrics by pair."""
+
+    name: str
+    images: NDArray[np.floating]
+    metrics: pd.DataFrame
+    method: str | None = None
+    turned_back: Mapping[tuple[str, int], NDArray[np.floating]] = field(default_factory=dict)
+
+
+def read_example_pairs(results: StudyTables, network: str) -> list[ExamplePair]:
+    """The example pairs that every shown model of a network was tested on, from small to large metal.
+
+    Raises:
+        InputError: an examples file is missing or does not go with the references.
+    """
+    names = ("image", "ma_CT", "LI_CT", "mask", *_PAIR, *_PAIR_FACTS)
+    references = _load(results.references_folder / "examples.npz", names, optional=("NMAR_CT",))
+    shown = [_first_seed(results.records, identity) for identity in shown_settings(results.models, network)]
+    predictions = [_load(record.folder.examples, ("prediction", *_PAIR), optional=("turned_back",)) for record in shown]
+    for record, made in zip(shown, predictions, strict=True):
+        if not set(_pairs(made)) <= set(_pairs(references)):
+            raise InputError(f"{record.folder}: the example pairs are not those of the references; evaluate again")
+    references = _common(references, predictions)
+    sources = _reference_images(results.references_folder, references)
+    sources += [_model_images(record, made, references) for record, made in zip(shown, predictions, strict=True)]
+    return [_example_pair(index, pair, references, sources) for index, pair in enumerate(_pairs(references))]
+
+
+def _example_pair(index: int, pair: tuple[str, int], references: Arrays, sources: Sequence[_Source]) -> ExamplePair:
+    n_metal, pixel_mm = int(references["metal_pixels"][index]), float(references["pixel_mm"][index])
+    return ExamplePair(
+        title=f"slice {pair[0]}, mask {pair[1]}",
+        n_metal=n_metal,
+        metal_mm2=n_metal * pixel_mm**2,
+        mask=references["mask"][index],
+        truth_hu=attenuation_to_hu(references["image"][index]),
+        images=[
+            ExampleImage(
+                source.name,
+                attenuation_to_hu(source.images[index]),
+                Quality.of(source.metrics.loc[pair]),
+                source.method,
+                attenuation_to_hu(source.turned_back[pair]) if pair in source.turned_back else None,
+            )
+            for source in sources
+        ],
+    )
+
+
+def _reference_images(folder: Path, references: Arrays) -> list[_Source]:
+    metrics = read_table(folder / "slices.csv", "reference_slices")
+    return [
+        _Source(name, references[array], _by_pair(metrics[metrics["reference"] == name]))
+        for name, array in (("Input", "ma_CT"), ("LI", "LI_CT"), ("NMAR", "NMAR_CT"))
+        if array in references
+    ]
+
+
+def _pairs(arrays: Arrays) -> list[tuple[str, int]]:
+    """The names of the pairs of a file of examples."""
+    return [(str(slice_id), int(mask)) for slice_id, mask in zip(*(arrays[name] for name in _PAIR), strict=True)]
+
+
+def _common(references: Arrays, predictions: Sequence[Arrays]) -> Arrays:
+    """The references of the pairs that every model predicted: models of one fold are tested on the same patients."""
+    known = [set(_pairs(made)) for made in predictions]
+    chosen = [index for index, pair in enumerate(_pairs(references)) if all(pair in pairs for pairs in known)]
+    return {name: array[chosen] for name, array in references.items()}
+
+
+def _model_images(record: RunRecord, predictions: Arrays, references: Arrays) -> _Source:
+    order = {pair: index for index, pair in enumerate(_pairs(predictions))}
+    chosen = [order[pair] for pair in _pairs(references)]
+    metrics = _by_pair(read_table(record.folder.slices, "slices"))
+    run, images = record.description.run, predictions["prediction"][chosen]
+    kept = predictions.get("turned_back", ())  # of the last pairs
+    turned_back = dict(zip(_pairs(predictions)[-len(kept) :], kept, strict=False))
+    return _Source(model_label(run.model_dump()), images, metrics, run.method, turned_back)
+
+
+def _first_seed(records: Sequence[RunRecord], identity: Identity) -> RunRecord:
+    return min((record for record in records if record.identity == identity), key=lambda record: record.seed)
+
+
+def _by_pair(metrics: pd.DataFrame) -> pd.DataFrame:
+    return metrics.set_index(list(_PAIR))
+
+
+def _load(path: Path, names: tuple[str, ...], optional: tuple[str, ...] = ()) -> Arrays:
+    if not path.is_file():
+        raise InputError(f"{path}: example images not found; the report needs them")
+    with np.load(path, allow_pickle=False) as file:
+        missing = [name for name in names if name not in file]
+        if missing:
+            raise InputError(f"{path}: expected array(s) {', '.join(missing)}, found {', '.join(file.files)}")
+        return {name: file[name] for name in (*names, *optional) if name in file}
