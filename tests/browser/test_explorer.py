@@ -1,4 +1,4 @@
-"""The image explorer as a reader meets it: every control by mouse and by keyboard, and the numbers behind the pictures."""
+"""The image explorer as a reader meets it: every control by mouse and by keyboard, and the numbers it shows."""
 
 import numpy as np
 import pytest
@@ -115,7 +115,7 @@ def numbers(page, example, image):
 
 @pytest.fixture(scope="module")
 def files(report_page):
-    """The arrays [HU] that the study's files hold: truth, input, and of plain training output and outputs turned back."""
+    """Arrays [HU] of the study's files: truth, input, and of plain training output and outputs turned back."""
     results = report_page.parent / "results"
     plain = next(path for path in sorted(results.rglob("examples.npz")) if "method~plain" in str(path))
     with np.load(results / "references" / "examples.npz") as file:
@@ -350,7 +350,7 @@ def test_turned_inputs_stand_beside_outputs_turned_back(page, files):
 
 
 def test_a_turned_tile_shows_the_same_place_turned(page):
-    """A point of the upright input, turned counter-clockwise by a quarter, lies where it is shown in the turned tile."""
+    """A point of the upright input is shown a quarter further, counter-clockwise, in the turned tile."""
     view = "{zoom: 1, x: 48, y: 48}"
     assert page.run(f"imagePoint(0.5, 0.25, 96, {view}, 0)") == [48, 24]
     assert page.run(f"imagePoint(0.25, 0.5, 96, {view}, 1)") == pytest.approx([48, 24])  # what was above is at the left

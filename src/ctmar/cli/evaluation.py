@@ -19,8 +19,8 @@ def evaluate(
     """Measure one trained model on every pair: PSNR and SSIM of both protocols, errors in HU, equivariance defect.
 
     RUN gets slices.csv (one row for each pair), model.json (non-equivariance, measured defect, detectability and cost
-    of the model) and examples.npz (images of the example pairs, 1/cm, and of the last of them what the model makes of the
-    input turned by 90°, 180° and 270°, turned back).
+    of the model) and examples.npz (images of the example pairs, 1/cm, and of the last of them what the model makes of
+    the input turned by 90°, 180° and 270°, turned back).
     """
     from ctmar.config import Evaluation, parse_settings
     from ctmar.evaluation.measured_run import evaluate_run

@@ -13,7 +13,7 @@ from ctmar.config.labels import model_label, number
 from ctmar.errors import InputError
 from ctmar.reporting.choice import Identity, shown_settings
 from ctmar.reporting.images import outline_path
-from ctmar.reporting.study_files import RunRecord, StudyTables, read_table
+from ctmar.reporting.study_files import RunRecord, StudyTables, read_table, rows_of
 from ctmar.units import attenuation_to_hu
 
 _PAIR = ("slice_id", "mask_index")  # names a pair; the same in every file of examples and every table of slices
@@ -30,7 +30,7 @@ class Quality:
     rmse: str
 
     @classmethod
-    def of(cls, metrics: pd.Series) -> "Quality":
+    def of(cls, metrics: Mapping[str, float]) -> "Quality":
         """The metrics of a row of a table of slices."""
         return cls(number(metrics["psnr_db"]), number(metrics["ssim"], 3), number(metrics["rmse_hu"], 0))
 
@@ -42,8 +42,8 @@ class Quality:
 class ExampleImage:
     """What a reference or a model made of one pair, shape (h, w) [HU], and how good it is.
 
-    ``method`` is that of the model; None: a reference. ``turned_back`` is what a model makes of the input turned by one,
-    two and three quarters, turned back, shape (3, h, w) [HU], where it was kept.
+    ``method`` is that of the model; None: a reference. ``turned_back`` is what a model makes of the input turned by
+    one, two and three quarters, turned back, shape (3, h, w) [HU], where it was kept.
     """
 
     name: str
@@ -81,7 +81,7 @@ class _Source:
 
     name: str
     images: NDArray[np.floating]
-    metrics: pd.DataFrame
+    metrics: Mapping[tuple[str, int], Quality]
     method: str | None = None
     turned_back: Mapping[tuple[str, int], NDArray[np.floating]] = field(default_factory=dict)
 
@@ -117,7 +117,7 @@ def _example_pair(index: int, pair: tuple[str, int], references: Arrays, sources
             ExampleImage(
                 source.name,
                 attenuation_to_hu(source.images[index]),
-                Quality.of(source.metrics.loc[pair]),
+                source.metrics[pair],
                 source.method,
                 attenuation_to_hu(source.turned_back[pair]) if pair in source.turned_back else None,
             )
@@ -161,8 +161,8 @@ def _first_seed(records: Sequence[RunRecord], identity: Identity) -> RunRecord:
     return min((record for record in records if record.identity == identity), key=lambda record: record.seed)
 
 
-def _by_pair(metrics: pd.DataFrame) -> pd.DataFrame:
-    return metrics.set_index(list(_PAIR))
+def _by_pair(metrics: pd.DataFrame) -> dict[tuple[str, int], Quality]:
+    return {(row["slice_id"], row["mask_index"]): Quality.of(row) for row in rows_of(metrics)}
 
 
 def _load(path: Path, names: tuple[str, ...], optional: tuple[str, ...] = ()) -> Arrays:

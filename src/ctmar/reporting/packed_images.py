@@ -52,8 +52,8 @@ def in_steps(image_hu: NDArray[np.floating], step_hu: float) -> NDArray[np.int16
 def pack(images: Sequence[NDArray[np.int16]], bases: Sequence[int | None]) -> str:
     """Images as base64 of deflated bytes.
 
-    With x the image minus its base (modulo 2¹⁶), d_i = x_i − x_{i−1} along the rows; its sign goes into the last bit, so
-    that small differences of either sign are small numbers; first come the low bytes of all images, then the high ones.
+    With x the image minus its base (modulo 2¹⁶), d_i = x_i − x_{i−1} along the rows; its sign goes into the last bit,
+    so that small differences of either sign are small numbers; first come the low bytes of all images, then the high.
 
     Args:
         images: of one shape, in steps.

@@ -138,7 +138,7 @@ def write_references(folder: Path, nmar: bool) -> None:
 
 
 def turned_back_hu(prediction_hu: np.ndarray, non_equivariance: float) -> np.ndarray:
-    """What the model of a prediction makes of turned inputs, turned back [HU]: off by more, the less equivariant it is."""
+    """What the model of a prediction makes of turned inputs, turned back [HU]: further off, the less equivariant."""
     stripes = np.cos(np.arange(SIZE))
     return np.stack([prediction_hu + 20 * turns * non_equivariance * stripes for turns in (1, 2, 3)])
 

@@ -8,8 +8,8 @@ from ctmar.config import Report
 from ctmar.config.labels import model_label
 from ctmar.errors import InputError
 from ctmar.reporting import examples
-from ctmar.reporting.example_images import ExampleImage, Quality, read_example_pairs
 from ctmar.reporting.choice import shown_settings
+from ctmar.reporting.example_images import ExampleImage, Quality, read_example_pairs
 from ctmar.reporting.required_columns import IDENTITY
 from ctmar.reporting.study_files import read_results
 
@@ -70,7 +70,7 @@ def test_panel_shows_no_error_under_metal():
     truth = np.zeros((8, 8))
     mask = np.zeros((8, 8), np.uint8)
     mask[2:4, 2:4] = 1
-    quality = Quality.of(pd.Series({"psnr_db": 30.0, "ssim": 0.9, "rmse_hu": 12.0}))
+    quality = Quality.of({"psnr_db": 30.0, "ssim": 0.9, "rmse_hu": 12.0})
     wrong_in_metal, right = (
         examples._panel(ExampleImage("model", image, quality, "plain", None), truth, mask, Report())
         for image in (truth + 500.0 * mask, truth)

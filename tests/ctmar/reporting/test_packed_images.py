@@ -9,7 +9,7 @@ from ctmar.reporting.packed_images import in_steps, pack, step_for
 
 
 def unpack(text, bases, shape):
-    """The inverse of `pack`, written from its documentation; the one that counts is in the page and tested in a browser."""
+    """The inverse of `pack`, written from its documentation; a browser tests that of the page."""
     low, high = np.frombuffer(zlib.decompress(base64.b64decode(text)), np.uint8).reshape(2, len(bases), -1).astype(int)
     folded = low + 256 * high
     images = []
