@@ -60,7 +60,7 @@ def test_every_chart_is_drawn_in_the_page(page):
     assert len(charts_of(page)) == 14
     assert all(1 <= figure.count('<svg viewBox="') <= 2 for figure in charts_of(page))
     assert "vegaEmbed" not in page
-    scripts = re.findall(r"<script type="module">.*?</script>", page, flags=re.S)  # others hold data
+    scripts = re.findall(r"""<script type="module">.*?</script>""", page, flags=re.S)  # others hold data
     assert len(scripts) == len(assets(".js"))
     assert len("".join(scripts)) < 60_000
 
