@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-import yaml
 from rocrate.model import ContextEntity
 from rocrate.rocrate import ROCrate
 
 from ctmar.bundles.bundle_contents import Entries, read_content
 from ctmar.bundles.study_provenance import StudyProvenance
+from ctmar.store.citation import parse_citation
 
 METADATA = "ro-crate-metadata.json"
 _WORKFLOW = "code/workflow/Snakefile"
@@ -90,8 +90,7 @@ def crate_metadata(entries: Entries, record: StudyProvenance, publication: Publi
 def software_authors(entries: Entries) -> list[str]:
     """The authors of the software, from its CITATION.cff, and where that is not installed from its metadata."""
     if "code/CITATION.cff" in entries:
-        cited = yaml.safe_load(read_content(entries["code/CITATION.cff"]))["authors"]
-        return [one.get("name") or f"{one.get('given-names', '')} {one['family-names']}".strip() for one in cited]
+        return list(parse_citation(read_content(entries["code/CITATION.cff"])).authors)
     return [metadata.metadata("equiproj")["Author"]]
 
 
