@@ -79,7 +79,7 @@ def balance_sentences(results: StudyTables, config: Config) -> list[str]:
     if not counts:
         return []
     masks = config.simulation.masks_per_slice["test"]
-    pairs = f", {plural(masks, 'pair')} of slice and metal each" if config.simulation.pairs == "simulated" else ""
+    pairs = f" (with {plural(masks, 'pair')} of slice and metal each)" if config.simulation.pairs == "simulated" else ""
     said = [
         f"{plural(sum(counts), 'test slice')}{pairs} come from {plural(len(counts), 'patient')}:"
         f" {listing(list(map(str, counts)))}."

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from markupsafe import Markup
 
-from ctmar.config import Config
+from ctmar.config import SUBSETS, Config
 from ctmar.reporting.licences import OTHER, data_licences, weights_licence
 from ctmar.reporting.study_files import StudyTables
 from ctmar.reporting.summary import counts, model_name
@@ -46,7 +46,8 @@ def model_front_matter(results: StudyTables, config: Config, rows: Sequence[Mapp
 
 def dataset_front_matter(results: StudyTables, config: Config) -> Markup:
     """Licences, name, task and size of the data."""
-    n = counts(results)["n_slices"] * max(config.simulation.masks_per_slice.values())
+    n_slices, masks = counts(results), config.simulation.masks_per_slice
+    n = len(config.study.strengths) * sum(n_slices[f"n_{subset}_slices"] * masks[subset] for subset in SUBSETS)
     return _yaml(
         {
             **_licence(data_licences(results.sources, config), "those of the sources, named below"),

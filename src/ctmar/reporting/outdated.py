@@ -15,6 +15,7 @@ from ctmar.store.atomic import atomic_path
 FOLDER = "outdated"
 PAGE, DESCRIPTION = "index.html", "study.json"
 _FILES = (PAGE, "model_card.md", "dataset_card.md", DESCRIPTION)  # the page first: it is what people look at
+_FRONT_MATTER = re.compile(r"---\n.*?\n---\n\n?", re.DOTALL)  # of a card: it has to stay at the very beginning
 
 
 def set_aside(folder: Path) -> bool:
@@ -60,7 +61,9 @@ def _copy(path: Path, target: Path, said: str) -> None:
         banner = f'<aside class="banner" role="alert"><h2>This report is not current</h2><p>{said}</p></aside>'
         text = re.sub(r"<main[^>]*>", lambda found: f"{found[0]}\n{banner}", text, count=1)
     elif path.suffix == ".md":
-        text = f"> **This card is not current.** {said}\n\n{text}"
+        head = _FRONT_MATTER.match(text)
+        front = head[0] if head else ""
+        text = f"{front}> **This card is not current.** {said}\n\n{text.removeprefix(front)}"
     with atomic_path(target) as temporary:
         temporary.write_text(text, encoding="utf-8")
         os.utime(temporary, ns=(stat.st_atime_ns, stat.st_mtime_ns))

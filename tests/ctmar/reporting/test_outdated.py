@@ -45,6 +45,14 @@ def test_it_moves_and_says_so_before_anything_else(report):
     )
 
 
+def test_the_front_matter_of_a_card_stays_at_its_beginning(report):
+    (report / "model_card.md").write_text("---\nlicense: mit\n---\n\n# Card\n")
+    set_aside(report)
+    text = (report / "outdated" / "model_card.md").read_text()
+    assert text.startswith("---\nlicense: mit\n---\n\n> **This card is not current.** ")
+    assert text.endswith("\n\n# Card\n")
+
+
 def test_the_list_links_it_with_the_date_at_which_it_was_made(report):
     set_aside(report)
     text = list_reports(report.parent).read_text()

@@ -69,7 +69,11 @@ def software_entry(cited: SoftwareCitation, commit: str | None) -> str:
         author=" and ".join(f"{{{latex(name)}}}" for name in cited.authors),
         title=f"{{{latex(cited.title)}}}",
         note=", ".join(
-            [f"Software, version {latex(cited.version)}", *([f"commit {commit}"] if commit else []), latex(cited.licence)]
+            [
+                f"Software, version {latex(cited.version)}",
+                *([f"commit {commit}"] if commit else []),
+                latex(cited.licence),
+            ]
         ),
     )
 
