@@ -80,7 +80,7 @@ def _part(text: str) -> str:
         return f"$^{{{text.translate(_DIGITS)}}}$"
     if text in _ESCAPED or text in _SYMBOLS:
         return _ESCAPED.get(text) or _SYMBOLS[text]
-    letter, *marks = unicodedata.normalize("NFD", text)
+    letter, *marks = list(unicodedata.normalize("NFD", text))
     if len(marks) == 1 and marks[0] in _ACCENTS:
         return f"{{\\{_ACCENTS[marks[0]]}{letter}}}"
     return " " if text.isspace() else text
