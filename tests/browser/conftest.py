@@ -30,7 +30,8 @@ STUDY = load(TESTS / "ctmar" / "reporting" / "conftest.py")
 @pytest.fixture(scope="session")
 def report_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("browser")
-    return build_report(read_results(STUDY.write_study(folder)), STUDY.study_config(), folder / "index.html")
+    config = STUDY.study_config()
+    return build_report(read_results(STUDY.write_study(folder), config), config, folder / "index.html")
 
 
 @pytest.fixture(scope="module")

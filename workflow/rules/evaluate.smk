@@ -93,6 +93,7 @@ rule summarise:
         materials=f"{RESULTS}/summary/materials.csv",
         runs=f"{RESULTS}/summary/runs.csv",
         diverged=f"{RESULTS}/summary/diverged.csv",
+        not_finite=f"{RESULTS}/summary/not_finite.csv",
         references=f"{RESULTS}/summary/references.csv",
         curves=f"{RESULTS}/summary/curves.csv",
         dial=f"{RESULTS}/summary/dial.csv",

@@ -33,8 +33,3 @@ rule track_synchronise:
 onsuccess:
     if CONFIG.tracking.enabled and what_is_missing(RESULTS):
         print(f"equiproj: {what_is_missing(RESULTS)}", file=sys.stderr)
-
-
-onerror:
-    if CONFIG.tracking.enabled:
-        synchronise_once(RESULTS)

@@ -21,7 +21,10 @@ def report(
         Path | None, typer.Option(help="JSON file of what `ctmar list-reports` says of the study.")
     ] = None,
 ) -> None:
-    """Assemble the report, one HTML file that needs no network, and the two cards; one set aside before goes."""
+    """Assemble the report, one HTML file that needs no network, and the two cards; one set aside before goes.
+
+    What is missing or damaged is left out, and a banner of the page says what and why.
+    """
     from ctmar.config import load_config
     from ctmar.reporting import outdated
     from ctmar.reporting.cards import write_dataset_card, write_model_card
@@ -29,7 +32,8 @@ def report(
     from ctmar.reporting.studies import describe_study, write_description
     from ctmar.reporting.study_files import ReportInputs, read_results
 
-    tables, study = read_results(ReportInputs.of_study(results, sources)), load_config(config)
+    study = load_config(config)
+    tables = read_results(ReportInputs.of_study(results, sources), study)
     write_model_card(tables, study, model_card)
     write_dataset_card(tables, study, dataset_card)
     typer.echo(f"wrote {build_report(tables, study, output)}")
@@ -62,4 +66,25 @@ def set_report_aside(
         typer.echo(f"set aside the report of an earlier run: {folder / 'outdated'}")
 
 
-COMMANDS = (report, list_reports, set_report_aside)
+def report_unfinished(
+    results: Annotated[Path, typer.Argument(help="Folder of a study's results, with its config.yaml.")],
+    reports: Annotated[Path, typer.Argument(help="Folder of the study's report; the page lies in its unfinished/.")],
+    sources: Annotated[
+        Path | None, typer.Option(help="ctmar-sources.json of `ctmar acquire`: licences, citations.")
+    ] = None,
+) -> None:
+    """Make a page of what exists of a study that failed, was stopped or still runs, and list it; nothing else changes.
+
+    A banner says which planned runs are missing and why. The workflow ends in this page where a job failed; the report
+    of the finished study removes it.
+    """
+    from ctmar.config import load_config
+    from ctmar.reporting import unfinished
+    from ctmar.reporting.studies import list_reports as list_all
+
+    page = unfinished.report_unfinished(results, load_config(results / "config.yaml"), reports, sources)
+    list_all(reports.parent)
+    typer.echo(f"what there is of the study, and what is missing: {page}")
+
+
+COMMANDS = (report, list_reports, set_report_aside, report_unfinished)

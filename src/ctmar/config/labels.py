@@ -17,11 +17,13 @@ def number(value: float, digits: int = 2, signed: bool = False) -> str:
     """A number with fixed decimals and a true minus sign; missing values become a dash.
 
     Examples:
-        >>> number(-0.126), number(1.5, 1, signed=True), number(float("nan"))
-        ('−0.13', '+1.5', '–')
+        >>> number(-0.126), number(1.5, 1, signed=True), number(float("nan")), number(float("inf"))
+        ('−0.13', '+1.5', '–', '∞')
     """
-    if value is None or not math.isfinite(value):
+    if value is None or math.isnan(value):
         return MISSING
+    if math.isinf(value):
+        return "∞" if value > 0 else f"{MINUS}∞"
     text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
     if float(text) == 0:
         text = text.lstrip("+-")
@@ -36,7 +38,7 @@ def scientific(value: float, digits: int = 2) -> str:
         ('0.0010', '0.031', '2.5·10⁻⁴', '0')
     """
     if value is None or not math.isfinite(value):
-        return MISSING
+        return number(value)
     if value == 0:
         return "0"
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")

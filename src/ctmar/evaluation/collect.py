@@ -1,7 +1,7 @@
 """The tables of a finished study; `ctmar.evaluation.columns` names their columns."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from ctmar.evaluation.columns import (
     layer_curve_columns,
     model_columns,
     norm_columns,
+    not_finite_columns,
     reference_columns,
     run_columns,
     slice_columns,
@@ -34,9 +35,10 @@ from ctmar.evaluation.compared_models import Model
 from ctmar.evaluation.dial import dial_rows
 from ctmar.evaluation.groups import MeasuredImages, everything_measured, group_rows, interval_fields, slice_rows
 from ctmar.evaluation.layer_tables import layer_curve_rows, layer_rows
-from ctmar.evaluation.measured_study import MeasuredStudy, read_study
+from ctmar.evaluation.measured_study import LeaveOut, MeasuredStudy, read_study
 from ctmar.evaluation.model_table import model_row, tests_against_plain
 from ctmar.evaluation.norms_at_defect import norm_rows
+from ctmar.evaluation.not_finite import not_finite_rows
 from ctmar.evaluation.preference import choices
 from ctmar.evaluation.primary import variance_rows
 from ctmar.evaluation.questions import ask_questions
@@ -47,10 +49,18 @@ from ctmar.store.run_records import RunDescription
 from ctmar.store.tables import read_rows, write_rows
 
 Row = dict[str, Any]
+Rows = list[dict[str, str]]
 _COST_NUMBERS = ("ratio_to_plain", "penalty_milliseconds", "n_parameters")
 
 
-def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings: Judgement, output: Path) -> None:
+def collect(
+    run_folders: Sequence[Path],
+    references: Path,
+    cost: Path,
+    settings: Judgement,
+    output: Path,
+    leave_out: LeaveOut | None = None,
+) -> None:
     """Write the tables of a study (CSV), every measured slice (Parquet), and claims and questions (JSON).
 
     Where every run diverged, tables of models are empty but for their header. All but diverged.csv, dial.csv and the
@@ -62,12 +72,13 @@ def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings:
         cost: table of `measure_cost`.
         settings: level of the intervals, margin of equivalence, and primary comparisons.
         output: folder for the tables.
+        leave_out: told what cannot be read, and why, of a study that is not finished; it is left out. None: an error.
 
     Raises:
         InputError: a file is missing or malformed, or runs or references were measured on different pairs.
     """
-    study = read_study(run_folders, settings)
-    measured = everything_measured(study, _read_references(study, references))
+    study = read_study(run_folders, settings, leave_out)
+    measured = everything_measured(study, _unless(leave_out, "References", lambda: _read_references(study, references)))
     p_values, chosen = tests_against_plain(study), choices(study)
     preferred_models = [model for model in study.models if chosen[model.identity]["chosen"]]
     models = [model_row(study, model) | p_values[model.identity] | chosen[model.identity] for model in study.models]
@@ -92,10 +103,10 @@ def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings:
         "layer_curves": (layer_curve_columns(), layer_curve_rows(preferred_models)),
         "dial": (dial_columns(), dial_rows(study)),
         "norms_at_defect": (norm_columns(), list(norm_rows(study))),
+        "not_finite": (not_finite_columns(), list(not_finite_rows(study))),
         "variances": (list(VARIANCE_COLUMNS), variance_rows(study)),
     }
-    cost_rows = read_rows(cost, ("network", "method", "norm", *_COST_NUMBERS))
-    check_numbers(cost, cost_rows, _COST_NUMBERS)
+    cost_rows = _unless(leave_out, "The cost of a training step", lambda: _read_cost(cost))
     findings = {"claims": judge_claims(study, cost_rows), "questions": ask_questions(study, cost_rows)}
     for name, (columns, rows) in tables.items():
         write_rows(output / f"{name}.csv", columns, rows)
@@ -105,7 +116,24 @@ def collect(run_folders: Sequence[Path], references: Path, cost: Path, settings:
             temporary.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _read_references(study: MeasuredStudy, path: Path) -> list[dict[str, str]]:
+def _unless(leave_out: LeaveOut | None, what: str, read: Callable[[], Rows]) -> Rows:
+    """The rows of a table; none of one that may be left out and cannot be read."""
+    try:
+        return read()
+    except InputError as error:
+        if leave_out is None:
+            raise
+        leave_out(what, str(error))
+        return []
+
+
+def _read_cost(path: Path) -> Rows:
+    rows = read_rows(path, ("network", "method", "norm", *_COST_NUMBERS))
+    check_numbers(path, rows, _COST_NUMBERS)
+    return rows
+
+
+def _read_references(study: MeasuredStudy, path: Path) -> Rows:
     """The table of `evaluate_references`, on the pairs of the study in their order.
 
     Raises:
@@ -157,7 +185,7 @@ def _reference_row(study: MeasuredStudy, reference: MeasuredImages) -> Row:
     """Input, linear interpolation or NMAR on the same pairs as the models."""
     row: Row = {"reference": reference.identity[1]}
     for metric in study.metrics:
-        row |= interval_fields(metric, reference.interval(study, metric))
+        row |= interval_fields(metric, reference.estimate(study, metric), study.alpha)
     return row | {"n_pairs": len(study.patients)}
 
 

@@ -3,6 +3,7 @@
 Units are suffixes. A measure with an interval has three columns, ``_mean``, ``_low`` and ``_high``.
 """
 
+import math
 from collections.abc import Iterable
 
 from ctmar.config import Run
@@ -34,6 +35,8 @@ REFERENCE_NETWORK = "reference"  # stands for the network in tables that hold mo
 # models that validation prefers of a method and norm, or of a kind of method; of the standard start and compute
 CHOICES = ("chosen", "chosen_of_kind", "standard")
 FINISHED, DIVERGED = STATES = ("finished", "diverged")  # how a run ended
+# between 0 and 1; the SSIM of an image that goes against the truth may be negative, which no mean here comes near
+_SHARES = ("ssim", "ssim_official", "relative_non_equivariance", "auc", "auc_input", "auc_li")
 _P_VALUES = ("p_value", "p_value_holm")
 MEASURES_OF_A_RUN = (
     "relative_non_equivariance",
@@ -99,6 +102,19 @@ def interval_columns(measure: str) -> tuple[str, str, str]:
         ('psnr_db_mean', 'psnr_db_low', 'psnr_db_high')
     """
     return f"{measure}_mean", f"{measure}_low", f"{measure}_high"
+
+
+def range_of(measure: str) -> tuple[float, float]:
+    """What values a measure, or its mean, can have: a share lies between 0 and 1, an error is not negative.
+
+    Examples:
+        >>> range_of("ssim"), range_of("rmse_hu"), range_of("psnr_db"), range_of("rmse_diff_hu")
+        ((0.0, 1.0), (0.0, inf), (-inf, inf), (-inf, inf))
+    """
+    if measure in _SHARES:
+        return 0.0, 1.0
+    is_size = measure.startswith(("rmse_", "mae_", "defect")) and "_diff" not in measure
+    return (0.0 if is_size else -math.inf), math.inf
 
 
 def own_metric(text: str) -> str:
@@ -205,6 +221,11 @@ def run_columns(metrics: Iterable[str] = METRICS) -> list[str]:
 def diverged_columns() -> list[str]:
     """Columns of diverged.csv: every run that diverged, under whatever condition, and where (`Divergence`)."""
     return [*IDENTITY, *CONDITION, "seed", *Divergence.model_fields, "seconds_total"]
+
+
+def not_finite_columns() -> list[str]:
+    """Columns of not_finite.csv: one row for each run, under whatever condition, and measure that is not finite."""
+    return [*IDENTITY, *CONDITION, "seed", "measure", "n_not_finite", "n_values"]
 
 
 def reference_columns(metrics: Iterable[str] = METRICS) -> list[str]:

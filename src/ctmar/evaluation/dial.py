@@ -50,8 +50,8 @@ def _differences(study: MeasuredStudy, model: Model) -> dict[str, Estimate]:
 
 def _row(study: MeasuredStudy, model: Model, gaps: dict[str, Estimate], n_compared: int) -> Row:
     row = dict(zip(CONDITION, study.condition, strict=True)) | dict(zip(IDENTITY, model.identity, strict=True))
-    row |= interval_fields("psnr_db", study.interval(model, "psnr_db"))
+    row |= interval_fields("psnr_db", study.mean_of(model, "psnr_db"), study.alpha)
     for column, gap in gaps.items():
-        row |= interval_fields(column, gap.interval(study.alpha / max(1, n_compared)))
+        row |= interval_fields(column, gap, study.alpha / max(1, n_compared))
     patients = study.patients[model.tested.any(axis=0)]
     return row | {"n_compared": n_compared, "n_seeds": len(model.runs), "n_patients": len(set(patients))}

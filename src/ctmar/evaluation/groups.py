@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctmar.config import Run
-from ctmar.evaluation.columns import GROUPED_METRICS, IDENTITY, PAIR_COLUMNS, REFERENCE_NETWORK
+from ctmar.evaluation.columns import GROUPED_METRICS, IDENTITY, PAIR_COLUMNS, REFERENCE_NETWORK, range_of
 from ctmar.evaluation.compared_models import Model
-from ctmar.evaluation.intervals import Interval
+from ctmar.evaluation.intervals import Estimate
 from ctmar.evaluation.measured_study import MeasuredStudy
 from ctmar.evaluation.run_results import Identity, number
 
@@ -25,12 +25,12 @@ class MeasuredImages(NamedTuple):
     metrics: dict[str, NDArray[np.float64]]
     model: Model | None = None
 
-    def interval(self, study: MeasuredStudy, metric: str, chosen: NDArray[np.bool_] | None = None) -> Interval:
-        """Mean and interval of a metric: over patients and seeds, of a reference over patients alone."""
+    def estimate(self, study: MeasuredStudy, metric: str, chosen: NDArray[np.bool_] | None = None) -> Estimate:
+        """Mean of a metric: over patients and seeds, of a reference over patients alone."""
         values = self.metrics[metric]
         if self.model is None:
-            return study.over_patients(values, chosen).interval(study.alpha)
-        return study.estimate(values, self.model.folds(), chosen).interval(study.alpha)
+            return study.over_patients(values, chosen)
+        return study.estimate(values, self.model.folds(), chosen)
 
     @property
     def seeds(self) -> list[int | None]:
@@ -71,7 +71,7 @@ def group_rows(study: MeasuredStudy, measured: Sequence[MeasuredImages], column:
             chosen = values == value
             row: Row = {**dict(zip(IDENTITY, one.identity, strict=True)), column: str(value)}
             for metric in GROUPED_METRICS:
-                row |= interval_fields(metric, one.interval(study, metric, chosen))
+                row |= interval_fields(metric, one.estimate(study, metric, chosen), study.alpha)
             own = chosen & one.tested.any(axis=0)
             counts = {"n_pairs": int(own.sum()), "n_patients": len(set(study.patients[own]))}
             yield row | {"n_seeds": len(one.seeds)} | counts
@@ -91,6 +91,7 @@ def slice_rows(study: MeasuredStudy, measured: Sequence[MeasuredImages]) -> Iter
             yield own | {"seed": one.seeds[k]} | names[j] | {m: None if np.isnan(v) else v for m, v in values.items()}
 
 
-def interval_fields(measure: str, interval: Interval) -> Row:
-    """The three fields of a measure."""
+def interval_fields(measure: str, estimate: Estimate, alpha: float) -> Row:
+    """The three fields of a measure: its mean, and an interval of level 1 − alpha within the range of the measure."""
+    interval = estimate.interval(alpha, range_of(measure))
     return {f"{measure}_mean": interval.mean, f"{measure}_low": interval.low, f"{measure}_high": interval.high}

@@ -13,6 +13,13 @@ confidence in the mean (Banerjee 1960). Where only one source varies it is the e
 of freedom after Satterthwaite give shorter intervals, whose simulated coverage falls to 0.927 with 10 patients and 3
 seeds. With effects as skewed as the exponential law, the simulated coverage of this one falls to 0.92.
 
+What cannot be negative, or lies between 0 and 1, is skewed where it comes near an end of its range, and the interval
+above reaches beyond it. Its limits are then taken at the same distance on another scale, log y or log(y / (1 − y)), and
+brought back (the delta method: the half-width times the derivative at the mean). They lie inside the range, the mean is
+the same, and where the interval is short beside the distance to the ends it is that above. Simulated coverage at 95 %
+with nine values of mean 0.98: 0.93 instead of 0.90 (beta law 49, 1); lognormal, σ = 1: 0.89 instead of 0.84. To cut the
+interval off at the end of the range would keep the lower coverage. Differences have no range.
+
 References:
     Banerjee, Approximate confidence interval for linear functions of means of k populations when the population
     variances are not equal, Sankhyā 22, 1960.
@@ -29,6 +36,9 @@ from scipy.special import stdtrit
 
 from ctmar.errors import InputError
 
+Range = tuple[float, float]
+REALS: Range = (-math.inf, math.inf)
+_LARGEST_EXPONENT = 300.0
 _SMALLEST_P = 1e-100
 _BISECTIONS = 60  # halvings of the logarithm of a p-value between that and 1
 # Smallest and largest simulated coverage at 95 %, over the designs and the variances of test_crossed_table.py
@@ -89,10 +99,23 @@ class Estimate:
         """Half the width of the interval of level 1 − alpha; NaN where a source of variation was seen once."""
         return half_width(self.parts, alpha)
 
-    def interval(self, alpha: float) -> Interval:
-        """The two-sided interval of level 1 − alpha."""
-        half = self.half_width(alpha)
-        return Interval(self.mean, self.mean - half, self.mean + half)
+    def interval(self, alpha: float, within: Range = REALS) -> Interval:
+        """The two-sided interval of level 1 − alpha; its limits lie in the range of what was measured.
+
+        Args:
+            alpha: one minus the level.
+            within: values that the mean can have; see the module's text.
+        """
+        half, (least, most) = self.half_width(alpha), within
+        if not least < self.mean < most or within == REALS:  # at an end: all values are alike
+            return Interval(self.mean, self.mean - half, self.mean + half)
+        above, below = self.mean - least, most - self.mean
+        # the derivative of the logarithm of ``above``, or of its ratio to ``below``, on whose scale the limits lie
+        factor = math.exp(min(half * (1 / above + 1 / below), _LARGEST_EXPONENT)) if not math.isnan(half) else half
+        if math.isinf(most):
+            return Interval(self.mean, least + above / factor, least + above * factor)
+        low, high = above / (above + below * factor), above * factor / (above * factor + below)
+        return Interval(self.mean, least + (most - least) * low, least + (most - least) * high)
 
     def p_value(self) -> float:
         """Two-sided p-value of μ = 0: the alpha at which the interval touches 0; NaN without interval."""

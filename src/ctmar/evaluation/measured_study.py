@@ -1,7 +1,7 @@
 """What the finished runs of a study measured, gathered so that every comparison is paired."""
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,13 +14,14 @@ from ctmar.errors import InputError
 from ctmar.evaluation.columns import METRICS, PAIR_COLUMNS
 from ctmar.evaluation.compared_models import Model, in_common
 from ctmar.evaluation.crossed_table import over_patients_and_seeds, patient_means
-from ctmar.evaluation.intervals import NOTHING, Estimate, Interval, over_patients
+from ctmar.evaluation.intervals import NOTHING, Estimate, over_patients
 from ctmar.evaluation.run_results import Identity, RunResult, identity_of, read_run
 from ctmar.store.run_folder import RunFolder
 from ctmar.store.run_records import RunDescription
 
 _STANDARD = ("equivariant", 1.0)
 Folds = Sequence[Hashable]
+LeaveOut = Callable[[str, str], None]  # what, and why
 
 
 @dataclass(frozen=True)
@@ -124,9 +125,9 @@ class MeasuredStudy:
         known = table[~np.isnan(table)]
         return over_patients(known) if known.size else NOTHING
 
-    def interval(self, model: Model, metric: str) -> Interval:
-        """Mean and interval of a metric of a model."""
-        return self.estimate(model.metric(metric), model.folds()).interval(self.alpha)
+    def mean_of(self, model: Model, metric: str) -> Estimate:
+        """Mean of a metric of a model."""
+        return self.estimate(model.metric(metric), model.folds())
 
     def difference(self, model: Model, other: Model, metric: str) -> Estimate:
         """Mean of ``model`` − ``other`` over patients and the seeds that both have, pair by pair."""
@@ -142,15 +143,20 @@ class MeasuredStudy:
         return next(iter([*own_start, *filter(self.is_standard, plain)]), None)
 
 
-def read_study(run_folders: Iterable[Path], settings: Judgement) -> MeasuredStudy:
+def read_study(run_folders: Iterable[Path], settings: Judgement, leave_out: LeaveOut | None = None) -> MeasuredStudy:
     """Read every run folder: the study under its base condition, no asymmetry and all slices where any run has that.
+
+    Args:
+        run_folders: folders of trained and measured runs.
+        settings: level, margin and primary comparisons.
+        leave_out: told of a run that cannot be read, and why; it is left out. None: that is an error.
 
     Raises:
         InputError: no folder, a file is missing or malformed, a run is given twice, or two runs of one condition and
             one seed were trained on different patients or tested on different pairs, or two runs were measured by
             different metrics or at different angles.
     """
-    found = [read_run(RunFolder(Path(folder))) for folder in run_folders]
+    found = [run for folder in run_folders for run in _read_run(RunFolder(Path(folder)), leave_out)]
     if not found:
         raise InputError("expected at least one finished run, found none")
     _check_once([one.run for one in found])
@@ -162,6 +168,16 @@ def read_study(run_folders: Iterable[Path], settings: Judgement) -> MeasuredStud
     }
     base = studies.pop(base_condition(studies))
     return replace(base, others=studies)
+
+
+def _read_run(folder: RunFolder, leave_out: LeaveOut | None) -> list[RunResult | RunDescription]:
+    try:
+        return [read_run(folder)]
+    except InputError as error:
+        if leave_out is None:
+            raise
+        leave_out(f"The run {'/'.join(folder.path.parts[-3:])}", str(error))
+        return []
 
 
 def _check_once(runs: Sequence[Run]) -> None:

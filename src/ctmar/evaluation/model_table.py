@@ -32,11 +32,11 @@ def model_row(study: MeasuredStudy, model: Model) -> Row:
     plain = study.plain_of(model)
     row = dict(zip(IDENTITY, model.identity, strict=True))
     for metric in study.metrics:
-        row |= interval_fields(metric, study.interval(model, metric))
+        row |= interval_fields(metric, study.mean_of(model, metric), study.alpha)
         gap = NOTHING if plain is None or plain is model else study.difference(model, plain, metric)
-        row |= interval_fields(difference(metric), gap.interval(study.alpha))
+        row |= interval_fields(difference(metric), gap, study.alpha)
     for column, measure in _measures_per_seed(study.angles_deg).items():
-        row |= interval_fields(column, over_seeds(model.per_seed(measure), model.folds()).interval(study.alpha))
+        row |= interval_fields(column, over_seeds(model.per_seed(measure), model.folds()), study.alpha)
     row |= detectability_fields(study, model, plain)
     tested = model.tested.any(axis=0)
     return row | {

@@ -120,7 +120,5 @@ def _row(study: MeasuredStudy, curve: Curve, every: Mapping[str, Curve], defect:
     gap = NOTHING if other is None or other is curve else difference_at(study, curve, other, defect)
     counts = {"n_weights": len(curve.models) - 1, "n_seeds": len(curve.seeds()), "reached": alone is not NOTHING}
     return (
-        interval_fields(_METRIC, alone.interval(study.alpha))
-        | interval_fields(FROBENIUS_DIFFERENCE, gap.interval(study.alpha))
-        | counts
+        interval_fields(_METRIC, alone, study.alpha) | interval_fields(FROBENIUS_DIFFERENCE, gap, study.alpha) | counts
     )

@@ -3,7 +3,9 @@
 This is the only place that chooses. What it chose are two columns of models.csv, by which the report filters.
 """
 
+import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from operator import itemgetter
 from typing import TypeVar
 
 from ctmar.config.methods import METHODS
@@ -17,10 +19,13 @@ Key = TypeVar("Key", bound=Hashable)
 def preferred(models: Sequence[Model]) -> Model | None:
     """Of the models with the most seeds the one with the highest validation PSNR of its kept weights.
 
-    Seeds differ more than settings do, so the mean of fewer would be luck.
+    Seeds differ more than settings do, so the mean of fewer would be luck. Where validation gave no number there is
+    nothing to prefer a model by.
     """
     most = max((len(model.runs) for model in models), default=0)
-    return max((model for model in models if len(model.runs) == most), key=Model.validation_psnr, default=None)
+    validated = [(model.validation_psnr(), model) for model in models if len(model.runs) == most]
+    known = [(psnr, model) for psnr, model in validated if not math.isnan(psnr)]
+    return max(known, key=itemgetter(0))[1] if known else None
 
 
 def choices(study: MeasuredStudy) -> dict[Identity, dict[str, bool]]:

@@ -3,6 +3,7 @@
 import math
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 _CLOSEST_TICKS = 0.17  # of the width of the axis; labels any closer would touch
@@ -57,7 +58,7 @@ def value_axis(scale: alt.Scale) -> alt.Axis:
 def value_scale(values: pd.DataFrame, logarithmic: bool = False) -> alt.Scale:
     """A scale that just holds the values and their intervals; zero only matters where the data come near it."""
     numbers = values.to_numpy(float).ravel()
-    numbers = numbers[numbers > 0] if logarithmic else numbers[numbers == numbers]
+    numbers = numbers[np.isfinite(numbers) & ((numbers > 0) | (not logarithmic))]
     if not len(numbers):
         return alt.Scale(type="log" if logarithmic else "linear")
     low, high = float(numbers.min()), float(numbers.max())

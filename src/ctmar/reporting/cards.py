@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ctmar.config import Config
+from ctmar.config import SOURCE_KINDS, Config
 from ctmar.reporting.answer import seeds_in_words
 from ctmar.reporting.card_facts import balance_sentences, checkpoints, compute_sentences, version_and_date
 from ctmar.reporting.choice import Identity, chosen_settings
@@ -117,6 +117,7 @@ def write_dataset_card(results: StudyTables, config: Config, output: Path) -> Pa
         config=config,
         n=counts(results),
         sources=results.sources,
+        source_meaning=SOURCE_KINDS[config.source.kind].meaning,
         catalogue=readable(results.catalogue, list(quality)),
         quality=quality,
         subset_of=results.split.groupby("patient")["subset"]

@@ -50,8 +50,12 @@ CONFIG: Spec = {
 
 
 def prepare_models(models: pd.DataFrame, marks: dict[SeriesKey, Mark]) -> pd.DataFrame:
-    """Add the label, series, kind, colour and shape of each row of ``models.csv`` or ``curves.csv``."""
+    """Add the label, series, kind, colour and shape of each row of ``models.csv`` or ``curves.csv``.
+
+    What is infinite has no place on an axis: it is missing here, and stands in the tables.
+    """
     rows = rows_of(models)
+    models = models.replace([math.inf, -math.inf], math.nan)
     labels = {"label": list(map(model_label, rows)), "series": list(map(setting_label, rows))}
     return prepare_series(models, marks).assign(**labels)
 

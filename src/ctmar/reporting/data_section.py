@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ctmar.config import SOURCE_KINDS, Config
 from ctmar.config.labels import MINUS, number
+from ctmar.reporting.checked_files import Thumbnails
 from ctmar.reporting.images import data_address
-from ctmar.reporting.study_files import StudyTables, Thumbnails, text_rows
+from ctmar.reporting.study_files import StudyTables, text_rows
 
 _MOST_ROWS = 200  # of a table of the page; a large study has thousands
 _THUMBNAIL_QUALITY = 70
@@ -38,6 +40,8 @@ class DataSection:
     """Everything the page says about the data."""
 
     sources: list[dict[str, str]]
+    source_meaning: str
+    with_licences: bool
     split: list[dict[str, Any]]
     n_folds: int
     catalogue: list[dict[str, Any]]
@@ -60,11 +64,12 @@ def split_rows(split: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def data_section(results: StudyTables, max_bytes: int) -> DataSection:
+def data_section(results: StudyTables, config: Config, max_bytes: int) -> DataSection:
     """Tables and pictures of the data; pictures of as many series as fit into ``max_bytes``.
 
     Args:
         results: the study.
+        config: its configuration.
         max_bytes: what the pictures may add to the page.
     """
     catalogue, quarantine = results.catalogue, results.quarantine
@@ -72,6 +77,8 @@ def data_section(results: StudyTables, max_bytes: int) -> DataSection:
     series, n_left_out = series_pictures(catalogue, results.thumbnails, max_bytes)
     return DataSection(
         sources=results.sources[:_MOST_ROWS],
+        source_meaning=SOURCE_KINDS[config.source.kind].meaning,
+        with_licences=config.source.is_public and not results.sources,
         split=split_rows(results.split)[:_MOST_ROWS],
         n_folds=results.split["fold"].nunique(),
         catalogue=readable(catalogue.head(_MOST_ROWS), list(columns)),

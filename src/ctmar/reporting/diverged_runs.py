@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from ctmar.config.labels import condition_parts, model_label
 from ctmar.config.methods import METHODS, MethodFacts
+from ctmar.reporting.missing_runs import run_label
 from ctmar.reporting.study_files import RunRecord, StudyTables
 
 _FEW = 6  # runs that the banner names at once; more are folded
@@ -43,14 +43,18 @@ def diverged_runs(results: StudyTables) -> DivergedRuns:
         if record.setting not in left and (not base or record.description.run.condition in base)
     ]
     return DivergedRuns(
-        [DivergedRun(_name(record, several), record.seed, str(record.description.diverged)) for record in records],
-        list(dict.fromkeys(_name(record, several) for record in lost)),
+        [
+            DivergedRun(run_label(record.description.run, several), record.seed, str(record.description.diverged))
+            for record in records
+        ],
+        list(dict.fromkeys(run_label(record.description.run, several) for record in lost)),
     )
 
 
 def networks_of_all_runs(results: StudyTables) -> list[str]:
-    """The networks that the study trained, whether or not a run of them is left."""
-    return list(dict.fromkeys(record.description.run.network for record in _every(results)))
+    """The networks that the study trains, whether or not a run of them is left."""
+    named = [*(record.description.run.network for record in _every(results)), *results.models["network"]]
+    return list(dict.fromkeys([*named, *(one.run.network for one in results.planned)]))
 
 
 def methods_of_all_runs(results: StudyTables) -> list[MethodFacts]:
@@ -65,9 +69,3 @@ def n_parameters(results: StudyTables) -> dict[str, str]:
 
 def _every(results: StudyTables) -> list[RunRecord]:
     return [*results.records, *results.diverged]
-
-
-def _name(record: RunRecord, several_networks: bool) -> str:
-    run = record.description.run
-    parts = [model_label(run.model_dump()), *condition_parts(*run.condition)]
-    return ", ".join([*parts, f"network “{run.network}”"] if several_networks else parts)

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ctmar.config.labels import model_label, number
 from ctmar.errors import InputError
+from ctmar.reporting.checked_files import Arrays, read_arrays
 from ctmar.reporting.choice import Identity, shown_settings
 from ctmar.reporting.images import outline_path
 from ctmar.reporting.study_files import RunRecord, StudyTables, read_table, rows_of
@@ -18,7 +19,6 @@ from ctmar.units import attenuation_to_hu
 
 _PAIR = ("slice_id", "mask_index")  # names a pair; the same in every file of examples and every table of slices
 _PAIR_FACTS = ("metal_pixels", "pixel_mm")
-Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -90,18 +90,22 @@ def read_example_pairs(results: StudyTables, network: str) -> list[ExamplePair]:
     """The example pairs that every shown model of a network was tested on, from small to large metal.
 
     Raises:
-        InputError: an examples file is missing or does not go with the references.
+        InputError: the images of the references, or their metrics, are missing or damaged. A model whose images are is
+            left out and named.
     """
     names = ("image", "ma_CT", "LI_CT", "mask", *_PAIR, *_PAIR_FACTS)
-    references = _load(results.references_folder / "examples.npz", names, optional=("NMAR_CT",))
-    shown = [_first_seed(results.records, identity) for identity in shown_settings(results.models, network)]
-    predictions = [_load(record.folder.examples, ("prediction", *_PAIR), optional=("turned_back",)) for record in shown]
-    for record, made in zip(shown, predictions, strict=True):
-        if not set(_pairs(made)) <= set(_pairs(references)):
-            raise InputError(f"{record.folder}: the example pairs are not those of the references; evaluate again")
-    references = _common(references, predictions)
+    references = read_arrays(results.references_folder / "examples.npz", names, optional=("NMAR_CT",))
+    known = {record.identity for record in results.records}
+    identities = [identity for identity in shown_settings(results.models, network) if identity in known]
+    records = [_first_seed(results.records, identity) for identity in identities]
+    made = [
+        results.lacks.unless(f"Images of {_name(record)}", partial(_made_by, record, references), None)
+        for record in records
+    ]
+    shown = [one for one in made if one is not None]
+    references = _common(references, [one.predictions for one in shown])
     sources = _reference_images(results.references_folder, references)
-    sources += [_model_images(record, made, references) for record, made in zip(shown, predictions, strict=True)]
+    sources += [_model_images(one, references) for one in shown]
     return [_example_pair(index, pair, references, sources) for index, pair in enumerate(_pairs(references))]
 
 
@@ -147,14 +151,39 @@ def _common(references: Arrays, predictions: Sequence[Arrays]) -> Arrays:
     return {name: array[chosen] for name, array in references.items()}
 
 
-def _model_images(record: RunRecord, predictions: Arrays, references: Arrays) -> _Source:
-    order = {pair: index for index, pair in enumerate(_pairs(predictions))}
-    chosen = [order[pair] for pair in _pairs(references)]
+@dataclass(frozen=True)
+class _MadeBy:
+    """What a model made of its example pairs, and the metrics of all its pairs."""
+
+    record: RunRecord
+    predictions: Arrays
+    metrics: Mapping[tuple[str, int], Quality]
+
+
+def _made_by(record: RunRecord, references: Arrays) -> _MadeBy:
+    """Read what a model made.
+
+    Raises:
+        InputError: a file is missing or damaged, or the pairs are not those of the references.
+    """
+    predictions = read_arrays(record.folder.examples, ("prediction", *_PAIR), optional=("turned_back",))
     metrics = _by_pair(read_table(record.folder.slices, "slices"))
-    run, images = record.description.run, predictions["prediction"][chosen]
-    kept = predictions.get("turned_back", ())  # of the last pairs
-    turned_back = dict(zip(_pairs(predictions)[-len(kept) :], kept, strict=False))
-    return _Source(model_label(run.model_dump()), images, metrics, run.method, turned_back)
+    if not set(_pairs(predictions)) <= set(_pairs(references)) & set(metrics):
+        raise InputError(f"{record.folder}: the example pairs are not those of the references; evaluate again")
+    return _MadeBy(record, predictions, metrics)
+
+
+def _model_images(made: _MadeBy, references: Arrays) -> _Source:
+    order = {pair: index for index, pair in enumerate(_pairs(made.predictions))}
+    chosen = [order[pair] for pair in _pairs(references)]
+    images = made.predictions["prediction"][chosen]
+    kept = made.predictions.get("turned_back", ())  # of the last pairs
+    turned_back = dict(zip(_pairs(made.predictions)[-len(kept) :], kept, strict=False))
+    return _Source(_name(made.record), images, made.metrics, made.record.description.run.method, turned_back)
+
+
+def _name(record: RunRecord) -> str:
+    return model_label(record.description.run.model_dump())
 
 
 def _first_seed(records: Sequence[RunRecord], identity: Identity) -> RunRecord:
@@ -164,12 +193,3 @@ def _first_seed(records: Sequence[RunRecord], identity: Identity) -> RunRecord:
 def _by_pair(metrics: pd.DataFrame) -> dict[tuple[str, int], Quality]:
     return {(row["slice_id"], row["mask_index"]): Quality.of(row) for row in rows_of(metrics)}
 
-
-def _load(path: Path, names: tuple[str, ...], optional: tuple[str, ...] = ()) -> Arrays:
-    if not path.is_file():
-        raise InputError(f"{path}: example images not found; the report needs them")
-    with np.load(path, allow_pickle=False) as file:
-        missing = [name for name in names if name not in file]
-        if missing:
-            raise InputError(f"{path}: expected array(s) {', '.join(missing)}, found {', '.join(file.files)}")
-        return {name: file[name] for name in (*names, *optional) if name in file}

@@ -67,14 +67,14 @@ class NetworkSection:
     sensitivity: list[Chart]
     equivariance: Table
     turned: Table
-    defects: charts.Spec
-    trade_off: charts.Spec
+    defects: charts.Spec | None
+    trade_off: charts.Spec | None
     layers: LayerSection | None
     angles: Panels | None
     curves: list[tuple[str, Panels]]
     other_curves: tuple[str, Panels] | None
-    cost: Table
-    cost_chart: charts.Spec
+    cost: Table | None
+    cost_chart: charts.Spec | None
     cost_conditions: dict[str, Any]
     examples: list[Example]
     n_examples_left_out: int
@@ -103,7 +103,9 @@ def network_section(
     own_curves = results.curves[results.curves["network"] == network]
     curves = charts.prepare_models(own_curves.merge(models[[*IDENTITY, "standard"]], on=IDENTITY), marks)
     angles = [angle for angle in config.evaluation.defect_angles_deg if measured(models, defect_at(angle))]
-    pairs = read_example_pairs(results, network)
+    pairs = results.lacks.unless(
+        f"Images of the network “{network}”", lambda: read_example_pairs(results, network), []
+    )
     examples = build_examples(pairs, config.report, image_bytes // 2)
     others = [identity for identity in dict.fromkeys(identities) if identity not in settings]
     seeds = sorted(set(models["n_seeds"]))
@@ -146,15 +148,19 @@ def network_section(
         sensitivity=_sensitivity_maps(models),
         equivariance=model_tables.equivariance_table(numbers, angles, context),
         turned=model_tables.turned_table(numbers, few, settings),
-        defects=forest.forest_chart(chosen, "defect", "measured defect, quarter turns", log=True),
-        trade_off=sweeps.trade_off_chart(models, *(quality(models, FIXED) or FIXED[1])[:2]),
-        layers=layer_section(results, network, marks),
-        angles=small_multiples.angle_panels(_rows(models, shown), angles) if angles else None,
+        defects=(
+            forest.forest_chart(chosen, "defect", "measured defect, quarter turns", log=True)
+            if measured(chosen, "defect")
+            else None
+        ),
+        trade_off=_trade_off(models),
+        layers=results.lacks.unless("Layers", lambda: layer_section(results, network, marks), None),
+        angles=small_multiples.angle_panels(_rows(models, shown), angles) if angles and shown else None,
         curves=_curve_charts(curves, settings),
-        other_curves=_curve_charts(curves, others)[0] if others else None,
-        cost=model_tables.cost_table(numbers, cost, context),
-        cost_chart=forest.ratio_chart(charts.prepare_series(cost, marks)),
-        cost_conditions=rows_of(cost)[0],
+        other_curves=next(iter(_curve_charts(curves, others)), None),
+        cost=model_tables.cost_table(numbers, cost, context) if len(cost) else None,
+        cost_chart=forest.ratio_chart(charts.prepare_series(cost, marks)) if len(cost) else None,
+        cost_conditions=next(iter(rows_of(cost)), {}),
         examples=examples.shown,
         n_examples_left_out=examples.n_left_out,
         explorer=build_explorer(pairs, config.report, image_bytes // 2),
@@ -176,10 +182,18 @@ def quality(models: pd.DataFrame, protocol: tuple[Shown, Shown]) -> Shown | None
 def _quality_charts(chosen: pd.DataFrame) -> list[Chart]:
     """One chart for each protocol, never both in one."""
     charts_shown = []
+    if chosen.empty:
+        return []
     for measure, title, caption, _ in filter(None, (quality(chosen, FIXED), quality(chosen, OFFICIAL))):
         rule = 0.0 if measure in charts.DIFFERENCES else None
         charts_shown.append((caption, forest.forest_chart(chosen, measure, title, rule)))
     return charts_shown
+
+
+def _trade_off(models: pd.DataFrame) -> charts.Spec | None:
+    """Quality against the measured defect, where both were measured."""
+    shown = quality(models, FIXED)
+    return sweeps.trade_off_chart(models, *shown[:2]) if shown and measured(models, "defect") else None
 
 
 def _response_measures(models: pd.DataFrame) -> list[Shown]:
@@ -240,8 +254,11 @@ def _sensitivity_maps(models: pd.DataFrame) -> list[Chart]:
 
 
 def _curve_charts(curves: pd.DataFrame, settings: Sequence[tuple[Any, ...]]) -> list[tuple[str, Panels]]:
-    """Validation PSNR and training loss of every setting."""
-    panels = small_multiples.curve_panels
+    """Validation PSNR and training loss of every setting that there are curves of."""
+    panels, known = small_multiples.curve_panels, set(curves[IDENTITY].itertuples(index=False, name=None))
+    settings = [setting for setting in settings if setting in known]
+    if not settings:
+        return []
     return [
         ("Validation PSNR [dB] by epoch", panels(curves, settings, "validation_psnr", "dB")),
         ("Training loss of the task by epoch", panels(curves, settings, "task_loss", "loss", logarithmic=True)),

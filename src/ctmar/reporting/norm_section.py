@@ -10,7 +10,7 @@ from ctmar.evaluation.columns import FROBENIUS_DIFFERENCE
 from ctmar.evaluation.norms_at_defect import REFERENCE
 from ctmar.reporting.charts import SMALLEST_SHOWN, interval_text, with_plain_at_zero, write_value
 from ctmar.reporting.marks import Mark, SeriesKey
-from ctmar.reporting.panels import Dot, Line, Panel, Panels, horizontal, interval, line, log_ticks, vertical
+from ctmar.reporting.panels import Line, Panel, Panels, dots, horizontal, interval, line, log_ticks, vertical
 from ctmar.reporting.required_columns import interval_columns
 from ctmar.reporting.shown_tables import Cell, Heading, Measure, Row, RowGroup, Table, decimals, measure_cell
 from ctmar.reporting.small_multiples import swept_settings
@@ -53,10 +53,10 @@ def _panel(series: str, curve: pd.DataFrame, path: str, dashed: list[Line], axes
     mean, low, high = interval_columns(measure)
     rows = list(zip(rows_of(curve), interval_text(curve, measure), strict=True))
     bars = "".join(interval(x, y, row["defect_mean"], row[low], row[high]) for row, _ in rows)
-    dots = [
-        Dot(
-            x.at(row["defect_mean"]),
-            y.at(row[mean]),
+    places = [
+        (
+            row["defect_mean"],
+            row[mean],
             f"λ⊥ = {weight(row['lam_perp'])}: {text}, defect {write_value('defect', row['defect_mean'])}",
         )
         for row, text in rows
@@ -66,7 +66,7 @@ def _panel(series: str, curve: pd.DataFrame, path: str, dashed: list[Line], axes
         title[:1].upper() + title[1:],
         curve["colour"].iloc[-1],
         [*dashed, Line(bars, "interval"), Line(path, "mean")],
-        dots,
+        dots(x, y, places),
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from ctmar.store.atomic import atomic_path
 
 FOLDER = "outdated"
+UNFINISHED = "unfinished"  # holds the page of a study that failed or was stopped (`ctmar.reporting.unfinished`)
 PAGE, DESCRIPTION = "index.html", "study.json"
 _FILES = (PAGE, "model_card.md", "dataset_card.md", DESCRIPTION)  # the page first: it is what people look at
 _FRONT_MATTER = re.compile(r"---\n.*?\n---\n\n?", re.DOTALL)  # of a card: it has to stay at the very beginning
@@ -37,16 +38,23 @@ def set_aside(folder: Path) -> bool:
 
 
 def discard(folder: Path) -> None:
-    """Remove the report that was set aside, because a new one lies in its place."""
-    for name in _FILES:
-        (folder / FOLDER / name).unlink(missing_ok=True)
-    with suppress(OSError):  # there was none, or somebody put something else there
-        (folder / FOLDER).rmdir()
+    """Remove the report that was set aside, and that of the unfinished study, because a new one lies in its place."""
+    for name in (FOLDER, UNFINISHED):
+        for file in _FILES:
+            (folder / name / file).unlink(missing_ok=True)
+        with suppress(OSError):  # there was none, or somebody put something else there
+            (folder / name).rmdir()
 
 
 def page_of(folder: Path) -> Path | None:
-    """The page of a study, or the one that was set aside."""
-    return next((page for page in (folder / PAGE, folder / FOLDER / PAGE) if page.is_file()), None)
+    """The page of a study; else that of what there is of it, or the one that was set aside."""
+    pages = (folder / PAGE, folder / UNFINISHED / PAGE, folder / FOLDER / PAGE)
+    return next((page for page in pages if page.is_file()), None)
+
+
+def is_unfinished(page: Path) -> bool:
+    """Whether a page is that of an unfinished study."""
+    return page.parent.name == UNFINISHED
 
 
 def is_outdated(page: Path) -> bool:

@@ -1,5 +1,6 @@
 """The report: everything read, prepared and laid out as one HTML file that needs no network."""
 
+from functools import partial
 from pathlib import Path
 
 from ctmar.config import Config
@@ -14,7 +15,9 @@ from ctmar.reporting.diverged_runs import diverged_runs, methods_of_all_runs, n_
 from ctmar.reporting.environment import assets, environment
 from ctmar.reporting.literature import ARCHITECTURES, REFERENCES
 from ctmar.reporting.marks import Mark, SeriesKey, assign_marks
+from ctmar.reporting.missing_runs import missing_runs
 from ctmar.reporting.network_section import network_section
+from ctmar.reporting.not_finite_numbers import not_finite_numbers
 from ctmar.reporting.report_origin import provenance, public_config
 from ctmar.reporting.study_files import StudyTables
 from ctmar.reporting.summary import claims_sentence, counts, facts, primary_sentence
@@ -47,19 +50,20 @@ SECTIONS = (
 _OF_MODELS = {"results", "equivariance", "layers", "images", "curves"}  # sections that need a run that did not diverge
 
 
-def build_report(results: StudyTables, config: Config, output: Path) -> Path:
+def build_report(results: StudyTables, config: Config, output: Path, unfinished: str = "") -> Path:
     """Write the report as one offline HTML file.
 
     Args:
         results: the study.
         config: its configuration as it was run.
         output: the HTML file.
+        unfinished: when the study was read, if it is not finished.
 
     Raises:
         InputError: the page would exceed 4 MB.
     """
     for share in _IMAGE_SHARES:
-        html = render_page(results, config, share)
+        html = render_page(results, config, share, unfinished)
         n_bytes = len(html.encode("utf-8"))
         if n_bytes <= MAXIMUM_BYTES:
             break
@@ -72,33 +76,58 @@ def build_report(results: StudyTables, config: Config, output: Path) -> Path:
     return output
 
 
-def render_page(results: StudyTables, config: Config, image_share: float = 1.0) -> str:
-    """The whole page as text.
+def render_page(results: StudyTables, config: Config, image_share: float = 1.0, unfinished: str = "") -> str:
+    """The whole page as text; what cannot be made is left out, and the banner says so.
 
     Args:
         results: the study.
         config: its configuration.
         image_share: share of the room for pictures that they may take.
+        unfinished: when the study was read, if it is not finished.
     """
     networks = list(dict.fromkeys(results.models["network"]))
-    marks = series_marks(results)
+    marks, lacks = series_marks(results), results.lacks
     image_bytes = int(image_share * _MAXIMUM_IMAGE_BYTES) // max(1, len(networks))
-    sections = [network_section(results, config, name, marks, image_bytes) for name in networks]
-    dials = dial_sections(results, config, marks)
+    made = [
+        lacks.unless(
+            f"Everything about the network “{name}”",
+            partial(network_section, results, config, name, marks, image_bytes),
+            None,
+        )
+        for name in networks
+    ]
+    sections = [section for section in made if section is not None]
+    dials = lacks.unless("The dial of broken symmetry", lambda: dial_sections(results, config, marks), {})
     with_response = any(section.responses or section.norms or section.sensitivity for section in sections)
-    timed = timed_networks(results, marks)
-    conditions = (("dial", dials), ("response", with_response), ("cost", networks or timed))
-    left_out = {anchor for anchor, shown in conditions if not shown} | (set() if networks else _OF_MODELS)
+    timed = lacks.unless("Steps of networks of the literature", lambda: timed_networks(results, marks), [])
+    data = lacks.unless(
+        "Data", lambda: data_section(results, config, int(image_share * _MAXIMUM_THUMBNAIL_BYTES)), None
+    )
+    conditions = (
+        ("dial", dials),
+        ("response", with_response),
+        ("images", any(section.examples for section in sections)),
+        ("curves", any(section.curves for section in sections)),
+        ("cost", timed or any(section.cost for section in sections)),
+        ("data", data),
+    )
+    left_out = {anchor for anchor, shown in conditions if not shown} | (set() if sections else _OF_MODELS)
     primary = [row for row in results.questions if row["role"] == PRIMARY]
     template = environment().get_template("page.html")
+    shown = [(anchor, title) for anchor, title in SECTIONS if anchor not in left_out]
     return template.render(
         config=config,
-        sections=[(anchor, title) for anchor, title in SECTIONS if anchor not in left_out],
+        sections=shown,
+        shown={anchor for anchor, _ in shown},
         dials=dials,
         with_response=with_response,
         methods=methods_of_all_runs(results),
         n_parameters=n_parameters(results),
         diverged=diverged_runs(results),
+        missing=missing_runs(results),
+        not_finite=not_finite_numbers(results),
+        lacks=lacks.found,
+        unfinished=unfinished,
         facts=facts(results),
         counts=counts(results),
         networks=sections,
@@ -111,7 +140,7 @@ def render_page(results: StudyTables, config: Config, image_share: float = 1.0) 
         width=SIMULATED_WIDTH,
         claims_sentence=claims_sentence(results.claims),
         kernels=results.kernels,
-        data=data_section(results, int(image_share * _MAXIMUM_THUMBNAIL_BYTES)),
+        data=data,
         references=REFERENCES,
         architectures=ARCHITECTURES,
         kinds=_kind_marks(marks),

@@ -4,7 +4,7 @@ They are plain SVG that the template draws: a study has dozens of them, and they
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -162,6 +162,21 @@ def line(x: Axis, y: Axis, xs: Sequence[float], ys: Sequence[float]) -> str:
         parts.append(f"{pen}{x.at(one):g} {y.at(other):g}")
         pen = "L"
     return "".join(parts)
+
+
+def dots(x: Axis, y: Axis, places: Iterable[tuple[float, float, str]]) -> list[Dot]:
+    """Points with what they say; a value that is missing has none.
+
+    Examples:
+        >>> axis = Axis(0, 1, 0, 10, False, [])
+        >>> dots(axis, axis, [(0, 0.5, "a"), (1, math.nan, "b"), (1, 7, "c")])
+        [Dot(x=0.0, y=5.0, text='a', beyond=False), Dot(x=10.0, y=10.0, text='c', beyond=True)]
+    """
+    return [
+        Dot(x.at(one), y.at(other), text, beyond=not y.holds(other))
+        for one, other, text in places
+        if math.isfinite(one) and math.isfinite(other)
+    ]
 
 
 def interval(x: Axis, y: Axis, place: float, low: float, high: float) -> str:

@@ -21,6 +21,9 @@ def measured(table: pd.DataFrame, measure: str) -> bool:
     return any(bool(table[name].notna().any()) for name in columns)
 
 
+# columns that may hold texts; in all others of `COLUMNS` there are numbers, or yes and no
+TEXTS = {"network", "method", "norm", "start", "state", "reference", "metal", "patient", "series", "source", "licence"}
+TEXTS |= {"file", "reason", "remedy", "subset", "slice_id", "device", "measure", "reached", "layer", "parameter"}
 _SLICES = ["patient", "slice_id", "mask_index", "metal_pixels", "psnr_db", "ssim", "rmse_hu"]
 COLUMNS = {
     "models": [
@@ -34,6 +37,7 @@ COLUMNS = {
     ],
     "runs": [*RUN_KEY, "state", "validation_psnr"],
     "diverged": RUN_KEY,
+    "not_finite": written.not_finite_columns(),
     "references": [
         "reference",
         *interval_columns("psnr_db"),

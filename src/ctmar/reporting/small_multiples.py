@@ -9,7 +9,7 @@ import pandas as pd
 from ctmar.config.labels import number, scientific, weight
 from ctmar.evaluation.columns import defect_at, defect_floor_at
 from ctmar.reporting.charts import SMALLEST_SHOWN, interval_text, with_plain_at_zero
-from ctmar.reporting.panels import Axis, Dot, Line, Panel, Panels, horizontal, interval, line, vertical
+from ctmar.reporting.panels import Axis, Line, Panel, Panels, dots, horizontal, interval, line, vertical
 from ctmar.reporting.required_columns import IDENTITY, interval_columns
 from ctmar.store.even_choice import evenly_spaced
 
@@ -42,13 +42,11 @@ def norm_panels(models: pd.DataFrame, measure: str, y_title: str, logarithmic: b
             for value, low, high in zip(xs, own[columns[1]], own[columns[2]], strict=True)
         )
         texts = interval_text(own, measure)
-        dots = [
-            Dot(x.at(one), y.at(other), f"λ⊥ = {weight(one)}: {text}", beyond=not y.holds(other))
-            for one, other, text in zip(xs, means, texts, strict=True)
-        ]
+        said = [f"λ⊥ = {weight(one)}: {text}" for one, text in zip(xs, texts, strict=True)]
         strokes = [*dashed, Line(bars, "interval"), Line(line(x, y, xs, means), "mean")]
         title = str(series).partition(", ")[2]
-        panels.append(Panel(title[:1].upper() + title[1:], own["colour"].iloc[0], strokes, dots))
+        marks = dots(x, y, zip(xs, means, said, strict=True))
+        panels.append(Panel(title[:1].upper() + title[1:], own["colour"].iloc[0], strokes, marks))
     return Panels(x, y, "λ⊥", y_title, panels)
 
 
@@ -102,23 +100,17 @@ def angle_panels(models: pd.DataFrame, angles_deg: Sequence[float]) -> Panels:
     for row in models.to_dict("records"):
         means = [float(row[f"{name}_mean"]) for name in measures]
         floor = [float(row[f"{name}_mean"]) for name in floors]
-        dots = [
-            Dot(
-                x.at(angle),
-                y.at(mean),
-                f"{angle:g}°: {scientific(mean)}; interpolation alone: {scientific(least)}",
-                beyond=not y.holds(mean),
-            )
+        places = [
+            (angle, mean, f"{angle:g}°: {scientific(mean)}; interpolation alone: {scientific(least)}")
             for angle, mean, least in zip(angles_deg, means, floor, strict=True)
         ]
         quarter = float(row["defect_mean"])
-        text = f"quarter turns: {scientific(quarter)}"
-        dots.append(Dot(x.at(90), y.at(quarter), text, beyond=not y.holds(quarter)))
+        places.append((90.0, quarter, f"quarter turns: {scientific(quarter)}"))
         strokes = [
             Line(line(x, y, list(angles_deg), floor), "plain"),
             Line(line(x, y, [*angles_deg, 90.0], [*means, quarter]), "mean"),
         ]
-        panels.append(Panel(row["label"], row["colour"], strokes, dots))
+        panels.append(Panel(row["label"], row["colour"], strokes, dots(x, y, places)))
     return Panels(x, y, "angle of the turn", "measured defect", panels)
 
 
@@ -132,9 +124,9 @@ def _curve_panel(own: pd.DataFrame, column: str, x: Axis, y: Axis, dashed: Line)
     last = number(value) if column == "validation_psnr" else scientific(value)
     epoch = int(mean.index[-1])
     text = f"epoch {epoch}: {last}, mean of {len(seeds)}"
-    dots = [Dot(x.at(epoch), y.at(value), text, beyond=not y.holds(value))]
     own_mean = Line(line(x, y, mean.index.tolist(), mean.tolist()), "mean")
-    return Panel(str(own["label"].iloc[0]), own["colour"].iloc[0], [dashed, *seeds, own_mean], dots, last)
+    marks = dots(x, y, [(epoch, value, text)])
+    return Panel(str(own["label"].iloc[0]), own["colour"].iloc[0], [dashed, *seeds, own_mean], marks, last)
 
 
 def _few(values: list[float], most: int = 4) -> list[float]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ctmar.config import Config
 from ctmar.reporting.diverged_runs import networks_of_all_runs
 from ctmar.reporting.environment import asset, environment
-from ctmar.reporting.outdated import DESCRIPTION, PAGE, is_outdated, page_of
+from ctmar.reporting.outdated import DESCRIPTION, PAGE, is_outdated, is_unfinished, page_of
 from ctmar.reporting.study_files import StudyTables
 from ctmar.reporting.summary import counts, method_names
 from ctmar.reporting.wording import plural
@@ -34,13 +34,15 @@ class StudyDescription(BaseModel):
 class ListedStudy(NamedTuple):
     """A row of the list; a study whose description cannot be read still has its page.
 
-    ``outdated``: the page is one that was set aside, because the study was run again and has no new one yet.
+    ``outdated``: the page is one that was set aside, because the study was run again and has no new one yet;
+    ``unfinished``: it shows what there is of a study that failed or was stopped.
     """
 
     name: str
     link: str
     date: str
     outdated: bool
+    unfinished: bool
     description: StudyDescription | None
 
 
@@ -85,7 +87,8 @@ def _found_studies(reports: Path) -> Iterator[ListedStudy]:
             continue
         date = datetime.fromtimestamp(page.stat().st_mtime, UTC).strftime("%Y-%m-%d %H:%M")
         link = quote(page.relative_to(reports).as_posix())
-        yield ListedStudy(folder.name, link, date, is_outdated(page), read_description(page.with_name(DESCRIPTION)))
+        described = read_description(page.with_name(DESCRIPTION))
+        yield ListedStudy(folder.name, link, date, is_outdated(page), is_unfinished(page), described)
 
 
 def read_description(path: Path) -> StudyDescription | None:

@@ -1,57 +1,98 @@
-"""The files of a finished study, read and checked once; everything above works on these tables."""
+"""The files of a study, read and checked once; everything above works on these tables.
 
-import json
-import zipfile
+What is missing or damaged is told (`ctmar.reporting.lacks`) and stands as an empty table: a page shows what there is.
+"""
+
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from pandas.api.types import is_numeric_dtype
 
+from ctmar.config import Config
+from ctmar.config.methods import METHODS
 from ctmar.errors import InputError
-from ctmar.evaluation.columns import FINISHED
+from ctmar.evaluation.columns import CHOICES, FINISHED, REFERENCE_NETWORK
+from ctmar.reporting.checked_files import Thumbnails, read_claims, read_sources, read_thumbnails
 from ctmar.reporting.kernel_section import KernelSection, read_kernels
-from ctmar.reporting.required_columns import COLUMNS, IDENTITY, RUN_KEY
+from ctmar.reporting.lacks import Lacks
+from ctmar.reporting.required_columns import COLUMNS, IDENTITY, RUN_KEY, TEXTS
+from ctmar.reporting.wording import plural
+from ctmar.store.planned_runs import PlannedRun, planned_runs
 from ctmar.store.run_folder import RunFolder
 from ctmar.store.run_records import RunDescription
 
-CLAIM_KEYS = ("claim", "source", "role", "test", "measured", "verdict", "precision")
-VERDICTS = ("agrees", "disagrees", "not decided")
+_SHOWN = {  # what a page lacks without a table
+    "models": "Every comparison of models",
+    "runs": "The list of runs, and all images",
+    "diverged": "The runs that diverged",
+    "references": "The images without any training: input, linear interpolation, NMAR",
+    "curves": "Learning curves",
+    "cost": "The cost of a training step",
+    "sizes": "Quality by size of the metal",
+    "materials": "Quality by material of the metal",
+    "norms": "Norms at a common defect",
+    "dial": "Quality against the strength of the broken symmetry",
+    "layers": "The layers of the networks",
+    "layer_curves": "The layers through training",
+    "not_finite": "Numbers that are not finite",
+    "catalogue": "The series of the data",
+    "quarantine": "What was left out of the data",
+    "split": "The patients of every subset",
+}
 
 
 @dataclass(frozen=True)
 class ReportInputs:
     """Where the files of a study lie."""
 
+    results: Path
     summary: Path
-    references: Path
-    runs: Sequence[Path]
-    cost: Path
-    catalogue: Path
-    quarantine: Path
-    split: Path
-    thumbnails: Path
-    kernels: Path
     sources: Path | None = None
 
     @classmethod
-    def of_study(cls, results: Path, sources: Path | None = None) -> "ReportInputs":
-        """The files of a study in the places where the workflow puts them, below ``results``."""
-        return cls(
-            summary=results / "summary",
-            references=results / "references",
-            runs=sorted(path.parent for path in (results / "runs").rglob("run.json")),
-            cost=results / "cost.csv",
-            catalogue=results / "data" / "catalogue.csv",
-            quarantine=results / "data" / "quarantine.csv",
-            split=results / "data" / "split.csv",
-            sources=sources,
-            thumbnails=results / "data" / "thumbnails.npz",
-            kernels=results / "kernels.json",
-        )
+    def of_study(cls, results: Path, sources: Path | None = None, summary: Path | None = None) -> "ReportInputs":
+        """The files of a study in the places where the workflow puts them.
+
+        Args:
+            results: folder of the study's results.
+            sources: list of downloaded sources; None: the copy that the study keeps of it, if it does.
+            summary: folder of the tables; None: that of the workflow.
+        """
+        kept = results / "inputs" / "ctmar-sources.json"
+        return cls(results, summary or results / "summary", sources or (kept if kept.is_file() else None))
+
+    @property
+    def references(self) -> Path:
+        """Folder of what needs no training."""
+        return self.results / "references"
+
+    @property
+    def runs(self) -> list[Path]:
+        """Folders of all trained runs, whether or not they are of this configuration."""
+        return sorted(path.parent for path in (self.results / "runs").glob("*/*/seed-*/run.json"))
+
+    @property
+    def thumbnails(self) -> Path:
+        """Small pictures of the slices."""
+        return self.results / "data" / "thumbnails.npz"
+
+    @property
+    def kernels(self) -> Path:
+        """Comparison of the study with itself under other kernels, where somebody made one."""
+        return self.results / "kernels.json"
+
+    def table(self, name: str) -> Path:
+        """Where a table of `COLUMNS` lies."""
+        if name == "cost":
+            return self.results / "cost.csv"
+        if name in ("catalogue", "quarantine", "split"):
+            return self.results / "data" / f"{name}.csv"
+        return self.summary / f"{'norms_at_defect' if name == 'norms' else name}.csv"
 
 
 @dataclass(frozen=True)
@@ -82,21 +123,15 @@ class RunRecord:
         return self.description.run.seed
 
 
-@dataclass(frozen=True)
-class Thumbnails:
-    """Small grey pictures of the slices read: for each its series, its position in the series, and the image."""
-
-    series: NDArray[np.str_]
-    position: NDArray[np.generic]
-    image: NDArray[np.uint8]
+Records = Mapping[tuple[Any, ...], RunRecord]
 
 
 @dataclass(frozen=True)
 class StudyTables:
-    """Every table of a finished study.
+    """Every table of a study.
 
     ``runs`` and ``records`` are those that were measured; ``diverged`` are the records of those that were not, under
-    whatever condition.
+    whatever condition; ``planned`` are all that the configuration asks for. ``lacks`` collects what is not there.
     """
 
     models: pd.DataFrame
@@ -121,6 +156,14 @@ class StudyTables:
     references_folder: Path
     thumbnails: Thumbnails
     kernels: KernelSection | None
+    not_finite: pd.DataFrame
+    planned: list[PlannedRun]
+    lacks: Lacks
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the study's results."""
+        return self.lacks.results
 
 
 def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -137,7 +180,7 @@ def read_table(path: Path, name: str) -> pd.DataFrame:
     """Read a CSV file and check that it has the columns of table ``name``.
 
     Raises:
-        InputError: the file is missing, empty or lacks columns.
+        InputError: the file is missing, empty, cut off, lacks columns, or has a text where a number should be.
     """
     if not path.is_file():
         raise InputError(f"{path}: table not found; the report needs it")
@@ -146,122 +189,90 @@ def read_table(path: Path, name: str) -> pd.DataFrame:
         table = pd.read_csv(path, keep_default_na=False, na_values=["", "nan"])
     except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
         raise InputError(f"{path}: not a CSV table: {error}") from None
-    missing = [column for column in COLUMNS[name] if column not in table.columns]
-    if missing:
-        raise InputError(f"{path}: expected column(s) {', '.join(missing)}, found {', '.join(table.columns)}")
+    _check_table(path, table, COLUMNS[name])
     return table.copy()  # one block: a hundred loose columns are slow
 
 
-def read_thumbnails(path: Path) -> Thumbnails:
-    """Read the thumbnails of the ingestion.
+def _check_table(path: Path, table: pd.DataFrame, columns: Sequence[str]) -> None:
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise InputError(f"{path}: expected column(s) {', '.join(missing)}, found {', '.join(table.columns)}")
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read() != b"\n":  # pandas would fill up the row that is cut off
+            raise InputError(f"{path}: expected whole rows, found a table that is cut off")
+    for column in columns:
+        is_number = is_numeric_dtype(table[column]) or table[column].isna().all()
+        if column not in TEXTS and not is_number:
+            raise InputError(f"{path}: expected numbers in the column {column}, found texts")
+    trained = table[table["network"] != REFERENCE_NETWORK] if "method" in columns else table
+    unknown = set(trained["method"]) - set(METHODS) if "method" in columns else set()
+    if unknown:
+        raise InputError(f"{path}: expected methods of this version, found {', '.join(sorted(map(str, unknown)))}")
 
-    Raises:
-        InputError: the file is missing or lacks an array, or the arrays do not go together.
+
+def read_results(inputs: ReportInputs, config: Config) -> StudyTables:
+    """Read every file of a study, finished or not; what cannot be read is empty, and `StudyTables.lacks` says why.
+
+    Args:
+        inputs: where the files lie.
+        config: the configuration of the study.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: file not found; the report needs it")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            missing = {"series", "position", "image"} - set(file.files)
-            if missing:
-                raise InputError(
-                    f"{path}: expected array(s) {', '.join(sorted(missing))}, found {', '.join(file.files)}"
-                )
-            thumbnails = Thumbnails(file["series"], file["position"], file["image"])
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a file of thumbnails: {error}") from None
-    n, image = len(thumbnails.series), thumbnails.image
-    if image.dtype != np.uint8 or image.ndim != 3 or len(image) != n or len(thumbnails.position) != n:
-        raise InputError(f"{path}: expected {n} grey images of bytes, found {image.dtype} of shape {image.shape}")
-    return thumbnails
-
-
-def _read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        InputError: the file is missing or is not JSON.
-    """
-    if not path.is_file():
-        raise InputError(f"{path}: file not found; the report needs it")
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}: not JSON: {error}") from None
-
-
-def _read_claims(path: Path) -> list[dict[str, str]]:
-    """Read the paper's claims, or what readers of the paper ask beyond them, with what was measured.
-
-    Raises:
-        InputError: a claim lacks a key or has an unknown verdict.
-    """
-    claims: list[dict[str, str]] = _read_json(path)
-    for claim in claims:
-        missing = [key for key in CLAIM_KEYS if key not in claim]
-        if missing:
-            raise InputError(f"{path}: a claim lacks the key(s) {', '.join(missing)}")
-        if claim["verdict"] not in VERDICTS:
-            raise InputError(f"{path}: expected verdict {' | '.join(VERDICTS)}, found {claim['verdict']!r}")
-    return claims
-
-
-def _read_sources(path: Path, patients: set[str]) -> list[dict[str, str]]:
-    """Origin, licence and citation of the patients of the study; a download may hold others."""
-    return [source for source in _read_json(path) if source["patient"] in patients]
-
-
-def read_results(inputs: ReportInputs) -> StudyTables:
-    """Read every file of a finished study.
-
-    Raises:
-        InputError: a file is missing or malformed; the message names it.
-    """
-    runs = read_table(inputs.summary / "runs.csv", "runs")
-    runs = runs[runs["state"] == FINISHED]
-    diverged = read_table(inputs.summary / "diverged.csv", "diverged")
-    records = _read_records(inputs.runs)
-    catalogue = read_table(inputs.catalogue, "catalogue")
+    lacks = Lacks(inputs.results)
+    tables = {name: lacks.unless(what, partial(_table, inputs, name), _empty(name)) for name, what in _SHOWN.items()}
+    tables["runs"] = tables["runs"][tables["runs"]["state"] == FINISHED]
+    planned = planned_runs(inputs.results, config)
+    records = _read_records(inputs, planned, lacks)
+    diverged = tables.pop("diverged")
+    patients = set(tables["catalogue"]["patient"])
+    sources = inputs.sources
     return StudyTables(
-        models=read_table(inputs.summary / "models.csv", "models"),
-        runs=runs,
-        references=read_table(inputs.summary / "references.csv", "references"),
-        curves=read_table(inputs.summary / "curves.csv", "curves"),
-        cost=read_table(inputs.cost, "cost"),
-        sizes=read_table(inputs.summary / "sizes.csv", "sizes"),
-        materials=read_table(inputs.summary / "materials.csv", "materials"),
-        norms=read_table(inputs.summary / "norms_at_defect.csv", "norms"),
-        dial=read_table(inputs.summary / "dial.csv", "dial"),
-        layers=read_table(inputs.summary / "layers.csv", "layers"),
-        layer_curves=read_table(inputs.summary / "layer_curves.csv", "layer_curves"),
-        catalogue=catalogue,
-        quarantine=read_table(inputs.quarantine, "quarantine"),
-        split=read_table(inputs.split, "split"),
-        claims=_read_claims(inputs.summary / "claims.json"),
-        questions=_read_claims(inputs.summary / "questions.json"),
-        sources=[] if inputs.sources is None else _read_sources(inputs.sources, set(catalogue["patient"])),
-        records=_records_of(runs, records),
-        diverged=_records_of(diverged, records),
+        **tables,
+        claims=lacks.unless("The paper’s claims", lambda: read_claims(inputs.summary / "claims.json"), []),
+        questions=lacks.unless("Primary comparisons", lambda: read_claims(inputs.summary / "questions.json"), []),
+        sources=[] if sources is None else lacks.unless("Sources", lambda: read_sources(sources, patients), []),
+        records=_records_of(tables["runs"], records, lacks),
+        diverged=_records_of(diverged, records, lacks),
         references_folder=inputs.references,
-        thumbnails=read_thumbnails(inputs.thumbnails),
-        kernels=read_kernels(inputs.kernels),
+        thumbnails=lacks.unless(
+            "Pictures of the series", lambda: read_thumbnails(inputs.thumbnails), Thumbnails.none()
+        ),
+        kernels=lacks.unless("Verdicts under other kernels", lambda: read_kernels(inputs.kernels), None),
+        planned=planned,
+        lacks=lacks,
     )
 
 
-def _read_records(folders: Sequence[Path]) -> dict[tuple[Any, ...], RunRecord]:
-    """Read every run that there is a folder of, by its key."""
-    found = (RunRecord(RunFolder(folder), RunFolder(folder).read_description()) for folder in folders)
+def _table(inputs: ReportInputs, name: str) -> pd.DataFrame:
+    return read_table(inputs.table(name), name)
+
+
+def _empty(name: str) -> pd.DataFrame:
+    return pd.DataFrame({column: pd.Series(dtype=_dtype(column)) for column in COLUMNS[name]})
+
+
+def _dtype(column: str) -> type:
+    return bool if column in CHOICES else object if column in TEXTS else float
+
+
+def _read_records(inputs: ReportInputs, planned: Sequence[PlannedRun], lacks: Lacks) -> Records:
+    """What training says of every run that there is a folder of, by its key."""
+    found = [RunRecord(one.folder, one.description) for one in planned if one.description is not None]
+    known = {one.folder.path for one in planned}
+    for path in inputs.runs:
+        if path not in known:  # of another configuration than this one, whose summary may hold it
+            description = lacks.unless(f"The run in {path.name}", RunFolder(path).read_description, None)
+            found += [] if description is None else [RunRecord(RunFolder(path), description)]
     return {record.key: record for record in found}
 
 
-def _records_of(runs: pd.DataFrame, records: Mapping[tuple[Any, ...], RunRecord]) -> list[RunRecord]:
-    """The records of the runs of a table; folders that an earlier configuration left behind are not part of it.
-
-    Raises:
-        InputError: a run has no folder.
-    """
-    expected = list(runs[RUN_KEY].itertuples(index=False, name=None))
-    absent = sorted(map(str, set(expected) - set(records)))
+def _records_of(runs: pd.DataFrame, records: Records, lacks: Lacks) -> list[RunRecord]:
+    """The records of the runs of a table; folders that an earlier configuration left behind are not part of it."""
+    keys = list(runs[RUN_KEY].itertuples(index=False, name=None))
+    absent = [key for key in keys if key not in records]
     if absent:
-        raise InputError(f"runs: expected a folder for each of {len(expected)} runs, none found for {absent[0]}")
-    return [records[key] for key in expected]
+        lacks.tell(
+            f"What training says of {plural(len(absent), 'run')} of the tables",
+            "there is no folder, or its run.json cannot be read",
+        )
+    return [records[key] for key in keys if key in records]

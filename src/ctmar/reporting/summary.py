@@ -12,6 +12,7 @@ from ctmar.config.methods import METHODS, Kind
 from ctmar.evaluation.verdicts import NEARLY_EQUIVARIANT
 from ctmar.reporting.answer import seeds_in_words
 from ctmar.reporting.choice import Identity, shown_settings
+from ctmar.reporting.missing_runs import n_missing
 from ctmar.reporting.required_columns import IDENTITY
 from ctmar.reporting.shown_tables import judge_difference
 from ctmar.reporting.study_files import StudyTables, rows_of
@@ -58,6 +59,8 @@ def counts(results: StudyTables) -> dict[str, int]:
         "n_diverged": len(results.diverged),
         "n_settings": len(results.models),
         "n_seeds": int(results.models["n_seeds"].max() if len(results.models) else 0),
+        "n_planned": len(results.planned),
+        "n_missing": n_missing(results),
     }
 
 
@@ -72,6 +75,7 @@ def facts(results: StudyTables) -> list[Fact]:
         Fact(*seeds_in_words(results.models["n_seeds"].tolist()).rsplit(" ", 1)),
         Fact(str(n["n_runs"]), "models compared"),
         Fact(str(n["n_diverged"]), "diverged"),
+        Fact(str(n["n_missing"]), "planned and missing"),
     ]
     return [fact for fact in every if fact.value != "0"]
 

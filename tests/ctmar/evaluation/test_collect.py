@@ -109,7 +109,7 @@ def test_a_gain_without_spread_is_beyond_chance_and_plain_is_not_tested(tables):
 def test_a_patient_counts_once_whatever_its_number_of_slices(make_run):
     pairs = [PAIRS[0], *({**PAIRS[6], "slice_id": f"b/1/{k}"} for k in range(9))]  # PSNR 30, and 31 to 39
     study = read_study([make_run("plain", pairs=pairs, seed=seed) for seed in (0, 1)], SETTINGS)
-    assert study.interval(study.models[0], "psnr_db").mean == pytest.approx((30 + 35) / 2)
+    assert study.mean_of(study.models[0], "psnr_db").mean == pytest.approx((30 + 35) / 2)
 
 
 def test_a_reference_has_an_interval_over_patients_without_a_seed(tables):

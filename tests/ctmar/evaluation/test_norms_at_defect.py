@@ -43,7 +43,7 @@ def test_the_norms_own_weights_would_say_something_else(study):
     """At its largest weight the spectral norm is better than Frobenius at its own, because it broke less."""
     largest = {name: curve.models[-1] for name, curve in curves(study).items()}
     assert study.difference(largest["spectral"], largest["Frobenius"], "psnr_db").mean < 0
-    own = {name: study.interval(model, "psnr_db").mean for name, model in largest.items()}
+    own = {name: study.mean_of(model, "psnr_db").mean for name, model in largest.items()}
     assert own["nuclear"] < own["spectral"]  # though its slope is the steepest
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from tests.ctmar.run_folders import DETECTABILITY, description, epoch, measurements
 
-from ctmar.config import Config, Run, validate_section
+from ctmar.config import Config, Network, Run, validate_section
 from ctmar.evaluation.collect import collect
 from ctmar.evaluation.regions import metal_size
 from ctmar.evaluation.truth import image_metrics
@@ -54,6 +54,7 @@ SETTINGS = [  # method, norm, λ⊥, λ_G, softness, share of the artefact left,
     ("test_time_average", "none", 0.0, 0.0, 0.0, 0.275, 0.86),
 ]
 SEEDS = [0, 1, 2]
+NETWORK = Network(architecture="dncnn", settings={"fields": 4, "depth": 6})
 N_SERIES = len({setting[:2] for setting in SETTINGS})  # methods and norms, each with one chosen setting
 PAIRS = [
     (f"{patient}/1/{k:04d}", mask) for patient in ("abdomen-petct", "head-693") for k in range(3) for mask in (0, 1)
@@ -143,6 +144,11 @@ def turned_back_hu(prediction_hu: np.ndarray, non_equivariance: float) -> np.nda
     return np.stack([prediction_hu + 20 * turns * non_equivariance * stripes for turns in (1, 2, 3)])
 
 
+def planned(setting: tuple, seed: int) -> Run:
+    """The run of a setting."""
+    return Run(network="dncnn", **dict(zip(KEYS, setting, strict=False)), seed=seed)
+
+
 def write_run(folder: Path, setting: tuple, seed: int) -> None:
     left, non_equivariance = setting[5:]
     folder.mkdir(parents=True)
@@ -160,9 +166,10 @@ def write_run(folder: Path, setting: tuple, seed: int) -> None:
         prediction=[hu_to_attenuation(predictions[pair]) for pair in EXAMPLES],
         turned_back=[hu_to_attenuation(turned_back_hu(predictions[EXAMPLES[-1]], non_equivariance))],
     )
-    run = Run(network="dncnn", **dict(zip(KEYS, setting, strict=False)), seed=seed)
+    run = planned(setting, seed)
     files = RunFolder(folder)
-    facts = {"n_parameters": 31_440, "seconds_total": 20.0, "seconds_per_step_median": 0.05, "peak_memory_mb": 512.0}
+    facts = {"network": NETWORK}
+    facts |= {"n_parameters": 31_440, "seconds_total": 20.0, "seconds_per_step_median": 0.05, "peak_memory_mb": 512.0}
     broken = non_equivariance * (1 + 0.03 * seed)
     files.write_description(description(run=run, kept_epoch=8, layers=layers(broken), **facts))
     write_layers(files, broken)
@@ -188,6 +195,7 @@ def write_run(folder: Path, setting: tuple, seed: int) -> None:
     )
     files.write_measurements(values)
     files.write_epochs(epochs(left, seed))
+    files.weights.write_bytes(b"the page reads no weights")
 
 
 def layers(broken: float) -> list[LayerNorms]:
@@ -300,8 +308,7 @@ def write_study(
     write_references(results / "references", nmar)
     folders = []
     for setting, seed in itertools.product(settings, seeds):
-        values = "/".join(f"{key}~{value}" for key, value in zip(KEYS, setting, strict=False))
-        folders.append(results / "runs" / values.replace(":", "-") / f"seed~{seed}")
+        folders.append(RunFolder.of(results / "runs", planned(setting, seed)).path)
         write_run(folders[-1], setting, seed)
     write_cost(results / "cost.csv", settings)
     judgement = study_config().judgement
@@ -339,24 +346,26 @@ def write_cost(path: Path, settings: list[tuple]) -> None:
     pd.DataFrame(rows).to_csv(path, index=False)
 
 
-def study_config() -> Config:
+def study_config(settings: list[tuple] = SETTINGS, seeds: list[int] = SEEDS) -> Config:
+    """The configuration that asks for these settings with these seeds, and for no other run."""
+    primary = [
+        {"method": "projection", "norm": "frobenius", "against": "plain"},
+        {"method": "projection", "against": "strict"},
+    ]
+    methods = {setting[0] for setting in settings}
+    runs = [
+        {key: value if key == "method" else [value] for key, value in zip(KEYS, setting, strict=False)}
+        for setting in settings
+    ]
     return validate_section(
         Config,
         {
             "ingest": {"image_size": 128, "pixel_mm": 3.0, "salt_file": "a-secret-of-the-hospital"},
-            "judgement": {
-                "primary": [
-                    {"method": "projection", "norm": "frobenius", "against": "plain"},
-                    {"method": "projection", "against": "strict"},
-                ]
-            },
+            "judgement": {"primary": [one for one in primary if {one["method"], one["against"]} <= methods]},
             "study": {
-                "networks": {"dncnn": {"architecture": "dncnn", "settings": {"fields": 4, "depth": 6}}},
-                "runs": [
-                    {"method": "plain"},
-                    {"method": "strict"},
-                    {"method": "projection", "norm": ["frobenius"], "lam_perp": [0.01]},
-                ],
+                "networks": {"dncnn": NETWORK.model_dump(exclude={"weights"})},
+                "seeds": seeds,
+                "runs": runs,
             },
         },
         "test configuration",
@@ -376,8 +385,8 @@ def make_study(tmp_path: Path) -> Callable[..., ReportInputs]:
 
 
 @pytest.fixture(scope="session")
-def results(study: ReportInputs) -> StudyTables:
-    return read_results(study)
+def results(study: ReportInputs, config: Config) -> StudyTables:
+    return read_results(study, config)
 
 
 @pytest.fixture(scope="session")

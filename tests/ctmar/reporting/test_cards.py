@@ -95,7 +95,7 @@ def test_series_of_the_imaging_data_commons_bring_their_citations(study, config,
     idc = config.model_copy(
         update={"source": config.source.model_copy(update={"kind": "idc", "manifest": tmp_path / "manifest.csv"})}
     )
-    tables = read_results(dataclasses.replace(study, sources=listing))
+    tables = read_results(dataclasses.replace(study, sources=listing), config)
     text = write_dataset_card(tables, idc, tmp_path / "card.md").read_text()
     assert "doi 10.7937/p5k5-tg43; Imaging Data Commons, doi 10.1148/rg.230180" in text
     assert "Imaging Data Commons, stageii\\_colorectal\\_ct v20, list of MD5" in text
@@ -125,7 +125,7 @@ def test_only_the_patients_of_the_study_are_told_of(study, config, tmp_path):
     others = [dict(source, patient="chest-lidc") for source in json.loads(study.sources.read_text())]
     listing.write_text(json.dumps([*json.loads(study.sources.read_text()), *others]))
     cards = [
-        write_dataset_card(read_results(inputs), config, tmp_path / f"{number}.md").read_text()
+        write_dataset_card(read_results(inputs, config), config, tmp_path / f"{number}.md").read_text()
         for number, inputs in enumerate((study, dataclasses.replace(study, sources=listing)))
     ]
     assert cards[0] == cards[1]

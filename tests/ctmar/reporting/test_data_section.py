@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from ctmar.errors import InputError
+from ctmar.reporting.checked_files import Thumbnails, read_thumbnails
 from ctmar.reporting.data_section import data_section, quarantine_summary, series_pictures, split_rows
-from ctmar.reporting.study_files import Thumbnails, read_thumbnails
 
 
 def test_every_series_with_pictures_is_shown_in_the_order_of_the_catalogue(results):

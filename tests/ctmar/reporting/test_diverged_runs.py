@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.ctmar.reporting.conftest import study_config
+from tests.ctmar.reporting.conftest import NETWORK, study_config
 from tests.ctmar.reporting.test_page import MIXED, PENALTY, PLAIN, Outline, check_without_holes
 from tests.ctmar.run_folders import description
 
@@ -29,10 +29,9 @@ def diverge(inputs: ReportInputs, seed: int, **settings: object) -> Path:
     """Write a run that diverged into a study, in place of the finished one."""
     run = Run(**{"network": "dncnn"} | settings, seed=seed)
     where = Divergence(step=7 + seed, where="output", layer="layers.1", loss=math.nan)
-    facts = {"n_parameters": 31_440, "diverged": where, "kept_epoch": None}
-    own = [path for path in inputs.runs if RunFolder(path).read_description().run == run]
-    folder = RunFolder(own[0] if own else inputs.summary.parent / "runs" / f"{run.slug}~{seed}".replace("/", "~"))
-    folder.path.mkdir(exist_ok=True)
+    facts = {"network": NETWORK, "n_parameters": 31_440, "diverged": where, "kept_epoch": None}
+    folder = RunFolder.of(inputs.results / "runs", run)
+    folder.path.mkdir(parents=True, exist_ok=True)
     folder.write_epochs([])
     folder.write_divergence(description(run=run, **facts), {})
     return folder.path
@@ -41,14 +40,14 @@ def diverge(inputs: ReportInputs, seed: int, **settings: object) -> Path:
 def summarised(inputs: ReportInputs) -> StudyTables:
     """The study after its runs have changed."""
     results = inputs.summary.parent
-    again = dataclasses.replace(ReportInputs.of_study(results, inputs.sources), sources=None)
+    again = dataclasses.replace(inputs, sources=None)
     references = results / "references" / "slices.csv"
     collect(again.runs, references, results / "cost.csv", CONFIG.judgement, again.summary)
-    return read_results(again)
+    return read_results(again, CONFIG)
 
 
 def banner(text: str) -> str:
-    found = re.search(r'<aside class="banner".*?</aside>', text, re.DOTALL)
+    found = re.search(r'<aside class="banner" aria-labelledby="diverged-title".*?</aside>', text, re.DOTALL)
     return re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", found[0])).replace("\xa0", " ") if found else ""
 
 
@@ -139,8 +138,8 @@ def test_many_are_folded(make_study, tmp_path):
 def test_a_network_of_which_every_run_diverged_is_not_called_only_timed(make_study, tmp_path):
     inputs = make_study([PLAIN, PENALTY], [0])
     diverge(inputs, 0, network="wide", method="plain")
-    cost = inputs.cost.read_text().splitlines()
-    inputs.cost.write_text("\n".join([*cost, cost[1].replace("dncnn", "wide")]) + "\n")
+    cost = inputs.table("cost").read_text().splitlines()
+    inputs.table("cost").write_text("\n".join([*cost, cost[1].replace("dncnn", "wide")]) + "\n")
     results = summarised(inputs)
     assert [one.name for one in timed_networks(results, {})] == []
     assert "Plain, network “wide”, seed 0" in banner(render_page(results, CONFIG))

@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from tests.ctmar.reporting.conftest import study_config
 
 from ctmar.config import Report
 from ctmar.config.labels import model_label
@@ -14,6 +15,7 @@ from ctmar.reporting.required_columns import IDENTITY
 from ctmar.reporting.study_files import read_results
 
 ROOMY = 10_000_000
+CONFIG = study_config()
 
 SMALL = [("plain", "none", 0.0, 0.0, 0.0, 0.3, 0.9), ("projection", "frobenius", 1e-2, 0.0, 0.0, 0.26, 0.05)]
 
@@ -62,7 +64,7 @@ def test_pictures_shrink_before_fewer_than_two_examples_are_left(results, built)
 
 def test_without_nmar_there_is_no_panel_for_it(make_study):
     inputs = make_study([("plain", "none", 0.0, 0.0, 0.0, 0.3, 0.9)], [0], nmar=False)
-    built = build(read_results(inputs))
+    built = build(read_results(inputs, CONFIG))
     assert [panel.name for panel in built.shown[0].panels] == ["Ground truth", "Input", "LI", "Plain"]
 
 
@@ -80,7 +82,7 @@ def test_panel_shows_no_error_under_metal():
 
 
 def test_of_models_with_other_test_patients_the_common_pairs_are_shown(make_study):
-    results = read_results(make_study(SMALL, [0]))
+    results = read_results(make_study(SMALL, [0]), CONFIG)
     record = next(record for record in results.records if record.identity[1] == "plain" and record.seed == 0)
     whole = build(results)
     with np.load(record.folder.examples) as file:
@@ -91,15 +93,18 @@ def test_of_models_with_other_test_patients_the_common_pairs_are_shown(make_stud
     assert left.n_left_out == 0
 
 
-def test_other_example_pairs_are_refused(make_study):
-    results = read_results(make_study(SMALL, [0]))
+def test_a_model_with_other_example_pairs_is_left_out_and_named(make_study):
+    results = read_results(make_study(SMALL, [0]), CONFIG)
     record = next(record for record in results.records if record.identity[1] == "plain" and record.seed == 0)
     path = record.folder.examples
     with np.load(path) as file:
         arrays = dict(file)
     np.savez_compressed(path, **(arrays | {"mask_index": arrays["mask_index"] + 1}))
-    with pytest.raises(InputError, match="not those of the references; evaluate again"):
-        build(results)
+    left = build(results)
+    assert [panel.name for panel in left.shown[0].panels[4:]] == ["Projection, Frobenius, λ⊥\xa0=\xa010⁻²"]
+    (lack,) = results.lacks.found
+    assert lack.what == "Images of Plain"
+    assert "not those of the references; evaluate again" in lack.why
 
 
 def test_pickled_examples_are_refused(results, tmp_path):

@@ -10,7 +10,6 @@ from ctmar.errors import InputError
 from ctmar.evaluation.kernels import compare_kernels
 from ctmar.reporting.kernel_section import read_kernels
 from ctmar.reporting.page import render_page
-from ctmar.reporting.study_files import read_results
 
 
 @pytest.fixture
@@ -26,11 +25,11 @@ def comparison(study, tmp_path):
     return found | {"processors": ["AVX512", "AVX2"], "diverged": [0, 3]}
 
 
-def test_the_report_shows_verdicts_and_spreads_where_there_are_any(comparison, study, page, config, tmp_path):
+def test_the_report_shows_verdicts_and_spreads_where_there_are_any(comparison, results, page, config, tmp_path):
     assert "With the kernels of other processors" not in page
     path = tmp_path / "kernels.json"
     path.write_text(json.dumps(comparison))
-    page = render_page(read_results(replace(study, kernels=path)), config)
+    page = render_page(replace(results, kernels=read_kernels(path)), config)
     assert "With the kernels of other processors" in page
     n_primary = sum(row["role"] == "primary" for row in comparison["verdicts"])
     n_all = len(comparison["verdicts"])

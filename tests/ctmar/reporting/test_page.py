@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tests.ctmar.reporting.conftest import study_config
 
 from ctmar.config import Run
 from ctmar.config.labels import series_label
@@ -246,9 +247,10 @@ def check_without_holes(text: str) -> list[str]:
         ([PENALTY, MIXED], [0], 5),  # no plain model: no differences
     ],
 )
-def test_small_studies_have_pages_without_holes(make_study, config, tmp_path, settings, seeds, n_charts):
+def test_small_studies_have_pages_without_holes(make_study, tmp_path, settings, seeds, n_charts):
     inputs = dataclasses.replace(make_study(settings, seeds, nmar=False), sources=None)
-    text = build_report(read_results(inputs), config, tmp_path / "index.html").read_text(encoding="utf-8")
+    config = study_config(settings, seeds)
+    text = build_report(read_results(inputs, config), config, tmp_path / "index.html").read_text(encoding="utf-8")
     assert len(check_without_holes(text)) == n_charts
     assert f"mean over {len(seeds)} seed" in text
     assert "NMAR</th>" not in text

@@ -1,13 +1,13 @@
-import dataclasses
 import json
 import shutil
 
 import pandas as pd
 import pytest
-from tests.ctmar.reporting.conftest import SEEDS, SETTINGS
+from tests.ctmar.reporting.conftest import SEEDS, SETTINGS, study_config
 
 from ctmar.errors import InputError
-from ctmar.reporting.study_files import CLAIM_KEYS, ReportInputs, read_results, read_table
+from ctmar.reporting.checked_files import CLAIM_KEYS, read_claims
+from ctmar.reporting.study_files import read_results, read_table
 
 SMALL = [("plain", "none", 0.0, 0.0, 0.0, 0.3, 0.9), ("projection", "frobenius", 1e-2, 0.0, 0.0, 0.26, 0.05)]
 
@@ -23,31 +23,20 @@ def test_norm_none_is_text_not_missing(results):
 
 def test_folders_of_an_earlier_configuration_are_ignored(make_study):
     inputs = make_study(SMALL, [0])
-    stale = inputs.runs[0].parent / "seed~77"
+    stale = inputs.runs[0].parent / "seed-77"
     shutil.copytree(inputs.runs[0], stale)
     description = json.loads((stale / "run.json").read_text())
     description["run"]["seed"] = 77
     (stale / "run.json").write_text(json.dumps(description))
-    again = ReportInputs.of_study(inputs.summary.parent)
-    assert stale in again.runs
-    assert all(record.folder.path != stale for record in read_results(again).records)
+    assert stale in inputs.runs
+    found = read_results(inputs, study_config(SMALL, [0]))
+    assert all(record.folder.path != stale for record in found.records)
+    assert found.lacks.found == []
 
 
-def test_missing_run_is_named(study):
-    with pytest.raises(InputError, match=r"none found for .*train_then_project"):
-        read_results(dataclasses.replace(study, runs=study.runs[:-3]))
-
-
-def test_a_table_that_is_there_must_be_whole(make_study):
-    inputs = make_study([("plain", "none", 0.0, 0.0, 0.0, 0.3, 0.9)], [0])
-    (inputs.summary / "sizes.csv").write_text("network,method\n")
-    with pytest.raises(InputError, match=r"sizes\.csv: expected column\(s\) norm"):
-        read_results(inputs)
-
-
-def test_missing_table_is_named(study, tmp_path):
-    with pytest.raises(InputError, match=r"absent\.csv: table not found"):
-        read_results(dataclasses.replace(study, cost=tmp_path / "absent.csv"))
+def test_a_whole_study_lacks_nothing(results):
+    assert results.lacks.found == []
+    assert {one.state for one in results.planned} == {"finished"}
 
 
 def test_missing_column_is_named(tmp_path):
@@ -73,8 +62,23 @@ def test_a_file_that_is_no_table_is_one_line(tmp_path, text):
         ([dict.fromkeys(CLAIM_KEYS, "x")], "verdict"),
     ],
 )
-def test_malformed_claims_are_named(make_study, claims, message):
-    inputs = make_study(SMALL, [0])
-    (inputs.summary / "claims.json").write_text(json.dumps(claims))
+def test_malformed_claims_are_named(tmp_path, claims, message):
+    path = tmp_path / "claims.json"
+    path.write_text(json.dumps(claims))
     with pytest.raises(InputError, match=message):
-        read_results(inputs)
+        read_claims(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("fold,patient,subset,n_slices\n0,a,train,6\n0,b,te", "found a table that is cut off"),
+        ("fold,patient,subset,n_slices\n0,a,train,six\n", "expected numbers in the column n_slices, found texts"),
+    ],
+    ids=["cut off", "a text for a number"],
+)
+def test_a_damaged_table_is_no_table(tmp_path, text, message):
+    path = tmp_path / "split.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_table(path, "split")
