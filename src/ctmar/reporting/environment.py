@@ -1,5 +1,6 @@
 """Templates with escaping on everywhere: names of patients, files and licences come from outside."""
 
+from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 
@@ -11,6 +12,7 @@ from ctmar.reporting import drawing
 from ctmar.reporting.wording import plural
 
 
+@cache
 def environment() -> Environment:
     """The templates of this package, for HTML and Markdown alike."""
     jinja = Environment(

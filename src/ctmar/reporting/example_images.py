@@ -192,4 +192,3 @@ def _first_seed(records: Sequence[RunRecord], identity: Identity) -> RunRecord:
 
 def _by_pair(metrics: pd.DataFrame) -> dict[tuple[str, int], Quality]:
     return {(row["slice_id"], row["mask_index"]): Quality.of(row) for row in rows_of(metrics)}
-

@@ -63,7 +63,8 @@ def kernel_chooser(records: Sequence[RunRecord], identities: Sequence[Identity])
         records: the runs of the study.
         identities: settings that stand for the kinds of methods.
     """
-    first = [min(_runs_of(records, identity), key=lambda record: record.seed) for identity in identities]
+    of_settings = [_runs_of(records, identity) for identity in identities]
+    first = [min(runs, key=lambda record: record.seed) for runs in of_settings if runs]
     read = [(record, _read(record)) for record in first]
     found = [(record, blocks) for record, blocks in read if blocks]
     if not found:

@@ -34,6 +34,10 @@ class Lacks:
     results: Path
     found: list[Lack] = field(default_factory=list)
 
+    def copy(self) -> "Lacks":
+        """What was found so far, to which more can be added without changing it here."""
+        return Lacks(self.results, list(self.found))
+
     def tell(self, what: str, why: str) -> None:
         """Note that something is left out, and why."""
         lack = Lack(what, self.without_folders(why))

@@ -12,7 +12,7 @@ from ctmar.reporting import charts, forest, model_tables, norm_section, small_mu
 from ctmar.reporting.answer import limits, opening
 from ctmar.reporting.choice import chosen_settings, shown_settings
 from ctmar.reporting.detectability_table import detectability_table
-from ctmar.reporting.example_images import read_example_pairs
+from ctmar.reporting.example_images import ExamplePair, read_example_pairs
 from ctmar.reporting.examples import Example, build_examples
 from ctmar.reporting.explorer import Explorer, build_explorer
 from ctmar.reporting.layer_section import LayerSection, layer_section
@@ -103,7 +103,7 @@ def network_section(
     own_curves = results.curves[results.curves["network"] == network]
     curves = charts.prepare_models(own_curves.merge(models[[*IDENTITY, "standard"]], on=IDENTITY), marks)
     angles = [angle for angle in config.evaluation.defect_angles_deg if measured(models, defect_at(angle))]
-    pairs = results.lacks.unless(
+    pairs: list[ExamplePair] = results.lacks.unless(
         f"Images of the network “{network}”", lambda: read_example_pairs(results, network), []
     )
     examples = build_examples(pairs, config.report, image_bytes // 2)
@@ -163,7 +163,11 @@ def network_section(
         cost_conditions=next(iter(rows_of(cost)), {}),
         examples=examples.shown,
         n_examples_left_out=examples.n_left_out,
-        explorer=build_explorer(pairs, config.report, image_bytes // 2),
+        explorer=results.lacks.unless(
+            f"The image explorer of the network “{network}”",
+            lambda: build_explorer(pairs, config.report, image_bytes // 2),
+            Explorer(config.report, [], 0),
+        ),
     )
 
 

@@ -1,5 +1,6 @@
 """The report: everything read, prepared and laid out as one HTML file that needs no network."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from ctmar.evaluation.intervals import SIMULATED_COVERAGE, SIMULATED_WIDTH
 from ctmar.evaluation.regions import REGION_TEXT
 from ctmar.evaluation.verdicts import PRIMARY
 from ctmar.reporting.data_section import data_section
-from ctmar.reporting.dial_section import dial_sections
+from ctmar.reporting.dial_section import DialSection, dial_sections
 from ctmar.reporting.diverged_runs import diverged_runs, methods_of_all_runs, n_parameters
 from ctmar.reporting.environment import assets, environment
 from ctmar.reporting.literature import ARCHITECTURES, REFERENCES
@@ -21,7 +22,7 @@ from ctmar.reporting.not_finite_numbers import not_finite_numbers
 from ctmar.reporting.report_origin import provenance, public_config
 from ctmar.reporting.study_files import StudyTables
 from ctmar.reporting.summary import claims_sentence, counts, facts, primary_sentence
-from ctmar.reporting.timed_networks import timed_networks
+from ctmar.reporting.timed_networks import TimedNetwork, timed_networks
 from ctmar.store.atomic import atomic_path
 
 MAXIMUM_BYTES = 4_000_000
@@ -85,6 +86,7 @@ def render_page(results: StudyTables, config: Config, image_share: float = 1.0, 
         image_share: share of the room for pictures that they may take.
         unfinished: when the study was read, if it is not finished.
     """
+    results = replace(results, lacks=results.lacks.copy())  # of this page alone
     networks = list(dict.fromkeys(results.models["network"]))
     marks, lacks = series_marks(results), results.lacks
     image_bytes = int(image_share * _MAXIMUM_IMAGE_BYTES) // max(1, len(networks))
@@ -97,19 +99,24 @@ def render_page(results: StudyTables, config: Config, image_share: float = 1.0, 
         for name in networks
     ]
     sections = [section for section in made if section is not None]
-    dials = lacks.unless("The dial of broken symmetry", lambda: dial_sections(results, config, marks), {})
+    dials: dict[str, DialSection] = lacks.unless(
+        "The dial of broken symmetry", lambda: dial_sections(results, config, marks), {}
+    )
     with_response = any(section.responses or section.norms or section.sensitivity for section in sections)
-    timed = lacks.unless("Steps of networks of the literature", lambda: timed_networks(results, marks), [])
+    timed: list[TimedNetwork] = lacks.unless(
+        "Steps of networks of the literature", lambda: timed_networks(results, marks), []
+    )
     data = lacks.unless(
         "Data", lambda: data_section(results, config, int(image_share * _MAXIMUM_THUMBNAIL_BYTES)), None
     )
     conditions = (
         ("dial", dials),
         ("response", with_response),
-        ("images", any(section.examples for section in sections)),
+        ("images", any(section.examples or section.n_examples_left_out for section in sections)),
         ("curves", any(section.curves for section in sections)),
         ("cost", timed or any(section.cost for section in sections)),
         ("data", data),
+        ("claims", results.claims or results.questions),
     )
     left_out = {anchor for anchor, shown in conditions if not shown} | (set() if sections else _OF_MODELS)
     primary = [row for row in results.questions if row["role"] == PRIMARY]
@@ -134,7 +141,8 @@ def render_page(results: StudyTables, config: Config, image_share: float = 1.0, 
         timed=timed,
         claims=results.claims,
         primary=primary,
-        primary_sentence=primary_sentence(primary),
+        # where the comparisons that the configuration names cannot be read, the banner says so
+        primary_sentence=primary_sentence(primary) if primary or not config.judgement.primary else "",
         questions=[row for row in results.questions if row["role"] != PRIMARY],
         coverage=SIMULATED_COVERAGE,
         width=SIMULATED_WIDTH,

@@ -204,7 +204,9 @@ def p_value(value: float) -> str:
         >>> p_value(0.0002), p_value(0.034), p_value(0.5), p_value(float("nan"))
         ('<\xa00.001', '0.034', '0.50', '–')
     """
-    if math.isfinite(value) and value < 0.001:
+    if not math.isfinite(value):
+        return MISSING
+    if value < 0.001:
         return "<\N{NO-BREAK SPACE}0.001"
     return number(value, 3 if value < 0.1 else 2)
 

@@ -89,7 +89,7 @@ def sentences(results: StudyTables, network: str) -> list[str]:
     plain = _plain_row(models)
     said = [
         _what_was_run(results, models, network),
-        _quality(best, plain, results),
+        _quality(best, plain, models, results),
         _other_measures(best, plain),
         _equivariance(models, best, plain),
         _against_others(results, network, rows, best),
@@ -167,21 +167,29 @@ def _what_was_run(results: StudyTables, models: pd.DataFrame, network: str) -> s
     )
 
 
-def _quality(best: dict[str, Any] | None, plain: dict[str, Any] | None, results: StudyTables) -> str:
+def _without_penalty(models: pd.DataFrame) -> str:
+    """Why no penalty is told of."""
+    if not any(METHODS[method].kind is Kind.PENALTY for method in models["method"]):
+        return "No model with a projection penalty was trained"
+    return "Of the models with a projection penalty validation prefers none: its PSNR is no number"
+
+
+def _quality(
+    best: dict[str, Any] | None, plain: dict[str, Any] | None, models: pd.DataFrame, results: StudyTables
+) -> str:
     references = {row["reference"]: row for row in rows_of(results.references)}
     around = ", ".join(f"{name} {number(row['psnr_db_mean'])} dB" for name, row in references.items())
+    beside = f" ({around})" if around else ""
     if best is None:
-        return f"No model with a projection penalty was trained; for orientation: {around}."
+        return f"{_without_penalty(models)}; for orientation: {around}." if around else f"{_without_penalty(models)}."
     text = (
         f"{model_name(best)}, the setting that validation prefers{_in_all_but_name(best, plain)}, reaches {_psnr(best)}"
     )
     if plain is None:
-        return f"{text} ({around})."
+        return f"{text}{beside}."
     difference = number(best["psnr_diff_db_mean"], 2, signed=True) + " dB" + _limits(best, "psnr_diff_db", signed=True)
     verdict = VERDICTS[judge_difference(best["psnr_diff_db_low"], best["psnr_diff_db_high"])]
-    return (
-        f"{text}, against {_psnr(plain)} for plain training: a paired difference of {difference}, {verdict} ({around})."
-    )
+    return f"{text}, against {_psnr(plain)} for plain training: a paired difference of {difference}, {verdict}{beside}."
 
 
 def _in_all_but_name(row: dict[str, Any], plain: dict[str, Any] | None) -> str:
@@ -235,8 +243,14 @@ def _in_short(results: StudyTables, row: dict[str, Any]) -> str:
 
 def _equivariance(models: pd.DataFrame, best: dict[str, Any] | None, plain: dict[str, Any] | None) -> str:
     if best is None:
-        return "Equivariance was not regularised."
+        only_plain = all(METHODS[method].kind is Kind.PLAIN for method in models["method"])
+        return "Equivariance was not regularised." if only_plain else ""
     swept = longest_sweep(models, best["method"], best["norm"])
+    if len(swept) < 2 and plain is None:
+        return (
+            f"The relative non-equivariance of its weights is {scientific(best['relative_non_equivariance_mean'])}, the"
+            f" defect measured on turned test slices {scientific(best['defect_mean'])}."
+        )
     if len(swept) < 2:
         first, last, where = plain or best, best, "From plain training to that setting"
     else:

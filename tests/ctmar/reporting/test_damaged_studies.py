@@ -171,7 +171,7 @@ DAMAGES = {  # what is done to the study, by which command the page is made, wha
     "examples of a model are gone": (
         of_run(Path.unlink, "examples"),
         REPORT,
-        "expected examples.npz, found no such file",
+        "examples.npz: file not found",
     ),
     "examples of a model are cut off": (of_run(cut_off, "examples"), REPORT, "examples.npz: expected arrays"),
     "slices of a model are cut off": (of_run(cut_off, "slices"), REPORT, "slices.csv: "),

@@ -4,14 +4,17 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from tests.ctmar.reporting.conftest import study_config
 
 from ctmar.errors import InputError
 from ctmar.reporting.checked_files import Thumbnails, read_thumbnails
 from ctmar.reporting.data_section import data_section, quarantine_summary, series_pictures, split_rows
 
+CONFIG = study_config()
+
 
 def test_every_series_with_pictures_is_shown_in_the_order_of_the_catalogue(results):
-    section = data_section(results, 10**6)
+    section = data_section(results, CONFIG, 10**6)
     assert [series.name for series in section.series] == ["aorta-ct/1", "torso-ct/1", "abdomen-petct/1"]
     assert [len(series.pictures) for series in section.series] == [3, 3, 3]
     address, text = section.series[0].pictures[0]
@@ -28,7 +31,7 @@ def test_pictures_stay_within_their_room(results):
 
 
 def test_numbers_of_the_catalogue_are_readable(results):
-    rows = {row["patient"]: row for row in data_section(results, 0).catalogue}
+    rows = {row["patient"]: row for row in data_section(results, CONFIG, 0).catalogue}
     assert rows["aorta-ct"]["minimum_hu"] == "−1024"
     assert rows["aorta-ct"]["mean_hu"] == "−412.5"
     assert rows["head-693"]["mean_hu"] == ""
@@ -37,7 +40,7 @@ def test_numbers_of_the_catalogue_are_readable(results):
 def test_a_study_without_pictures_or_quality_numbers_still_has_its_tables(results):
     catalogue = results.catalogue.drop(columns=["minimum_hu", "maximum_hu", "mean_hu", "body_fraction"])
     thumbnails = Thumbnails(*(array[:0] for array in vars(results.thumbnails).values()))
-    section = data_section(dataclasses.replace(results, catalogue=catalogue, thumbnails=thumbnails), 10**6)
+    section = data_section(dataclasses.replace(results, catalogue=catalogue, thumbnails=thumbnails), CONFIG, 10**6)
     assert section.series == []
     assert list(section.catalogue_columns) == ["slice_spacing_mm"]
     assert len(section.catalogue) == 4
@@ -59,7 +62,7 @@ def test_a_page_of_pictures_says_what_is_missing(results, config):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"series": ["a"]}, r"expected array\(s\) image, position"),
+        ({"series": ["a"]}, r"expected array\(s\) position, image"),
         ({"series": ["a"], "position": [0.0], "image": np.zeros((2, 8, 8), np.uint8)}, "expected 1 grey images"),
         ({"series": ["a"], "position": [0.0], "image": np.zeros((1, 8, 8))}, "found float64"),
     ],
@@ -74,7 +77,7 @@ def test_malformed_thumbnails_are_named(tmp_path, arrays, message):
 def test_text_is_no_file_of_thumbnails(tmp_path):
     path = tmp_path / "thumbnails.npz"
     path.write_text("not an archive")
-    with pytest.raises(InputError, match="not a file of thumbnails"):
+    with pytest.raises(InputError, match="expected arrays as numpy writes them"):
         read_thumbnails(path)
 
 

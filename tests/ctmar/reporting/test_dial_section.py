@@ -9,7 +9,6 @@ import pytest
 import vl_convert
 
 from ctmar.config import Config, Run
-from ctmar.errors import InputError
 from ctmar.evaluation.columns import IDENTITY, dial_columns
 from ctmar.reporting.dial_section import DialSection, dial_section
 from ctmar.reporting.marks import assign_marks
@@ -181,5 +180,4 @@ def test_the_page_begins_with_the_figure(results: StudyTables, config: Config, p
 def test_a_study_that_turns_the_dial_needs_its_table(results: StudyTables, config: Config):
     runs = [group.model_copy(update={"asymmetry": [0.0, 0.4]}) for group in config.study.runs]
     turned = config.model_copy(update={"study": config.study.model_copy(update={"runs": runs})})
-    with pytest.raises(InputError, match=r"dial\.csv: expected rows for 2 strengths"):
-        render_page(results, turned)
+    assert "dial.csv: expected rows for 2 strengths" in render_page(results, turned)

@@ -10,7 +10,7 @@ from tests.ctmar.reporting.conftest import NETWORK, study_config
 from tests.ctmar.reporting.test_page import MIXED, PENALTY, PLAIN, Outline, check_without_holes
 from tests.ctmar.run_folders import description
 
-from ctmar.config import Run
+from ctmar.config import Config, Run
 from ctmar.evaluation.collect import collect
 from ctmar.reporting.cards import write_dataset_card, write_model_card
 from ctmar.reporting.diverged_runs import diverged_runs
@@ -37,13 +37,13 @@ def diverge(inputs: ReportInputs, seed: int, **settings: object) -> Path:
     return folder.path
 
 
-def summarised(inputs: ReportInputs) -> StudyTables:
+def summarised(inputs: ReportInputs, config: Config = CONFIG) -> StudyTables:
     """The study after its runs have changed."""
     results = inputs.summary.parent
     again = dataclasses.replace(inputs, sources=None)
     references = results / "references" / "slices.csv"
     collect(again.runs, references, results / "cost.csv", CONFIG.judgement, again.summary)
-    return read_results(again, CONFIG)
+    return read_results(again, config)
 
 
 def banner(text: str) -> str:
@@ -105,11 +105,12 @@ def test_a_model_of_which_no_seed_is_left(make_study, tmp_path, settings, lost, 
 
 def test_a_study_of_which_every_run_diverged_has_a_page(make_study, tmp_path):
     inputs = make_study([PLAIN, PENALTY], [0, 1])
+    config = study_config([PLAIN, PENALTY], [0, 1])
     for seed in (0, 1):
         diverge(inputs, seed, method="plain")
         diverge(inputs, seed, **FROBENIUS)
-    results = summarised(inputs)
-    text = build_report(results, CONFIG, tmp_path / "index.html").read_text(encoding="utf-8")
+    results = summarised(inputs, config)
+    text = build_report(results, config, tmp_path / "index.html").read_text(encoding="utf-8")
     check_without_holes(below_the_banner(text))
     assert banner(text).count("at step ") == 4
     assert "No model of this study was measured: every run diverged." in text
@@ -117,11 +118,11 @@ def test_a_study_of_which_every_run_diverged_has_a_page(make_study, tmp_path):
     assert {"summary", "claims", "data", "methods", "provenance"} <= ids
     assert not {"results", "equivariance", "images", "curves", "response"} & ids
     assert timed_networks(results, {}) == []
-    card = write_model_card(results, CONFIG, tmp_path / "card.md").read_text()
-    write_dataset_card(results, CONFIG, tmp_path / "data.md")
+    card = write_model_card(results, config, tmp_path / "card.md").read_text()
+    write_dataset_card(results, config, tmp_path / "data.md")
     assert "- Trained models: 0" in card
     assert "31,440 parameters" in card
-    described = describe_study(results, CONFIG)
+    described = describe_study(results, config)
     assert (described.n_runs, described.n_diverged, described.networks) == (0, 4, ["dncnn"])
 
 

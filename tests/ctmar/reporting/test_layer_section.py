@@ -130,7 +130,7 @@ def test_kernels_that_cannot_be_read_are_named_and_nothing_is_faked(make_study, 
         np.savez(path, **{"layers.0.weight": np.array(np.nan)})
     else:
         path.write_bytes(content)
-    results = read_results(inputs)
+    results = read_results(inputs, config)
     trained = [identity for identity in shown_settings(results.models, "dncnn") if identity[1] != "test_time_average"]
     chooser = kernel_chooser(results.records, trained)
     assert chooser.unreadable == ["Plain"]
@@ -143,7 +143,7 @@ def test_where_nothing_is_known_of_layers_the_page_says_so(make_study, config):
     for name in ("kernels.npz", "layers.jsonl"):
         for path in inputs.summary.parent.rglob(name):
             path.unlink()
-    results = read_results(inputs)
+    results = read_results(inputs, config)
     curveless = dataclasses.replace(results, layer_curves=results.layer_curves[:0])
     text = render_page(curveless, config)
     assert "how the norms went through training is not shown" in text

@@ -57,8 +57,8 @@ def charts_of(text: str) -> list[str]:
 
 
 def test_every_chart_is_drawn_in_the_page(page):
-    # two protocols, three of each sweep, three maps of λ_G × λ⊥, defect, trade-off, cost
-    assert len(charts_of(page)) == 14
+    # two protocols, three of each sweep, three maps of λ_G × λ⊥, defect, trade-off, layers, cost
+    assert len(charts_of(page)) == 15
     assert all(1 <= figure.count('<svg viewBox="') <= 2 for figure in charts_of(page))
     assert "vegaEmbed" not in page
     scripts = re.findall(r"""<script type="module">.*?</script>""", page, flags=re.S)  # others hold data
@@ -104,8 +104,10 @@ def test_accessible_structure(outline):
     pictures = [a for a in outline.all("img") if a.get("src")]
     compared = [a for a in pictures if a.get("data-kind")]
     assert len(compared) == 3 * (1 + 2 * (3 + len(Kind)))  # the truth; references and one of each kind, with errors
-    assert len(pictures) == len(compared) + 9
-    assert all(a["alt"] and a["loading"] == "lazy" and a["src"].startswith("data:image/webp") for a in pictures)
+    kernels = [a for a in pictures if " of layers." in a["alt"]]
+    assert len(pictures) == len(compared) + len(kernels) + 9
+    assert all(a["alt"] and a["src"].startswith("data:image/webp") for a in pictures)
+    assert all(a["loading"] == "lazy" for a in pictures if a not in kernels)
     assert all("dB" in a["alt"] for a in compared if not a["alt"].startswith("Ground truth"))
     assert outline.all("a")[0] == {"class": "skip", "href": "#main"}
     buttons = [a for a in outline.all("button") if "class" not in a]
@@ -241,10 +243,10 @@ def check_without_holes(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("settings", "seeds", "n_charts"),
     [
-        ([PLAIN, PENALTY, MIXED], [0, 1], 5),  # tests/workflow/small.yaml: no sweep, two norms
-        ([PLAIN, PENALTY], [0], 5),
-        ([PLAIN], [0], 5),
-        ([PENALTY, MIXED], [0], 5),  # no plain model: no differences
+        ([PLAIN, PENALTY, MIXED], [0, 1], 6),  # tests/workflow/small.yaml: no sweep, two norms
+        ([PLAIN, PENALTY], [0], 6),
+        ([PLAIN], [0], 6),
+        ([PENALTY, MIXED], [0], 6),  # no plain model: no differences
     ],
 )
 def test_small_studies_have_pages_without_holes(make_study, tmp_path, settings, seeds, n_charts):

@@ -35,7 +35,8 @@ def begin(folder):
 
 def train(folder):
     begin(folder)
-    folder.weights.write_bytes(b"")
+    for path in folder.of_network:
+        path.write_bytes(b"")
     folder.write_epochs([epoch()])
     folder.write_description(description(run=RUN))
 
@@ -98,7 +99,7 @@ def test_a_training_that_nobody_wrote_down_was_killed(tmp_path, folder):
     assert told(tmp_path) == ("killed", "its process ended without a word")
 
 
-@pytest.mark.parametrize("missing", ["weights", "metrics", "slices", "model", "examples"])
+@pytest.mark.parametrize("missing", ["weights", "kernels", "metrics", "slices", "model", "examples"])
 def test_a_finished_run_that_lacks_a_file_is_damaged(tmp_path, folder, missing):
     measure(folder)
     attempt(tmp_path, "finished")
