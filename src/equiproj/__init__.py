@@ -8,10 +8,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from equiproj.certificates import certified_defect_bound
     from equiproj.regularisers import (
         ProjectionPenalty,
         ProximalPenalty,
-        certified_defect_bound,
         equivariance_report,
         measured_defect,
         project_,
@@ -25,7 +25,10 @@ __all__ = [
     "measured_defect",
     "project_",
 ]
-_ROOMS = ("baselines", "groups", "layers", "norms", "projections", "regularisers", "representations", "testing")
+_ROOMS = (
+    *("baselines", "certificates", "groups", "layers", "norms", "projections", "regularisers"),
+    *("representations", "testing"),
+)
 
 
 def __getattr__(name: str) -> Any:
@@ -33,7 +36,8 @@ def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return import_module(f"equiproj.{name}")
     if name in __all__:
-        return getattr(import_module("equiproj.regularisers"), name)
+        room = "certificates" if name == "certified_defect_bound" else "regularisers"
+        return getattr(import_module(f"equiproj.{room}"), name)
     raise AttributeError(f"module 'equiproj' has no attribute {name!r}")
 
 

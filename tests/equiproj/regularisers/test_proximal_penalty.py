@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from tests.equiproj.regularisers.conftest import Residual
+from tests.equiproj.conftest import Residual
 from torch import nn
 
 from equiproj import ProjectionPenalty, ProximalPenalty, equivariance_report, project_

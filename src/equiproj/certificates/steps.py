@@ -1,0 +1,181 @@
+"""One step of a certificate: an operation, the bounds of what goes into it, and the rule for it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from equiproj.certificates.bounds import Features, LinearMap, through_linear
+from equiproj.certificates.trace import Constant, Operation, Reference, typed_weight
+from equiproj.layers import TypedParameter
+from equiproj.projections import Projector
+
+
+class LayerConstants(NamedTuple):
+    """What one layer contributes: bounds of ‖T‖, ‖T − PT‖, ‖g⁻¹Tg − T‖ and ‖b − gb‖, the last two for every g.
+
+    For an activation `lipschitz` is its Lipschitz constant and the others are zero.
+
+    Examples:
+        >>> LayerConstants("relu", lipschitz=1.0).commutator
+        0.0
+    """
+
+    name: str
+    lipschitz: float
+    perpendicular: float = 0.0
+    commutator: float = 0.0
+    bias_defect: float = 0.0
+
+
+@dataclass(frozen=True)
+class Declared:
+    """The network with the types of its layers.
+
+    Args:
+        module: the network.
+        parameters: its declared weights.
+        n_axes: axes of its images, 0 without any.
+        unit: unit roundoff of what it computes.
+    """
+
+    module: nn.Module
+    parameters: list[TypedParameter]
+    n_axes: int
+    unit: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """An operation and all that its rule may ask for.
+
+    Args:
+        operation: what is called.
+        network: what it is part of.
+        known: bounds of the values before it, by name.
+        constants: is told what a layer contributes.
+    """
+
+    operation: Operation
+    network: Declared
+    known: dict[str, Features]
+    constants: list[LayerConstants]
+
+    @property
+    def unit(self) -> float:
+        """Unit roundoff."""
+        return self.network.unit
+
+    @property
+    def n_axes(self) -> int:
+        """Axes of the images."""
+        return self.network.n_axes
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Pixels of the value."""
+        return self.operation.shape[len(self.operation.shape) - self.n_axes :]
+
+    def argument(self, position: int, default: Any = None) -> Any:
+        """An argument by its position, or the default of torch."""
+        arguments = self.operation.arguments
+        return arguments[position] if position < len(arguments) else default
+
+    def features(self, position: int = 0) -> Features:
+        """Bounds of an argument that depends on the input.
+
+        Raises:
+            ValueError: it does not.
+        """
+        reference = self.argument(position)
+        if not isinstance(reference, Reference):
+            raise self.refusal("no rule for it")
+        return self.known[reference.name]
+
+    def shape(self, position: int = 0) -> tuple[int, ...]:
+        """Shape of an argument that depends on the input."""
+        self.features(position)
+        shape: tuple[int, ...] = self.argument(position).shape
+        return shape
+
+    def constant(self, position: int) -> Tensor | None:
+        """An argument that is a number or a constant tensor, in float64; None for another one."""
+        value = self.argument(position)
+        if isinstance(value, bool | float | int):
+            return torch.tensor(value, dtype=torch.float64)
+        return value.value.double().cpu() if isinstance(value, Constant) else None
+
+    def weight(self) -> tuple[Tensor, Projector]:
+        """The weight of a layer, argument 1, in float64 and as declared; its input has the declared type.
+
+        Raises:
+            ValueError: it depends on the input, is not declared, or the types do not fit.
+        """
+        argument = self.argument(1)
+        if not isinstance(argument, Constant):
+            raise self.refusal("expected a weight that does not depend on the input")
+        try:
+            projector = typed_weight(argument, self.network.module, self.network.parameters).projector
+        except ValueError as error:
+            raise self.refusal(str(error)) from None
+        if self.features().rho != projector.rho_in:
+            raise self.refusal(f"expected input of type {projector.rho_in}, found {self.features().rho}")
+        return argument.value.double().cpu(), projector
+
+    def need_permuted(self) -> None:
+        """Make sure that what acts on each entry alone commutes with the group.
+
+        Raises:
+            ValueError: the group does more than permute the channels.
+        """
+        if not self.features().permuted:
+            raise self.refusal(f"expected features that the group permutes, found {self.features().rho}")
+
+    def record(self, part: LinearMap) -> Features:
+        """Bounds behind a linear layer, whose constants are kept."""
+        features, layer = through_linear(part)
+        self.constants.append(LayerConstants(self.operation.place, *layer))
+        return features
+
+    def refusal(self, problem: str) -> ValueError:
+        """The error of a part that is not covered."""
+        return self.operation.refusal(problem)
+
+
+Rule = Callable[[Step], Features]
+_RULES: dict[Any, Rule] = {}
+
+
+def rule(*targets: Any) -> Callable[[Rule], Rule]:
+    """Register a rule for operations of `torch.ops.aten`."""
+
+    def register(function: Rule) -> Rule:
+        _RULES.update(dict.fromkeys(targets, function))
+        return function
+
+    return register
+
+
+def bounds_of(step: Step) -> Features:
+    """Bounds behind an operation.
+
+    Raises:
+        ValueError: no rule covers it.
+    """
+    found = _RULES.get(step.operation.target)
+    if found is None:
+        raise step.refusal("no rule for it")
+    return found(step)
+
+
+def each(values: Any, n_axes: int) -> tuple[Any, ...]:
+    """One value for each axis.
+
+    Examples:
+        >>> each(2, 3), each([1, 2], 2)
+        ((2, 2, 2), (1, 2))
+    """
+    listed = list(values) if isinstance(values, list | tuple) else [values]
+    return tuple(listed * n_axes if len(listed) == 1 else listed)
