@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctmar.config import Report
+from ctmar.config.methods import METHODS, Kind
 from ctmar.reporting.example_images import ExamplePair
 from ctmar.reporting.images import NO_ERROR, TOO_HIGH, TOO_LOW
 from ctmar.reporting.packed_images import in_steps, pack, step_for
@@ -20,18 +21,24 @@ _WINDOWS_HU = {
     "Lung": (-1350.0, 150.0),  # −600 / 1500
     "Metal, wide": (-1024.0, 3071.0),  # all of 12 bits
 }
-_AT_FIRST = ("plain", "projection")  # beside truth and input, until a reader chooses
+# Until a reader chooses: models beside truth and input, and models whose input is turned
+_AT_FIRST = {Kind.PLAIN, Kind.PENALTY}
+_TURNED_AT_FIRST = _AT_FIRST | {Kind.WEIGHT}
 _ERROR_LIMITS_HU = (50.0, 100.0, 200.0, 500.0, 1000.0)
 
 
 @dataclass(frozen=True)
 class ExploredImage:
-    """An image of an example: its name, its quality in words, and the image that it is packed as a difference to."""
+    """An image of an example: its name, its quality in words, and the image that it is packed as a difference to.
+
+    The last two say whether it is shown until a reader chooses: by itself, and with the input turned.
+    """
 
     name: str
     quality: str
     base: int | None
     at_first: bool = False
+    turned_at_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,11 @@ class Explorer:
         return any(example.turned for example in self.examples)
 
     @property
+    def models(self) -> set[int]:
+        """The images whose models have outputs for turned inputs."""
+        return {one.upright for example in self.examples for one in example.turned}
+
+    @property
     def windows(self) -> list[tuple[str, float, float]]:
         """Names and limits [HU] of the windows that are offered."""
         return [("As in the report", *self.settings.window_hu), *((name, *w) for name, w in _WINDOWS_HU.items())]
@@ -112,7 +124,7 @@ def build_explorer(pairs: Sequence[ExamplePair], settings: Report, max_bytes: in
 
 
 def _explored(pair: ExamplePair) -> ExploredExample:
-    facts = [ExploredImage("Ground truth", "CT image without metal", None, at_first=True)]
+    facts = [ExploredImage("Ground truth", "without metal, the image to come near to", None, at_first=True)]
     images_hu = [pair.truth_hu]
     first_model: int | None = None
     for image in pair.images:
@@ -120,8 +132,9 @@ def _explored(pair: ExamplePair) -> ExploredExample:
         base = 0 if first_model is None else first_model
         if image.method is not None and first_model is None:
             first_model = len(facts)
-        at_first = image.method in _AT_FIRST or image.name == "Input"
-        facts.append(ExploredImage(image.name, str(image.quality), base, at_first))
+        kind = None if image.method is None else METHODS[image.method].kind
+        at_first = kind in _AT_FIRST or image.name == "Input"
+        facts.append(ExploredImage(image.name, str(image.quality), base, at_first, kind in _TURNED_AT_FIRST))
         images_hu.append(image.image_hu)
     turned = _turned(pair)
     images_hu += [image_hu for _, image_hu in turned]

@@ -64,6 +64,19 @@ function crossPath(column, row) {
   return path;
 }
 
+// Which of two images is seen: A on the left, B on the right
+function drawLetter(context, letter, side) {
+  const pixels = 22 * devicePixelRatio;
+  const left = letter === "A" ? 0 : side - pixels;
+  context.fillStyle = "rgb(0 0 0 / .72)";
+  context.fillRect(left, 0, pixels, pixels);
+  context.fillStyle = "#fff";
+  context.font = `${0.7 * pixels}px sans-serif`;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.fillText(letter, left + pixels / 2, 0.54 * pixels);
+}
+
 // Layers share a tile from left to right; marks: the outline of the metal and the cross
 function drawTile(canvas, size, layers, view, marks) {
   const side = canvas.width;
@@ -81,6 +94,7 @@ function drawTile(canvas, size, layers, view, marks) {
     context.drawImage(layer.bitmap, 0, 0);
     for (const mark of marks) strokeTwice(context, mark, devicePixelRatio / scale);
     context.restore();
+    if (layer.letter && layer.to > layer.from) drawLetter(context, layer.letter, side);
   }
   for (const layer of layers.slice(1)) {
     context.fillStyle = "#f0e442";

@@ -12,12 +12,20 @@ function layerValue(example, layer, pixel) {
   return example.mask[pixel] ? "metal" : signedHu(example.difference(layer.image, layer.against, pixel));
 }
 
-// Two layers in one tile: beside a divider, or one after the other
-function comparedLayers(state, first, second) {
-  if (state.compare === "blink") return [state.second ? second : first];
-  return [{ ...first, to: state.split }, { ...second, from: state.split }];
+// The numbers under the cross; two images in one tile are told apart by their letters
+function tileValue(example, tile, pixel) {
+  if (!tile.both) return layerValue(example, tile.layers[0], pixel);
+  return tile.both.map((layer, index) => `${"AB"[index]} ${layerValue(example, layer, pixel)}`).join(", ");
 }
 
+// Two layers in one tile: beside a divider, or one after the other
+function comparedLayers(state, first, second) {
+  const [a, b] = [{ ...first, letter: "A" }, { ...second, letter: "B" }];
+  if (state.compare === "blink") return [state.second ? b : a];
+  return [{ ...a, to: state.split }, { ...b, from: state.split }];
+}
+
+// The truth has no error: beside its CT image a place stays empty
 function tilesBeside(example, state) {
   const kinds = { ct: ["ct"], error: ["error"], both: ["ct", "error"] }[state.view];
   return state.images.flatMap((image) => kinds.filter((kind) => kind === "ct" || image !== 0).map((kind) => ({
@@ -25,7 +33,14 @@ function tilesBeside(example, state) {
     shows: kind === "ct" ? "CT image" : "Error against the ground truth",
     quality: example.images[image].quality,
     layers: [imageLayer(image, kind)],
+    places: image === 0 && state.view === "both" ? 2 : 1,
   })));
+}
+
+// How many tiles belong beside each other
+function tilesInGroup(state) {
+  if (state.view === "turned") return state.compare === "beside" ? 4 : 3;
+  return state.view === "both" ? 2 : 1;
 }
 
 function tilesCompared(example, state) {
@@ -54,7 +69,7 @@ function differenceInWords(example, image, against) {
 }
 
 function tilesTurned(example, state) {
-  const turned = example.turned.filter((one) => one.turns === state.turns && state.images.includes(one.upright));
+  const turned = example.turned.filter((one) => one.turns === state.turns && state.models.includes(one.upright));
   return turned.flatMap(({ upright, back }) => {
     const { name } = example.images[upright];
     const input = example.images.findIndex((image) => image.name === "Input");
@@ -83,4 +98,4 @@ function tilesShown(example, state) {
   return state.compare === "beside" ? tilesBeside(example, state) : tilesCompared(example, state);
 }
 
-Object.assign(globalThis, { comparedLayers, layerValue, plainHu, signedHu, tilesShown }); // for the other scripts of the explorer
+Object.assign(globalThis, { comparedLayers, plainHu, signedHu, tileValue, tilesInGroup, tilesShown }); // for the other scripts of the explorer

@@ -3,7 +3,7 @@
 const DRAWN_ONLY = new Set(["low", "high", "limit", "zoom", "x", "y", "split", "second", "outline", "drag", "cross"]);
 const BLINK_MILLISECONDS = 600; // below three flashes a second
 const CAPTION_PIXELS = 76;
-const SMALLEST_TILE = 120;
+const SMALLEST_TILE = 160; // two of them fit a phone
 const TILE_GAP = 12;
 
 class ImageExplorer {
@@ -18,9 +18,10 @@ class ImageExplorer {
     this.isFull = false;
     const { images, size } = this.facts.examples[0];
     const [, low, high] = this.facts.windows[0];
-    const first = images.flatMap((image, index) => (image.at_first ? [index] : []));
+    const places = (name) => images.flatMap((image, index) => (image[name] ? [index] : []));
+    const first = places("at_first");
     this.state = {
-      example: 0, view: "ct", compare: "beside", images: first, a: Math.min(1, images.length - 1), b: first.at(-1), turns: 1,
+      example: 0, view: "ct", compare: "beside", images: first, models: places("turned_at_first"), a: Math.min(1, images.length - 1), b: first.at(-1), turns: 1,
       low, high, limit: this.facts.limit_hu, zoom: 1, x: size / 2, y: size / 2, split: 0.5, second: false,
       outline: true, drag: "window", cross: null,
     };
@@ -36,6 +37,11 @@ class ImageExplorer {
 
   get size() {
     return this.facts.examples[this.state.example].size;
+  }
+
+  // Images are chosen for themselves, models to turn their input
+  get choice() {
+    return this.state.view === "turned" ? "models" : "images";
   }
 
   control(name) {
@@ -96,10 +102,10 @@ class ImageExplorer {
   }
 
   takeControl({ dataset: { state: name }, type, value, checked }) {
-    const { low, high, images } = this.state;
+    const { low, high } = this.state;
     if (name === "image") {
-      const image = Number(value);
-      this.set({ images: checked ? [...images, image].sort((a, b) => a - b) : images.filter((one) => one !== image) });
+      const others = this.state[this.choice].filter((one) => one !== Number(value));
+      this.set({ [this.choice]: checked ? [...others, Number(value)].sort((a, b) => a - b) : others });
     } else if (name === "window" && value !== "own") {
       const [, newLow, newHigh] = this.facts.windows[value];
       this.set({ low: newLow, high: newHigh });
@@ -148,7 +154,8 @@ class ImageExplorer {
       canvas.ariaLabel = [`${tile.name}: ${tile.shows}`, tile.quality].filter(Boolean).join(", ");
       return { ...tile, figure, canvas, turns: tile.layers[0].turns, value: figure.querySelector(".value") };
     });
-    this.element.replaceChildren(...this.tiles.map((tile) => tile.figure));
+    const empty = () => Object.assign(document.createElement("div"), { className: "empty" });
+    this.element.replaceChildren(...this.tiles.flatMap((tile) => (tile.places > 1 ? [tile.figure, empty()] : [tile.figure])));
     this.root.querySelector(".nothing").hidden = this.tiles.length > 0;
     this.layOut();
     clearInterval(this.timer);
@@ -160,20 +167,25 @@ class ImageExplorer {
     this.draw();
   }
 
-  // As many columns as make the tiles largest without scrolling
+  // As many columns as make the tiles largest without scrolling; what belongs together stays in one line or column
   layOut() {
-    const n = this.tiles.length;
+    const n = this.tiles.reduce((sum, tile) => sum + (tile.places ?? 1), 0);
     if (!n) return;
+    const inGroup = tilesInGroup(this.state);
     const width = this.element.clientWidth;
     const height = this.isFull ? this.element.parentElement.clientHeight - CAPTION_PIXELS : 0.85 * innerHeight;
     const sideOf = (columns) => {
       const rows = Math.ceil(n / columns);
       return Math.min((width - TILE_GAP * (columns - 1)) / columns, height / rows - CAPTION_PIXELS);
     };
-    const columns = Array.from({ length: n }, (_, index) => index + 1);
+    const columns = Array.from({ length: n }, (_, index) => index + 1)
+      .filter((count) => count % inGroup === 0 || inGroup % count === 0);
     const best = columns.reduce((one, other) => (sideOf(other) > sideOf(one) ? other : one));
     const side = Math.floor(Math.max(Math.min(SMALLEST_TILE, width), sideOf(best)));
+    const fitting = columns.findLast((count) => count <= best && side * count + TILE_GAP * (count - 1) <= width) ?? 1;
     this.element.style.setProperty("--side", `${side}px`);
+    this.element.style.setProperty("--columns", fitting);
+    this.element.classList.toggle("one-column", fitting === 1);
     for (const { canvas } of this.tiles) canvas.width = canvas.height = Math.round(side * devicePixelRatio);
     this.draw();
   }
@@ -195,10 +207,9 @@ class ImageExplorer {
     for (const tile of this.tiles) {
       const layers = tile.both ? comparedLayers(state, ...tile.both) : tile.layers;
       drawTile(tile.canvas, size, layers.map((layer) => ({ ...layer, bitmap: this.bitmap(layer) })), state, marks);
-      const said = tile.both ?? tile.layers;
-      tile.value.textContent = pixel === null ? "" : said.map((layer) => layerValue(shown, layer, pixel)).join(" | ");
+      tile.value.textContent = pixel === null ? "" : tileValue(shown, tile, pixel);
     }
-    this.root.querySelector(".place").textContent = pixel === null ? "No pixel is pointed at." : this.words(pixel);
+    this.root.querySelector(".place").textContent = pixel === null ? "Rest the mouse on an image, or move the cross by I, J, K and L, to read Hounsfield units." : this.words(pixel);
   }
 
   words(pixel) {
@@ -217,13 +228,14 @@ class ImageExplorer {
     };
     for (const control of this.root.querySelectorAll("[data-state]")) {
       const value = shown[control.dataset.state];
-      if (control.dataset.state === "image") control.checked = state.images.includes(Number(control.value));
+      if (control.dataset.state === "image") control.checked = state[this.choice].includes(Number(control.value));
       else if (control.type === "radio") control.checked = control.value === String(value);
       else if (control.type === "checkbox") control.checked = value;
       else if (control !== document.activeElement || control.type !== "number") control.value = value;
     }
     for (const part of this.root.querySelectorAll("[data-for]")) {
-      part.hidden = !part.dataset.for.split(" ").some((one) => one === state.view || one === state.compare);
+      const now = [state.compare, state.view];
+      part.hidden = !part.dataset.for.split(" ").some((one) => now.includes(one)) || now.includes(part.dataset.notFor);
     }
     this.root.querySelector(".low").textContent = plainHu(low);
     this.root.querySelector(".high").textContent = plainHu(high);
