@@ -199,7 +199,8 @@ def test_clean_removes_checkpoints_of_finished_runs_alone(tmp_path, command):
     for folder in folders:
         folder.path.mkdir()
         folder.checkpoint.write_bytes(b"x" * 100)
-        folder.weights.touch()
+        for path in folder.of_network:
+            path.touch()
         folder.write_epochs([epoch()])
         if folder.path.name != "begun":
             folder.write_description(description())
