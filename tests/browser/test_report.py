@@ -64,9 +64,9 @@ def test_every_chart_is_drawn_with_its_marks(page):
     assert drawn["response-1-2-1"] == drawn["response-1-2-2"] == drawn["response-1-2-3"] == 2 + 1
     assert drawn["trade-off-1"] == len(SETTINGS)
     assert drawn["map-1-1"] == 6
-    assert len(drawn) == 14
+    assert len(drawn) == 15
     heights = "[...document.querySelectorAll('.drawing svg')].filter(s => s.checkVisibility())"
-    assert page.run(f"{heights}.length") == 14  # of two widths the one that fits
+    assert page.run(f"{heights}.length") == 15  # of two widths the one that fits
     assert page.run(f"{heights}.every(s => s.getBoundingClientRect().height > 60)")
 
 
@@ -142,8 +142,8 @@ def test_names_and_values_of_a_forest_are_whole(page):
 
 
 def test_small_multiples_are_drawn_without_scripts(page):
-    # norms three times (the last against the measured defect), angles, curves of the chosen settings
-    assert visible(page, ".panel-chart svg") == 3 * 8 + len(Kind) + N_SERIES
+    # norms three times (the last against the measured defect), angles, layers, curves of the chosen settings
+    assert visible(page, ".panel-chart svg") == 3 * 8 + len(Kind) + 4 + N_SERIES
     page.run("document.querySelectorAll('#curves details').forEach(d => { d.open = true; })")
     assert visible(page, "#curves .panel-chart svg") == N_SERIES + len(SETTINGS)
 
@@ -375,7 +375,7 @@ def still(browser, report_page):
 
 
 def test_without_scripts_all_is_there_but_what_needs_them(still):
-    assert visible(still, ".drawing svg") == 14
+    assert visible(still, ".drawing svg") == 15
     assert still.run(f"{FOREST}.querySelectorAll('title').length") == N_SERIES
     assert visible(still, ".save, .explorer, label.filter, .fold-all, .tip") == 0
     assert still.run("[...document.images].every(image => image.getAttribute('src'))")

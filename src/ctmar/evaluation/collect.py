@@ -99,8 +99,14 @@ def collect(
             [_reference_row(study, one) for one in measured if one.model is None],
         ),
         "curves": (curve_columns(), [row for model in study.models for row in _curve_rows(model)]),
-        "layers": (layer_columns(), layer_rows(preferred_models)),
-        "layer_curves": (layer_curve_columns(), layer_curve_rows(preferred_models)),
+        "layers": (
+            layer_columns(),
+            _unless(leave_out, "The layers of the networks", lambda: layer_rows(preferred_models)),
+        ),
+        "layer_curves": (
+            layer_curve_columns(),
+            _unless(leave_out, "The layers through training", lambda: layer_curve_rows(preferred_models)),
+        ),
         "dial": (dial_columns(), dial_rows(study)),
         "norms_at_defect": (norm_columns(), list(norm_rows(study))),
         "not_finite": (not_finite_columns(), list(not_finite_rows(study))),

@@ -1,7 +1,6 @@
 """Kernels beside their projections as little pictures: W, P(W) and W − P(W) on one scale of colours."""
 
 import math
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +10,11 @@ from numpy.typing import NDArray
 
 from ctmar.config.labels import model_label, scientific
 from ctmar.config.methods import METHODS, Kind
+from ctmar.errors import InputError
+from ctmar.reporting.checked_files import read_arrays
 from ctmar.reporting.choice import Identity
 from ctmar.reporting.images import data_address, error_image
 from ctmar.reporting.study_files import RunRecord
-from ctmar.store.arrays import DAMAGE
 
 _PARTS = ("W", "P(W)", "W − P(W)")
 Blocks = dict[str, NDArray[np.float32]]  # (2, c_out, c_in, height, width) by the name of the weight: W and P(W)
@@ -105,10 +105,10 @@ def _plain_and_penalty(records: Sequence[RunRecord]) -> tuple[int, int]:
 
 def _read(record: RunRecord) -> Blocks:
     """The blocks of a run; none where the file is missing or no such file."""
+    names = [row.name for row in record.description.layers]
     try:
-        with np.load(record.folder.kernels, allow_pickle=False) as file:
-            blocks = {name: file[name] for name in file.files}
-    except (zipfile.BadZipFile, *DAMAGE):
+        blocks = read_arrays(record.folder.kernels, (), optional=names)
+    except InputError:
         return {}
     fits = all(block.ndim == 5 and len(block) == 2 and np.isfinite(block).all() for block in blocks.values())
     return blocks if fits else {}

@@ -68,12 +68,17 @@ def test_public_ct_is_shown_and_slices_are_not_copied_twice(public):
     assert not [name for name in names if name.endswith((".h5", ".parquet", ".dcm"))]
 
 
+PICTURES = ("examples.npz", "thumbnails.npz")
+
+
 def test_of_somebodys_own_ct_no_image_and_no_pseudonym_leaves(own_study, tmp_path):
     found = contents(publish(own_study, tmp_path / "bundle"))
     assert pseudonyms_in(own_study.results.joinpath("data", "split.csv").read_bytes())
     for name, content in found.items():
         if not name.startswith("code/"):
-            assert not name.endswith((".npz", "index.html", "dataset_card.md", "catalogue.csv", "quarantine.csv")), name
+            assert not name.endswith((*PICTURES, "index.html", "dataset_card.md", "catalogue.csv", "quarantine.csv")), (
+                name
+            )
             assert not pseudonyms_in(content), name
     assert b"/somebody" not in b"".join(found.values())
     # patients in the order of their pseudonyms, so that sorted tables stay sorted
@@ -88,7 +93,8 @@ def test_with_images_the_report_comes_too_and_still_no_pseudonym(own_study, tmp_
     found = contents(publish(own_study, tmp_path / "bundle", with_images=True))
     assert b"<p>index.html of p-00000" in found["report/index.html"]
     assert not any(pseudonyms_in(content) for name, content in found.items() if not name.startswith("code/"))
-    assert not [name for name in found if name.endswith(".npz")]
+    assert not [name for name in found if name.endswith(PICTURES)]
+    assert [name for name in found if name.endswith("kernels.npz")]  # weights
 
 
 def test_masks_of_the_users_own_hide_the_images_of_public_ct_too(copied, tmp_path):
@@ -97,7 +103,7 @@ def test_masks_of_the_users_own_hide_the_images_of_public_ct_too(copied, tmp_pat
     (copied.results / "config.yaml").write_text(yaml.safe_dump(config))
     copied.finish()
     found = contents(publish(copied, tmp_path / "bundle"))
-    assert not [name for name in found if name.endswith((".npz", "index.html"))]
+    assert not [name for name in found if name.endswith((*PICTURES, "index.html"))]
     assert "simulation.mask_folder" in found["README.md"].decode()
 
 
