@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from tests.ctmar.reporting.conftest import SIZE
 
+from ctmar.config import Run
 from ctmar.reporting.images import error_image, window_image
+from ctmar.store.run_folder import RunFolder
 from ctmar.units import attenuation_to_hu
 
 pytestmark = pytest.mark.browser
@@ -116,7 +118,7 @@ def numbers(page, example, image):
 def files(report_page):
     """Arrays [HU] of the study's files: truth, input, and of plain training output and outputs turned back."""
     results = report_page.parent / "results"
-    plain = next(path for path in sorted(results.rglob("examples.npz")) if "method~plain" in str(path))
+    plain = RunFolder.of(results / "runs", Run(network="dncnn", method="plain")).examples
     with np.load(results / "references" / "examples.npz") as file:
         arrays = {"truth": attenuation_to_hu(file["image"]), "input": attenuation_to_hu(file["ma_CT"])}
     with np.load(plain) as file:
