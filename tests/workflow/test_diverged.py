@@ -62,14 +62,20 @@ def test_a_study_that_fails_in_the_middle_leaves_no_page_that_looks_current(chec
     done = changed("small", "training", patch_size=4096)(checkout)
     assert done.returncode != 0
     assert "training.patch_size: expected at most 64" in done.stdout + done.stderr
-    assert [path.name for path in report.iterdir()] == ["outdated"]
+    assert sorted(path.name for path in report.iterdir()) == ["outdated", "unfinished"]
     assert "This report is not current" in (report / "outdated" / "index.html").read_text()
+    page = (report / "unfinished" / "index.html").read_text()
+    banner = re.sub(r"\s+", " ", re.search(r'<aside class="banner".*?</aside>', page, re.DOTALL)[0])
+    assert "This study is not finished" in banner
+    assert "Of 6 planned runs, 6 are missing from the numbers below" in banner
+    assert "its job did not come to it; an error: training.patch_size: expected at most 64" in banner
+    assert str(checkout) not in page
     text = (checkout / "reports" / "index.html").read_text()
-    assert '<a href="small/outdated/index.html">small</a>' in text
-    assert "not current" in text
+    assert '<a href="small/unfinished/index.html">small</a>' in text
+    assert "not finished: the page shows what there is" in text
     done = snakemake(checkout)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    assert not (report / "outdated").exists()
+    assert not {"outdated", "unfinished"} & {path.name for path in report.iterdir()}
     assert len((report / "index.html").read_text()) == pytest.approx(len(before), rel=0.01)
     assert "not current" not in (checkout / "reports" / "index.html").read_text()
 
