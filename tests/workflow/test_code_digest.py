@@ -46,7 +46,7 @@ def test_the_attenuation_of_water_runs_its_steps_again(finished_study, snakemake
 @pytest.mark.workflow
 def test_a_change_of_the_report_makes_the_report_again_and_nothing_else(finished_study, snakemake_of, checkout):
     page = checkout / "src" / "ctmar" / "reporting" / "page.py"
-    page.write_text(page.read_text().replace("MAXIMUM_BYTES = 4_000_000", "MAXIMUM_BYTES = 4_000_001"))
+    page.write_text(page.read_text().replace("MAXIMUM_BYTES = 25_000_000", "MAXIMUM_BYTES = 25_000_001"))
     done = snakemake_of(checkout)(finished_study, "--dry-run")
     assert planned(done.stdout) == {"report", "provenance", "all"}, done.stderr
 

@@ -154,7 +154,7 @@ def own_settings(setting: Mapping[str, Any]) -> list[str]:
         setting: values of `IDENTITY` by name.
     """
     facts = METHODS[setting["method"]]
-    weights = ((facts.weight_symbol, "lam_perp"), ("λ_G", "lam_equi"), ("target", "target"), ("balance", "balance"))
+    weights = ((facts.weight_symbol, "lam_perp"), ("λᴳ", "lam_equi"), ("target", "target"), ("balance", "balance"))
     parts = [weighted(symbol, setting[name]) for symbol, name in weights if setting[name]]
     if facts.reads_softness:
         parts.append(f"s\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{setting['softness']:g}")

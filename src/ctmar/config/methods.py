@@ -45,7 +45,7 @@ class MethodFacts:
         cites: keys of `ctmar.reporting.literature`.
         reads_norm: it needs a matrix norm.
         reads_lam_perp: it has a weight λ⊥ (for other methods than the paper's: their one weight).
-        reads_lam_equi: it has a weight λ_G.
+        reads_lam_equi: it has a weight λᴳ.
         reads_softness: it has a softness.
         weight_symbol: what the report calls its λ⊥.
         turns_samples: it passes turned images through the network while training, so that what a step takes beyond the
@@ -123,7 +123,7 @@ METHODS: dict[str, MethodFacts] = {
         kind=Kind.WEIGHT,
         label="Residual pathway",
         does="adds a free pathway to an equivariant one in every layer, with decoupled weight decay λ⊥ on the free and "
-        "λ_G on the equivariant weights",
+        "λᴳ on the equivariant weights",
         cites=("finzi2021",),
         reads_lam_perp=True,
         reads_lam_equi=True,

@@ -22,12 +22,16 @@ class MeasuredImages(NamedTuple):
     """A model or a reference; metrics have the shape (n_seeds, n_pairs), NaN where a seed was not tested on a pair."""
 
     identity: Identity
-    metrics: dict[str, NDArray[np.float64]]
+    metrics_of_reference: dict[str, NDArray[np.float64]]
     model: Model | None = None
+
+    def metric(self, name: str) -> NDArray[np.float64]:
+        """One metric; of a model it is put together from its runs when asked for, not kept beside them."""
+        return self.metrics_of_reference[name] if self.model is None else self.model.metric(name)
 
     def estimate(self, study: MeasuredStudy, metric: str, chosen: NDArray[np.bool_] | None = None) -> Estimate:
         """Mean of a metric: over patients and seeds, of a reference over patients alone."""
-        values = self.metrics[metric]
+        values = self.metric(metric)
         if self.model is None:
             return study.over_patients(values, chosen)
         return study.estimate(values, self.model.folds(), chosen)
@@ -41,7 +45,7 @@ class MeasuredImages(NamedTuple):
     def tested(self) -> NDArray[np.bool_]:
         """Which seed was tested on which pair, shape (n_seeds, n_pairs)."""
         if self.model is None:
-            return np.ones(next(iter(self.metrics.values())).shape, bool)
+            return np.ones(next(iter(self.metrics_of_reference.values())).shape, bool)
         return self.model.tested
 
 
@@ -57,10 +61,7 @@ def everything_measured(study: MeasuredStudy, references: Sequence[dict[str, str
         own = [row for row in references if row["reference"] == name]
         metrics = {metric: np.array([[number(row[metric]) for row in own]]) for metric in study.metrics}
         found.append(MeasuredImages(tuple((_REFERENCE | {"method": name}).values()), metrics))
-    for model in study.models:
-        metrics = {metric: model.metric(metric) for metric in study.metrics}
-        found.append(MeasuredImages(model.identity, metrics, model))
-    return found
+    return found + [MeasuredImages(model.identity, {}, model) for model in study.models]
 
 
 def group_rows(study: MeasuredStudy, measured: Sequence[MeasuredImages], column: str) -> Iterator[Row]:
@@ -86,8 +87,9 @@ def slice_rows(study: MeasuredStudy, measured: Sequence[MeasuredImages]) -> Iter
     ]
     for one in measured:
         own = dict(zip(IDENTITY, one.identity, strict=True))
+        metrics = {metric: one.metric(metric) for metric in study.metrics}
         for k, j in zip(*np.nonzero(one.tested), strict=True):
-            values = {metric: float(one.metrics[metric][k, j]) for metric in study.metrics}
+            values = {metric: float(of_all[k, j]) for metric, of_all in metrics.items()}
             yield own | {"seed": one.seeds[k]} | names[j] | {m: None if np.isnan(v) else v for m, v in values.items()}
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from ctmar.evaluation.columns import METRICS, PAIR_COLUMNS
 from ctmar.evaluation.compared_models import Model, in_common
 from ctmar.evaluation.crossed_table import over_patients_and_seeds, patient_means
 from ctmar.evaluation.intervals import NOTHING, Estimate, over_patients
-from ctmar.evaluation.run_results import Identity, RunResult, identity_of, read_run
+from ctmar.evaluation.run_results import Identity, Pair, RunResult, identity_of, read_run
 from ctmar.store.run_folder import RunFolder
 from ctmar.store.run_records import RunDescription
 
@@ -52,7 +53,7 @@ class MeasuredStudy:
         """The study under every condition, in their order."""
         return dict(sorted({self.condition: self, **self.others}.items()))
 
-    @property
+    @cached_property  # asked for once for each model and verdict: of five hundred models that is a quarter of a million
     def standard(self) -> tuple[str, float]:
         """Start and compute of the models that stand for their methods: equivariant and 1, where any model has it."""
         every = [(str(model.run.start), model.run.compute) for model in self.models]
@@ -156,7 +157,7 @@ def read_study(run_folders: Iterable[Path], settings: Judgement, leave_out: Leav
             one seed were trained on different patients or tested on different pairs, or two runs were measured by
             different metrics or at different angles.
     """
-    found = [run for folder in run_folders for run in _read_run(RunFolder(Path(folder)), leave_out)]
+    found = _with_shared_pairs(run for folder in run_folders for run in _read_run(RunFolder(Path(folder)), leave_out))
     if not found:
         raise InputError("expected at least one finished run, found none")
     _check_once([one.run for one in found])
@@ -168,6 +169,20 @@ def read_study(run_folders: Iterable[Path], settings: Judgement, leave_out: Leav
     }
     base = studies.pop(base_condition(studies))
     return replace(base, others=studies)
+
+
+def _with_shared_pairs(runs: Iterable[RunResult | RunDescription]) -> list[RunResult | RunDescription]:
+    """The runs, of which those on equal pairs share one list: thousands of texts for each run fill the memory."""
+    known: list[list[Pair]] = []
+    found: list[RunResult | RunDescription] = []
+    for run in runs:
+        if isinstance(run, RunResult):
+            pairs = next((pairs for pairs in known if pairs == run.pairs), run.pairs)
+            known += [pairs] if pairs is run.pairs else []
+            found.append(replace(run, pairs=pairs))
+        else:
+            found.append(run)
+    return found
 
 
 def _read_run(folder: RunFolder, leave_out: LeaveOut | None) -> list[RunResult | RunDescription]:

@@ -60,7 +60,7 @@ def _not_worse_than_other_ways(study: MeasuredStudy, cost: Cost) -> Finding | No
 
 
 def _equivariant_weight_matters_little(study: MeasuredStudy, cost: Cost) -> Finding | None:
-    """Every λ_G against λ_G = 0 of the same norm and λ⊥."""
+    """Every λᴳ against λᴳ = 0 of the same norm and λ⊥."""
     pairs = {
         model_label(model.run.model_dump()): (model, base)
         for model in candidates(study, "projection")
@@ -120,9 +120,9 @@ _QUESTIONS = (
         _not_worse_than_other_ways,
     ),
     Claim(
-        "The weight λ_G of the equivariant part matters little.",
+        "The weight λᴳ of the equivariant part matters little.",
         SOURCE,
-        "Paired PSNR of every λ_G > 0 minus λ_G = 0 at the same λ⊥: equivalent within ±{margin} dB by two one-sided"
+        "Paired PSNR of every λᴳ > 0 minus λᴳ = 0 at the same λ⊥: equivalent within ±{margin} dB by two one-sided"
         " tests, levels divided by their number.",
         _equivariant_weight_matters_little,
     ),

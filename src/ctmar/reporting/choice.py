@@ -1,5 +1,6 @@
 """The settings that stand for others, as `ctmar.evaluation.preference` chose them: filters, no choice of their own."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -34,3 +35,10 @@ def shown_settings(models: pd.DataFrame, network: str) -> list[Identity]:
 
 def _identities(models: pd.DataFrame) -> list[Identity]:
     return list(models[IDENTITY].itertuples(index=False, name=None))
+
+
+def only(models: pd.DataFrame, identities: Sequence[Identity]) -> pd.DataFrame:
+    """The rows of some settings, in the order of ``models``."""
+    wanted = set(identities)
+    keep = [identity in wanted for identity in models[IDENTITY].itertuples(index=False, name=None)]
+    return models[keep]

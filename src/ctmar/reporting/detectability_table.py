@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from ctmar.evaluation.columns import SIGNAL_IMAGES, signal_measures
-from ctmar.reporting.choice import Identity
-from ctmar.reporting.model_tables import only
+from ctmar.reporting.choice import Identity, only
 from ctmar.reporting.required_columns import interval_columns, measured
 from ctmar.reporting.shown_tables import Context, Measure, Table, decimals, model_table
 

@@ -18,7 +18,7 @@ from ctmar.evaluation.columns import (
     own_metric,
     psnr_turned,
 )
-from ctmar.reporting.choice import Identity
+from ctmar.reporting.choice import Identity, only
 from ctmar.reporting.required_columns import IDENTITY, interval_columns, measured
 from ctmar.reporting.shown_tables import (
     WEIGHTS,
@@ -89,7 +89,7 @@ def main_table(
     with_p_values = bool((models["p_value_holm"] < alpha).any())
     measures = [measure for measure in MAIN if with_p_values or measure.name != "p_value_holm"]
     shown = model_table("models", table, measures, context, references)
-    return replace(shown, download=download_address(models))
+    return replace(shown, download=download_address(models) if context.every_setting else "")
 
 
 def region_table(models: pd.DataFrame, references: pd.DataFrame, context: Context, chosen: Sequence[Identity]) -> Table:
@@ -138,13 +138,6 @@ def own_metrics_table(
 def significant(value: float) -> str:
     """A number of unknown size, to four digits."""
     return scientific(value, 4)
-
-
-def only(models: pd.DataFrame, identities: Sequence[Identity]) -> pd.DataFrame:
-    """The rows of some settings, in the order of ``models``."""
-    wanted = set(identities)
-    keep = [identity in wanted for identity in models[IDENTITY].itertuples(index=False, name=None)]
-    return models[keep]
 
 
 def _angle_measures(angles_deg: Sequence[float]) -> list[Measure]:

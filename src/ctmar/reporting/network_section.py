@@ -82,7 +82,13 @@ class NetworkSection:
 
 
 def network_section(
-    results: StudyTables, config: Config, network: str, marks: dict[SeriesKey, Mark], image_bytes: int
+    results: StudyTables,
+    config: Config,
+    network: str,
+    marks: dict[SeriesKey, Mark],
+    *,
+    image_bytes: int,
+    every_setting: bool = True,
 ) -> NetworkSection:
     """Tables, charts and images of one network.
 
@@ -91,13 +97,15 @@ def network_section(
         config: its configuration.
         network: name of the network.
         marks: mark of every method and norm.
-        image_bytes: what the images may add to the page, half of it as still pictures, half as numbers to explore.
+        image_bytes: what the images may add to the page; still pictures and the explorer have half of it each.
+        every_setting: whether settings that validation did not choose have rows and curves of their own.
     """
     models = charts.prepare_models(results.models[results.models["network"] == network], marks)
     settings, shown = chosen_settings(results.models, network), shown_settings(results.models, network)
     identities = list(models[IDENTITY].itertuples(index=False, name=None))
     chosen = models[models["chosen"]]
-    context, few = Context(network, marks, settings), Context(network, marks, shown)
+    context = Context(network, marks, settings, every_setting)
+    few = Context(network, marks, shown, every_setting)
     numbers = results.models[results.models["network"] == network]
     cost = results.cost[results.cost["network"] == network]
     own_curves = results.curves[results.curves["network"] == network]
@@ -107,7 +115,8 @@ def network_section(
         f"Images of the network “{network}”", lambda: read_example_pairs(results, network), []
     )
     examples = build_examples(pairs, config.report, image_bytes // 2)
-    others = [identity for identity in dict.fromkeys(identities) if identity not in settings]
+    chosen_ones = set(settings)
+    others = [identity for identity in identities if identity not in chosen_ones] if every_setting else []
     seeds = sorted(set(models["n_seeds"]))
     alpha = 1 - config.judgement.confidence
     return NetworkSection(
@@ -248,7 +257,7 @@ def _norms_at_defect(models: pd.DataFrame, norms: pd.DataFrame, context: Context
 
 
 def _sensitivity_maps(models: pd.DataFrame) -> list[Chart]:
-    """λ_G × λ⊥ for each norm that was trained with more than one λ_G."""
+    """λᴳ × λ⊥ for each norm that was trained with more than one λᴳ."""
     return [
         (f"{series}: {title}", sweeps.sensitivity_map(own, measure, title))
         for series, own in models[(models["method"] == "projection") & models["standard"]].groupby("series", sort=False)

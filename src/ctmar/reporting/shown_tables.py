@@ -10,6 +10,7 @@ import pandas as pd
 
 from ctmar.config.labels import MISSING, number, setting_label, weight
 from ctmar.config.methods import METHODS, Kind
+from ctmar.reporting.choice import only
 from ctmar.reporting.marks import Mark, SeriesKey
 from ctmar.reporting.required_columns import IDENTITY, interval_columns, measured
 from ctmar.reporting.study_files import rows_of
@@ -105,11 +106,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Context:
-    """What the tables of one network share: marks of the series, and the settings that are shown at first."""
+    """What the tables of one network share: marks, the settings shown at first, and whether the others have rows."""
 
     network: str
     marks: dict[SeriesKey, Mark]
     chosen: Sequence[tuple[Any, ...]]
+    every_setting: bool = True
 
 
 def model_table(
@@ -128,6 +130,8 @@ def model_table(
         context: marks and chosen settings.
         references: rows with a column ``reference``.
     """
+    if not context.every_setting:
+        models = only(models, context.chosen)
     shown = [measure for measure in measures if measured(models, measure.name)]
     weights = bool((models[list(WEIGHTS)] > 0).any(axis=None))
     rows = [(METHODS[row["method"]].kind, _model_row(row, weights, shown, context)) for row in rows_of(models)]
@@ -236,11 +240,11 @@ def _model_row(row: dict[str, Any], weights: bool, measures: Sequence[Measure], 
 
 
 def weight_cell(row: dict[str, Any]) -> Cell:
-    """The weight of a setting under the symbol of its method, or what adapts it; λ_G below, where there is one."""
+    """The weight of a setting under the symbol of its method, or what adapts it; λᴳ below, where there is one."""
     facts = METHODS[row["method"]]
     if facts.reads_softness:
         return Cell(f"s {row['softness']:g}", row["softness"])
-    equivariant = f"λ_G {weight(row['lam_equi'])}" if row["lam_equi"] else ""
+    equivariant = f"λᴳ {weight(row['lam_equi'])}" if row["lam_equi"] else ""
     for name in ("target", "balance"):
         if row[name]:
             return Cell(f"{name} {weight(row[name])}", row[name], equivariant)

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import pandas as pd
@@ -24,6 +25,8 @@ VERDICTS = {
     "undecided": "not distinguishable from plain training",
     "": "no interval, so undecided",
 }
+_METHODS = "methods and norms"
+_OTHER_WAY_ROUND = ("ssim_mean", "psnr_db_mean", "SSIM", "PSNR")
 _NEARLY_PLAIN = 0.9  # of the measured defect of the plain network
 _OTHER_MEASURES = (  # column, words before, decimals, unit
     ("psnr_official_db_mean", "PSNR under the protocol official is", 2, " dB"),
@@ -91,6 +94,7 @@ def sentences(results: StudyTables, network: str) -> list[str]:
         _what_was_run(results, models, network),
         _quality(best, plain, models, results),
         _other_measures(best, plain),
+        _disagreement(models),
         _equivariance(models, best, plain),
         _against_others(results, network, rows, best),
     ]
@@ -212,6 +216,25 @@ def _other_measures(best: dict[str, Any] | None, plain: dict[str, Any] | None) -
     return f"On the same images, {listing(clauses)}." if clauses else ""
 
 
+def _disagreement(models: pd.DataFrame) -> str:
+    """A method that is last by PSNR and first by SSIM, or the other way round: no single number ranks the methods."""
+    own = [
+        row
+        for row in rows_of(models[models["chosen"] & models["standard"]])
+        if math.isfinite(row["psnr_db_mean"]) and math.isfinite(row["ssim_mean"])
+    ]
+    for measure, other, last, first in (("psnr_db_mean", "ssim_mean", "PSNR", "SSIM"), _OTHER_WAY_ROUND):
+        worst, best = min(own, key=itemgetter(measure), default=None), max(own, key=itemgetter(other), default=None)
+        if len(own) > 2 and worst is not None and worst is best:
+            return (
+                f"The measures disagree about {model_name(worst)}: of {plural(len(own), 'method and norm', _METHODS)}"
+                f" it has the lowest {last} and the highest {first} ({_psnr(worst)}, SSIM"
+                f" {number(worst['ssim_mean'], 4)})."
+                " PSNR counts large errors most, wherever they are; SSIM compares structure place by place."
+            )
+    return ""
+
+
 def _against_others(
     results: StudyTables, network: str, rows: dict[Identity, dict[str, Any]], best: dict[str, Any] | None
 ) -> str:
@@ -272,7 +295,7 @@ def _equivariance(models: pd.DataFrame, best: dict[str, Any] | None, plain: dict
 
 
 def longest_sweep(models: pd.DataFrame, method: str, preferred_norm: str = "none") -> list[dict[str, Any]]:
-    """A method's models of the norm, power and λ_G with the most λ⊥, in order; a tie goes to the preferred norm."""
+    """A method's models of the norm, power and λᴳ with the most λ⊥, in order; a tie goes to the preferred norm."""
     sweeps: dict[tuple[str, int, float], list[dict[str, Any]]] = {}
     for row in rows_of(models):
         if row["method"] == method and row["lam_perp"] > 0 and row["standard"]:

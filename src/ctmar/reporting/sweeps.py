@@ -1,4 +1,4 @@
-"""Charts of the weights: one norm against λ⊥, λ_G against λ⊥ as a map, and quality against equivariance."""
+"""Charts of the weights: one norm against λ⊥, λᴳ against λ⊥ as a map, and quality against equivariance."""
 
 import altair as alt
 import pandas as pd
@@ -59,7 +59,7 @@ SHOWN = ["label", "colour", "shape", "says"]
 
 
 def sensitivity_map(models: pd.DataFrame, measure: str, title: str) -> Spec:
-    """A measure over λ_G and λ⊥ of one norm: every cell carries its number, its tint follows the rank.
+    """A measure over λᴳ and λ⊥ of one norm: every cell carries its number, its tint follows the rank.
 
     Args:
         models: rows of one norm from `prepare_models`.
@@ -73,7 +73,7 @@ def sensitivity_map(models: pd.DataFrame, measure: str, title: str) -> Spec:
             "equi": [weight(value) for value in models["lam_equi"]],
             "text": [write_value(measure, value) for value in models[mean]],
             "says": [
-                f"λ⊥ = {weight(perp)}, λ_G = {weight(equi)}\n{title}: {text}"
+                f"λ⊥ = {weight(perp)}, λᴳ = {weight(equi)}\n{title}: {text}"
                 for perp, equi, text in zip(
                     models["lam_perp"], models["lam_equi"], interval_text(models, measure), strict=True
                 )
@@ -85,7 +85,7 @@ def sensitivity_map(models: pd.DataFrame, measure: str, title: str) -> Spec:
     perp = [weight(value) for value in sorted(set(models["lam_perp"]))]
     equi = [weight(value) for value in sorted(set(models["lam_equi"]), reverse=True)]
     x = alt.X("perp:N", title="λ⊥", sort=perp, axis=alt.Axis(labelAngle=0, ticks=False, domain=False))
-    y = alt.Y("equi:N", title="λ_G", sort=equi, axis=alt.Axis(ticks=False, domain=False))
+    y = alt.Y("equi:N", title="λᴳ", sort=equi, axis=alt.Axis(ticks=False, domain=False))
     base = alt.Chart(table).encode(x=x, y=y)
     opacity = alt.Opacity("tint:Q", scale=None)
     return finish(
@@ -93,7 +93,7 @@ def sensitivity_map(models: pd.DataFrame, measure: str, title: str) -> Spec:
             base.mark_rect(color="#0072B2").encode(opacity=opacity, description=SAYS),
             base.mark_text(color="currentColor", fontSize=12).encode(text="text:N"),
         ),
-        f"{title} for every pair of λ_G and λ⊥.",
+        f"{title} for every pair of λᴳ and λ⊥.",
         height=_CELL_HEIGHT * len(equi),
     )
 

@@ -23,9 +23,14 @@ def test_scientific_keeps_two_significant_digits(value):
     assert math.isclose(back, value, rel_tol=0.0501)
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, None])
+@pytest.mark.parametrize("value", [math.nan, None])
 def test_missing_values_are_a_dash(value):
     assert labels.number(value) == labels.scientific(value) == "–"
+
+
+def test_what_is_infinite_is_not_called_missing():
+    assert labels.number(math.inf) == labels.scientific(math.inf) == "∞"
+    assert labels.number(-math.inf) == labels.scientific(-math.inf) == "−∞"
 
 
 def test_no_negative_zero():
@@ -77,4 +82,4 @@ def test_a_softness_of_zero_is_named():
 
 def test_two_weights_stand_side_by_side():
     name = label("residual_pathway", lam_perp=1e-3, lam_equi=1e-5)
-    assert name == "Residual pathway, λ⊥\xa0=\xa010⁻³, λ_G\xa0=\xa010⁻⁵"
+    assert name == "Residual pathway, λ⊥\xa0=\xa010⁻³, λᴳ\xa0=\xa010⁻⁵"

@@ -317,7 +317,7 @@ def test_the_weight_of_the_equivariant_part(usual, make_run, psnr, expected):
     runs = usual() + [
         make_run("projection", "frobenius", 0.1, seed, psnr, lam_equi=1.0, validation_psnr=0) for seed in (0, 1)
     ]
-    assert questions(runs)["The weight λ_G of the equivariant part matters little."] == expected
+    assert questions(runs)["The weight λᴳ of the equivariant part matters little."] == expected
 
 
 def test_quality_that_hangs_on_the_turn(usual):

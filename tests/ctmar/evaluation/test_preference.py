@@ -71,3 +71,19 @@ def test_networks_are_chosen_apart(make_run):
         (folder / "run.json").write_text(json.dumps(description))
     found = choices(read_study(runs, SETTINGS))
     assert [list(row.values()) for row in found.values()] == [[True] * 3] * 2
+
+
+def test_a_validation_without_number_prefers_nothing(make_run):
+    nan = float("nan")
+    runs = [
+        make_run("projection", "spectral", 0.1, validation_psnr=nan),
+        make_run("projection", "spectral", 1.0, validation_psnr=31),
+        make_run("projection", "frobenius", 0.1, validation_psnr=nan),
+        make_run("eqreg", "none", 0.5, 0, validation_psnr=nan),
+        make_run("eqreg", "none", 0.5, 1, validation_psnr=33),
+    ]
+    for order in (runs, runs[::-1]):
+        assert chosen(order) == [("projection", "spectral", 1.0)]
+    assert chosen([runs[1], make_run("projection", "spectral", 0.2, validation_psnr=float("inf"))]) == [
+        ("projection", "spectral", 0.2)
+    ]

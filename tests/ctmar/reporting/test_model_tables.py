@@ -174,5 +174,5 @@ def test_a_single_group_is_no_table(results, config):
         sizes=results.sizes[results.sizes["metal_size"] == 1],
         materials=pd.DataFrame(columns=results.materials.columns),
     )
-    section = network_section.network_section(one, config, "dncnn", page.series_marks(one), 10**6)
+    section = network_section.network_section(one, config, "dncnn", page.series_marks(one), image_bytes=10**6)
     assert section.groups == []

@@ -133,7 +133,7 @@ def test_metrics_carry_protocol_and_numbers(page):
 
 
 def test_a_chart_never_holds_both_protocols(results, config):
-    section = network_section(results, config, "dncnn", series_marks(results), 0)
+    section = network_section(results, config, "dncnn", series_marks(results), image_bytes=0)
     charts = [*section.quality, *(chart for _, sweep in section.responses for chart in sweep), *section.sensitivity]
     specifications = [json.dumps(spec) for _, spec in charts]
     assert len(specifications) == 11
@@ -264,8 +264,19 @@ def test_pictures_give_way_before_a_page_is_too_large(results, config, tmp_path,
     monkeypatch.setattr(page_module, "MAXIMUM_BYTES", len(bare.encode()) + 1000)
     text = build_report(results, config, tmp_path / "index.html").read_text(encoding="utf-8")
     assert len(text) < len(whole)
-    assert "3 further example pairs left out to keep this page below 4 MB" in text
+    assert "3 further example pairs left out to keep this page below 25 MB" in text
     assert "Pictures of 3 further series left out" in text
+    check_without_holes(text)
+
+
+@pytest.mark.slow
+def test_of_very_many_settings_the_chosen_ones_have_rows_and_the_banner_says_so(results, config, tmp_path, monkeypatch):
+    bare = render_page(results, config, 0.0, every_setting=False)
+    monkeypatch.setattr(page_module, "MAXIMUM_BYTES", len(bare.encode()) + 1000)
+    text = build_report(results, config, tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "Rows and curves of the settings that validation did not choose: the page would be larger" in text
+    assert "Show all" not in text
+    assert "Every other setting" not in text
     check_without_holes(text)
 
 

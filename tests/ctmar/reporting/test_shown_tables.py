@@ -89,8 +89,8 @@ def test_without_any_weight_there_is_no_column_of_weights(results, context):
     ("method", "perp", "equi", "softness", "text", "below"),
     [
         ("eqreg", 1e-3, 0.0, 0.0, "λ 10⁻³", ""),
-        ("projection", 1e-2, 1e-3, 0.0, "λ⊥ 10⁻²", "λ_G 10⁻³"),
-        ("projection", 0.0, 1e-3, 0.0, "λ_G 10⁻³", ""),
+        ("projection", 1e-2, 1e-3, 0.0, "λ⊥ 10⁻²", "λᴳ 10⁻³"),
+        ("projection", 0.0, 1e-3, 0.0, "λᴳ 10⁻³", ""),
         ("softness", 0.0, 0.0, 0.0, "s 0", ""),
         ("plain", 0.0, 0.0, 0.0, "–", ""),
     ],
@@ -99,7 +99,7 @@ def test_a_weight_stands_under_the_symbol_of_its_method(method, perp, equi, soft
     row = {"method": method, "lam_perp": perp, "lam_equi": equi, "softness": softness, "target": 0.0, "balance": 0.0}
     cell = shown_tables.weight_cell(row)
     assert cell.text == text
-    assert cell.interval in (below, "λ_G 10⁻³")
+    assert cell.interval in (below, "λᴳ 10⁻³")
 
 
 def test_another_measure_may_stand_below():

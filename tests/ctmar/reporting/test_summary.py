@@ -143,3 +143,21 @@ def test_counts_agree_with_the_split(results):
     assert (n["n_train_slices"], n["n_validation_slices"], n["n_test_slices"]) == (64, 64, 21)
     assert n["n_slices"] == results.split["n_slices"].sum()
     assert n["n_test_patients"] == 2
+
+
+def test_a_method_that_is_last_by_one_measure_and_first_by_the_other_is_named(results):
+    """Train-then-project of the default study: no reader shall take its SSIM for a rank."""
+
+    def with_ssim(best):
+        models = results.models.copy()
+        its = models["method"] == "train_then_project"
+        assert its.sum() == 1
+        models.loc[its, "psnr_db_mean"] = models["psnr_db_mean"].min() - 1
+        models.loc[its, "ssim_mean"] = models["ssim_mean"].max() + (0.01 if best else -0.01)
+        return dataclasses.replace(results, models=models)
+
+    said = [one for one in summary.sentences(with_ssim(best=True), "dncnn") if one.startswith("The measures disagree")]
+    assert len(said) == 1
+    assert said[0].startswith("The measures disagree about Train, then project: of ")
+    assert "it has the lowest PSNR and the highest SSIM (" in said[0]
+    assert not any("The measures disagree" in one for one in summary.sentences(with_ssim(best=False), "dncnn"))

@@ -56,9 +56,9 @@ _SYMBOLS = {
     "\N{NO-BREAK SPACE}": "~",
 }
 _ACCENTS = {"\u0300": "`", "\u0301": "'", "\u0302": "^", "\u0303": "~", "\u0304": "=", "\u0308": '"', "\u0327": "c "}
-_WORDS = {"λ⊥": r"$\lambda_\perp$", "λ_G": r"$\lambda_G$"}
+_WORDS = {"λ⊥": r"$\lambda_\perp$", "λᴳ": r"$\lambda_G$"}
 _DIGITS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
-_PARTS = re.compile(r"λ⊥|λ_G|[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+|.", re.DOTALL)
+_PARTS = re.compile(r"λ⊥|λᴳ|[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+|.", re.DOTALL)
 
 
 def latex(text: object) -> str:
