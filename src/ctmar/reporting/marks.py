@@ -1,6 +1,6 @@
 """Colour and shape of every series: the colour says which kind of method it is, the shape which one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ctmar.config.methods import METHODS, Kind
@@ -46,3 +46,11 @@ def assign_marks(series: Iterable[SeriesKey]) -> dict[SeriesKey, Mark]:
         marks[key] = Mark(colours[colour], SHAPES[shape])
         counts[kind] += 1
     return marks
+
+
+def kind_marks(marks: Mapping[SeriesKey, Mark]) -> list[tuple[str, Mark]]:
+    """The kinds of methods of some series, each with the mark of its first one."""
+    first: dict[str, Mark] = {}
+    for (method, _), mark in marks.items():
+        first.setdefault(METHODS[method].kind, mark)
+    return list(first.items())

@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 
 from ctmar.config import Config
-from ctmar.config.methods import METHODS
 from ctmar.errors import InputError
 from ctmar.evaluation.intervals import SIMULATED_COVERAGE, SIMULATED_WIDTH
 from ctmar.evaluation.regions import REGION_TEXT
@@ -15,11 +14,12 @@ from ctmar.reporting.dial_section import DialSection, dial_sections
 from ctmar.reporting.diverged_runs import diverged_runs, methods_of_all_runs, n_parameters
 from ctmar.reporting.environment import assets, environment
 from ctmar.reporting.literature import ARCHITECTURES, REFERENCES
-from ctmar.reporting.marks import Mark, SeriesKey, assign_marks
+from ctmar.reporting.marks import Mark, SeriesKey, assign_marks, kind_marks
 from ctmar.reporting.missing_runs import missing_runs
 from ctmar.reporting.network_section import network_section
 from ctmar.reporting.not_finite_numbers import not_finite_numbers
 from ctmar.reporting.report_origin import provenance, public_config
+from ctmar.reporting.runs_section import runs_section
 from ctmar.reporting.study_files import StudyTables
 from ctmar.reporting.summary import claims_sentence, counts, facts, primary_sentence
 from ctmar.reporting.timed_networks import TimedNetwork, timed_networks
@@ -43,6 +43,7 @@ SECTIONS = (
     ("cost", "Cost"),
     ("claims", "The paper’s claims"),
     ("curves", "Learning curves"),
+    ("runs", "Runs"),
     ("data", "Data"),
     ("methods", "Methods"),
     ("reading", "How to read"),
@@ -125,12 +126,14 @@ def render_page(
     data = lacks.unless(
         "Data", lambda: data_section(results, config, int(image_share * _MAXIMUM_THUMBNAIL_BYTES)), None
     )
+    runs = lacks.unless("The table of runs", lambda: runs_section(results, config, marks), None)
     conditions = (
         ("dial", dials),
         ("response", with_response),
         ("images", any(section.examples or section.n_examples_left_out for section in sections)),
         ("curves", any(section.curves for section in sections)),
         ("cost", timed or any(section.cost for section in sections)),
+        ("runs", runs),
         ("data", data),
         ("claims", results.claims or results.questions),
     )
@@ -164,10 +167,11 @@ def render_page(
         width=SIMULATED_WIDTH,
         claims_sentence=claims_sentence(results.claims),
         kernels=results.kernels,
+        runs=runs,
         data=data,
         references=REFERENCES,
         architectures=ARCHITECTURES,
-        kinds=_kind_marks(marks),
+        kinds=kind_marks(marks),
         region_text=REGION_TEXT,
         detectability=any(section.detectability for section in sections),
         provenance=provenance(results),
@@ -181,11 +185,3 @@ def series_marks(results: StudyTables) -> dict[SeriesKey, Mark]:
     """One mark for each method and norm of the study, the same in every chart and table."""
     tables = (results.models, results.cost, results.dial)
     return assign_marks(key for table in tables for key in zip(table["method"], table["norm"], strict=True))
-
-
-def _kind_marks(marks: dict[SeriesKey, Mark]) -> list[tuple[str, Mark]]:
-    """The kinds of methods of the study, each with the mark of its first series."""
-    first: dict[str, Mark] = {}
-    for (method, _), mark in marks.items():
-        first.setdefault(METHODS[method].kind, mark)
-    return list(first.items())

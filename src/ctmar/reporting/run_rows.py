@@ -1,7 +1,7 @@
 """Every planned run as a row: what sets it apart, what became of it, and what is left of it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ class RunRow:
         planned: the run, its folder, its state.
         series: method and norm in words.
         settings: what it has beside them that not every run of the study has.
+        why: what is known of the cause of its state, without folders of this machine.
         curve: its epochs.
         resumed: times that its training went on from a checkpoint in a later attempt of its job.
         log: log of its last job, below the folder of the study's checkout; empty where no job came to it.
@@ -37,6 +38,7 @@ class RunRow:
     planned: PlannedRun
     series: str
     settings: list[str]
+    why: str
     curve: Curve
     resumed: int
     log: str
@@ -81,7 +83,7 @@ class RunRow:
         """The row of the table to take away: settings as the configuration has them, then what became of the run."""
         return self.run.model_dump() | {
             "state": self.planned.state,
-            "why": self.planned.why or self.curve.problem,
+            "why": self.why,
             "attempts": len(self.planned.attempts),
             "resumed": self.resumed,
             "epochs": self.curve.n_epochs,
@@ -97,17 +99,20 @@ class RunRow:
         }
 
 
-def run_rows(planned: Sequence[PlannedRun], results: Path, config: Config) -> list[RunRow]:
+def run_rows(
+    planned: Sequence[PlannedRun], results: Path, config: Config, shown: Callable[[str], str] = str
+) -> list[RunRow]:
     """The rows of all runs, in the order of the configuration; what all runs have in common is in none of them.
 
     Args:
         planned: what became of each.
         results: folder of the study's results.
         config: its configuration.
+        shown: makes of a message what a page may show.
     """
     common = set(settings_of_all(planned))
     digests, mirrored = _digests(results / "jobs"), read_mirrored(results)
-    return [_row(one, common, config.study.name, digests, mirrored) for one in planned]
+    return [_row(one, common, config.study.name, digests=digests, mirrored=mirrored, shown=shown) for one in planned]
 
 
 def settings_of_all(planned: Sequence[PlannedRun]) -> list[str]:
@@ -125,17 +130,25 @@ def _settings(run: Run) -> list[str]:
 
 
 def _row(
-    planned: PlannedRun, common: set[str], study: str, digests: Mapping[str, str], mirrored: Mapping[str, str]
+    planned: PlannedRun,
+    common: set[str],
+    study: str,
+    *,
+    digests: Mapping[str, str],
+    mirrored: Mapping[str, str],
+    shown: Callable[[str], str],
 ) -> RunRow:
     run, folder = planned.run, planned.folder
     last = planned.attempts[-1].job if planned.attempts else ""
     kept = folder.weights if planned.state == "finished" else folder.checkpoint
     where = f"results/{study}/runs/{run.folder_name}/{kept.name}" if kept.is_file() else ""
+    curve = read_curve(folder, planned.description.kept_epoch if planned.description else None)
     return RunRow(
         planned=planned,
         series=series_label(run.method, run.norm),
         settings=[part for part in _settings(run) if part not in common],
-        curve=read_curve(folder, planned.description.kept_epoch if planned.description else None),
+        why=shown(planned.why or curve.problem),
+        curve=curve,
         resumed=_times_resumed(planned),
         log=f"logs/{study}/train/{last}.log" if last else "",
         weights=where,

@@ -4,15 +4,15 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import quote
 
 from ctmar.config import Config
 from ctmar.config.labels import MISSING, number, scientific
-from ctmar.reporting.marks import Mark, SeriesKey, assign_marks
+from ctmar.reporting.marks import Mark, SeriesKey, assign_marks, kind_marks
 from ctmar.reporting.run_curves import CurveChart, Place, Scales, curve_chart
 from ctmar.reporting.run_rows import RunRow, run_rows, settings_of_all
 from ctmar.reporting.shown_tables import Cell, decimals
+from ctmar.reporting.study_files import StudyTables
 from ctmar.reporting.wording import listing, plural
 from ctmar.store.planned_runs import PlannedRun
 from ctmar.store.tables import table_text
@@ -76,6 +76,7 @@ class RunsSection:
 
     Args:
         rows: the runs that are shown, those that are not finished first where there are too many.
+        kinds: the kinds of methods, each with the mark of its first series.
         networks: a picture for each network with a curve.
         n_runs: runs that were planned.
         states: how many there are of each state, in words.
@@ -86,6 +87,7 @@ class RunsSection:
     """
 
     rows: list[ShownRun]
+    kinds: list[tuple[str, Mark]]
     networks: list[NetworkCurves]
     n_runs: int
     states: str
@@ -95,26 +97,24 @@ class RunsSection:
     download: str
 
 
-def runs_section(
-    planned: Sequence[PlannedRun], results: Path, config: Config, marks: Mapping[SeriesKey, Mark]
-) -> RunsSection:
+def runs_section(results: StudyTables, config: Config, marks: Mapping[SeriesKey, Mark]) -> RunsSection:
     """Every planned run of a study.
 
     Args:
-        planned: what became of each.
-        results: folder of the study's results.
+        results: the study.
         config: its configuration.
         marks: mark of every method and norm that was measured; others get one of their own.
     """
-    rows = run_rows(planned, results, config)
+    rows = run_rows(results.planned, results.folder, config, results.lacks.without_folders)
     every = assign_marks([*marks, *((row.run.method, row.run.norm) for row in rows)])
     shown = _shown(rows, config, every)
     return RunsSection(
         rows=shown,
+        kinds=kind_marks({(row.run.method, row.run.norm): every[row.run.method, row.run.norm] for row in rows}),
         networks=_pictures(shown, config),
         n_runs=len(rows),
         states=states_in_words(Counter(row.planned.state for row in rows)),
-        common=_in_common(planned, config),
+        common=_in_common(results.planned, config),
         several_networks=len(config.study.networks) > 1,
         with_energy=any(one.row.curve.gpu_kj is not None for one in shown),
         download=f"data:text/csv;charset=utf-8,{quote(table_text([row.facts for row in rows]))}",
@@ -172,7 +172,7 @@ def _in_common(planned: Sequence[PlannedRun], config: Config) -> str:
     parts = [
         f"{plural(training.epochs, 'epoch')} of {plural(training.steps_per_epoch, 'step')}",
         f"batches of {training.batch_size} patches of {training.patch_size} × {training.patch_size} pixels",
-        f"Adam with a learning rate of {scientific(training.learning_rate, 3)} ({training.schedule})",
+        f"Adam with a learning rate of {training.learning_rate:g} ({training.schedule})",
         f"the group {config.study.group}",
         *settings_of_all(planned),
     ]
