@@ -98,8 +98,8 @@ def test_accessible_structure(outline):
     levels = [int(tag[1]) for tag, _ in outline.tags if re.fullmatch("h[1-6]", tag)]
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
     assert all(a.get("scope") in ("row", "col", "rowgroup", "colgroup") for a in outline.all("th"))
-    # main, errors, detectability, sizes and materials under two protocols, norms, equivariance, turned inputs, cost, runs;
-    # three of claims; sources, split, series, 2 left out
+    # main, errors, detectability, sizes and materials under two protocols, norms, equivariance, turned inputs, cost;
+    # three of claims; runs; sources, split, series, 2 left out
     assert len(outline.all("caption")) == len(outline.all("table")) == 20
     pictures = [a for a in outline.all("img") if a.get("src")]
     compared = [a for a in pictures if a.get("data-kind")]
