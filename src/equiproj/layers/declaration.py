@@ -1,4 +1,4 @@
-"""How the channels of each layer transform: inferred from its place in the module, or declared by its name."""
+"""How the channels of a layer transform: the names of types, and what is declared by the name of a layer."""
 
 from collections.abc import Iterator, Mapping
 
@@ -7,7 +7,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from equiproj.groups import Group
 from equiproj.layers.kinds import Kind, kind_of
-from equiproj.representations import Representation, regular, tensor_product, trivial
+from equiproj.representations import Representation, regular, trivial
 
 FeatureType = str | Representation  # "trivial", "regular", or what is repeated
 LayerTypes = Mapping[str, tuple[Representation, Representation]]
@@ -49,70 +49,6 @@ def known_layers(module: nn.Module) -> Iterator[tuple[str, nn.Module, Kind]]:
         if isinstance(layer, nn.MultiheadAttention):
             inside.update(id(part) for part in layer.modules())
         yield name, layer, kind
-
-
-def inferred_layers(
-    module: nn.Module, group: Group, input_type: FeatureType, hidden_type: FeatureType, output_type: FeatureType
-) -> Iterator[Declared]:
-    """Every layer of a known kind with the types of its channels, in order of registration.
-
-    A vocabulary is invariant; normalisations have hidden channels, and are left out where those do not fit.
-
-    Raises:
-        ValueError: there is no such layer, or the channels of one do not fit its type.
-
-    Examples:
-        >>> from equiproj.groups import CyclicGroup
-        >>> network = nn.Sequential(nn.Linear(1, 4), nn.Linear(4, 2))
-        >>> for name, _, rho_in, rho_out in inferred_layers(network, CyclicGroup(4), "trivial", "regular", "trivial"):
-        ...     print(name, "|", rho_in, "|", rho_out)
-        0 | trivial of CyclicGroup(4) | regular of CyclicGroup(4)
-        1 | regular of CyclicGroup(4) | 2*trivial of CyclicGroup(4)
-    """
-    found = list(known_layers(module))
-    mapping = [entry for entry in found if entry[2].maps]
-    if not mapping:
-        raise ValueError(f"expected a module with linear or convolution layers, found none in {type(module).__name__}")
-    for entry in found:
-        name, layer, kind = entry
-        n_channels = kind.channels(layer)[1]
-        side_in = input_type if entry is mapping[0] else hidden_type
-        side_out = output_type if entry is mapping[-1] else hidden_type
-        if kind.maps:
-            rho_in = _input_type(name, layer, kind, side_in, group)
-            yield name, layer, rho_in, fit(name, "output", n_channels, side_out, group)
-        elif n_channels % type_named(hidden_type, group).dim == 0:
-            rho = fit(name, "hidden", n_channels, hidden_type, group)
-            yield name, layer, rho, rho
-
-
-def inferred_types(
-    module: nn.Module,
-    group: Group,
-    *,
-    input_type: FeatureType = "trivial",
-    hidden_type: FeatureType = "regular",
-    output_type: FeatureType = "trivial",
-) -> dict[str, tuple[Representation, Representation]]:
-    """What `layers=` would have to be for the types that are inferred; normalisations are left out.
-
-    Args:
-        module: any module.
-        group: the group.
-        input_type: as for `typed_parameters`.
-        hidden_type: likewise.
-        output_type: likewise.
-
-    Raises:
-        ValueError: there is no layer, or the channels of one do not fit its type.
-
-    Examples:
-        >>> from equiproj.groups import CyclicGroup
-        >>> inferred_types(nn.Sequential(nn.Linear(1, 4), nn.Linear(4, 2)), CyclicGroup(4))["1"]
-        (regular of CyclicGroup(4), 2*trivial of CyclicGroup(4))
-    """
-    found = inferred_layers(module, group, input_type, hidden_type, output_type)
-    return {name: (rho_in, rho_out) for name, layer, rho_in, rho_out in found if (kind := kind_of(layer)) and kind.maps}
 
 
 def declared_layers(module: nn.Module, group: Group | None, layers: LayerTypes) -> Iterator[Declared]:
@@ -178,12 +114,3 @@ def fit(name: str, side: str, n_channels: int, feature_type: FeatureType, group:
             f"layer {name!r} has {n_channels} {side} channels; they do not fit {rho}, expected a multiple of {rho.dim}"
         )
     return n_channels // rho.dim * rho
-
-
-def _input_type(name: str, layer: nn.Module, kind: Kind, side_in: FeatureType, group: Group) -> Representation:
-    if isinstance(layer, nn.Embedding | nn.EmbeddingBag):
-        return layer.num_embeddings * trivial(group)
-    if isinstance(layer, nn.Bilinear):
-        sides = (layer.in1_features, layer.in2_features)
-        return tensor_product(*(fit(name, "input", n_channels, side_in, group) for n_channels in sides))
-    return fit(name, "input", kind.channels(layer)[0], side_in, group)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +14,13 @@ from torch.nn.utils import parametrize
 
 from equiproj.groups import Group
 from equiproj.layers.coverage import Coverage, coverage_of
-from equiproj.layers.declaration import FeatureType, LayerTypes, declared_layers, inferred_layers
+from equiproj.layers.declaration import FeatureType, LayerTypes, declared_layers, named_layer
+from equiproj.layers.flow import Inference, SideTypes, inferred
 from equiproj.layers.kinds import Part, Role, kind_of
 from equiproj.projections import ConvProjector, LinearProjector, Projector
 from equiproj.representations import Representation
+
+_N_REASONS = 3  # printed
 
 ParameterTypes = Mapping[str, tuple[Representation, Representation]]
 
@@ -98,12 +102,16 @@ def typed_parameters(
     output_type: FeatureType = "trivial",
     include_bias: bool = False,
     include_statistics: bool = False,
+    example: Any = None,
 ) -> list[TypedParameter]:
     """Every tensor of a module that belongs to a layer of a known kind, with its projector, in order of registration.
 
-    Known are linear and bilinear layers, convolutions, transposed or not, `MultiheadAttention`, recurrent layers and
-    their cells, embeddings, `Conv1D` of transformers, normalisations and `PReLU`. Matrix parameters elsewhere are
-    named in a warning, unless `layers` chose or `skip` left them out: `coverage_of` has their share.
+    Types are inferred from data flow: the module runs once, on the example, in evaluation mode
+    (:func:`~equiproj.layers.flow.inferred`). Known are linear and bilinear layers, convolutions, transposed or not,
+    `MultiheadAttention`, recurrent layers and their cells, embeddings, `Conv1D` of transformers, normalisations and
+    `PReLU`; other parameters where they are added to features, multiply them, or are given to a function such as
+    `torch.nn.functional.linear`. Matrix parameters elsewhere are named in a warning, unless `layers` chose or `skip`
+    left them out: `coverage` has their share.
 
     Args:
         module: any module.
@@ -116,10 +124,13 @@ def typed_parameters(
         skip: patterns of parameter names (`*` for any text) that are left out on purpose, such as `"head.*"`;
             what `layers` and `parameters` name is never left out.
         strict: raise where it would warn.
-        input_type: type of the first layer's input channels.
-        hidden_type: type of all other channels.
-        output_type: type of the last layer's output channels. A type is `trivial`, `regular` or a representation,
+        input_type: type of the channels that go into the module: axis 1 of images and volumes, the last axis of
+            features, sequences and point clouds.
+        hidden_type: type of all channels that nothing else determines.
+        output_type: type of the channels that come out of it. A type is `trivial`, `regular` or a representation,
             repeated as often as the channels need.
+        example: a batch to infer the types with: a tensor, or a tuple or dictionary of what the module is called with.
+            Without one, inputs of the shapes that its layers take are tried.
         include_bias: list all vectors too: biases, and factors and offsets of normalisations.
         include_statistics: list running means and variances too.
 
@@ -141,26 +152,52 @@ def typed_parameters(
         raise ValueError("expected at least one layer in layers=, found none")
     patterns = (skip,) if isinstance(skip, str) else tuple(skip)
     roles = {"map", *(("bias", "scale") if include_bias else ()), *(("statistic",) if include_statistics else ())}
-    left_out: tuple[str, ...] = ()
-    if layers is not None:
-        typed = declared_layers(module, group, layers)
-    elif group is not None:
-        typed, left_out = inferred_layers(module, group, input_type, hidden_type, output_type), patterns
-    else:
-        typed, left_out = iter(()), patterns
     declared = [_declared_parameter(module, group, name, types) for name, types in (parameters or {}).items()]
     taken = {entry.name for entry in declared}
-    found = [
-        entry
-        for each in typed
-        for entry in _parameters_of_layer(*each)
-        if entry.role in roles
-        and entry.name not in taken
-        and not any(fnmatchcase(entry.name, pattern) for pattern in left_out)
-    ]
+    reasons: tuple[str, ...] = ()
+    typed: Iterator[TypedParameter] = iter(())
+    if layers is not None:
+        typed = (entry for each in declared_layers(module, group, layers) for entry in _declared_layer(*each))
+    elif group is not None:
+        sides = SideTypes(input_type, hidden_type, output_type)
+        inference = inferred(module, group, sides, example, lambda name: name in taken or _matches(name, patterns))
+        typed, reasons = _inferred_parameters(module, inference), inference.reasons
+    found = [entry for entry in typed if entry.role in roles and entry.name not in taken]
     found += declared
-    _check_coverage(coverage(module, found, patterns), strict=strict, chosen=layers is not None)
+    _check_coverage(coverage(module, found, patterns), reasons, strict=strict, chosen=layers is not None)
     return found
+
+
+def inferred_types(
+    module: nn.Module,
+    group: Group,
+    *,
+    input_type: FeatureType = "trivial",
+    hidden_type: FeatureType = "regular",
+    output_type: FeatureType = "trivial",
+    example: Any = None,
+) -> dict[str, tuple[Representation, Representation]]:
+    """What `layers=` would have to be for the types that are inferred; normalisations are left out.
+
+    Args:
+        module: any module.
+        group: the group.
+        input_type: as for `typed_parameters`.
+        hidden_type: likewise.
+        output_type: likewise.
+        example: likewise.
+
+    Raises:
+        ValueError: as for `typed_parameters`.
+
+    Examples:
+        >>> from equiproj.groups import CyclicGroup
+        >>> inferred_types(nn.Sequential(nn.Linear(1, 4), nn.Linear(4, 2)), CyclicGroup(4))["1"]
+        (regular of CyclicGroup(4), 2*trivial of CyclicGroup(4))
+    """
+    found = inferred(module, group, SideTypes(input_type, hidden_type, output_type), example)
+    kinds = {name: kind_of(named_layer(module, name)) for name in found.types}
+    return {name: types for name, types in found.types.items() if (kind := kinds[name]) is not None and kind.maps}
 
 
 def coverage(module: nn.Module, parameters: Sequence[TypedParameter], skip: str | Sequence[str] = ()) -> Coverage:
@@ -182,11 +219,12 @@ def coverage(module: nn.Module, parameters: Sequence[TypedParameter], skip: str 
     )
 
 
-def _check_coverage(found: Coverage, *, strict: bool, chosen: bool) -> None:
+def _check_coverage(found: Coverage, reasons: Sequence[str], *, strict: bool, chosen: bool) -> None:
+    why = f". Types were not followed further: {'; '.join(reasons[:_N_REASONS])}" if reasons else ""
     if found.missing and strict:
-        raise ValueError(f"expected every matrix parameter to be covered, found {found}")
+        raise ValueError(f"expected every matrix parameter to be covered, found {found}{why}")
     if found.missing and not chosen:
-        text = f"covered: {found}. Declare them by layers= or parameters=, or leave them out by skip=."
+        text = f"covered: {found}{why}. Declare them by layers= or parameters=, or leave them out by skip=."
         warnings.warn(text, UserWarning, stacklevel=4)
 
 
@@ -246,16 +284,35 @@ def assign(parameter: TypedParameter, value: Tensor) -> None:
         raise ValueError(f"{parameter.name}: its parametrisation cannot represent the projected value")
 
 
-def _parameters_of_layer(
+def _declared_layer(
     name: str, layer: nn.Module, rho_in: Representation, rho_out: Representation
 ) -> Iterator[TypedParameter]:
-    """All tensors that the layer has, whatever their role."""
     kind = kind_of(layer)
     if kind is None:
         raise ValueError(f"layer {name!r}: expected a layer of a known kind, found {type(layer).__name__}")
+    try:
+        parts = list(kind.parts(layer, rho_in, rho_out))
+    except ValueError as error:
+        raise ValueError(f"layer {name!r}: {error}") from error
+    yield from _parameters_of_layer(name, layer, parts)
+
+
+def _inferred_parameters(module: nn.Module, inference: Inference) -> Iterator[TypedParameter]:
+    for name, parts in inference.parts.items():
+        yield from _parameters_of_layer(name, named_layer(module, name), parts)
+    for name, (owner, part) in inference.parameters.items():
+        yield TypedParameter(name, owner, part.attribute, part.projector, part.role)
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _parameters_of_layer(name: str, layer: nn.Module, parts: Sequence[Part]) -> Iterator[TypedParameter]:
+    """All tensors that the layer has, whatever their role."""
     prefix = f"{name}." if name else ""
     try:
-        for part in kind.parts(layer, rho_in, rho_out):
+        for part in parts:
             path, _, attribute = part.attribute.rpartition(".")
             owner = layer.get_submodule(path)
             if _holds(owner, attribute):

@@ -20,8 +20,8 @@ def project_(module: nn.Module, group: Group | None = None, **declaration: Any) 
     Args:
         module: any module with layers of a known kind, not sharded.
         group: the group, where `layers=` does not give representations.
-        declaration: `layers`, `parameters`, `skip`, `strict`, `input_type`, `hidden_type`, `output_type` as for
-            `typed_parameters`.
+        declaration: `layers`, `parameters`, `skip`, `strict`, `example`, `input_type`, `hidden_type`, `output_type` as
+            for `typed_parameters`.
 
     Raises:
         ValueError: layers that do not fit the declaration, sharded weights, or a parametrisation that cannot hold
@@ -49,7 +49,7 @@ def project_initial_(module: nn.Module, group: Group | None = None, **declaratio
     Args:
         module: any module with linear or convolution layers, changed in place and returned.
         group: the group, where `layers=` does not give representations.
-        declaration: `layers`, `input_type`, `hidden_type`, `output_type` as for `typed_parameters`.
+        declaration: `layers`, `example`, `input_type`, `hidden_type`, `output_type` as for `typed_parameters`.
 
     Raises:
         ValueError: as `project_`.

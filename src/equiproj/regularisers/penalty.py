@@ -52,15 +52,16 @@ class ProjectionPenalty(nn.Module):
         skip: patterns of names of parameters that are not to be penalised.
         strict: raise where matrix parameters are not covered; otherwise they are named once, in a warning.
         schedule: step → multiplier m.
-        input_type: type of the first layer's input, `trivial`, `regular` or a representation to be repeated.
-        hidden_type: type of all channels between.
-        output_type: type of the last layer's output.
+        input_type: type of the module's input, `trivial`, `regular` or a representation to be repeated.
+        hidden_type: type of all channels that data flow does not determine.
+        output_type: type of the module's output.
         include_bias: penalise vectors too: biases, and factors and offsets of normalisations.
         method: for norms of singular values: `gram` (the default: no state, within 1e-3 of the SVD for the spectral
             norm and within float32 rounding for the others), `exact` (SVD), or `power` (warm-started power iteration,
             its state held here; cheaper for very wide layers, and less exact: see `power_iteration`).
         image_shape: pixels; if given, convolutions are measured as operators with circular padding on such images
             (`operator_norm`).
+        example: a batch to infer types with, as for `typed_parameters`.
 
     Raises:
         ValueError: unknown norm or method, negative weights, more than one of weight, target and balance, or one of the
@@ -116,6 +117,7 @@ class ProjectionPenalty(nn.Module):
         include_bias: bool = False,
         method: str | None = None,
         image_shape: tuple[int, ...] | None = None,
+        example: Any = None,
     ) -> None:
         super().__init__()
         self.norm = parse_norm(norm)
@@ -134,6 +136,7 @@ class ProjectionPenalty(nn.Module):
             hidden_type=hidden_type,
             output_type=output_type,
             include_bias=include_bias,
+            example=example,
         )
         # Inside plain tuples: the module's weights must not become the penalty's parameters.
         self._typed = tuple(typed)

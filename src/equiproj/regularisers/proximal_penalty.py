@@ -37,7 +37,7 @@ class ProximalPenalty:
         balance: wanted ratio r between what the penalty and what the optimiser moves, per unit of learning rate:
             λ_⊥ = r ‖ΔW‖ / (η ‖∇penalty‖) with running means; under gradient descent ΔW / η is the task's gradient.
         power: 1 for the norm, 2 for its square.
-        declaration: `layers`, `parameters`, `skip`, `strict`, `input_type`, `hidden_type`, `output_type`,
+        declaration: `layers`, `parameters`, `skip`, `strict`, `example`, `input_type`, `hidden_type`, `output_type`,
             `include_bias` as for `typed_parameters`.
 
     Raises:

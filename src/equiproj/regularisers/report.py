@@ -74,7 +74,7 @@ def equivariance_report(
         group: the group, where `layers=` does not give representations.
         norm: as for `matrix_norm`, of the kernel flattened to (c_out, c_in·k·…); exact, by SVD where one is needed.
         image_shape: pixels; if given, convolutions are measured as operators (`operator_norm`).
-        declaration: `layers`, `parameters`, `skip`, `strict`, `input_type`, `hidden_type`, `output_type`,
+        declaration: `layers`, `parameters`, `skip`, `strict`, `example`, `input_type`, `hidden_type`, `output_type`,
             `include_bias` as for `typed_parameters`.
 
     Raises:

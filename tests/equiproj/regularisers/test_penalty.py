@@ -114,6 +114,7 @@ def test_how_weights_are_stacked_changes_no_number(
         *(nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(4, 1)),
     ).double()
     options = {"norm": norm, "power": power, "weight_equivariant": 0.3, "include_bias": True}
+    options["example"] = torch.zeros(1, 1, 8, 8, dtype=torch.float64)
     together = ProjectionPenalty(network, GROUP, **options)
     monkeypatch.setattr("equiproj.regularisers.packs._N_ENTRIES_SHARED", shared)
     monkeypatch.setattr("equiproj.regularisers.packs._N_ENTRIES_PADDED", padded)
@@ -387,7 +388,7 @@ def test_moving_the_network_to_another_precision_takes_the_state_along(network: 
         ({"method": "gram"}, "'frobenius' does not come from singular values"),
         ({"norm": "spectral", "method": "svd"}, "expected method 'exact', 'gram', 'power' or None, found 'svd'"),
         ({"norm": "spectral", "method": "power", "image_shape": (8, 8)}, "method 'power' measures kernels"),
-        ({"hidden_type": 3 * trivial(GROUP)}, "'head' has 8 output channels"),
+        ({"hidden_type": 3 * trivial(GROUP)}, "has 8 output channels; they do not fit 3.trivial"),
     ],
 )
 def test_what_is_wrong_is_refused_in_one_line(network: nn.Module, options: dict, message: str) -> None:
