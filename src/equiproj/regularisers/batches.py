@@ -58,11 +58,16 @@ def move_tensor(tensor: Tensor, element: Element, group: Group, types: BatchType
         for axis, each in types.items():
             if not isinstance(axis, int) or not isinstance(each, FeatureType):
                 raise ValueError(f"expected types of axes for {where}, a tensor, found {types}")
-            tensor = _move_axis(tensor, axis, element, _fitted(tensor, axis, each, group, where))
+            tensor = move_axis(tensor, axis, element, _fitted(tensor, axis, each, group, where))
         return tensor
     axis = 1 if is_image else -1
-    tensor = _move_axis(tensor, axis, element, _fitted(tensor, axis, types, group, where))
-    return move_pixels(tensor, element, group, tensor.ndim - 2) if is_image else tensor
+    tensor = move_axis(tensor, axis, element, _fitted(tensor, axis, types, group, where))
+    return move_pixels(tensor, _as_value(element), group, tensor.ndim - 2) if is_image else tensor
+
+
+def _as_value(element: Element) -> Element:
+    """A matrix of SO(3) as a value that can be looked up."""
+    return tuple(map(tuple, element.tolist())) if isinstance(element, np.ndarray) else element
 
 
 def _fitted(tensor: Tensor, axis: int, each: FeatureType, group: Group, where: str) -> Representation:
@@ -76,7 +81,15 @@ def _fitted(tensor: Tensor, axis: int, each: FeatureType, group: Group, where: s
     return tensor.shape[axis] // rho.dim * rho
 
 
-def _move_axis(tensor: Tensor, axis: int, element: Element, rho: Representation) -> Tensor:
+def move_axis(tensor: Tensor, axis: int, element: Element, rho: Representation) -> Tensor:
+    """One axis of a tensor moved by ρ(g).
+
+    Examples:
+        >>> from equiproj.groups import CyclicGroup
+        >>> from equiproj.representations import regular
+        >>> move_axis(torch.tensor([[1.0, 2.0, 3.0]]), 1, 1, regular(CyclicGroup(3)))
+        tensor([[3., 1., 2.]])
+    """
     destination = rho.permutation(element)
     if destination is not None:
         return tensor.index_select(axis, torch.from_numpy(np.argsort(destination)).to(tensor.device))

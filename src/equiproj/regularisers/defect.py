@@ -75,7 +75,7 @@ def measured_defect(
         >>> measured_defect(nn.ReLU(), vectors, SO2(), standard(SO2()), standard(SO2())).maximum > 0.1
         True
     """
-    tried = _elements(group, elements, n_samples, seed)
+    tried = tried_elements(group, elements, n_samples, seed)
     with evaluating(module):
         expected = list(measured_tensors(_call(module, batch), rho_out))
         if not expected:
@@ -97,13 +97,27 @@ def _move(g: Element, group: Group, tensor: Tensor, types: BatchType | None, whe
 
 
 def _call(module: nn.Module, batch: Any) -> Any:
+    """Call it on a copy: a network may write into what it is given."""
     if isinstance(batch, Mapping):
-        return module(**batch)
-    return module(*batch) if isinstance(batch, tuple) else module(batch)
+        return module(**{name: _copied(value) for name, value in batch.items()})
+    return module(*map(_copied, batch)) if isinstance(batch, tuple) else module(_copied(batch))
 
 
-def _elements(group: Group, elements: Sequence[Element] | None, n_samples: int, seed: int) -> Sequence[Element]:
-    """What is tried; for a group that cannot be listed its generators, and elements drawn from the Haar measure."""
+def _copied(value: Any) -> Any:
+    return value.clone() if isinstance(value, Tensor) else value
+
+
+def tried_elements(group: Group, elements: Sequence[Element] | None, n_samples: int, seed: int) -> Sequence[Element]:
+    """What is tried; for a group that cannot be listed its generators, and elements drawn from the Haar measure.
+
+    Raises:
+        ValueError: there is none.
+
+    Examples:
+        >>> from equiproj.groups import CyclicGroup
+        >>> tried_elements(CyclicGroup(4), None, 16, 0)
+        (1, 2, 3)
+    """
     if elements is None:
         if isinstance(group, FiniteGroup) and group.order <= _LARGEST_ORDER:
             elements = group.elements[1:]

@@ -155,8 +155,6 @@ def pixel_move(element: Element, group: Group, n_axes: int) -> tuple[list[int], 
         >>> pixel_move(1, CyclicGroup(4), 2)
         ([1, 0], [0])
     """
-    if isinstance(element, np.ndarray):
-        element = tuple(map(tuple, element.tolist()))  # a matrix of SO(3), as a value that can be looked up
     order, flipped = _pixel_move(element, group, n_axes)
     return list(order), list(flipped)
 

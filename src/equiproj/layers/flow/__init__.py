@@ -1,6 +1,7 @@
 """Types of channels from the way that tensors take through a network."""
 
-from equiproj.layers.flow.inference import Inference, SideTypes, inferred
+from equiproj.layers.flow.inference import Inference, SideTypes, inferred, repeated, watched
 from equiproj.layers.flow.slots import TypeConflictError
+from equiproj.layers.flow.state import Event
 
-__all__ = ["Inference", "SideTypes", "TypeConflictError", "inferred"]
+__all__ = ["Event", "Inference", "SideTypes", "TypeConflictError", "inferred", "repeated", "watched"]

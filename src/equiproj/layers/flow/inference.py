@@ -18,7 +18,7 @@ from equiproj.layers.flow.examples import examples
 from equiproj.layers.flow.leaves import LayerCall, TypeOf
 from equiproj.layers.flow.run import run
 from equiproj.layers.flow.slots import TypeConflictError, type_of, unify
-from equiproj.layers.flow.state import State
+from equiproj.layers.flow.state import Event, State
 from equiproj.layers.kinds import Part, bias_of
 from equiproj.projections import ConvProjector, LinearProjector, ScaleProjector
 from equiproj.representations import Representation, direct_sum, grid, tensor_product, trivial
@@ -77,6 +77,29 @@ def inferred(
             channels that do not fit.
     """
     state, output = _completed(module, group, sides, example)
+    return _solved(module, state, output, sides, left_out)
+
+
+def watched(module: nn.Module, group: Group, sides: SideTypes, example: Any) -> tuple[Inference, list[Event], TypeOf]:
+    """As `inferred`, and everything that happened, with what reads the types of channels.
+
+    Raises:
+        ValueError: as `inferred`.
+    """
+    state, output = _followed(module, group, sides, example, record=True)
+    inference = _solved(module, state, output, sides, lambda name: False)
+    return inference, state.events or [], partial(type_of, group=group, hidden_type=sides.hidden_type)
+
+
+def repeated(module: nn.Module, group: Group, sides: SideTypes, example: Any) -> list[Event]:
+    """What happens on another batch; no types are asked for."""
+    return _followed(module, group, sides, example, record=True)[0].events or []
+
+
+def _solved(
+    module: nn.Module, state: State, output: Any, sides: SideTypes, left_out: Callable[[str], bool]
+) -> Inference:
+    group = state.group
     _set_output(state, sides, output)
     rho = partial(type_of, group=group, hidden_type=sides.hidden_type)
     types, parts = {}, {}
@@ -122,20 +145,34 @@ def _completed(module: nn.Module, group: Group, sides: SideTypes, example: Any) 
     )
 
 
-def _followed(module: nn.Module, group: Group, sides: SideTypes, example: Any) -> tuple[State, Any]:
+def _followed(
+    module: nn.Module, group: Group, sides: SideTypes, example: Any, *, record: bool = False
+) -> tuple[State, Any]:
     held = {
         id(parameter): (owner, attribute, f"{name}.{attribute}".lstrip("."))
         for name, owner in module.named_modules()
         for attribute, parameter in owner._parameters.items()
         if parameter is not None
     }
-    state = State(group, held)
+    state = State(group, held, events=[] if record else None)
     args = example if isinstance(example, tuple) else (() if isinstance(example, Mapping) else (example,))
     kwargs = dict(example) if isinstance(example, Mapping) else {}
     for tensor in (*args, *kwargs.values()):
         if isinstance(tensor, Tensor):
             state.keep(tensor, Feature(_input_axes(state, module, sides, tensor), tuple(tensor.shape)))
-    return state, run(module, args, kwargs, state)
+    output = run(module, args, kwargs, state)
+    if state.events is not None:
+        state.events += [_as_event(state, module, sides, tensor) for tensor in _outputs(output)]
+    return state, output
+
+
+def _as_event(state: State, module: nn.Module, sides: SideTypes, tensor: Tensor) -> Event:
+    """An output; where types were not followed to, its axes are those of an input of the output type."""
+    feature = state.feature(tensor)
+    if feature is None or feature.reason:
+        sides = SideTypes(sides.output_type, sides.hidden_type, sides.output_type)
+        feature = Feature(_input_axes(state, module, sides, tensor), tuple(tensor.shape))
+    return Event("the output", None, "", (), {}, (), tensor.clone(), feature)
 
 
 def _input_axes(state: State, module: nn.Module, sides: SideTypes, tensor: Tensor) -> Axes:

@@ -17,7 +17,7 @@ from equiproj.layers.flow.axes import FREE, Feature
 from equiproj.layers.flow.call import Call, tensors_in
 from equiproj.layers.flow.leaves import follow
 from equiproj.layers.flow.reshaping import NoRuleError
-from equiproj.layers.flow.state import State
+from equiproj.layers.flow.state import Event, State
 from equiproj.layers.kinds import kind_of
 
 _RULES = {**entrywise.RULES, **shaping.RULES, **products.RULES}
@@ -41,7 +41,15 @@ def run(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], sta
         follower = _Follower(state)
         stack.enter_context(_watched(module, follower))
         stack.enter_context(follower)
+        stack.callback(_reshard, module)
         return module(*args, **kwargs)
+
+
+def _reshard(module: nn.Module) -> None:
+    """Weights that FSDP2 gathered for the run, and keeps for a backward pass, are given back."""
+    for each in module.modules():
+        if hasattr(each, "unshard") and callable(reshard := getattr(each, "reshard", None)):
+            reshard()
 
 
 class _Follower(TorchFunctionMode):
@@ -57,9 +65,11 @@ class _Follower(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         known = [] if self.inside else [t for t in tensors_in((args, kwargs)) if self.state.is_known(t)]
+        shape = _first_shape(args, kwargs)
         out = func(*args, **kwargs)
         if known:
             self.seen(func, args, kwargs, out)
+            self.record(self.state.where(_plain_name(func)), None, _plain_name(func), (args, kwargs, shape), out)
         return out
 
     def seen(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> None:
@@ -93,6 +103,21 @@ class _Follower(TorchFunctionMode):
             self.state.told.clear()
             reason = f"{where} {error}"
         self.unknown([tensor for tensor in results if id(tensor) not in self.state.told], reason)
+
+    def record(
+        self,
+        where: str,
+        layer: nn.Module | None,
+        name: str,
+        inputs: tuple[tuple[Any, ...], Mapping[str, Any], tuple[int, ...]],
+        out: Any,
+    ) -> None:
+        """Keep a copy of the first tensor that came out, if anybody wants to know."""
+        value = next(tensors_in(out), None)
+        if self.state.events is None or value is None or (feature := self.state.feature(value)) is None:
+            return
+        if feature.source is None:
+            self.state.events.append(Event(where, layer, name, *inputs, value.clone(), feature))
 
     def only_parameters(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
         """Whether no features are among the arguments."""
@@ -156,4 +181,9 @@ def _leave(
     else:
         rule = partial(follow, follower.state, name, module, (args, kwargs), out)
         follower.follow(results, f"layer {name!r}", rule)
+    follower.record(f"layer {name!r}", module, name, (args, kwargs, _first_shape(args, kwargs)), out)
     follower.inside -= 1
+
+
+def _first_shape(args: Any, kwargs: Mapping[str, Any]) -> tuple[int, ...]:
+    return next((tuple(tensor.shape) for tensor in tensors_in((args, kwargs))), ())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,31 @@ from equiproj.groups import Group
 from equiproj.layers.flow.axes import FREE, Axes, Axis, Feature, OpenAxis, Source
 from equiproj.layers.flow.slots import Block, Blocks, Slot, TypeConflictError, unify
 from equiproj.representations import Representation, trivial
+
+
+@dataclass(frozen=True)
+class Event:
+    """A call of a layer or function, and one tensor that came out of it.
+
+    Args:
+        where: the call in words.
+        layer: the layer, None for a function.
+        name: of the layer or function.
+        args: of the call.
+        kwargs: of the call.
+        shape: of its first tensor.
+        value: a copy of what came out.
+        feature: what is known of it.
+    """
+
+    where: str
+    layer: nn.Module | None
+    name: str
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    shape: tuple[int, ...]
+    value: Tensor
+    feature: Feature
 
 
 @dataclass
@@ -31,6 +56,7 @@ class State:
     modules: list[str] = field(default_factory=list)
     told: set[int] = field(default_factory=set)  # of which tensors the present rule has spoken
     n_pixel_axes: int = 2
+    events: list[Event] | None = None  # what happened, where somebody wants to know
     calls: dict[str, Any] = field(default_factory=dict)
 
     def where(self, name: str) -> str:
