@@ -12,11 +12,7 @@ if TYPE_CHECKING:
     from equiproj.regularisers import (
         ProjectionPenalty,
         ProximalPenalty,
-<<<<<<< HEAD
-=======
-        certified_defect_bound,
         check,
->>>>>>> d3efc29 (equiproj: check names the first layer or function that breaks equivariance, and why)
         equivariance_report,
         measured_defect,
         project_,

@@ -13,7 +13,7 @@ from torch.nn.modules.conv import _ConvNd
 from equiproj.layers.declaration import known_layers
 from equiproj.layers.kinds import kind_of
 
-_SIZES = (16, 15, 32, 28, 64, 224)
+_SIZES = (16, 15, 8, 32, 28, 64, 224)
 _N_TRIED = 24
 
 
