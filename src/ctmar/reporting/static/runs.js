@@ -5,11 +5,14 @@ function makeRunSearch(section) {
   const texts = rows.map((row) => [...row.cells].map((cell) => `${cell.dataset.label ?? ""} ${cell.textContent}`).join(" ").toLowerCase());
   const curves = new Map([...section.querySelectorAll("g[data-run]")].map((curve) => [curve.dataset.run, curve]));
 
+  // "seed 3" is one word, and neither it nor another number is the beginning of a longer one
+  const holds = (text, word) => text.split(word).slice(1).some((rest) => !/\d$/.test(word) || !/^[.\d]/.test(rest));
+
   function search() {
-    const words = input.value.toLowerCase().split(/[\s,]+/).filter(Boolean);
+    const words = input.value.toLowerCase().match(/seed\s+\d+|[^\s,]+/g)?.map((word) => word.replace(/\s+/, " ")) ?? [];
     let found = 0;
     rows.forEach((row, index) => {
-      const fits = words.every((word) => texts[index].includes(word));
+      const fits = words.every((word) => holds(texts[index], word));
       found += fits;
       row.hidden = !fits;
       curves.get(row.dataset.run)?.classList.toggle("faint", !fits);
