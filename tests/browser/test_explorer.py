@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tests.browser.test_standards import AXE, HOW
 from tests.ctmar.reporting.conftest import SIZE
 
 from ctmar.config import Run
@@ -367,6 +368,44 @@ def test_a_turned_tile_shows_the_same_place_turned(page):
     assert page.run(f"imagePoint(0.25, 0.5, 96, {view}, 1)") == pytest.approx([48, 24])  # what was above is at the left
 
 
+def test_two_fingers_zoom_and_one_sets_the_window(page):
+    page.send("Emulation.setTouchEmulationEnabled", enabled=True, maxTouchPoints=2)
+    x, y = place(page, canvas(1))
+
+    def touch(kind, *across):
+        points = [{"x": x + one, "y": y, "id": number} for number, one in enumerate(across)]
+        page.send("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+
+    touch("touchStart", -20, 20)
+    touch("touchMove", -30, 30)
+    touch("touchMove", -40, 40)
+    touch("touchEnd")
+    settled(page)
+    assert state(page, "zoom") == pytest.approx(2, rel=0.05)
+    assert [state(page, "low"), state(page, "high")] == [-175, 275]
+    touch("touchStart", 0)
+    for across in (10, 20, 40):
+        touch("touchMove", across)
+    touch("touchEnd")
+    settled(page)
+    page.send("Emulation.setTouchEmulationEnabled", enabled=False)
+    assert state(page, "zoom") == pytest.approx(2, rel=0.05)
+    assert state(page, "high") - state(page, "low") > 450
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason=f"axe-core is not there: {HOW}")
+def test_axe_finds_nothing_in_any_of_its_views(page):
+    page.run(AXE.read_text(encoding="utf-8"))
+    for keys in ("vvv", "s", "f"):  # turned, swipe, full view
+        on_images(page)
+        press(page, *keys)
+        page.run("new Promise(done => setTimeout(done, 150))")
+        found = page.run("""axe.run(".explorer", {resultTypes: ["violations"]}).then(result => result.violations.map(
+            violation => [violation.id, violation.nodes.map(node => node.html.slice(0, 200))]))""")
+        assert found == [], keys
+    assert [state(page, "view"), state(page, "compare")] == ["turned", "swipe"]
+
+
 def test_examples_and_images_are_chosen(page):
     choose(page, "example", 1)
     page.run("new Promise(done => setTimeout(done, 200))")
@@ -398,8 +437,7 @@ def test_outline_and_what_dragging_changes_by_key(page):
     assert state(page, "drag") == "position"
 
 
-@pytest.mark.parametrize("width", [390, 1280, 1680])
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize(("width", "dark"), [(390, True), (1280, False), (1680, True)])
 def test_it_fits_every_screen(browser, report_page, width, dark):
     browser.open(report_page, width=width, height=900, dark=dark)
     near(browser)
