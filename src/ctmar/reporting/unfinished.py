@@ -14,7 +14,7 @@ from ctmar.reporting.outdated import DESCRIPTION, PAGE, UNFINISHED
 from ctmar.reporting.page import build_report
 from ctmar.reporting.studies import describe_study, write_description
 from ctmar.reporting.study_files import ReportInputs, StudyTables, read_results
-from ctmar.store.planned_runs import planned_runs
+from ctmar.store.planned_runs import PlannedRun, planned_runs
 
 
 def report_unfinished(results: Path, config: Config, reports: Path, sources: Path | None = None) -> Path:
@@ -36,7 +36,7 @@ def report_unfinished(results: Path, config: Config, reports: Path, sources: Pat
 def _tables_of_what_exists(results: Path, config: Config, sources: Path | None) -> StudyTables:
     summary, lacks = results / UNFINISHED, Lacks(results)
     shutil.rmtree(summary, ignore_errors=True)
-    runs = [one.folder.path for one in planned_runs(results, config) if one.state in ("finished", "diverged")]
+    runs = [one.folder.path for one in planned_runs(results, config) if _can_be_told_of(one)]
 
     def make() -> None:
         references, cost = results / "references" / "slices.csv", results / "cost.csv"
@@ -49,3 +49,9 @@ def _tables_of_what_exists(results: Path, config: Config, sources: Path | None) 
         tables.lacks.found[:] = [lack for lack in tables.lacks.found if UNFINISHED not in lack.why]
     tables.lacks.found[:0] = lacks.found
     return tables
+
+
+def _can_be_told_of(one: PlannedRun) -> bool:
+    """Whether a run diverged, or was trained and measured; what else it lacks keeps no number from the tables."""
+    measured = one.folder.slices.is_file() and one.folder.model.is_file()
+    return one.description is not None and (one.description.diverged is not None or measured)

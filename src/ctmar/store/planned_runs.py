@@ -99,8 +99,13 @@ def _of_files(folder: RunFolder, description: RunDescription | None) -> tuple[St
         return ("killed", "its process ended without a word") if begun else ("not run", "its job has not begun")
     if description.diverged is not None:
         return "diverged", str(description.diverged)
-    missing = [path.name for path in folder.results if not path.is_file()]
-    return ("killed", f"{folder}: expected {', '.join(missing)}, found no such file") if missing else ("finished", "")
+    missing = [path for path in folder.results if not path.is_file()]
+    if not missing:
+        return "finished", ""
+    # what measures a run writes its own files at once, and last
+    was_measured = not {folder.slices, folder.model} & set(missing)
+    names = ", ".join(path.name for path in missing)
+    return "damaged" if was_measured else "killed", f"expected {names}, found no such file"
 
 
 def _of_attempt(runs: Path, last: Attempt, begun: bool, why: str) -> tuple[State, str]:

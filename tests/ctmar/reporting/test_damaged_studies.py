@@ -130,6 +130,11 @@ def out_of_memory(study: Study) -> None:
     study.attempt((MIXED, 0), outcome="out of memory", message="MemoryError")
 
 
+def without_kernels(study: Study) -> None:
+    for path in study.results.rglob("kernels.npz"):
+        path.unlink()
+
+
 def wrong_thumbnails(study: Study) -> None:
     np.savez(study.results / "data" / "thumbnails.npz", series=np.array(["a"]))
 
@@ -171,7 +176,7 @@ DAMAGES = {  # what is done to the study, by which command the page is made, wha
     "examples of a model are gone": (
         of_run(Path.unlink, "examples"),
         REPORT,
-        "examples.npz: file not found",
+        "1 run damaged: expected examples.npz, found no such file",
     ),
     "examples of a model are cut off": (of_run(cut_off, "examples"), REPORT, "examples.npz: expected arrays"),
     "slices of a model are cut off": (of_run(cut_off, "slices"), REPORT, "slices.csv: "),
@@ -209,6 +214,11 @@ DAMAGES = {  # what is done to the study, by which command the page is made, wha
     "a failed run": (failed, UNFINISHED, "1 run failed: an error: my_networks.py: expected a class"),
     "a run without memory": (out_of_memory, UNFINISHED, "1 run failed: the memory did not suffice: MemoryError"),
     "slices that cannot be joined": (of_run(cut_off, "slices"), UNFINISHED, "slices.csv"),
+    "kernels of every run are gone": (
+        without_kernels,
+        UNFINISHED,
+        "Of 6 planned runs, none are missing from the numbers below. 6 runs damaged: expected kernels.npz",
+    ),
     "no run at all": (removed("runs"), UNFINISHED, "Of 6 planned runs, 6 are missing"),
     "nothing but a configuration": (
         removed("runs", "summary", "references", "data", "cost.csv"),

@@ -104,7 +104,7 @@ def test_a_finished_run_that_lacks_a_file_is_damaged(tmp_path, folder, missing):
     measure(folder)
     attempt(tmp_path, "finished")
     getattr(folder, missing).unlink()
-    assert told(tmp_path) == ("damaged", f"{folder}: expected {getattr(folder, missing).name}, found no such file")
+    assert told(tmp_path) == ("damaged", f"expected {getattr(folder, missing).name}, found no such file")
 
 
 def test_a_description_that_is_cut_off_is_damage(tmp_path, folder):
@@ -151,3 +151,13 @@ def test_the_job_of_a_run_goes_on_as_long_as_its_process_or_a_lock_of_its_runs_s
     assert told(tmp_path) == ("not run", "its job did not come to it; its process ended without a word")
     with hold_lock(RunFolder.of(tmp_path / "runs", other).lock):
         assert told(tmp_path) == ("not run", "its job is running")
+
+
+@pytest.mark.parametrize(
+    ("missing", "state"),
+    [("kernels", "damaged"), ("examples", "damaged"), ("slices", "killed"), ("model", "killed")],
+)
+def test_without_attempts_a_measured_run_that_lacks_a_file_was_not_killed(tmp_path, folder, missing, state):
+    measure(folder)
+    getattr(folder, missing).unlink()
+    assert told(tmp_path) == (state, f"expected {getattr(folder, missing).name}, found no such file")
