@@ -21,6 +21,7 @@ _WORDS = {  # states in the order in which the banner tells them
     "running": "running",
     "not run": "not run",
     "finished": "finished, and not in the tables",
+    "damaged later": "damaged, whose numbers are in the tables",
 }
 
 
@@ -54,8 +55,8 @@ def missing_runs(results: StudyTables) -> list[MissingRuns]:
     told = _keys(results.runs) | {record.key for record in results.diverged}
     missing = [one for one in results.planned if one.state == "damaged" or _key(one.run) not in told]
     groups: dict[tuple[str, str], list[PlannedRun]] = {}
-    for one in sorted(missing, key=lambda one: list(_WORDS).index(_state(one))):
-        groups.setdefault((_WORDS[_state(one)], results.lacks.without_folders(one.why)), []).append(one)
+    for one in sorted(missing, key=lambda one: list(_WORDS).index(_state(one, told))):
+        groups.setdefault((_WORDS[_state(one, told)], results.lacks.without_folders(one.why)), []).append(one)
     several = len({one.run.network for one in results.planned}) > 1
     return [
         MissingRuns(len(own), state, why, settings_with_seeds((one.run for one in own), several))
@@ -88,7 +89,9 @@ def run_label(run: Run, several_networks: bool) -> str:
     return ", ".join([*parts, f"network “{run.network}”"] if several_networks else parts)
 
 
-def _state(one: PlannedRun) -> str:
+def _state(one: PlannedRun, told: set[tuple[object, ...]]) -> str:
+    if _key(one.run) in told:
+        return "damaged later"
     # a run may have diverged after the tables were made
     return "finished" if one.state == "diverged" else one.state
 

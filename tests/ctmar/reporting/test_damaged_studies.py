@@ -171,12 +171,12 @@ DAMAGES = {  # what is done to the study, by which command the page is made, wha
     "its description is cut off": (
         of_run(cut_off, "run"),
         REPORT,
-        f"1 run damaged: runs/dncnn/{planned(PENALTY, 0).slug[6:]}",
+        f"1 run damaged, whose numbers are in the tables: runs/dncnn/{planned(PENALTY, 0).slug[6:]}",
     ),
     "examples of a model are gone": (
         of_run(Path.unlink, "examples"),
         REPORT,
-        "1 run damaged: expected examples.npz, found no such file",
+        "1 run damaged, whose numbers are in the tables: expected examples.npz, found no such file",
     ),
     "examples of a model are cut off": (of_run(cut_off, "examples"), REPORT, "examples.npz: expected arrays"),
     "slices of a model are cut off": (of_run(cut_off, "slices"), REPORT, "slices.csv: "),
@@ -217,7 +217,7 @@ DAMAGES = {  # what is done to the study, by which command the page is made, wha
     "kernels of every run are gone": (
         without_kernels,
         UNFINISHED,
-        "Of 6 planned runs, none are missing from the numbers below. 6 runs damaged: expected kernels.npz",
+        "none are missing from the numbers below. 6 runs damaged, whose numbers are in the tables: expected kernels",
     ),
     "no run at all": (removed("runs"), UNFINISHED, "Of 6 planned runs, 6 are missing"),
     "nothing but a configuration": (
