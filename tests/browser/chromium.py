@@ -98,18 +98,32 @@ class Browser:
                 return result
             self.events.append(answer)
 
-    def open(self, page: Path, width: int = 1400, height: int = 1000, dark: bool = False, scripts: bool = True) -> None:
-        """Open a local page and wait until its scripts have run."""
+    def open(
+        self,
+        page: Path,
+        width: int = 1400,
+        height: int = 1000,
+        dark: bool = False,
+        scripts: bool = True,
+        address: str = "",
+    ) -> None:
+        """Open a local page, at what follows the # of its address, and wait until its scripts have run."""
         self.send("Emulation.setScriptExecutionDisabled", value=not scripts)
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.send("Emulation.setEmulatedMedia", features=[scheme])
         self.events.clear()
-        self.send("Page.navigate", url=page.resolve().as_uri())
-        while not any(event["method"] == "Page.loadEventFired" for event in self.events):
-            self.events.append(self._receive())
+        self.send("Page.navigate", url="about:blank")  # or another address of the same page would not load it again
+        self._wait_for_load()
+        self.events.clear()
+        self.send("Page.navigate", url=page.resolve().as_uri() + (address and f"#{address}"))
+        self._wait_for_load()
         if scripts:  # without them no timer of the page ends
             self.run("new Promise(done => requestAnimationFrame(() => setTimeout(done, 300)))")
+
+    def _wait_for_load(self) -> None:
+        while not any(event["method"] == "Page.loadEventFired" for event in self.events):
+            self.events.append(self._receive())
 
     def run(self, expression: str) -> Any:
         """Value of a JavaScript expression; promises are awaited."""

@@ -6,7 +6,7 @@ from importlib import resources
 from xml.etree import ElementTree
 
 import pytest
-from tests.ctmar.reporting.conftest import N_SERIES, SETTINGS
+from tests.ctmar.reporting.conftest import N_SERIES, SEEDS, SETTINGS
 
 from ctmar.config.methods import Kind
 from ctmar.reporting.marks import COLOURS
@@ -59,9 +59,10 @@ def test_every_chart_is_drawn_with_its_marks(page):
         c.querySelector('svg').querySelectorAll('title').length]))"""
     drawn = page.run(marks)
     assert drawn["quality-1-1"] == drawn["quality-1-2"] == drawn["defect-1"] == drawn["cost-1"] == N_SERIES
-    # of a sweep every weight, and the line of plain training
-    assert drawn["response-1-1-1"] == drawn["response-1-1-2"] == drawn["response-1-1-3"] == 4 + 1
-    assert drawn["response-1-2-1"] == drawn["response-1-2-2"] == drawn["response-1-2-3"] == 2 + 1
+    # of a sweep every weight with its seeds, and the line of plain training
+    n_seeds = len(SEEDS)
+    assert [drawn[f"response-1-1-{place}"] for place in (1, 2, 3)] == [4 * (1 + n_seeds) + 1] * 3
+    assert [drawn[f"response-1-2-{place}"] for place in (1, 2, 3)] == [2 * (1 + n_seeds) + 1] * 3
     assert drawn["trade-off-1"] == len(SETTINGS)
     assert drawn["map-1-1"] == 6
     assert len(drawn) == 15
@@ -178,9 +179,9 @@ def test_missing_values_stay_last_in_both_directions(page):
 
 def test_a_table_shows_the_chosen_settings_and_on_demand_all(page):
     rows = f"{MAIN} tbody.models tr:not(.kind)"
-    box = "label.filter input"
+    box = ".settings-filter [name=settings]"
     assert visible(page, rows) == N_SERIES
-    assert visible(page, f"{MAIN} td.best-chosen") > 0
+    assert visible(page, f"{MAIN} td.best") > 0
     page.run(f"document.querySelector('{box}').click()")
     assert visible(page, rows) == len(SETTINGS)
     page.run(f"document.querySelector('{box}').click()")
@@ -377,7 +378,7 @@ def still(browser, report_page):
 def test_without_scripts_all_is_there_but_what_needs_them(still):
     assert visible(still, ".drawing svg") == 15
     assert still.run(f"{FOREST}.querySelectorAll('title').length") == N_SERIES
-    assert visible(still, ".save, .explorer, label.filter, .fold-all, .tip") == 0
+    assert visible(still, ".save, .explorer, .settings-filter, .fold-all, .tip") == 0
     assert still.run("[...document.images].every(image => image.getAttribute('src'))")
     assert still.problems() == []
 

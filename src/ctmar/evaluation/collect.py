@@ -12,6 +12,7 @@ from ctmar.evaluation.claims import judge_claims
 from ctmar.evaluation.columns import (
     CONDITION,
     CURVE_COLUMNS,
+    DIFFERENCES_OF_A_RUN,
     DIVERGED,
     FINISHED,
     IDENTITY,
@@ -20,6 +21,7 @@ from ctmar.evaluation.columns import (
     VARIANCE_COLUMNS,
     curve_columns,
     dial_columns,
+    difference,
     diverged_columns,
     group_columns,
     layer_columns,
@@ -34,6 +36,7 @@ from ctmar.evaluation.columns import (
 from ctmar.evaluation.compared_models import Model
 from ctmar.evaluation.dial import dial_rows
 from ctmar.evaluation.groups import MeasuredImages, everything_measured, group_rows, interval_fields, slice_rows
+from ctmar.evaluation.intervals import NOTHING
 from ctmar.evaluation.layer_tables import layer_curve_rows, layer_rows
 from ctmar.evaluation.measured_study import LeaveOut, MeasuredStudy, read_study
 from ctmar.evaluation.model_table import model_row, tests_against_plain
@@ -162,10 +165,21 @@ def _run_rows(study: MeasuredStudy, model: Model) -> list[Row]:
         | dict(zip(CONDITION, study.condition, strict=True))
         | {"seed": run.seed, "state": FINISHED}
         | {metric: study.over_patients(run.metrics[metric][None]).mean for metric in study.metrics}
+        | _differences_of_seed(study, model.of_seeds([run.seed]))
         | {name: getattr(run.measurements, name) for name in MEASURES_OF_A_RUN}
         | {"validation_psnr": run.validation_psnr, "seconds_total": run.description.seconds_total}
         for run in model.runs
     ]
+
+
+def _differences_of_seed(study: MeasuredStudy, model: Model) -> Row:
+    """What one seed of a model gained on plain training with the same seed, pair by pair."""
+    plain = study.plain_of(model)
+    gaps = {
+        metric: NOTHING if plain is None or plain.identity == model.identity else study.difference(model, plain, metric)
+        for metric in DIFFERENCES_OF_A_RUN
+    }
+    return {difference(metric): gap.mean for metric, gap in gaps.items()}
 
 
 def _rows_without_measures(study: MeasuredStudy) -> list[Row]:

@@ -48,6 +48,8 @@ MEASURES_OF_A_RUN = (
     "defect_of_correction_max",
     "seconds_per_image",
 )
+# of a run, paired with the plain one of its seed
+DIFFERENCES_OF_A_RUN = ("psnr_db", "psnr_official_db")
 # of models.csv and runs.csv: what measures the machine, and differs from one time to the next where all else is equal
 OF_THE_MACHINE = (
     "seconds_per_step",
@@ -213,9 +215,11 @@ def slice_columns(metrics: Iterable[str] = METRICS) -> list[str]:
 def run_columns(metrics: Iterable[str] = METRICS) -> list[str]:
     """Columns of runs.csv: one row for each model and seed, means over the test patients.
 
-    ``state`` is one of `STATES`; a run that diverged has no measures.
+    ``state`` is one of `STATES`; a run that diverged has no measures. Differences are paired with the plain run of the
+    same seed.
     """
-    return [*IDENTITY, *CONDITION, "seed", "state", *metrics, *MEASURES_OF_A_RUN, "validation_psnr", "seconds_total"]
+    measures = [*metrics, *map(difference, DIFFERENCES_OF_A_RUN), *MEASURES_OF_A_RUN]
+    return [*IDENTITY, *CONDITION, "seed", "state", *measures, "validation_psnr", "seconds_total"]
 
 
 def diverged_columns() -> list[str]:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from ctmar.config.labels import MISSING, model_label, number, scientific, series_label, setting_label
 from ctmar.config.methods import METHODS
+from ctmar.reporting.facets import facets_of
 from ctmar.reporting.marks import Mark, SeriesKey
 from ctmar.reporting.required_columns import interval_columns
 from ctmar.reporting.study_files import rows_of
@@ -20,8 +21,10 @@ from ctmar.reporting.study_files import rows_of
 Spec = dict[str, Any]
 _CHART_HEIGHT = 210
 DIFFERENCES = ("psnr_diff_db", "psnr_official_diff_db")  # of a model to plain, so plain itself lies at zero
+_LETTERS = 26  # of a name in one line; what is longer goes on in the next, after a comma
 SMALLEST_SHOWN = 1e-6  # rounding of float32; a logarithmic axis cannot show the 0 of a strictly equivariant model
 SAYS = alt.Description("says:N")
+OF = alt.Href("facets:N")  # for the filter of the page; of what Vega passes on, the one channel that is no text
 CONFIG: Spec = {
     "background": "transparent",
     "font": "sans-serif",  # Vega measures text with it
@@ -61,9 +64,10 @@ def prepare_models(models: pd.DataFrame, marks: dict[SeriesKey, Mark]) -> pd.Dat
 
 
 def prepare_series(table: pd.DataFrame, marks: dict[SeriesKey, Mark]) -> pd.DataFrame:
-    """Add the series, kind, colour and shape of each method and norm."""
+    """Add the series, kind, colour and shape of each method and norm, and what the filter of the page asks of a row."""
     keys = list(zip(table["method"], table["norm"], strict=True))
     return table.assign(
+        facets=list(map(facets_of, rows_of(table))),
         series=[series_label(*key) for key in keys],
         kind=[METHODS[method].kind.value for method, _ in keys],
         colour=[marks[key].colour for key in keys],
@@ -84,7 +88,7 @@ def with_plain_at_zero(models: pd.DataFrame, measure: str) -> pd.DataFrame:
 def points(base: alt.Chart, y: alt.Y, size: int = 60) -> alt.Chart:
     """Marks of a series, each with its own shape and what it says."""
     return base.mark_point(filled=True, size=size, opacity=1).encode(
-        y=y, shape=alt.Shape("shape:N", scale=None), description=SAYS
+        y=y, shape=alt.Shape("shape:N", scale=None), description=SAYS, href=OF
     )
 
 
@@ -114,6 +118,24 @@ def says(table: pd.DataFrame, **measures: str) -> list[str]:
     """
     columns = [[f"{title}: {text}" for text in interval_text(table, name)] for name, title in measures.items()]
     return ["\n".join(lines) for lines in zip(table["label"], *columns, strict=True)]
+
+
+def lines_of(name: str) -> list[str]:
+    """A name in lines that fit beside a chart or in it, broken after commas.
+
+    Examples:
+        >>> lines_of("Projection, Frobenius, squared, drawn start")
+        ['Projection, Frobenius,', 'squared, drawn start']
+    """
+    lines: list[str] = []
+    for part in name.split(", "):
+        if lines and len(lines[-1]) + len(part) + 2 <= _LETTERS:
+            lines[-1] = f"{lines[-1]}, {part}"
+            continue
+        if lines:
+            lines[-1] += ","
+        lines.append(part)
+    return lines
 
 
 def clean(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

@@ -12,8 +12,10 @@ from ctmar.config.labels import number
 from ctmar.config.methods import METHODS, Kind
 from ctmar.errors import InputError
 from ctmar.evaluation.columns import STRICT_DIFFERENCE
+from ctmar.reporting.answer import seeds_in_words
 from ctmar.reporting.axes import value_scale
 from ctmar.reporting.charts import (
+    OF,
     Spec,
     clean,
     finish,
@@ -23,10 +25,11 @@ from ctmar.reporting.charts import (
     says,
     with_plain_at_zero,
 )
+from ctmar.reporting.facets import facets_of
 from ctmar.reporting.marks import Mark, SeriesKey
 from ctmar.reporting.required_columns import interval_columns
 from ctmar.reporting.study_files import StudyTables, rows_of
-from ctmar.reporting.wording import capital
+from ctmar.reporting.wording import capital, plural
 
 _MEASURES = (  # what is drawn, and the title of its axis
     ("psnr_diff_db", "PSNR difference to plain [dB]"),
@@ -82,7 +85,7 @@ def dial_section(
     rows = prepare_series(prepare_models(rows.reset_index(drop=True), marks), marks)
     panels = [(n, rows[rows["slices"] == n]) for n in sorted(set(rows["slices"]), key=lambda n: (n == 0, n))]
     charts = [
-        (f"{title.partition(' [')[0]}, {_slices_in_words(n)}", _chart(panel, rows, measure, title))
+        (f"{title.partition(' [')[0]}, {_slices_in_words(n)} ({_counted(panel)})", _chart(panel, rows, measure, title))
         for n, panel in panels
         for measure, title in _MEASURES
         if panel[interval_columns(measure)[0]].notna().any()
@@ -90,6 +93,10 @@ def dial_section(
     legend = {row["series"]: marks[row["method"], row["norm"]] for row in rows_of(rows)}
     said = [sentence for n, panel in panels for sentence in _sentences(rows_of(panel), n, margin_db)]
     return DialSection(charts, list(legend.items()), said)
+
+
+def _counted(panel: pd.DataFrame) -> str:
+    return f"{plural(int(panel['n_patients'].max()), 'patient')}, {seeds_in_words([int(n) for n in panel['n_seeds']])}"
 
 
 def _slices_in_words(n_slices: int) -> str:
@@ -109,6 +116,8 @@ def _chart(panel: pd.DataFrame, all_panels: pd.DataFrame, measure: str, title: s
     shift = {name: (k - (len(series) - 1) / 2) * _APART * width for k, name in enumerate(series)}
     table = table.assign(
         place=table["asymmetry"] + table["series"].map(shift),
+        # a line stands for all strengths and numbers of seeds
+        line_facets=[facets_of(row) for row in rows_of(table[["method", "norm", "network"]])],
         says=[
             f"{text}\nε = {strength:g}"
             for text, strength in zip(
@@ -126,12 +135,14 @@ def _chart(panel: pd.DataFrame, all_panels: pd.DataFrame, measure: str, title: s
         axis=alt.Axis(values=strengths, format="~g", grid=False),
     )
     y = alt.Y(f"{mean}:Q", title=title, scale=scale, axis=alt.Axis(tickCount=5))
-    kept = ["series", "label", "colour", "shape", "asymmetry", "place", *columns, "says"]
+    kept = ["series", "label", "colour", "shape", "asymmetry", "place", *columns, "says", "facets", "line_facets"]
     base = alt.Chart(clean(table, kept)).encode(x=x, color=alt.Color("colour:N", scale=None))
     return finish(
         alt.layer(
-            base.mark_line(strokeWidth=1.5, opacity=0.6).encode(y=y, detail="series:N"),
-            base.mark_rule(strokeWidth=1.25).encode(y=alt.Y(f"{low}:Q", title=title, scale=scale), y2=f"{high}:Q"),
+            base.mark_line(strokeWidth=1.5, opacity=0.6).encode(y=y, detail="series:N", href="line_facets:N"),
+            base.mark_rule(strokeWidth=1.25).encode(
+                y=alt.Y(f"{low}:Q", title=title, scale=scale), y2=f"{high}:Q", href=OF
+            ),
             points(base, y),
         ),
         f"{title} against the strength of the broken symmetry, one line for each method, with simultaneous intervals.",

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from ctmar.reporting.charts import Spec
 
 _SVG = "http://www.w3.org/2000/svg"
+_ADDRESS = "{http://www.w3.org/1999/xlink}href"
 # units of the drawing, about pixels: two charts side by side, three, and one on a phone
 WIDE, USUAL, NARROW = 480, 310, 330
 _LEFT_OUT = {"class", "role", "pointer-events", "stroke-miterlimit", "font-family", "version"}
@@ -52,6 +53,7 @@ def _drawn(specification: str, name: str, label: str, width: int) -> str:
     for element in svg.iter():
         element.tag = element.tag.removeprefix(f"{{{_SVG}}}")
         _clean_attributes(element, name)
+    _unwrap_links(svg)
     _prune(svg)
     svg.attrib.clear()
     # a picture to assistive technology: its numbers stand in the tables
@@ -71,6 +73,16 @@ def _clean_attributes(element: ElementTree.Element, name: str) -> None:
             element.attrib[key] = f"{name}-{value}"
         elif "url(#" in value:
             element.attrib[key] = value.replace("url(#", f"url(#{name}-")
+
+
+def _unwrap_links(element: ElementTree.Element) -> None:
+    """Take marks out of their links: their address is what the filter of the page asks of them."""
+    for place, child in enumerate(element):
+        _unwrap_links(child)
+        if child.tag == "a":
+            (mark,) = child
+            mark.attrib["data-facets"] = child.attrib[_ADDRESS]
+            element[place] = mark
 
 
 def _prune(element: ElementTree.Element) -> None:

@@ -3,8 +3,7 @@
 Rows stand under the kind of method they are of, so that no legend is needed.
 """
 
-import json
-from collections.abc import Mapping
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -12,10 +11,12 @@ import pandas as pd
 from ctmar.config.methods import Kind
 from ctmar.reporting.axes import value_axis, value_scale
 from ctmar.reporting.charts import (
+    OF,
     SMALLEST_SHOWN,
     Spec,
     clean,
     finish,
+    lines_of,
     points,
     says,
     with_plain_at_zero,
@@ -26,7 +27,8 @@ from ctmar.reporting.required_columns import interval_columns
 _ROW_HEIGHT = 21
 _LINE_HEIGHT = 12
 _NAME_WIDTH = 150
-_LETTERS = 26  # of a name in one line; what is longer goes on in the next, after a comma
+_LETTER_WIDTH, _APART = 6, 6
+_ROW_AXIS = alt.Axis(labels=False, ticks=False, domain=False, grid=True)
 
 
 def forest_chart(models: pd.DataFrame, measure: str, title: str, rule: float | None = None, log: bool = False) -> Spec:
@@ -46,7 +48,7 @@ def forest_chart(models: pd.DataFrame, measure: str, title: str, rule: float | N
     table = table.assign(row=table["series"], says=says(table, **{measure: title}), text=texts)
     if log:
         table[columns] = table[columns].clip(lower=SMALLEST_SHOWN)
-    shown = clean(table, ["row", "kind", "label", "colour", "shape", "says", "text", *columns])
+    shown = clean(table, ["row", "kind", "label", "colour", "shape", "says", "facets", "text", *columns])
     return _forest(shown, columns, title, rule, log)
 
 
@@ -66,7 +68,7 @@ def ratio_chart(cost: pd.DataFrame) -> Spec:
     table = table.assign(
         says=[f"{name}\n{title}: {text}" for name, text in zip(table["label"], table["text"], strict=True)]
     )
-    shown = clean(table, ["row", "kind", "label", "colour", "shape", "says", "text", "ratio_to_plain"])
+    shown = clean(table, ["row", "kind", "label", "colour", "shape", "says", "facets", "text", "ratio_to_plain"])
     return _forest(shown, columns, title, 1.0, bool(cost["ratio_to_plain"].max() > 4))
 
 
@@ -77,25 +79,52 @@ def _forest(table: pd.DataFrame, columns: list[str], title: str, rule: float | N
     scale = value_scale(values, log)
     # the axis of few ticks is meant for heights; a row is twice as wide, so it may keep them all
     x = alt.X(f"{mean}:Q", title=title, scale=scale, axis=value_axis(scale))
-    kinds = [name for name in names if name in set(Kind)]
-    y_scale = alt.Scale(domain=names)
-    lines = {name: _lines_of(name) for name in names}
-    y = alt.Y("row:N", title=None, scale=y_scale, axis=_name_axis(kinds, lines))
+    y = alt.Y("row:N", title=None, scale=alt.Scale(domain=names), axis=_ROW_AXIS)
     base = alt.Chart(table).encode(color=alt.Color("colour:N", scale=None))
     layers = [
-        base.mark_rule(strokeWidth=1.5).encode(x=alt.X(f"{low}:Q", title=title, scale=scale), x2=f"{high}:Q", y=y),
+        base.mark_rule(strokeWidth=1.5).encode(
+            x=alt.X(f"{low}:Q", title=title, scale=scale), x2=f"{high}:Q", y=y, href=OF
+        ),
         points(base.encode(x=x), y, size=55),
+        *_words(table, [name for name in names if name in set(Kind)], y),
     ]
     if rule is not None:
         line = alt.Chart(pd.DataFrame({"rule": [rule]})).mark_rule(strokeDash=[4, 3], opacity=0.6, color="currentColor")
         layers.insert(0, line.encode(x=alt.X("rule:Q", scale=scale)))
-    texts = dict(zip(table["row"], table["text"], strict=True))
-    values_beside = base.mark_point(opacity=0, aria=False).encode(
-        x=x, y=alt.Y("row:N", title=None, scale=y_scale, axis=_value_axis_right(texts))
-    )
-    chart = alt.layer(alt.layer(*layers), values_beside).resolve_scale(y="independent")
-    row_height = _ROW_HEIGHT + 9 * (max(map(len, lines.values())) - 1)
-    return finish(chart, f"{title}, one row for each method and norm.", height=row_height * len(names))
+    row_height = _ROW_HEIGHT + 9 * (max(len(lines_of(name)) for name in names) - 1)
+    chart = alt.layer(*layers)
+    spec = finish(chart, f"{title}, one row for each method and norm.", height=row_height * len(names))
+    right = max(map(len, table["text"])) * _LETTER_WIDTH + 2 * _APART
+    return spec | {"padding": {"left": _NAME_WIDTH + 5, "right": right, "top": 5, "bottom": 5}}
+
+
+def _words(table: pd.DataFrame, kinds: list[str], y: alt.Y) -> list[alt.Chart]:
+    """Names on the left and values on the right: marks like the others, so that the filter of the page pales them."""
+    style: dict[str, Any] = {"align": "left", "color": "currentColor", "fontSize": 11, "aria": False}
+    lines = [lines_of(name) for name in table["row"]]
+    named = table.assign(name=["\n".join(parts) for parts in lines], n_lines=list(map(len, lines)))
+    headings = alt.Chart(pd.DataFrame({"row": kinds}))
+    return [
+        headings.mark_text(dx=-_NAME_WIDTH, fontWeight=600, **style).encode(x=alt.value(0), y=y, text="row:N"),
+        *(
+            alt.Chart(clean(own, ["row", "name", "facets"]))
+            # the first of several lines stands above the middle of the row
+            .mark_text(
+                dx=-_NAME_WIDTH,
+                dy=-_LINE_HEIGHT * (n - 1) / 2,
+                limit=_NAME_WIDTH,
+                lineBreak="\n",
+                lineHeight=_LINE_HEIGHT,
+                **style,
+            )
+            .encode(x=alt.value(0), y=y, text="name:N", href=OF)
+            for n in sorted({len(parts) for parts in lines})
+            for own in [named[named["n_lines"] == n]]
+        ),
+        alt.Chart(clean(table, ["row", "text", "facets"]))
+        .mark_text(dx=_APART, **style)
+        .encode(x=alt.value("width"), y=y, text="text:N", href=OF),
+    ]
 
 
 def _rows_under_kinds(table: pd.DataFrame) -> list[str]:
@@ -105,47 +134,3 @@ def _rows_under_kinds(table: pd.DataFrame) -> list[str]:
         # plain training is a single row, which needs no heading
         names += own if kind is Kind.PLAIN or not own else [kind.value, *own]
     return names
-
-
-def _lines_of(name: str) -> list[str]:
-    """A name in lines that fit beside the chart, broken after commas.
-
-    Examples:
-        >>> _lines_of("Projection, Frobenius, squared, drawn start")
-        ['Projection, Frobenius,', 'squared, drawn start']
-    """
-    lines: list[str] = []
-    for part in name.split(", "):
-        if lines and len(lines[-1]) + len(part) + 2 <= _LETTERS:
-            lines[-1] = f"{lines[-1]}, {part}"
-            continue
-        if lines:
-            lines[-1] += ","
-        lines.append(part)
-    return lines
-
-
-def _name_axis(kinds: list[str], lines: Mapping[str, list[str]]) -> alt.Axis:
-    bold = {"condition": {"test": f"indexof({json.dumps(kinds)}, datum.value) >= 0", "value": 600}, "value": 400}
-    return alt.Axis(
-        labelExpr=f"({json.dumps(dict(lines), ensure_ascii=False)})[datum.value]",
-        labelLimit=_NAME_WIDTH,
-        labelLineHeight=_LINE_HEIGHT,
-        labelAlign="left",
-        labelPadding=_NAME_WIDTH,
-        labelFontWeight=bold,
-        ticks=False,
-        domain=False,
-        grid=True,
-    )
-
-
-def _value_axis_right(texts: Mapping[str, str]) -> alt.Axis:
-    return alt.Axis(
-        orient="right",
-        labelExpr=f"({json.dumps(dict(texts), ensure_ascii=False)})[datum.value] || ''",
-        labelPadding=6,
-        ticks=False,
-        domain=False,
-        grid=False,
-    )

@@ -208,7 +208,7 @@ def group_table(
     measures = [
         Measure(f"{measure}{index}", group_name(name), "dB", decimals(2), "high") for index, name in enumerate(names)
     ]
-    own = only(models, chosen)[IDENTITY].merge(wide, how="inner", on=IDENTITY)
+    own = only(models, chosen)[[*IDENTITY, "n_seeds"]].merge(wide, how="inner", on=IDENTITY)
     references = wide[wide["network"] == REFERENCE_NETWORK].rename(columns={"method": "reference"})
     name = f"{column}-{PROTOCOLS[measure]}".replace("_", "-").replace(" ", "-")
     return model_table(name, own, measures, context, references)

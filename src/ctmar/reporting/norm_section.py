@@ -9,6 +9,7 @@ from ctmar.config.methods import Kind
 from ctmar.evaluation.columns import FROBENIUS_DIFFERENCE
 from ctmar.evaluation.norms_at_defect import REFERENCE
 from ctmar.reporting.charts import SMALLEST_SHOWN, interval_text, with_plain_at_zero, write_value
+from ctmar.reporting.facets import facets_of, facets_of_all
 from ctmar.reporting.marks import Mark, SeriesKey
 from ctmar.reporting.panels import Line, Panel, Panels, dots, horizontal, interval, line, log_ticks, vertical
 from ctmar.reporting.required_columns import interval_columns
@@ -16,6 +17,7 @@ from ctmar.reporting.shown_tables import Cell, Heading, Measure, Row, RowGroup, 
 from ctmar.reporting.small_multiples import swept_settings
 from ctmar.reporting.study_files import rows_of
 
+_STANDARD = {"method": "projection", "start": "equivariant", "compute": 1.0}
 _SHARES = {0.5: "1/2", 0.25: "1/4", 0.125: "1/8"}
 
 
@@ -67,6 +69,7 @@ def _panel(series: str, curve: pd.DataFrame, path: str, dashed: list[Line], axes
         curve["colour"].iloc[-1],
         [*dashed, Line(bars, "interval"), Line(path, "mean")],
         dots(x, y, places),
+        facets=facets_of_all(curve[curve["method"] != "plain"]),
     )
 
 
@@ -85,10 +88,10 @@ def norm_table(norms: pd.DataFrame, network: str, marks: dict[SeriesKey, Mark]) 
     measure = Measure(FROBENIUS_DIFFERENCE, "", "dB", decimals(2, signed=True), judged=True)
     rows = []
     for (norm, power), group in own.groupby(["norm", "power"], sort=False):
-        setting = {"method": "projection", "norm": norm, "power": power, "start": "equivariant", "compute": 1.0}
+        setting = _STANDARD | {"network": network, "norm": norm, "power": power}
         by_share = {row["share"]: row for row in rows_of(group)}
         cells = [_cell(by_share.get(share), measure, _is_reference(setting)) for share in shares]
-        rows.append(Row(setting_label(setting), marks["projection", str(norm)], cells))
+        rows.append(Row(setting_label(setting), marks["projection", str(norm)], cells, facets=facets_of(setting)))
     defect = {share: own.loc[own["share"] == share, "defect"].iloc[0] for share in shares}
     family = "PSNR less Frobenius, at a share of the plain network’s measured defect"
     headings = [

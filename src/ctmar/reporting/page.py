@@ -13,6 +13,7 @@ from ctmar.reporting.data_section import data_section
 from ctmar.reporting.dial_section import DialSection, dial_sections
 from ctmar.reporting.diverged_runs import diverged_runs, methods_of_all_runs, n_parameters
 from ctmar.reporting.environment import assets, environment
+from ctmar.reporting.facets import facets
 from ctmar.reporting.literature import ARCHITECTURES, REFERENCES
 from ctmar.reporting.marks import Mark, SeriesKey, assign_marks, kind_marks
 from ctmar.reporting.missing_runs import missing_runs
@@ -155,6 +156,7 @@ def render_page(
         lacks=lacks.found,
         unfinished=unfinished,
         facts=facts(results),
+        facets=facets(results),
         counts=counts(results),
         networks=sections,
         timed=timed,

@@ -71,13 +71,15 @@ class Dot:
 
 @dataclass(frozen=True)
 class Panel:
-    """One little chart."""
+    """One little chart; ``seeds`` are the points of single seeds, ``facets`` what the filter of the page asks."""
 
     title: str
     colour: str
     strokes: list[Line]
     dots: list[Dot]
     note: str = ""
+    seeds: str = ""
+    facets: str = ""
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,18 @@ def interval(x: Axis, y: Axis, place: float, low: float, high: float) -> str:
     if not (math.isfinite(low) and math.isfinite(high)):
         return ""
     return line(x, y, [place, place], [max(low, y.low), min(high, y.high)])
+
+
+def specks(x: Axis, y: Axis, xs: Sequence[float], ys: Sequence[float]) -> str:
+    """Path data of small points, strokes without length under round caps; what lies beyond the axes is left out.
+
+    Examples:
+        >>> axis = Axis(0, 1, 0, 10, False, [])
+        >>> specks(axis, axis, [0.1, 0.5], [0.2, 7])
+        'M1 2h0'
+    """
+    inside = [(one, other) for one, other in zip(xs, ys, strict=True) if x.holds(one) and y.holds(other)]
+    return "".join(f"M{x.at(one):g} {y.at(other):g}h0" for one, other in inside)
 
 
 def _ends(values: Sequence[float], logarithmic: bool) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import pandas as pd
@@ -11,10 +11,12 @@ import pandas as pd
 from ctmar.config.labels import MISSING, number, setting_label, weight
 from ctmar.config.methods import METHODS, Kind
 from ctmar.reporting.choice import only
+from ctmar.reporting.facets import facets_of
 from ctmar.reporting.marks import Mark, SeriesKey
 from ctmar.reporting.required_columns import IDENTITY, interval_columns, measured
 from ctmar.reporting.study_files import rows_of
 
+OneOf = Literal["series", "kinds"]
 WEIGHTS = ("lam_perp", "lam_equi", "softness", "target", "balance")
 
 
@@ -51,12 +53,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A model or a reference: its name, its mark, its cells, and whether validation chose it for its method."""
+    """A model or a reference: its name, its mark, its cells, whether validation chose it, and what the filter asks."""
 
     label: str
     mark: Mark | None
     cells: list[Cell]
     chosen: bool = True
+    facets: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,21 +73,22 @@ class RowGroup:
 
 @dataclass(frozen=True)
 class Heading:
-    """Head of a column, and the family it stands under."""
+    """Head of a column, the family it stands under, and which direction is better: high, low, or neither."""
 
     title: str
     unit: str = ""
     family: str = ""
+    better: str = ""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the page; ``filtered`` ones first show the chosen settings alone."""
+    """A table of the page; at first it shows of each series, or of each kind of method, the chosen setting alone."""
 
     name: str
     headings: list[Heading]
     groups: list[RowGroup]
-    filtered: bool = False
+    one_of: OneOf = "series"
     download: str = ""
 
     @property
@@ -98,20 +102,16 @@ class Table:
                 spans.append((heading.family, 1))
         return spans if any(family for family, _ in spans) else []
 
-    @property
-    def n_rows(self) -> int:
-        """Rows that are no references."""
-        return sum(len(group.rows) for group in self.groups if not group.references)
-
 
 @dataclass(frozen=True)
 class Context:
-    """What the tables of one network share: marks, the settings shown at first, and whether the others have rows."""
+    """What tables of a network share: marks, the settings shown at first, if others have rows, and what each is of."""
 
     network: str
     marks: dict[SeriesKey, Mark]
     chosen: Sequence[tuple[Any, ...]]
     every_setting: bool = True
+    one_of: OneOf = "series"
 
 
 def model_table(
@@ -143,9 +143,8 @@ def model_table(
     if references is not None and len(references):
         rows_above = _reference_rows(references, weights, shown)
         groups.insert(0, RowGroup("References, without training", rows_above, references=True))
-    headings = [Heading("Weight")] * weights + [Heading(m.title, m.unit, m.family) for m in shown]
-    filtered = any(not row.chosen for row in marked)
-    return Table(f"{name}-{context.network}", headings, groups, filtered)
+    headings = [Heading("Weight")] * weights + [Heading(m.title, m.unit, m.family, m.better) for m in shown]
+    return Table(f"{name}-{context.network}", headings, groups, context.one_of)
 
 
 def download_address(table: pd.DataFrame) -> str:
@@ -236,7 +235,7 @@ def _model_row(row: dict[str, Any], weights: bool, measures: Sequence[Measure], 
     chosen = tuple(row[key] for key in IDENTITY) in context.chosen
     n_lost = row.get("n_diverged", 0)
     lost = f" ({n_lost} of {row['n_seeds'] + n_lost} seeds diverged)" if n_lost else ""
-    return Row(setting_label(row) + lost, context.marks[method, norm], cells, chosen)
+    return Row(setting_label(row) + lost, context.marks[method, norm], cells, chosen, facets_of(row))
 
 
 def weight_cell(row: dict[str, Any]) -> Cell:

@@ -9,19 +9,26 @@ import pandas as pd
 from ctmar.config.labels import number, scientific, weight
 from ctmar.evaluation.columns import defect_at, defect_floor_at
 from ctmar.reporting.charts import SMALLEST_SHOWN, interval_text, with_plain_at_zero
-from ctmar.reporting.panels import Axis, Line, Panel, Panels, dots, horizontal, interval, line, vertical
+from ctmar.reporting.facets import facets_of, facets_of_all
+from ctmar.reporting.panels import Axis, Line, Panel, Panels, dots, horizontal, interval, line, specks, vertical
 from ctmar.reporting.required_columns import IDENTITY, interval_columns
+from ctmar.reporting.seed_points import seed_points
+from ctmar.reporting.study_files import rows_of
 from ctmar.store.even_choice import evenly_spaced
 
 MAXIMUM_EPOCHS = 24  # drawn of each curve; a long training would fill the page with points
+_BESIDE = 0.02  # of the width of the axis: seeds stand beside the interval
 _FIRST_EPOCHS = 0.15  # share of the epochs that may run out of the picture: they would flatten all that follows
 
 
-def norm_panels(models: pd.DataFrame, measure: str, y_title: str, logarithmic: bool = False) -> Panels:
+def norm_panels(
+    models: pd.DataFrame, runs: pd.DataFrame, measure: str, y_title: str, *, logarithmic: bool = False
+) -> Panels:
     """A measure against λ⊥, one panel for each norm; where λ_G varies, its smallest value.
 
     Args:
         models: rows of one network from `prepare_models`.
+        runs: ``runs.csv``.
         measure: column family.
         y_title: what the vertical axis shows, with unit.
         logarithmic: logarithmic vertical axis.
@@ -29,25 +36,38 @@ def norm_panels(models: pd.DataFrame, measure: str, y_title: str, logarithmic: b
     columns = interval_columns(measure)
     table = with_plain_at_zero(models, measure)
     plain, swept = table[(table["method"] == "plain") & table["standard"]], swept_settings(table)
+    seeds = seed_points(runs, swept, measure)
     ticks = [(value, weight(value)) for value in _few(sorted(set(swept["lam_perp"])))]
     x = horizontal(swept["lam_perp"].tolist(), ticks, logarithmic=True)
-    y = vertical(pd.concat([swept, plain])[columns].to_numpy(float).ravel().tolist(), logarithmic)
+    shown = [*pd.concat([swept, plain])[columns].to_numpy(float).ravel().tolist(), *seeds["seed_value"]]
+    y = vertical(shown, logarithmic)
     dashed = [Line(line(x, y, [x.low, x.high], [value] * 2), "plain") for value in plain[columns[0]]]
-    panels = []
-    for series, own in swept.groupby("series", sort=False):
-        own = own.sort_values("lam_perp")
-        xs, means = own["lam_perp"].tolist(), own[columns[0]].tolist()
-        bars = "".join(
-            interval(x, y, value, low, high)
-            for value, low, high in zip(xs, own[columns[1]], own[columns[2]], strict=True)
-        )
-        texts = interval_text(own, measure)
-        said = [f"λ⊥ = {weight(one)}: {text}" for one, text in zip(xs, texts, strict=True)]
-        strokes = [*dashed, Line(bars, "interval"), Line(line(x, y, xs, means), "mean")]
-        title = str(series).partition(", ")[2]
-        marks = dots(x, y, zip(xs, means, said, strict=True))
-        panels.append(Panel(title[:1].upper() + title[1:], own["colour"].iloc[0], strokes, marks))
+    of_series = dict(tuple(seeds.groupby("series")))
+    panels = [
+        _norm_panel(str(series), own.sort_values("lam_perp"), of_series.get(series, seeds[:0]), dashed, (x, y, measure))
+        for series, own in swept.groupby("series", sort=False)
+    ]
     return Panels(x, y, "λ⊥", y_title, panels)
+
+
+def _norm_panel(
+    series: str, own: pd.DataFrame, seeds: pd.DataFrame, dashed: list[Line], axes: tuple[Axis, Axis, str]
+) -> Panel:
+    x, y, measure = axes
+    mean, low, high = interval_columns(measure)
+    xs, means = own["lam_perp"].tolist(), own[mean].tolist()
+    bars = "".join(interval(x, y, *limits) for limits in zip(xs, own[low], own[high], strict=True))
+    said = [f"λ⊥ = {weight(one)}: {text}" for one, text in zip(xs, interval_text(own, measure), strict=True)]
+    beside = [value * (x.high / x.low) ** _BESIDE for value in seeds["lam_perp"]]
+    title = series.partition(", ")[2]
+    return Panel(
+        title[:1].upper() + title[1:],
+        own["colour"].iloc[0],
+        [*dashed, Line(bars, "interval"), Line(line(x, y, xs, means), "mean")],
+        dots(x, y, zip(xs, means, said, strict=True)),
+        seeds=specks(x, y, beside, seeds["seed_value"].tolist()),
+        facets=facets_of_all(own),
+    )
 
 
 def swept_settings(models: pd.DataFrame) -> pd.DataFrame:
@@ -110,7 +130,7 @@ def angle_panels(models: pd.DataFrame, angles_deg: Sequence[float]) -> Panels:
             Line(line(x, y, list(angles_deg), floor), "plain"),
             Line(line(x, y, [*angles_deg, 90.0], [*means, quarter]), "mean"),
         ]
-        panels.append(Panel(row["label"], row["colour"], strokes, dots(x, y, places)))
+        panels.append(Panel(row["label"], row["colour"], strokes, dots(x, y, places), facets=row["facets"]))
     return Panels(x, y, "angle of the turn", "measured defect", panels)
 
 
@@ -126,7 +146,9 @@ def _curve_panel(own: pd.DataFrame, column: str, x: Axis, y: Axis, dashed: Line)
     text = f"epoch {epoch}: {last}, mean of {len(seeds)}"
     own_mean = Line(line(x, y, mean.index.tolist(), mean.tolist()), "mean")
     marks = dots(x, y, [(epoch, value, text)])
-    return Panel(str(own["label"].iloc[0]), own["colour"].iloc[0], [dashed, *seeds, own_mean], marks, last)
+    facets = facets_of({**rows_of(own)[0], "n_seeds": len(seeds)})
+    label = str(own["label"].iloc[0])
+    return Panel(label, own["colour"].iloc[0], [dashed, *seeds, own_mean], marks, last, facets=facets)
 
 
 def _few(values: list[float], most: int = 4) -> list[float]:

@@ -1,4 +1,6 @@
-"""Charts of the weights: one norm against λ⊥, λᴳ against λ⊥ as a map, and quality against equivariance."""
+"""Charts of the weights: one norm against λ⊥, and λᴳ against λ⊥ as a map."""
+
+import math
 
 import altair as alt
 import pandas as pd
@@ -6,6 +8,7 @@ import pandas as pd
 from ctmar.config.labels import weight
 from ctmar.reporting.axes import lam_perp_axis, lam_perp_scale, value_axis, value_scale
 from ctmar.reporting.charts import (
+    OF,
     SAYS,
     SMALLEST_SHOWN,
     Spec,
@@ -18,15 +21,20 @@ from ctmar.reporting.charts import (
     write_value,
 )
 from ctmar.reporting.required_columns import interval_columns
+from ctmar.reporting.seed_points import seed_points
 
 _CELL_HEIGHT = 34
+_BESIDE = 0.03  # of the width of the axis: seeds stand beside the interval
 
 
-def response_chart(models: pd.DataFrame, measure: str, title: str, logarithmic: bool = False) -> Spec:
-    """A measure against the λ⊥ of one norm with intervals; plain training (λ⊥ = 0) is the dashed rule.
+def response_chart(
+    models: pd.DataFrame, runs: pd.DataFrame, measure: str, title: str, *, logarithmic: bool = False
+) -> Spec:
+    """A measure against the λ⊥ of one norm with intervals and seeds; plain training (λ⊥ = 0) is the dashed rule.
 
     Args:
         models: rows of one sweep and the plain row, from `prepare_models`.
+        runs: ``runs.csv``.
         measure: column family, such as ``psnr_db``.
         title: title of the vertical axis, with unit.
         logarithmic: logarithmic vertical axis.
@@ -34,28 +42,50 @@ def response_chart(models: pd.DataFrame, measure: str, title: str, logarithmic: 
     columns = interval_columns(measure)
     table = with_plain_at_zero(models, measure)
     table = table.assign(says=says(table, **{measure: title}))
-    if logarithmic:
-        table[columns] = table[columns].clip(lower=SMALLEST_SHOWN)
     plain, swept = table[table["method"] == "plain"], table[table["lam_perp"] > 0].sort_values("lam_perp")
-    scale = value_scale(table[columns], logarithmic)
+    seeds = seed_points(runs, swept, measure)
+    if logarithmic:
+        for shown in (plain, swept):
+            shown[columns] = shown[columns].clip(lower=SMALLEST_SHOWN)
+        seeds["seed_value"] = seeds["seed_value"].clip(lower=SMALLEST_SHOWN)
+    every = [*table[columns].to_numpy(float).ravel(), *seeds["seed_value"]]
+    scale = value_scale(pd.DataFrame({"value": every}), logarithmic)
     x = alt.X("lam_perp:Q", title="λ⊥", scale=lam_perp_scale(swept), axis=lam_perp_axis(swept))
     y = alt.Y(f"{columns[0]}:Q", title=title, scale=scale, axis=value_axis(scale))
-    shown = clean(swept, [*SHOWN, "lam_perp", *columns])
-    base = alt.Chart(shown).encode(x=x, color=alt.Color("colour:N", scale=None))
+    base = alt.Chart(clean(swept, [*SHOWN, "lam_perp", *columns])).encode(x=x, color=alt.Color("colour:N", scale=None))
     return finish(
         alt.layer(
             *_plain_layers(plain, columns, scale, title),
             base.mark_line(strokeWidth=1.5, opacity=0.7).encode(y=y),
+            _seed_layer(seeds, measure, x, scale),
             base.mark_rule(strokeWidth=1.25).encode(
-                y=alt.Y(f"{columns[1]}:Q", title=title, scale=scale), y2=f"{columns[2]}:Q"
+                y=alt.Y(f"{columns[1]}:Q", title=title, scale=scale), y2=f"{columns[2]}:Q", href=OF
             ),
             points(base, y),
         ),
-        f"{title} against the weight λ⊥ of the penalty, with intervals.",
+        f"{title} against the weight λ⊥ of the penalty, with intervals, and small the single seeds.",
     )
 
 
-SHOWN = ["label", "colour", "shape", "says"]
+def _seed_layer(seeds: pd.DataFrame, measure: str, x: alt.X, scale: alt.Scale) -> alt.Chart:
+    """A small point for each seed, a little to the right of the mean of its setting."""
+    span = math.log10(seeds["lam_perp"].max() / seeds["lam_perp"].min() * 4) if len(seeds) else 1.0
+    table = seeds.assign(
+        lam_perp=seeds["lam_perp"] * 10 ** (_BESIDE * span),
+        says=[
+            f"{label}\nseed {seed}: {write_value(measure, value)}"
+            for label, seed, value in zip(seeds["label"], seeds["seed"], seeds["seed_value"], strict=True)
+        ],
+    )
+    return (
+        alt.Chart(clean(table, [*SHOWN, "lam_perp", "seed_value"]))
+        .mark_circle(size=13, opacity=0.6)
+        .encode(x=x, y=alt.Y("seed_value:Q", scale=scale), color=alt.Color("colour:N", scale=None))
+        .encode(description=SAYS, href=OF)
+    )
+
+
+SHOWN = ["label", "colour", "shape", "says", "facets"]
 
 
 def sensitivity_map(models: pd.DataFrame, measure: str, title: str) -> Spec:
@@ -78,6 +108,7 @@ def sensitivity_map(models: pd.DataFrame, measure: str, title: str) -> Spec:
                     models["lam_perp"], models["lam_equi"], interval_text(models, measure), strict=True
                 )
             ],
+            "facets": models["facets"].to_list(),
             # ranks, so that one far value does not leave all others in one tint; pale, so that text stays legible
             "tint": models[mean].rank().to_numpy() / len(models) * 0.45,
         }
@@ -90,51 +121,11 @@ def sensitivity_map(models: pd.DataFrame, measure: str, title: str) -> Spec:
     opacity = alt.Opacity("tint:Q", scale=None)
     return finish(
         alt.layer(
-            base.mark_rect(color="#0072B2").encode(opacity=opacity, description=SAYS),
-            base.mark_text(color="currentColor", fontSize=12).encode(text="text:N"),
+            base.mark_rect(color="#0072B2").encode(opacity=opacity, description=SAYS, href=OF),
+            base.mark_text(color="currentColor", fontSize=12).encode(text="text:N", href=OF),
         ),
         f"{title} for every pair of λᴳ and λ⊥.",
         height=_CELL_HEIGHT * len(equi),
-    )
-
-
-def trade_off_chart(models: pd.DataFrame, measure: str, title: str) -> Spec:
-    """Quality against the measured defect: chosen settings with intervals, all others as pale dots.
-
-    Args:
-        models: rows of one network from `prepare_models`, with a truth column ``chosen``.
-        measure: column family of the vertical axis.
-        title: its title, with unit.
-    """
-    x_columns, y_columns = interval_columns("defect"), interval_columns(measure)
-    table = with_plain_at_zero(models, measure)
-    table = table.assign(says=says(table, **{measure: title, "defect": "measured defect"}))
-    table[x_columns] = table[x_columns].clip(lower=SMALLEST_SHOWN)
-    table = clean(
-        table,
-        ["series", "label", "colour", "shape", "chosen", *x_columns, *y_columns, "says"],
-    )
-    x_scale, y_scale = value_scale(table[x_columns], logarithmic=True), value_scale(table[y_columns])
-    x_title = "measured defect (left: closer to equivariant)"
-    x = alt.X(f"{x_columns[0]}:Q", title=x_title, scale=x_scale, axis=value_axis(x_scale))
-    y = alt.Y(f"{y_columns[0]}:Q", title=title, scale=y_scale)
-    colour = alt.Color("colour:N", scale=None)
-    others = table[~table["chosen"]]
-    pale = alt.Chart(others).mark_circle(size=28, opacity=0.35).encode(x=x, y=y, color=colour, description=SAYS)
-    chosen = alt.Chart(table[table["chosen"]]).encode(color=colour)
-    return finish(
-        alt.layer(
-            *([pale] if len(others) else []),
-            chosen.mark_rule(opacity=0.4).encode(
-                x=x, y=alt.Y(f"{y_columns[1]}:Q", title=title), y2=f"{y_columns[2]}:Q"
-            ),
-            chosen.mark_rule(opacity=0.4).encode(
-                x=alt.X(f"{x_columns[1]}:Q", title=x_title), x2=f"{x_columns[2]}:Q", y=y
-            ),
-            points(chosen.encode(x=x), y),
-        ),
-        f"{title} against measured equivariance defect, with intervals.",
-        height=360,
     )
 
 

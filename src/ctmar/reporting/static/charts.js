@@ -11,7 +11,7 @@ function marksOf(svg) {
     title.parentElement.dataset.says = title.textContent;
     title.remove();
   }
-  return [...svg.querySelectorAll("[data-says]")];
+  return [...svg.querySelectorAll("[data-says]:not(.out)")];
 }
 
 function centre(mark) {

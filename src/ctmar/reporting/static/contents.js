@@ -16,7 +16,7 @@ function makeFolds() {
   const button = document.querySelector(".fold-all");
   const name = () => { button.textContent = folds.some((fold) => fold.open) ? "Fold all sections" : "Open all sections"; };
   const openTarget = () => {
-    const target = location.hash && document.getElementById(location.hash.slice(1));
+    const target = document.getElementById(address.anchor());
     const fold = target && (target.querySelector("details.fold") ?? target.closest("details.fold"));
     if (fold) fold.open = true;
   };
@@ -27,9 +27,11 @@ function makeFolds() {
   });
   document.querySelectorAll("details").forEach((fold) => fold.addEventListener("toggle", name));
   document.querySelectorAll('a[href^="#"]').forEach((link) => link.addEventListener("click", () => setTimeout(openTarget)));
-  addEventListener("hashchange", openTarget);
+  document.addEventListener("address", openTarget);
   addEventListener("beforeprint", () => folds.forEach((fold) => { fold.open = true; }));
   openTarget();
+  // browsers go to a section by themselves, unless the address has keys as well
+  if (location.hash.includes("?")) document.getElementById(address.anchor())?.scrollIntoView({ behavior: "instant" });
   name();
 }
 

@@ -3,7 +3,7 @@ function makeSortable(table) {
   const bodies = [...table.querySelectorAll("tbody.models")];
   const original = bodies.map((body) => [...body.rows]);
   const rows = original.flat().filter((row) => !row.classList.contains("kind"));
-  const heads = [...table.tHead.rows[table.tHead.rows.length - 1].cells];
+  const heads = headsOf(table);
   const text = (row, column) => row.cells[column].dataset.value ?? row.cells[column].textContent.trim();
   heads.forEach((head, column) => {
     head.querySelector("button").addEventListener("click", () => {
@@ -26,15 +26,37 @@ function makeSortable(table) {
   });
 }
 
-// Tables with many settings first show the one that validation chose of each method and norm
-function makeFilter(label) {
-  const box = label.querySelector("input");
-  const table = label.nextElementSibling.querySelector("table");
-  const apply = () => table.classList.toggle("chosen-only", !box.checked);
-  box.addEventListener("change", apply);
-  label.hidden = false;
-  apply();
+function headsOf(table) {
+  return [...table.tHead.rows[table.tHead.rows.length - 1].cells];
+}
+
+// The best of the rows shown, on the screen and, without those that validation did not choose, on paper: all that read
+// the same as the best, none where all rows read the same
+function markBest(table) {
+  const shown = [...table.querySelectorAll("tbody.models tr:not(.kind, .out)")];
+  const chosen = shown.filter((row) => !row.classList.contains("other"));
+  headsOf(table).forEach((head, column) => {
+    if (!head.dataset.better) return;
+    table.querySelectorAll(`tbody.models td:nth-child(${column + 1})`).forEach((cell) => {
+      cell.classList.remove("best", "best-chosen");
+      cell.querySelector(".is-best")?.remove();
+    });
+    for (const cell of bestOf(shown, column, head.dataset.better)) {
+      cell.classList.add("best");
+      cell.firstChild.after(Object.assign(document.createElement("span"), { className: "hidden is-best", textContent: " (best)" }));
+    }
+    for (const cell of bestOf(chosen, column, head.dataset.better)) cell.classList.add("best-chosen");
+  });
+}
+
+function bestOf(rows, column, better) {
+  const cells = rows.map((row) => row.cells[column]).filter((cell) => cell.dataset.value);
+  const reads = (cell) => cell.firstChild.textContent;
+  if (new Set(cells.map(reads)).size < 2) return [];
+  const sign = better === "high" ? 1 : -1;
+  const best = cells.reduce((one, other) => (sign * (other.dataset.value - one.dataset.value) > 0 ? other : one));
+  return cells.filter((cell) => reads(cell) === reads(best));
 }
 
 document.querySelectorAll("table.sortable").forEach(makeSortable);
-document.querySelectorAll("label.filter").forEach(makeFilter);
+document.addEventListener("filtered", () => document.querySelectorAll("table.sortable").forEach(markBest));
