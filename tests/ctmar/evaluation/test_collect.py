@@ -54,6 +54,15 @@ def test_means_are_plain_means(tables):
     assert pd.isna(models.loc["projection", "non_equivariance_of_start_mean"])  # of an equivariant start
 
 
+def test_runs_are_compared_with_the_plain_run_of_their_seed(tables):
+    runs = read(tables, "runs").set_index("method")
+    assert runs.loc["projection", "psnr_diff_db"].tolist() == pytest.approx([2, 2])
+    assert runs.loc["plain", "psnr_diff_db"].isna().all()  # not with itself
+    models = read(tables, "models").set_index("method")
+    mean = runs.loc["projection", "psnr_official_diff_db"].mean()
+    assert mean == pytest.approx(models.loc["projection", "psnr_official_diff_db_mean"])
+
+
 def test_detectability_stands_beside_that_of_the_images_without_a_network(tables):
     models = read(tables, "models").set_index("method")
     row = models.loc["projection"]
