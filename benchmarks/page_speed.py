@@ -34,7 +34,8 @@ TIMES = """(async () => {
 def harness() -> Any:
     """The browser of the tests."""
     spec = importlib.util.spec_from_file_location("chromium", HARNESS)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -50,9 +51,8 @@ def main() -> None:
     executable = chromium.find_chromium()
     if executable is None:
         parser.error("expected a Chromium on PATH, found none")
-    print(
-        f"{arguments.page}: {arguments.page.stat().st_size / 1e6:.2f} MB, {arguments.repeats} times; median (slowest) in ms"
-    )
+    n_bytes = arguments.page.stat().st_size
+    print(f"{arguments.page}: {n_bytes / 1e6:.2f} MB, {arguments.repeats} times; median (slowest) in ms")
     with chromium.Browser(executable) as browser:
         for width in arguments.widths:
             rounds = []
