@@ -81,7 +81,8 @@ def _unwrap_links(element: ElementTree.Element) -> None:
         _unwrap_links(child)
         if child.tag == "a":
             (mark,) = child
-            mark.attrib["data-facets"] = child.attrib[_ADDRESS]
+            # Vega puts a host of its own before it
+            mark.attrib["data-facets"] = child.attrib[_ADDRESS].rpartition("/")[2]
             element[place] = mark
 
 

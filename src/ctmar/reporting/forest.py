@@ -27,7 +27,7 @@ from ctmar.reporting.required_columns import interval_columns
 _ROW_HEIGHT = 21
 _LINE_HEIGHT = 12
 _NAME_WIDTH = 150
-_LETTER_WIDTH, _APART = 6, 6
+_APART = 6
 _ROW_AXIS = alt.Axis(labels=False, ticks=False, domain=False, grid=True)
 
 
@@ -93,9 +93,7 @@ def _forest(table: pd.DataFrame, columns: list[str], title: str, rule: float | N
         layers.insert(0, line.encode(x=alt.X("rule:Q", scale=scale)))
     row_height = _ROW_HEIGHT + 9 * (max(len(lines_of(name)) for name in names) - 1)
     chart = alt.layer(*layers)
-    spec = finish(chart, f"{title}, one row for each method and norm.", height=row_height * len(names))
-    right = max(map(len, table["text"])) * _LETTER_WIDTH + 2 * _APART
-    return spec | {"padding": {"left": _NAME_WIDTH + 5, "right": right, "top": 5, "bottom": 5}}
+    return finish(chart, f"{title}, one row for each method and norm.", height=row_height * len(names))
 
 
 def _words(table: pd.DataFrame, kinds: list[str], y: alt.Y) -> list[alt.Chart]:

@@ -70,22 +70,37 @@ def places(
         marks: every mark, as such shares.
         sizes: width and height of the drawings that the names have to fit [pixels].
     """
-    taken: list[list[Box]] = [[] for _ in sizes]
     dots = [[_around(x * width, y * height) for x, y in marks] for width, height in sizes]
-    found = []
-    for x, y, lines in named:
+    orders = [list(range(len(named))), list(range(len(named)))[::-1]]
+    orders.append(sorted(orders[0], key=lambda place: abs(named[place][0] - 0.5)))
+    tried = [_placed(named, order, dots, sizes) for order in orders]
+    _, found = min(tried, key=lambda one: one[0])
+    return [found[index] for index in orders[0]]
+
+
+def _placed(
+    named: Sequence[tuple[float, float, Sequence[str]]],
+    order: Sequence[int],
+    dots: Sequence[Sequence[Box]],
+    sizes: Sequence[tuple[float, float]],
+) -> tuple[tuple[int, int, int], dict[int, Place]]:
+    """Give each name in some order the nearest place that is left, and count what went wrong."""
+    taken: list[list[Box]] = [[] for _ in sizes]
+    found, wrong = {}, [0, 0, 0]
+    for index in order:
+        x, y, lines = named[index]
         tried = []
         for place in _around_mark(len(lines)):
             boxes = [_box(x * width, y * height, lines, place) for width, height in sizes]
-            outside = sum(not box.within(*size) for box, size in zip(boxes, sizes, strict=True))
             names = sum(box.meets(other) for box, own in zip(boxes, taken, strict=True) for other in own)
+            outside = sum(not box.within(*size) for box, size in zip(boxes, sizes, strict=True))
             covered = sum(box.meets(dot) for box, own in zip(boxes, dots, strict=True) for dot in own)
             tried.append(((names, outside, covered), place, boxes))
-        _, place, boxes = min(tried, key=lambda one: one[0])
+        cost, found[index], boxes = min(tried, key=lambda one: one[0])
+        wrong = [one + other for one, other in zip(wrong, cost, strict=True)]
         for own, box in zip(taken, boxes, strict=True):
             own.append(box)
-        found.append(place)
-    return found
+    return (wrong[0], wrong[1], wrong[2]), found
 
 
 def _around_mark(n_lines: int) -> Iterable[Place]:
@@ -98,6 +113,7 @@ def _around_mark(n_lines: int) -> Iterable[Place]:
             yield from (Place(side * (_MARK + 4), middle, _ALIGNED[side]) for side in (1, -1))
         for dy in (up, down):
             yield from (Place(side * _MARK, dy, _ALIGNED[side]) for side in (0, 1, -1))
+            yield from (Place(dx, dy, "center") for dx in (-30, 30, -60, 60, -90, 90))
 
 
 def _around(x: float, y: float) -> Box:

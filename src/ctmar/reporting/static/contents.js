@@ -30,8 +30,10 @@ function makeFolds() {
   document.addEventListener("address", openTarget);
   addEventListener("beforeprint", () => folds.forEach((fold) => { fold.open = true; }));
   openTarget();
-  // browsers go to a section by themselves, unless the address has keys as well
-  if (location.hash.includes("?")) document.getElementById(address.anchor())?.scrollIntoView({ behavior: "instant" });
+  // browsers go to a section by themselves, unless the address has keys as well; by then the filter has hidden its rows
+  addEventListener("DOMContentLoaded", () => {
+    if (location.hash.includes("?")) document.getElementById(address.anchor())?.scrollIntoView({ behavior: "instant" });
+  });
   name();
 }
 

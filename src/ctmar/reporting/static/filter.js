@@ -1,7 +1,7 @@
 // The one filter of settings. What carries data-facets says which settings it shows; of what is not asked for, rows and
 // panels are hidden and marks of charts are pale, all by the class "out". The filter itself stands in the address.
 const FACETS = ["kind", "norm", "seeds", "strength", "network"];
-const SETTINGS = "table.one-of-series tr[data-facets]"; // each setting once
+const SETTINGS = "[id^=table-models-] tr[data-facets]"; // every setting once
 
 function makeFilter(form) {
   const marked = [...document.querySelectorAll("[data-facets]")].map((element) => {
