@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import vl_convert
 
-from ctmar.reporting import axes, charts, forest, page, sweeps
+from ctmar.reporting import axes, charts, forest, page, sweeps, trade_off
 from ctmar.reporting.choice import chosen_settings
 from ctmar.reporting.required_columns import IDENTITY
 
@@ -49,7 +49,7 @@ def test_forest_has_a_named_row_with_its_value_for_every_setting(chosen):
     for series, value in zip(chosen["series"], chosen["psnr_diff_db_mean"].fillna(0.0), strict=True):
         assert f">{series}<" in svg
         assert f">{charts.write_value('psnr_diff_db', value)}<" in svg
-    assert n_points(svg) == len(chosen)  # those that carry the axis of values are no marks
+    assert n_points(svg) == len(chosen)
 
 
 def test_a_long_name_goes_on_in_a_second_line(chosen):
@@ -97,8 +97,13 @@ def test_step_times_are_written(results):
     assert all(f">{ratio:.2f} ×<" in svg for ratio in results.cost["ratio_to_plain"])
 
 
-def test_response_shows_the_sweep_with_its_intervals(sweep):
-    spec = sweeps.response_chart(sweep, "psnr_db", "PSNR [dB]")
+@pytest.fixture
+def no_runs(results):
+    return results.runs[:0]
+
+
+def test_response_shows_the_sweep_with_its_intervals(sweep, no_runs):
+    spec = sweeps.response_chart(sweep, no_runs, "psnr_db", "PSNR [dB]")
     shown = data_of(spec, "lam_perp")
     swept = sweep[sweep["lam_perp"] > 0]
     assert shown["psnr_db_mean"].tolist() == swept["psnr_db_mean"].tolist()
@@ -107,22 +112,22 @@ def test_response_shows_the_sweep_with_its_intervals(sweep):
     assert "10⁻⁴" in svg
 
 
-def test_plain_lies_at_zero_in_differences(sweep):
-    spec = sweeps.response_chart(sweep, "psnr_diff_db", "difference")
+def test_plain_lies_at_zero_in_differences(sweep, no_runs):
+    spec = sweeps.response_chart(sweep, no_runs, "psnr_diff_db", "difference")
     plain = next(rows for rows in spec["datasets"].values() if "lam_perp" not in rows[0])
     assert [row["psnr_diff_db_mean"] for row in plain] == [0.0]
 
 
-def test_missing_intervals_leave_the_points(sweep):
+def test_missing_intervals_leave_the_points(sweep, no_runs):
     single = sweep.copy()
     single[["defect_low", "defect_high"]] = np.nan
-    svg = drawn(sweeps.response_chart(single, "defect", "defect", logarithmic=True))
+    svg = drawn(sweeps.response_chart(single, no_runs, "defect", "defect", logarithmic=True))
     assert n_points(svg) == 4
     assert "NaN" not in svg
 
 
 def test_trade_off_shows_every_model_once(models):
-    spec = sweeps.trade_off_chart(models, "psnr_diff_db", "difference")
+    spec = trade_off.trade_off_chart(models, "psnr_diff_db", "difference")
     svg = drawn(spec)
     assert n_points(svg) == models["chosen"].sum()
     assert svg.count('aria-roledescription="circle"') == (~models["chosen"]).sum()
@@ -170,9 +175,9 @@ def test_logarithmic_axes_have_few_round_ticks(n_decades):
     assert all(f"{tick:.0e}"[0] in "125" for tick in ticks)
 
 
-def test_specifications_hold_no_address(chosen, sweep):
+def test_specifications_hold_no_address(chosen, sweep, no_runs):
     specs = [
-        sweeps.response_chart(sweep, "ssim", "SSIM"),
+        sweeps.response_chart(sweep, no_runs, "ssim", "SSIM"),
         forest.forest_chart(chosen, "psnr_diff_db", "difference", 0.0),
     ]
     assert "http" not in json.dumps(specs)

@@ -49,8 +49,8 @@ def test_missing_values_break_a_line():
     assert panels.line(axis, axis, [1, 2, 3], [1, math.nan, 3]) == "M1 1M3 3"
 
 
-def test_every_norm_has_a_panel_on_the_same_axes(models):
-    drawn = small_multiples.norm_panels(models, "psnr_diff_db", "dB")
+def test_every_norm_has_a_panel_on_the_same_axes(models, results):
+    drawn = small_multiples.norm_panels(models, results.runs, "psnr_diff_db", "dB")
     norms = models.loc[models["method"] == "projection", "norm"].unique()
     assert len(drawn.panels) == len(norms) == 8
     frobenius = drawn.panels[0]
