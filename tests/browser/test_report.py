@@ -115,7 +115,7 @@ def test_every_kind_of_chart_answers_the_mouse(page):
 def test_arrow_keys_walk_along_the_marks(page):
     texts = page.run(f"[...{FOREST}.querySelectorAll('title')].map(t => t.textContent)")
     page.send("Input.dispatchMouseEvent", type="mouseMoved", x=2, y=2)  # a mouse that rests on a mark has a say, too
-    page.run(f"{FOREST}.focus()")
+    page.run(f"{FOREST}.focus({{preventScroll: true}})")
     key(page, "ArrowRight", "ArrowRight")
     assert page.run("document.querySelector('.tip').textContent") == texts[0]
     key(page, "ArrowRight", "ArrowRight")

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from ctmar.config import Config
 from ctmar.config.labels import MISSING, number, scientific
+from ctmar.reporting.facets import facets_of
 from ctmar.reporting.marks import Mark, SeriesKey, assign_marks, kind_marks
 from ctmar.reporting.run_curves import CurveChart, Place, Scales, curve_chart
 from ctmar.reporting.run_rows import RunRow, run_rows, settings_of_all
@@ -34,6 +35,11 @@ class ShownRun:
     def folder(self) -> str:
         """What tells the run from all others."""
         return self.row.run.folder_name
+
+    @property
+    def facets(self) -> str:
+        """What the filter of the page asks of it."""
+        return facets_of({**self.row.run.model_dump(), "n_seeds": self.n_seeds})
 
     @property
     def says(self) -> str:

@@ -68,10 +68,10 @@ def section_of(table: pd.DataFrame) -> DialSection:
 def test_each_panel_draws_every_method_at_every_strength():
     section = section_of(dial_table(0.1))
     assert [caption for caption, _ in section.charts] == [
-        "PSNR difference to plain, trained on 4 slices of each patient",
-        "PSNR, trained on 4 slices of each patient",
-        "PSNR difference to plain, trained on all slices",
-        "PSNR, trained on all slices",
+        "PSNR difference to plain, trained on 4 slices of each patient (9 patients, 10 seeds)",
+        "PSNR, trained on 4 slices of each patient (9 patients, 10 seeds)",
+        "PSNR difference to plain, trained on all slices (9 patients, 10 seeds)",
+        "PSNR, trained on all slices (9 patients, 10 seeds)",
     ]
     for _, spec in section.charts:
         svg = vl_convert.vegalite_to_svg(spec | {"width": 400})

@@ -6,7 +6,7 @@ function makeSortable(table) {
   const heads = headsOf(table);
   const text = (row, column) => row.cells[column].dataset.value ?? row.cells[column].textContent.trim();
   heads.forEach((head, column) => {
-    head.querySelector("button").addEventListener("click", () => {
+    head.querySelector("button")?.addEventListener("click", () => {
       const next = { none: "descending", descending: "ascending", ascending: "none" }[head.ariaSort ?? "none"];
       heads.forEach((other) => { other.ariaSort = "none"; });
       head.ariaSort = next;
