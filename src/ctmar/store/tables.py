@@ -43,7 +43,7 @@ def table_text(rows: Sequence[Mapping[str, Any]]) -> str:
 def _write(file: TextIO, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     writer = csv.DictWriter(file, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: _without_formula(value) for name, value in row.items()} for row in rows)
+    writer.writerows({name: without_formula(value) for name, value in row.items()} for row in rows)
 
 
 def read_rows(path: Path | str, columns: Sequence[str]) -> list[dict[str, str]]:
@@ -70,7 +70,8 @@ def read_rows(path: Path | str, columns: Sequence[str]) -> list[dict[str, str]]:
     return [{name: _plain(value) for name, value in row.items()} for row in rows]
 
 
-def _without_formula(value: Any) -> Any:
+def without_formula(value: Any) -> Any:
+    """A field as a spreadsheet takes it for text, and `read_rows` for what it was."""
     if not isinstance(value, str):
         return value
     value = re.sub(r"\r\n?", "\n", value)  # csv quotes no lone carriage return, which then ends the row

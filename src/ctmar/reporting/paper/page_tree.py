@@ -75,7 +75,7 @@ class _Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "svg":
             self.drawing_begins.append(self._place())
-        if tag != "svg" and self.drawing_begins or tag == "svg" and len(self.drawing_begins) > 1:
+        if (tag != "svg" and self.drawing_begins) or (tag == "svg" and len(self.drawing_begins) > 1):
             return
         node = Node(tag, {name: value or "" for name, value in attrs}, self.here)
         self.here.children.append(node)
