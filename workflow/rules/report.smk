@@ -1,6 +1,7 @@
 # In:  results/STUDY/summary, the examples of every run, and what is known of the data.
 # Out: reports/STUDY: index.html (one file, no network), the model card, the dataset card, and what reports/index.html,
 #      the list of all studies of the checkout, says of this one. The list belongs to no single study, so it is no output.
+#      reports/STUDY/paper: the same as figures, tables and texts for a paper.
 
 
 # Keep the whole configuration, defaults filled in, beside the results
@@ -84,3 +85,29 @@ rule report:
         "(ctmar report {params.results:q} --config {input.config:q} {params.sources:q} --output {output.page:q}"
         " --model-card {output.model_card:q} --dataset-card {output.dataset_card:q} --description {output.description:q}"
         " && ctmar list-reports {params.reports:q}) 2>&1 | tee {log:q}"
+
+
+# What a paper needs of the report: figures, tables, references, methods, and what every column means
+rule paper:
+    input:
+        page=f"{REPORTS}/index.html",
+        config=f"{RESULTS}/config.yaml",
+        source=SOURCE_READY if SOURCES_LIST else [],
+    output:
+        directory(f"{REPORTS}/paper"),
+    log:
+        f"{LOGS}/paper.log",
+    benchmark:
+        f"{BENCHMARKS}/paper.tsv"
+    conda:
+        "../../envs/ctmar.yaml"
+    threads: 1
+    resources:
+        **on_site(DATA.report(len(RUNS))),
+    params:
+        results=subpath(input.config, parent=True),
+        sources=sources_option,
+        code=command_digest("paper"),
+    shell:
+        "ctmar paper {params.results:q} --config {input.config:q} --page {input.page:q} {params.sources:q}"
+        " --output {output:q} 2>&1 | tee {log:q}"

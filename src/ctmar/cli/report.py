@@ -42,6 +42,28 @@ def report(
     outdated.discard(output.parent)
 
 
+def paper(
+    results: Annotated[Path, typer.Argument(help="Folder of a finished study's results.")],
+    config: Annotated[Path, typer.Option(help="The study's configuration as it was run (YAML).")],
+    page: Annotated[Path, typer.Option(help="Its report, made by `ctmar report`.")],
+    output: Annotated[Path, typer.Option(help="Folder to fill; it appears whole or not at all.")],
+    sources: Annotated[
+        Path | None, typer.Option(help="ctmar-sources.json of `ctmar acquire`: licences, citations.")
+    ] = None,
+) -> None:
+    """Write what a paper needs of a report.
+
+    Figures (SVG, PDF), tables (LaTeX, CSV), BibTeX, methods, and a data dictionary.
+    """
+    from ctmar.config import load_config
+    from ctmar.reporting.paper.folder import write_paper
+    from ctmar.reporting.study_files import ReportInputs, read_results
+
+    study = load_config(config)
+    n_files = write_paper(read_results(ReportInputs.of_study(results, sources), study), study, page, output)
+    typer.echo(f"wrote {n_files} files into {output}")
+
+
 def list_reports(
     reports: Annotated[Path, typer.Argument(help="Folder with one folder for each study: its index.html, study.json.")],
 ) -> None:
@@ -87,4 +109,4 @@ def report_unfinished(
     typer.echo(f"what there is of the study, and what is missing: {page}")
 
 
-COMMANDS = (report, list_reports, set_report_aside, report_unfinished)
+COMMANDS = (report, paper, list_reports, set_report_aside, report_unfinished)

@@ -34,6 +34,7 @@ def methods_markdown(results: StudyTables, config: Config) -> str:
         .render(
             config=config,
             n=counts(results),
+            n_planned=len(config.study.expand()),
             n_folds=results.split["fold"].nunique() if len(results.split) else 0,
             n_parameters=n_parameters(results),
             methods=methods_of_all_runs(results),
