@@ -16,9 +16,10 @@ _SIMULATION_MB = 450.0  # Python, numba, operators and spectra
 _SIMULATION_BYTES_PER_PIXEL = 1500.0  # of a pair in the making: sinograms of all energies and images
 _SIMULATION_SECONDS_PER_PIXEL = 2.5e-5  # of a pair and its slice on one thread
 _METRICS_SECONDS_PER_PIXEL = 4e-6  # of a test pair, of two references
-_SUMMARY_BYTES_PER_ROW, _SUMMARY_SECONDS_PER_ROW = 4000.0, 1e-3  # a row for each run and test pair
+# a row for each run and test pair; measured with 5,000 runs: 3,200 bytes and 1.3e-4 s
+_SUMMARY_BYTES_PER_ROW, _SUMMARY_SECONDS_PER_ROW = 4000.0, 4e-4
 _CHECKSUM_SECONDS = 1800.0  # of hundreds of gigabytes on a shared disk
-_REPORT_MB_PER_RUN, _REPORT_SECONDS_PER_RUN = 0.5, 0.1
+_REPORT_MB_PER_RUN, _REPORT_SECONDS_PER_RUN = 0.1, 0.01  # measured with 5,000 runs: 0.04 MB and 0.002 s
 
 
 @dataclass(frozen=True)
