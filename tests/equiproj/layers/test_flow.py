@@ -304,6 +304,21 @@ def test_what_no_rule_describes_is_not_covered_and_the_reason_is_told() -> None:
     assert len(typed_parameters(network, GROUP, input_type="regular", parameters={"2.weight": (RHO, RHO)})) == 2
 
 
+def test_any_function_of_token_numbers_is_invariant() -> None:
+    """Positions that are counted from the tokens, as RoBERTa's are: no rule describes `cumsum`, and none is needed."""
+
+    class Counted(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.words, self.positions, self.readout = nn.Embedding(9, 4), nn.Embedding(9, 4), nn.Linear(4, 4)
+
+        def forward(self, tokens: Tensor) -> Tensor:
+            return self.readout(self.words(tokens) + self.positions(tokens.ne(1).int().cumsum(1)))
+
+    found = typed_parameters(Counted(), GROUP, output_type="regular", strict=True)
+    assert [parameter.name for parameter in found] == ["words.weight", "positions.weight", "readout.weight"]
+
+
 def test_nothing_of_the_module_or_of_the_draws_is_changed() -> None:
     network = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.Dropout(), nn.Conv2d(8, 1, 3))
     network[1].eval()

@@ -87,11 +87,20 @@ class _Follower(TorchFunctionMode):
         rule = _RULES.get(name)
         if not reasons and name not in _OF_PARAMETERS and self.only_parameters(args, kwargs):
             reasons = [f"{where} computes with parameters"]
+        if rule is None and not reasons and self.nothing_acts(args, kwargs):
+            for tensor in results:  # any function of what the group keeps is kept
+                self.state.keep(tensor, Feature((FREE,) * tensor.ndim, tuple(tensor.shape)))
+            return
         if reasons or rule is None:
             self.unknown(results, reasons[0] if reasons else f"no rule for {where}")
             return
         call = Call(self.state, name, func, args, kwargs, out, where)
         self.follow(results, where, partial(rule, call))
+
+    def nothing_acts(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+        """Whether every axis of every argument is free, such as those of token numbers."""
+        found = [self.state.feature(tensor) for tensor in tensors_in((args, kwargs))]
+        return all(feature is None or all(a.settled().kind == "free" for a in feature.axes) for feature in found)
 
     def follow(self, results: list[Tensor], where: str, rule: Callable[[], None]) -> None:
         """Apply a rule; results of which it says nothing are unknown, and none of them is what it was before."""
