@@ -66,7 +66,7 @@ def _until_done(
     """Look and show until nothing is left to run; gives the last look, None where there was none."""
     study, told = None, ""
     while not interrupted():
-        begin = time.monotonic()
+        begin, used = time.monotonic(), time.process_time()
         try:
             study = watcher.look()
         except InputError as error:  # not there yet, or just being written
@@ -78,7 +78,9 @@ def _until_done(
             write(study)
             if study.is_done:
                 break
-        _sleep(max(every, (time.monotonic() - begin) / _SHARE_OF_A_CORE), interrupted)
+        # a busy machine, or a slow disk, makes a look of the lowest priority long and not dear
+        dear, long = (time.process_time() - used) / _SHARE_OF_A_CORE, time.monotonic() - begin
+        _sleep(max(every, dear, long), interrupted)
     return study
 
 
