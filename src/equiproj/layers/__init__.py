@@ -1,11 +1,11 @@
 """Which weights of a module are meant, how a group acts on their channels, and what their projection is."""
 
+from equiproj.layers.assignment import assign, assign_all, spectrally_normed
 from equiproj.layers.coverage import Coverage
 from equiproj.layers.declaration import FeatureType, Layer, LayerTypes, named_layer
 from equiproj.layers.parameters import (
     ParameterTypes,
     TypedParameter,
-    assign,
     coverage,
     inferred_types,
     plain_parameters,
@@ -20,9 +20,11 @@ __all__ = [
     "ParameterTypes",
     "TypedParameter",
     "assign",
+    "assign_all",
     "coverage",
     "inferred_types",
     "named_layer",
     "plain_parameters",
+    "spectrally_normed",
     "typed_parameters",
 ]

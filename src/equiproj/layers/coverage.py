@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import ParametrizationList, is_parametrized
 
+from equiproj.layers.evaluating import evaluated
 from equiproj.layers.kinds import kind_of
 
 _N_NAMES = 8  # printed; the others are counted
@@ -128,7 +129,7 @@ def _held(module: nn.Module) -> Iterator[tuple[str, Key, Tensor, bool]]:
         own = [name for name, parameter in owner._parameters.items() if parameter is not None]
         for attribute in (*own, *computed):
             name, key = f"{prefix}.{attribute}".lstrip("."), _key(owner, attribute)
-            tensor = getattr(owner, attribute)
+            tensor = evaluated(owner, attribute)
             if is_lazy(tensor):
                 raise ValueError(f"parameter {name!r}: expected one with a shape, found a lazy one; run a batch before")
             if key not in seen:

@@ -109,6 +109,8 @@ def fit(name: str, side: str, n_channels: int, feature_type: FeatureType, group:
         2*regular of CyclicGroup(4)
     """
     rho = type_named(feature_type, group)
+    if n_channels == 0:
+        raise ValueError(f"layer {name!r} has no {side} channels; a lazy layer has some once the network has been run")
     if n_channels % rho.dim:
         raise ValueError(
             f"layer {name!r} has {n_channels} {side} channels; they do not fit {rho}, expected a multiple of {rho.dim}"

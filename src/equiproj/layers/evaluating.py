@@ -1,9 +1,11 @@
-"""A module in evaluation mode for a while."""
+"""A module, or what computes a weight, in evaluation mode for a while."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 
 @contextmanager
@@ -25,3 +27,16 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for layer, mode in training.items():
             layer.training = mode
+
+
+def evaluated(layer: nn.Module, attribute: str) -> Any:
+    """A tensor of a layer, its parametrisation in evaluation mode: reading advances no power iteration.
+
+    Examples:
+        >>> evaluated(nn.Linear(2, 3), "weight").shape
+        torch.Size([3, 2])
+    """
+    if not is_parametrized(layer, attribute):
+        return getattr(layer, attribute)
+    with evaluating(layer.get_submodule(f"parametrizations.{attribute}")):
+        return getattr(layer, attribute)

@@ -10,17 +10,20 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 
-from equiproj.groups import Group
+from equiproj.groups import Group, parse_group
 from equiproj.layers.coverage import Coverage, coverage_of
 from equiproj.layers.declaration import FeatureType, LayerTypes, declared_layers, named_layer
+from equiproj.layers.evaluating import evaluated
 from equiproj.layers.flow import Inference, SideTypes, inferred
 from equiproj.layers.kinds import Part, Role, kind_of
 from equiproj.projections import ConvProjector, LinearProjector, Projector
 from equiproj.representations import Representation
 
 _N_REASONS = 3  # printed
+_PRECISIONS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 ParameterTypes = Mapping[str, tuple[Representation, Representation]]
 
@@ -56,9 +59,18 @@ class TypedParameter:
         return self.read_as_held().reshape(self.projector.weight_shape)
 
     def read_as_held(self) -> Tensor:
-        """The current value in the shape that the layer holds, (c_out,) for a bias; a parametrisation is evaluated."""
-        value = getattr(self.layer, self.attribute)
-        return value.full_tensor() if _is_sharded(value) else value
+        """The current value in the shape that the layer holds, (c_out,) for a bias; a parametrisation is evaluated.
+
+        It is evaluated in evaluation mode: the power iteration of a spectral norm is the forward pass's to advance.
+        """
+        value = evaluated(self.layer, self.attribute)
+        return value.full_tensor() if is_sharded(value) else value
+
+    def held(self) -> list[Tensor]:
+        """The tensors that training changes: the weight itself, or those from which a parametrisation computes it."""
+        if parametrize.is_parametrized(self.layer, self.attribute):
+            return list(self.layer.get_submodule(f"parametrizations.{self.attribute}").parameters(recurse=False))
+        return [getattr(self.layer, self.attribute)]
 
     def read_gradient(self) -> Tensor:
         """What backward passes left in `.grad` of a plain parameter, whole, as the layer holds it; zero if frozen.
@@ -71,7 +83,7 @@ class TypedParameter:
             return torch.zeros_like(self.read_as_held())
         if held.grad is None:
             raise RuntimeError(f"{self.name}: expected a gradient, found none; call backward() before")
-        return held.grad.full_tensor() if _is_sharded(held.grad) else held.grad
+        return held.grad.full_tensor() if is_sharded(held.grad) else held.grad
 
     @property
     def project(self) -> Callable[[Tensor], Tensor]:
@@ -79,11 +91,11 @@ class TypedParameter:
         return partial(_project_as_held, self.projector)
 
 
-def _is_sharded(value: Tensor) -> bool:
+def is_sharded(value: Tensor) -> bool:
     """Whether a weight is a `DTensor`; asked of its method, because importing the class takes half a second.
 
     Examples:
-        >>> _is_sharded(torch.zeros(2))
+        >>> is_sharded(torch.zeros(2))
         False
     """
     return hasattr(value, "full_tensor")
@@ -91,7 +103,7 @@ def _is_sharded(value: Tensor) -> bool:
 
 def typed_parameters(
     module: nn.Module,
-    group: Group | None = None,
+    group: Group | str | None = None,
     *,
     layers: LayerTypes | None = None,
     parameters: ParameterTypes | None = None,
@@ -115,7 +127,7 @@ def typed_parameters(
 
     Args:
         module: any module.
-        group: the group, where `layers` and `parameters` do not give representations.
+        group: the group or its name (`parse_group`), where `layers` and `parameters` do not give representations.
         layers: submodule name → (rho_in, rho_out); replaces the inference, and layers not named are left out. An
             attention has its queries, keys and values of type rho_out; a bilinear layer rho_1 ⊗ rho_2 as rho_in.
         parameters: parameter name → (rho_out, rho_in), for tensors of any other module, such as positional
@@ -146,6 +158,7 @@ def typed_parameters(
         0.weight | trivial of CyclicGroup(4) | 2*regular of CyclicGroup(4)
         2.weight | 2*regular of CyclicGroup(4) | trivial of CyclicGroup(4)
     """
+    group = parse_group(group) if isinstance(group, str) else group
     if layers is None and group is None and not parameters:
         raise ValueError("expected a group, or representations for each layer in layers=; found neither")
     if layers is not None and not layers and not parameters:
@@ -162,8 +175,7 @@ def typed_parameters(
         sides = SideTypes(input_type, hidden_type, output_type)
         inference = inferred(module, group, sides, example, lambda name: name in taken or _matches(name, patterns))
         typed, reasons = _inferred_parameters(module, inference), inference.reasons
-    found = [entry for entry in typed if entry.role in roles and entry.name not in taken]
-    found += declared
+    found = _once_each([*(entry for entry in typed if entry.role in roles and entry.name not in taken), *declared])
     _check_coverage(coverage(module, found, patterns), reasons, strict=strict, chosen=layers is not None)
     return found
 
@@ -198,6 +210,20 @@ def inferred_types(
     found = inferred(module, group, SideTypes(input_type, hidden_type, output_type), example)
     kinds = {name: kind_of(named_layer(module, name)) for name in found.types}
     return {name: types for name, types in found.types.items() if (kind := kinds[name]) is not None and kind.maps}
+
+
+def _once_each(found: Sequence[TypedParameter]) -> list[TypedParameter]:
+    """Tied weights are one weight: it is listed where it is first."""
+    listed: dict[object, TypedParameter] = {}
+    for entry in found:
+        held = entry.layer._parameters.get(entry.attribute)
+        first = listed.setdefault((entry.layer, entry.attribute) if held is None else id(held), entry)
+        if first.projector != entry.projector:
+            raise ValueError(
+                f"{entry.name}: expected the types of {first.name}, whose tensor it is, "
+                f"found {entry.projector.rho_in} → {entry.projector.rho_out}"
+            )
+    return list(listed.values())
 
 
 def coverage(module: nn.Module, parameters: Sequence[TypedParameter], skip: str | Sequence[str] = ()) -> Coverage:
@@ -252,38 +278,6 @@ def plain_parameters(module: nn.Module, layers: LayerTypes) -> list[TypedParamet
     return found
 
 
-def assign(parameter: TypedParameter, value: Tensor) -> None:
-    """Give a weight or bias another value, of either shape that it is read in; call it without gradients.
-
-    Raises:
-        ValueError: the weight is sharded, or its parametrisation cannot hold the value.
-
-    Examples:
-        >>> from equiproj.groups import CyclicGroup
-        >>> layer = nn.Linear(4, 4)
-        >>> parameter = typed_parameters(layer, CyclicGroup(4))[0]
-        >>> with torch.no_grad():
-        ...     assign(parameter, torch.zeros(4, 4))
-        >>> layer.weight.abs().max().item()
-        0.0
-    """
-    layer, attribute = parameter.layer, parameter.attribute
-    held = getattr(layer, attribute)
-    if _is_sharded(held):
-        raise ValueError(f"{parameter.name}: expected a whole weight, found a sharded one; change it before sharding")
-    value = value.reshape(held.shape)
-    if attribute in layer._parameters or attribute in layer._buffers:
-        held.copy_(value)
-        return
-    steps = layer.get_submodule(f"parametrizations.{attribute}").children()
-    if not all(hasattr(step, "right_inverse") for step in steps):
-        raise ValueError(f"{parameter.name}: its parametrisation has no right_inverse to take the projection")
-    setattr(layer, attribute, value)
-    tolerance = 1e3 * torch.finfo(value.dtype).eps * value.abs().max()
-    if not torch.allclose(getattr(layer, attribute), value, rtol=0, atol=float(tolerance)):
-        raise ValueError(f"{parameter.name}: its parametrisation cannot represent the projected value")
-
-
 def _declared_layer(
     name: str, layer: nn.Module, rho_in: Representation, rho_out: Representation
 ) -> Iterator[TypedParameter]:
@@ -316,13 +310,22 @@ def _parameters_of_layer(name: str, layer: nn.Module, parts: Sequence[Part]) -> 
             path, _, attribute = part.attribute.rpartition(".")
             owner = layer.get_submodule(path)
             if _holds(owner, attribute):
-                _check_size(part, getattr(owner, attribute))
+                _check_size(part, evaluated(owner, attribute))
                 yield TypedParameter(f"{prefix}{part.attribute}", owner, attribute, part.projector, part.role)
     except ValueError as error:
         raise ValueError(f"layer {name!r}: {error}") from error
 
 
+def _check_numbers(attribute: str, held: Tensor) -> None:
+    if is_lazy(held):
+        raise ValueError(f"expected {attribute} to have a shape, found a lazy one; run the network once before")
+    if held.dtype not in _PRECISIONS or held.numel() == 0:
+        found = f"{held.dtype} of shape {tuple(held.shape)}"
+        raise ValueError(f"expected {attribute} to hold real floating-point numbers of 16 bits or more, found {found}")
+
+
 def _check_size(part: Part, held: Tensor) -> None:
+    _check_numbers(part.attribute, held)
     if held.numel() != math.prod(part.projector.weight_shape):
         raise ValueError(
             f"expected {part.attribute} to map {part.projector.rho_in} to {part.projector.rho_out}, found shape "
@@ -355,8 +358,9 @@ def _declared_parameter(
         raise ValueError(f"parameter {name!r}: {error}") from None
     if not held:
         raise ValueError(f"parameter {name!r}: expected the name of a parameter of {type(module).__name__}")
+    _check_numbers(f"parameter {name!r}", evaluated(owner, attribute))
     rho_out, rho_in = types
-    shape = tuple(getattr(owner, attribute).shape)
+    shape = tuple(evaluated(owner, attribute).shape)
     if group is not None and not rho_out.group == rho_in.group == group:
         raise ValueError(f"parameter {name!r}: expected representations of {group}, found {rho_out} and {rho_in}")
     if len(shape) > 2 and shape[:2] == (rho_out.dim, rho_in.dim):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from equiproj.groups import FiniteGroup, Group
+from equiproj.groups import FiniteGroup, Group, parse_group
 from equiproj.groups.group import Element
 from equiproj.layers.evaluating import evaluating
 from equiproj.regularisers.batches import BatchType, measured_tensors, move_batch, move_tensor
@@ -33,7 +33,7 @@ class MeasuredDefect(NamedTuple):
 def measured_defect(
     module: nn.Module,
     batch: Any,
-    group: Group,
+    group: Group | str,
     rho_in: BatchType | None = None,
     rho_out: BatchType | None = None,
     *,
@@ -75,6 +75,7 @@ def measured_defect(
         >>> measured_defect(nn.ReLU(), vectors, SO2(), standard(SO2()), standard(SO2())).maximum > 0.1
         True
     """
+    group = parse_group(group) if isinstance(group, str) else group
     tried = tried_elements(group, elements, n_samples, seed)
     with evaluating(module):
         expected = list(measured_tensors(_call(module, batch), rho_out))

@@ -3,19 +3,19 @@
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from equiproj.groups import Group
-from equiproj.layers import assign, typed_parameters
+from equiproj.layers import TypedParameter, assign_all, spectrally_normed, typed_parameters
 
 
 @torch.no_grad()
-def project_(module: nn.Module, group: Group | None = None, **declaration: Any) -> nn.Module:
-    """W ← P(W) and b ← P(b) for every layer, in place; returns the module.
+def project_(module: nn.Module, group: Group | str | None = None, **declaration: Any) -> nn.Module:
+    """W ← P(W) and b ← P(b) for every layer, in place, all of them or none; returns the module.
 
     Factors, offsets and running statistics of normalisations are projected too: one per field is left. Parametrised
-    layers are set through the parametrisation. A strictly equivariant network needs, besides, that what is computed
-    between the layers commutes with the group.
+    layers are set through the parametrisation; one with a spectral norm then uses P(W) / σ₁(P(W)). A strictly
+    equivariant network needs, besides, that what is computed between the layers commutes with the group.
 
     Args:
         module: any module with layers of a known kind, not sharded.
@@ -33,13 +33,15 @@ def project_(module: nn.Module, group: Group | None = None, **declaration: Any) 
         >>> bool(torch.allclose(layer.weight[1].roll(-1), layer.weight[0]))
         True
     """
-    for parameter in typed_parameters(module, group, include_bias=True, include_statistics=True, **declaration):
-        assign(parameter, parameter.projector(parameter.read()))
+    found = typed_parameters(module, group, include_bias=True, include_statistics=True, **declaration)
+    assign_all([(entry, entry.projector(entry.read())) for entry in found if spectrally_normed(entry) is None])
+    for entry in found:
+        _project_spectrally_normed(entry)
     return module
 
 
 @torch.no_grad()
-def project_initial_(module: nn.Module, group: Group | None = None, **declaration: Any) -> nn.Module:
+def project_initial_(module: nn.Module, group: Group | str | None = None, **declaration: Any) -> nn.Module:
     """Make freshly drawn weights equivariant at the scale they were drawn for: W ← P(W) ‖W‖_F / ‖P(W)‖_F, b ← P(b).
 
     A projection shrinks a random weight, by √|G| between regular representations, and a deep network of shrunk weights
@@ -67,11 +69,24 @@ def project_initial_(module: nn.Module, group: Group | None = None, **declaratio
         >>> [[round(value, 4) for value in row] for row in layer.weight.tolist()]
         [[3.5355, 0.0], [0.0, 3.5355]]
     """
-    for parameter in typed_parameters(module, group, include_bias=True, **declaration):
-        drawn = parameter.read()
-        projected = parameter.projector(drawn)
-        size = torch.linalg.vector_norm(projected)
-        if parameter.role == "map" and size > 0:  # a weight drawn as zero stays zero
-            projected = projected * (torch.linalg.vector_norm(drawn) / size)
-        assign(parameter, projected)
+    found = typed_parameters(module, group, include_bias=True, **declaration)
+    assign_all([(entry, _at_its_scale(entry)) for entry in found if spectrally_normed(entry) is None])
+    for entry in found:
+        _project_spectrally_normed(entry)
     return module
+
+
+def _at_its_scale(parameter: TypedParameter) -> Tensor:
+    drawn = parameter.read()
+    projected = parameter.projector(drawn)
+    size = torch.linalg.vector_norm(projected)
+    if parameter.role != "map" or size == 0:  # a weight drawn as zero stays zero
+        return projected
+    return projected * (torch.linalg.vector_norm(drawn) / size)
+
+
+def _project_spectrally_normed(parameter: TypedParameter) -> None:
+    """Project W itself: what the layer uses is a multiple of it, whatever its power iteration has come to."""
+    held = spectrally_normed(parameter)
+    if held is not None:
+        held.copy_(parameter.projector(held.reshape(parameter.projector.weight_shape)).reshape(held.shape))

@@ -7,10 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from equiproj.groups import Group
-from equiproj.layers import FeatureType, LayerTypes, ParameterTypes, coverage, typed_parameters
+from equiproj.layers import FeatureType, LayerTypes, ParameterTypes, TypedParameter, coverage, typed_parameters
 from equiproj.norms import CustomNorm, Norm, parse_norm
+from equiproj.projections import ConvProjector
 from equiproj.regularisers.bundles import bundle
 from equiproj.regularisers.checks import non_negative, one_or_two
+from equiproj.regularisers.module_tree import ModuleTree
 from equiproj.regularisers.packs import pack
 from equiproj.regularisers.part_norms import PartNorms
 from equiproj.regularisers.report import EquivarianceReport, measure
@@ -65,8 +67,8 @@ class ProjectionPenalty(nn.Module):
 
     Raises:
         ValueError: unknown norm or method, negative weights, more than one of weight, target and balance, or one of the
-            latter with a schedule or parametrised layers, a power other than 1 or 2, or layers that do not fit their
-            types, by name.
+            latter with a schedule or parametrised layers, a power other than 1 or 2, layers that do not fit their
+            types, by name, or a convolution with a stride together with `image_shape`.
 
     References:
         Berndt and Stühmer, arXiv 2601.05028. docs/derivation.md, equations 6.2 to 6.5, and 6.9 to 6.11
@@ -98,7 +100,7 @@ class ProjectionPenalty(nn.Module):
     def __init__(
         self,
         module: nn.Module,
-        group: Group | None = None,
+        group: Group | str | None = None,
         *,
         norm: str | Norm | CustomNorm = "frobenius",
         weight_perpendicular: float | None = None,
@@ -138,8 +140,11 @@ class ProjectionPenalty(nn.Module):
             include_bias=include_bias,
             example=example,
         )
+        if image_shape is not None:
+            _check_strides(typed)
         # Inside plain tuples: the module's weights must not become the penalty's parameters.
         self._typed = tuple(typed)
+        self._tree = ModuleTree(module)
         self.coverage = coverage(module, typed, skip)
         self._bundles = tuple(bundle(typed))
         self._packs = tuple(pack(self._bundles))
@@ -157,8 +162,10 @@ class ProjectionPenalty(nn.Module):
         """The penalty; `step` goes to the schedule, and is counted by calls where it is not given.
 
         Raises:
+            RuntimeError: a module of the network is another one than when the penalty was built, or there are more.
             RuntimeError: with `target` or `balance`, the weights have changed and `update` has not been called.
         """
+        self._tree.check("penalty")
         self._weight.begin()
         total = torch.stack([self._of_pack(index) for index in range(len(self._packs))]).sum()
         if self.schedule is None:
@@ -219,6 +226,13 @@ class ProjectionPenalty(nn.Module):
         if records and self._weight.adapted is not None:
             self._weight.record(index, slope, unit, rest, rows)
         return value, slope
+
+
+def _check_strides(typed: Sequence[TypedParameter]) -> None:
+    for entry in typed:
+        stride = tuple(getattr(entry.layer, "stride", (1,)))
+        if isinstance(entry.projector, ConvProjector) and set(stride) != {1}:
+            raise ValueError(f"{entry.name}: expected stride 1 for image_shape=, found {stride}")
 
 
 def _method(norm: Norm | CustomNorm, method: str | None, image_shape: tuple[int, ...] | None) -> str:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from equiproj.groups import Group
-from equiproj.layers import assign, coverage, typed_parameters
+from equiproj.layers import TypedParameter, assign, coverage, typed_parameters
 from equiproj.norms import parse_norm
 from equiproj.regularisers.adapted_weight import adapted_weight
 from equiproj.regularisers.bundles import bundle
@@ -66,7 +66,7 @@ class ProximalPenalty:
     def __init__(
         self,
         module: nn.Module,
-        group: Group | None = None,
+        group: Group | str | None = None,
         *,
         weight_perpendicular: float | None = None,
         target: float | None = None,
@@ -94,31 +94,42 @@ class ProximalPenalty:
         return self._given if self._adapted is None else self._adapted.value.item()
 
     @torch.no_grad()
-    def step(self, learning_rate: float) -> None:
+    def step(self, learning_rate: float | torch.optim.Optimizer) -> None:
         """W ← P(W) + s (W − P(W)) in place, with the s of equation 6.7; call it after the optimiser's step.
 
-        With `target` or `balance`, λ_⊥ is adapted for the next step; the first step changes nothing.
+        With `target` or `balance`, λ_⊥ is adapted for the next step; the first step changes nothing. Frozen weights
+        stay as they are.
 
         Args:
-            learning_rate: η of the optimiser's step, ≥ 0.
+            learning_rate: η of the optimiser's step, ≥ 0; or the optimiser, whose groups have an η each, and which
+                leaves alone what it does not train.
 
         Raises:
             ValueError: a negative learning rate, a sharded weight, or a parametrisation that cannot hold the value.
         """
         weight: float | Tensor = self._given if self._adapted is None else self._adapted.value
-        non_negative("learning_rate", learning_rate)
-        if learning_rate == 0 or (self._adapted is None and weight == 0):
+        if not isinstance(learning_rate, torch.optim.Optimizer):
+            non_negative("learning_rate", learning_rate)
+        rates = [[_rate(parameter, learning_rate) for parameter in weights.parameters] for weights, _ in self._packs]
+        if not any(map(any, rates)) or (self._adapted is None and weight == 0):
             return
         squares, left = [], []
         for index, (weights, stacks) in enumerate(self._packs):
-            rows = weights.join(weights.read())
+            values, own = weights.read(), rates[index]
+            rows = weights.join(values)
+            # a number for all, as nearly always, or one for each entry
+            rate: float | Tensor = own[0]
+            if len(set(own)) > 1:
+                rate = weights.join([torch.full_like(v, r) for v, r in zip(values, own, strict=True)])
             projected = weights.project(rows)
-            rest, unit_square = self._shrunk(stacks, rows - projected, rows, learning_rate * weight)
+            rest, unit_square = self._shrunk(stacks, rows - projected, rows, rate * weight)
             shrunk = projected + rest
-            for parameter, value in zip(weights.parameters, weights.split(shrunk), strict=True):
-                assign(parameter, value)
+            for parameter, value, r in zip(weights.parameters, weights.split(shrunk), own, strict=True):
+                if r > 0:  # else not even rounded
+                    assign(parameter, value)
             if self._adapted is not None:
-                moved = (rows - (self._left[index] if self._left else rows)) / learning_rate
+                before = self._left[index] if self._left else rows
+                moved = torch.where(torch.as_tensor(rate) > 0, (rows - before) / rate, 0)
                 sums = [moved.square().sum(), unit_square, rest.square().sum(), shrunk.square().sum()]
                 squares.append(torch.stack(sums).to(self._adapted.value))
                 left.append(shrunk)
@@ -143,7 +154,11 @@ class ProximalPenalty:
     def _shrunk(self, stacks: MatrixStacks, rest: Tensor, rows: Tensor, reach: float | Tensor) -> tuple[Tensor, Tensor]:
         """What is kept of W − P(W), as rows, and the square of the penalty's gradient before, at λ = 1."""
         shrunk, squares = [], []
-        for part, whole, n_entries in zip(stacks.cut(rest), stacks.cut(rows), stacks.n_entries, strict=True):
+        parts, reaches = stacks.cut(rest), [reach] * len(stacks.n_entries)
+        if isinstance(reach, Tensor) and reach.ndim > 0:  # of each entry: padding is zero
+            reaches = [each.amax((-2, -1), keepdim=True) for each in stacks.cut(reach)]
+        wholes = zip(parts, stacks.cut(rows), stacks.n_entries, reaches, strict=True)
+        for part, whole, n_entries, reach in wholes:
             part = part * not_rounding(part, whole, dim=(-2, -1))
             norms = torch.linalg.vector_norm(part, dim=(-2, -1), keepdim=True)
             sizes = n_entries.to(norms).sqrt()
@@ -155,3 +170,13 @@ class ProximalPenalty:
                 squares.append((sizes * (norms > 0)).square().sum())
             shrunk.append(kept * part)
         return stacks.paste(shrunk), torch.stack(squares).sum()
+
+
+def _rate(parameter: TypedParameter, learning_rate: float | torch.optim.Optimizer) -> float:
+    """η of a weight; 0 where it is frozen, or not the optimiser's."""
+    trained = [held for held in parameter.held() if held.requires_grad]
+    if not isinstance(learning_rate, torch.optim.Optimizer):
+        return float(learning_rate) if trained else 0.0
+    own = {id(held) for held in trained}
+    groups = [group for group in learning_rate.param_groups if own & {id(held) for held in group["params"]}]
+    return max((float(group["lr"]) for group in groups), default=0.0)

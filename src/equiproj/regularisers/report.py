@@ -61,7 +61,7 @@ class EquivarianceReport:
 
 def equivariance_report(
     module: nn.Module,
-    group: Group | None = None,
+    group: Group | str | None = None,
     *,
     norm: str | Norm | CustomNorm = "frobenius",
     image_shape: tuple[int, ...] | None = None,

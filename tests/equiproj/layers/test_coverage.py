@@ -96,7 +96,7 @@ def test_tied_and_parametrised_weights_count_once() -> None:
     tied = nn.Linear(4, 4, bias=False)
     tied.weight = network[0].weight
     network.append(tied)
-    found = coverage(network, typed_parameters(network, GROUP)[:1])
+    found = coverage(network, typed_parameters(network, layers={"0": (RHO, RHO)}))
     assert (found.n_entries, found.names) == (32, ("1.weight",))
 
 

@@ -1,0 +1,143 @@
+"""What once gave a wrong number without a word: now the right one, or an error that names the tensor."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils.parametrizations import orthogonal, spectral_norm, weight_norm
+
+from equiproj import ProjectionPenalty, ProximalPenalty, equivariance_report, measured_defect, project_
+from equiproj.groups import CyclicGroup
+from equiproj.layers import typed_parameters
+from equiproj.representations import regular, trivial
+
+GROUP = CyclicGroup(4)
+RHO = regular(GROUP)
+TYPES = {"layers": {"0": (RHO, RHO), "1": (RHO, RHO)}}
+
+
+def two_layers(bias: bool = False) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(4, 4, bias=bias), nn.Linear(4, 4, bias=bias))
+
+
+@pytest.mark.parametrize(
+    ("layer", "found"),
+    [
+        (nn.Linear(4, 4, dtype=torch.complex64), "complex64"),
+        (nn.Linear(4, 4).to(torch.float8_e4m3fn), "float8_e4m3fn"),
+        (nn.LazyLinear(4), "0 input channels"),
+        (nn.LazyBatchNorm1d(), "0 input channels"),
+    ],
+    ids=["complex", "8 bits", "lazy", "lazy normalisation"],
+)
+def test_tensors_that_cannot_be_split_are_refused_by_name(layer: nn.Module, found: str) -> None:
+    with pytest.raises(ValueError, match=f"'0'.*{found}"):
+        typed_parameters(nn.Sequential(layer), GROUP, layers={"0": (RHO, RHO)})
+
+
+def test_a_group_has_a_name() -> None:
+    network = nn.Sequential(nn.Linear(1, 4), nn.ReLU(), nn.Linear(4, 1))
+    assert equivariance_report(network, "C4").rows == equivariance_report(network, GROUP).rows
+    assert ProjectionPenalty(network, "C4")() == ProjectionPenalty(network, GROUP)()
+    one = trivial(GROUP)
+    assert measured_defect(network, torch.ones(2, 1), "C4", one, one).maximum == 0
+    with pytest.raises(ValueError, match="expected a group C<n>, D<n> or a product"):
+        project_(network, "SO3")
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_tied_weights_are_one_weight(power: int) -> None:
+    network = two_layers()
+    network[1].weight = network[0].weight
+    alone = ProjectionPenalty(network[:1], layers={"0": (RHO, RHO)}, power=power)()
+    assert ProjectionPenalty(network, power=power, **TYPES)().item() == pytest.approx(alone.item())
+    assert len(equivariance_report(network, **TYPES).rows) == 1
+    with pytest.raises(ValueError, match=r"1.weight: expected the types of 0.weight, whose tensor it is"):
+        typed_parameters(network, layers={"0": (RHO, RHO), "1": (RHO, 4 * trivial(GROUP))})
+
+
+def test_frozen_weights_stay_as_they_are() -> None:
+    network = two_layers()
+    network[0].requires_grad_(False)
+    frozen = network[0].weight.clone()
+    ProximalPenalty(network, weight_perpendicular=1e6, **TYPES).step(1.0)
+    assert torch.equal(network[0].weight, frozen)
+    assert equivariance_report(network, **TYPES).rows[1].ratio < 1e-6
+
+
+def test_rates_are_those_of_the_optimiser() -> None:
+    """By hand: with power 2 each layer keeps 1 / (1 + 2 λ η) of W − P(W), with the η of its own group."""
+    network, before = two_layers(), None
+    before = [layer.weight.detach().clone() for layer in network]
+    optimiser = torch.optim.SGD([{"params": [network[0].weight], "lr": 0.5}, {"params": [network[1].weight]}], lr=0.25)
+    ProximalPenalty(network, weight_perpendicular=2.0, power=2, **TYPES).step(optimiser)
+    projectors = [entry.projector for entry in typed_parameters(network, **TYPES)]
+    for layer, old, projector, rate in zip(network, before, projectors, (0.5, 0.25), strict=True):
+        expected = projector(old) + (old - projector(old)) / (1 + 2 * 2.0 * rate)
+        torch.testing.assert_close(layer.weight.detach(), expected)
+    outside = torch.optim.SGD([network[0].weight], lr=0.5)
+    kept = network[1].weight.detach().clone()
+    ProximalPenalty(network, weight_perpendicular=2.0, **TYPES).step(outside)
+    assert torch.equal(network[1].weight, kept)  # what the optimiser does not train is not moved
+
+
+def test_project_writes_all_or_nothing() -> None:
+    network = two_layers()
+    orthogonal(network[1])  # the projection of an orthogonal matrix is none
+    state = copy.deepcopy(network.state_dict())
+    with pytest.raises(ValueError, match=r"1.weight: its parametrisation cannot represent the projected value"):
+        project_(network, **TYPES)
+    assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
+
+
+def test_a_spectrally_normed_layer_becomes_equivariant() -> None:
+    network = two_layers()
+    spectral_norm(network[0])
+    weight_norm(network[1])
+    project_(network, **TYPES)
+    assert max(row.ratio for row in equivariance_report(network, **TYPES).rows) < 1e-6
+    features = torch.randn(3, 4)
+    network.eval()  # in training each pass divides by another estimate of σ₁
+    torch.testing.assert_close(network(features).roll(1, 1), network(features.roll(1, 1)))
+
+
+def test_reading_a_penalty_advances_no_power_iteration() -> None:
+    network = nn.Sequential(spectral_norm(nn.Linear(4, 4)))
+    vectors = {name: value.clone() for name, value in network.named_buffers()}
+    penalty = ProjectionPenalty(network, layers={"0": (RHO, RHO)})
+    for _ in range(3):
+        penalty().backward()
+        penalty.breakdown()
+    assert all(torch.equal(value, vectors[name]) for name, value in network.named_buffers())
+    assert network[0].parametrizations.weight.training
+
+
+def test_an_operator_norm_of_a_strided_layer_is_refused_by_name() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3, stride=2))
+    with pytest.raises(ValueError, match=r"1.weight: expected stride 1 for image_shape=, found \(2, 2\)"):
+        ProjectionPenalty(network, GROUP, norm="spectral", image_shape=(8, 8), output_type="regular")
+
+
+def test_a_penalty_says_that_its_network_has_changed() -> None:
+    network = two_layers()
+    penalty = ProjectionPenalty(network, **TYPES)
+    network[1] = nn.Linear(4, 4)
+    with pytest.raises(RuntimeError, match=r"penalty: '1' of its network is another module since it was built"):
+        penalty()
+    network = two_layers()
+    penalty = ProjectionPenalty(network, **TYPES)
+    network.append(nn.Linear(4, 4))
+    with pytest.raises(RuntimeError, match="penalty: its network has more or fewer modules than when it was built"):
+        penalty()
+
+
+def test_a_penalty_is_copied_with_its_network() -> None:
+    """A module that holds both is copied as one; a copy of the penalty alone says that it follows a copy."""
+    both = nn.ModuleDict({"penalty": nn.Identity(), "network": two_layers()})
+    both["penalty"] = ProjectionPenalty(both["network"], **TYPES)
+    other = copy.deepcopy(both)
+    with torch.no_grad():
+        other["network"][0].weight.zero_()
+        other["network"][1].weight.zero_()
+    assert other["penalty"]() == 0 < both["penalty"]()
