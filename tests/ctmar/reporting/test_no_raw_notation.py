@@ -14,6 +14,7 @@ RAW = {
     "a column of a table": r"\b\w+_(?:db|hu|mean|low|high)\b",
     "a symbol with an underscore": r"λ_",
 }
+_FILE = r"[\w.,=+-]+(?:/[\w.,=+-]+)+"  # the table of runs names where weights and logs lie
 _SKIPPED = {"script", "style", "pre", "code", "select", "option"}  # code, and the configuration as it was written
 
 
@@ -45,7 +46,7 @@ class Sentences(HTMLParser):
 
 @pytest.mark.parametrize("what", RAW)
 def test_no_sentence_of_the_page_has_raw_notation(page, what):
-    texts = Sentences(page).texts
+    texts = [text for text in Sentences(page).texts if not re.fullmatch(_FILE, text)]
     assert len(texts) > 1000
     assert [text for text in texts if re.search(RAW[what], text)] == []
 
