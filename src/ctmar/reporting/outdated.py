@@ -6,6 +6,7 @@ stopped or fails; a new report removes them. What lies at its own name is always
 
 import os
 import re
+import shutil
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from ctmar.store.atomic import atomic_path
 
 FOLDER = "outdated"
 UNFINISHED = "unfinished"  # holds the page of a study that failed or was stopped (`ctmar.reporting.unfinished`)
+PAPER = "paper"  # of `ctmar.reporting.paper.folder`
 PAGE, DESCRIPTION = "index.html", "study.json"
 _FILES = (PAGE, "model_card.md", "dataset_card.md", DESCRIPTION)  # the page first: it is what people look at
 _FRONT_MATTER = re.compile(r"---\n.*?\n---\n\n?", re.DOTALL)  # of a card: it has to stay at the very beginning
@@ -34,6 +36,9 @@ def set_aside(folder: Path) -> bool:
             _copy(path, folder / FOLDER / name, said)
     for name in _FILES:
         (folder / name).unlink(missing_ok=True)
+    # figures and tables of an earlier run cannot say so; they follow from its page
+    if (folder / PAPER / "references.bib").is_file():
+        shutil.rmtree(folder / PAPER)
     return True
 
 

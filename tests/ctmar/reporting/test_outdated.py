@@ -53,6 +53,14 @@ def test_the_front_matter_of_a_card_stays_at_its_beginning(report):
     assert text.endswith("\n\n# Card\n")
 
 
+@pytest.mark.parametrize(("name", "stays"), [("references.bib", False), ("thesis.tex", True)])
+def test_figures_for_a_paper_go_with_their_page_and_a_users_own_files_stay(report, name, stays):
+    (report / "paper").mkdir()
+    (report / "paper" / name).write_text("text")
+    set_aside(report)
+    assert (report / "paper").exists() == stays
+
+
 def test_the_list_links_it_with_the_date_at_which_it_was_made(report):
     set_aside(report)
     text = list_reports(report.parent).read_text()
