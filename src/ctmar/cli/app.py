@@ -4,6 +4,7 @@ import typer
 
 from ctmar.cli import (
     bundles,
+    compare,
     configuration,
     estimate,
     evaluation,
@@ -35,6 +36,7 @@ for room in (
     evaluation,
     prediction,
     report,
+    compare,
     bundles,
     tracking,
     configuration,

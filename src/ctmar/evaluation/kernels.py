@@ -103,15 +103,26 @@ def write_comparison(comparison: Mapping[str, Any], output: Path) -> None:
 
 def _verdicts(paths: Sequence[Path], some_diverged: bool) -> list[Row]:
     """What all settings judge; without the models that diverged, a question is not asked."""
-    tables = [{row["claim"]: row for row in json.loads(path.read_text(encoding="utf-8"))} for path in paths]
-    for path, table in zip(paths, tables, strict=True):
-        if list(table) != list(tables[0]) and not some_diverged:
+    tables = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    claims = [[row["claim"] for row in table] for table in tables]
+    for path, found in zip(paths, claims, strict=True):
+        if found != claims[0] and not some_diverged:
             raise InputError(f"{path}: expected the claims of {paths[0]}, found others: run both with the same code")
+    return shared_verdicts(tables)
+
+
+def shared_verdicts(tables: Sequence[Sequence[Mapping[str, str]]]) -> list[Row]:
+    """What several tables of claims or questions all judge, in the order of the first.
+
+    Returns:
+        For each claim its role, and ``verdict`` and ``measured`` of every table.
+    """
+    by_claim = [{row["claim"]: row for row in table} for table in tables]
     return [
         {"claim": claim, "role": first["role"]}
-        | {key: [table[claim][key] for table in tables] for key in ("verdict", "measured")}
-        for claim, first in tables[0].items()
-        if all(claim in table for table in tables)
+        | {key: [table[claim][key] for table in by_claim] for key in ("verdict", "measured")}
+        for claim, first in by_claim[0].items()
+        if all(claim in table for table in by_claim)
     ]
 
 

@@ -82,7 +82,17 @@ def _compare_weights(first: Path, second: Path) -> tuple[bool, float]:
 
 def _origins(one: RunResult, other: RunResult) -> Iterable[tuple[str, str, str]]:
     """What of both origins differs; patients are left out, who may have other names."""
-    values = [_flat(result.description.model_dump(mode="json", include=_COMPARED)) for result in (one, other)]
+    return differing(*(result.description.model_dump(mode="json", include=_COMPARED) for result in (one, other)))
+
+
+def differing(one: dict[str, Any], other: dict[str, Any]) -> Iterable[tuple[str, str, str]]:
+    """What differs of two nested records: its dotted name and both values, of what one of them lacks “none”.
+
+    Examples:
+        >>> list(differing({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}, "d": [{"e": 4}]}))
+        [('a.c', '2', '3'), ('d.0.e', 'none', '4')]
+    """
+    values = [_flat(one), _flat(other)]
     for name in dict.fromkeys([*values[0], *values[1]]):
         found = tuple(str(value.get(name, "none")) for value in values)
         if found[0] != found[1]:
@@ -92,6 +102,8 @@ def _origins(one: RunResult, other: RunResult) -> Iterable[tuple[str, str, str]]
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in values.items():
+        if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            value = dict(enumerate(value))
         flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
     return flat
 
