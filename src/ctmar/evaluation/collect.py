@@ -66,8 +66,8 @@ def collect(
 ) -> None:
     """Write the tables of a study (CSV), every measured slice (Parquet), and claims and questions (JSON).
 
-    Where every run diverged, tables of models are empty but for their header. All but diverged.csv, dial.csv and the
-    primary comparisons that name another are about the base condition.
+    Where every run diverged, tables of models are empty but for their header. All but runs.csv, diverged.csv, dial.csv
+    and the primary comparisons that name another are about the base condition.
 
     Args:
         run_folders: folders of trained and measured runs.
@@ -91,7 +91,7 @@ def collect(
         "materials": (group_columns("metal"), group_rows(study, measured, "metal")),
         "runs": (
             run_columns(study.metrics),
-            [*(row for model in study.models for row in _run_rows(study, model)), *_rows_without_measures(study)],
+            [row for under in study.conditions.values() for row in _rows_of_condition(under)],
         ),
         "diverged": (
             diverged_columns(),
@@ -158,6 +158,11 @@ def _read_references(study: MeasuredStudy, path: Path) -> Rows:
     return [found[name, *pair] for name, pair in product(names, study.pairs)]
 
 
+def _rows_of_condition(study: MeasuredStudy) -> list[Row]:
+    """One row for each run under one condition."""
+    return [*(row for model in study.models for row in _run_rows(study, model)), *_rows_without_measures(study)]
+
+
 def _run_rows(study: MeasuredStudy, model: Model) -> list[Row]:
     """One row for each seed of a model: means over the patients, of each the mean over its pairs."""
     return [
@@ -183,7 +188,7 @@ def _differences_of_seed(study: MeasuredStudy, model: Model) -> Row:
 
 
 def _rows_without_measures(study: MeasuredStudy) -> list[Row]:
-    """One row for each run of the base condition that diverged; it has no measures."""
+    """One row for each run that diverged; it has no measures."""
     return [
         dict.fromkeys(run_columns(study.metrics), "")
         | _settings_of(one.run)

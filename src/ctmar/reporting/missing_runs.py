@@ -52,7 +52,7 @@ def missing_runs(results: StudyTables) -> list[MissingRuns]:
     Args:
         results: the study.
     """
-    told = _keys(results.runs) | {record.key for record in results.diverged}
+    told = _keys(results.every_run) | {record.key for record in results.diverged}
     missing = [one for one in results.planned if one.state == "damaged" or _key(one.run) not in told]
     groups: dict[tuple[str, str], list[PlannedRun]] = {}
     for one in sorted(missing, key=lambda one: list(_WORDS).index(_state(one, told))):
@@ -66,7 +66,7 @@ def missing_runs(results: StudyTables) -> list[MissingRuns]:
 
 def n_missing(results: StudyTables) -> int:
     """How many planned runs no number of the page is of."""
-    told = _keys(results.runs) | {record.key for record in results.diverged}
+    told = _keys(results.every_run) | {record.key for record in results.diverged}
     return sum(_key(one.run) not in told for one in results.planned)
 
 

@@ -15,8 +15,9 @@ from pandas.api.types import is_numeric_dtype
 
 from ctmar.config import Config
 from ctmar.config.methods import METHODS
+from ctmar.config.study import base_condition
 from ctmar.errors import InputError
-from ctmar.evaluation.columns import CHOICES, FINISHED, REFERENCE_NETWORK
+from ctmar.evaluation.columns import CHOICES, CONDITION, FINISHED, REFERENCE_NETWORK
 from ctmar.reporting.checked_files import Thumbnails, read_claims, read_sources, read_thumbnails
 from ctmar.reporting.kernel_section import KernelSection, read_kernels
 from ctmar.reporting.lacks import Lacks
@@ -130,12 +131,14 @@ Records = Mapping[tuple[Any, ...], RunRecord]
 class StudyTables:
     """Every table of a study.
 
-    ``runs`` and ``records`` are those that were measured; ``diverged`` are the records of those that were not, under
-    whatever condition; ``planned`` are all that the configuration asks for. ``lacks`` collects what is not there.
+    ``runs`` and ``records`` are those that were measured under the base condition, ``every_run`` those under any;
+    ``diverged`` are the records of those that were not measured, under whatever condition; ``planned`` are all that the
+    configuration asks for. ``lacks`` collects what is not there.
     """
 
     models: pd.DataFrame
     runs: pd.DataFrame
+    every_run: pd.DataFrame
     references: pd.DataFrame
     curves: pd.DataFrame
     cost: pd.DataFrame
@@ -220,7 +223,8 @@ def read_results(inputs: ReportInputs, config: Config) -> StudyTables:
     """
     lacks = Lacks(inputs.results)
     tables = {name: lacks.unless(what, partial(_table, inputs, name), _empty(name)) for name, what in _SHOWN.items()}
-    tables["runs"] = tables["runs"][tables["runs"]["state"] == FINISHED]
+    every_run = tables["runs"][tables["runs"]["state"] == FINISHED]
+    tables["runs"] = _of_base_condition(every_run)
     planned = planned_runs(inputs.results, config)
     records = _read_records(inputs, planned, lacks)
     diverged = tables.pop("diverged")
@@ -228,6 +232,7 @@ def read_results(inputs: ReportInputs, config: Config) -> StudyTables:
     sources = inputs.sources
     return StudyTables(
         **tables,
+        every_run=every_run,
         claims=lacks.unless("The paper’s claims", lambda: read_claims(inputs.summary / "claims.json"), []),
         questions=lacks.unless("Primary comparisons", lambda: read_claims(inputs.summary / "questions.json"), []),
         sources=[] if sources is None else lacks.unless("Sources", lambda: read_sources(sources, patients), []),
@@ -241,6 +246,14 @@ def read_results(inputs: ReportInputs, config: Config) -> StudyTables:
         planned=planned,
         lacks=lacks,
     )
+
+
+def _of_base_condition(runs: pd.DataFrame) -> pd.DataFrame:
+    conditions = list(dict.fromkeys(runs[list(CONDITION)].itertuples(index=False, name=None)))
+    if not conditions:
+        return runs
+    base = pd.Series(base_condition(conditions), index=list(CONDITION))
+    return runs[(runs[list(CONDITION)] == base).all(axis=1)]
 
 
 def _table(inputs: ReportInputs, name: str) -> pd.DataFrame:

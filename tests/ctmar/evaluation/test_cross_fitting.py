@@ -6,7 +6,7 @@ import pytest
 
 from ctmar.config import Judgement
 from ctmar.errors import InputError
-from ctmar.evaluation.collect import collect
+from ctmar.evaluation.collect import _rows_of_condition, collect
 from ctmar.evaluation.columns import METRICS, dial_columns
 from ctmar.evaluation.compared_models import over_common_seeds
 from ctmar.evaluation.crossed_table import over_patients_and_seeds
@@ -152,6 +152,13 @@ def test_models_of_other_conditions_stay_out_of_the_tables(make_run):
     assert study.condition == (0.0, 0)
     assert [model.method for model in study.models] == ["plain", "strict", "projection"]
     assert list(study.conditions) == [(0.0, 0), (0.4, 0), (0.4, 5)]
+
+
+def test_the_list_of_runs_has_those_of_every_condition(make_run):
+    study = read_study(conditions(make_run), SETTINGS)
+    listed = [row for under in study.conditions.values() for row in _rows_of_condition(under)]
+    assert len({(row["method"], row["asymmetry"], row["slices"], row["seed"]) for row in listed}) == 27
+    assert {(row["asymmetry"], row["slices"]) for row in listed} == set(study.conditions)
 
 
 def test_without_the_symmetric_scanner_the_first_condition_is_the_base(make_run):
