@@ -1,7 +1,7 @@
 """A study beside a re-run of it, run by run: origins, weights, and PSNR of every slice."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,30 +82,36 @@ def _compare_weights(first: Path, second: Path) -> tuple[bool, float]:
 
 def _origins(one: RunResult, other: RunResult) -> Iterable[tuple[str, str, str]]:
     """What of both origins differs; patients are left out, who may have other names."""
-    return differing(*(result.description.model_dump(mode="json", include=_COMPARED) for result in (one, other)))
+    said = [result.description.model_dump(mode="json", include=_COMPARED) for result in (one, other)]
+    return differing(said[0], said[1])
 
 
-def differing(one: dict[str, Any], other: dict[str, Any]) -> Iterable[tuple[str, str, str]]:
+def differing(one: dict[str, Any], other: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str, str]]:
     """What differs of two nested records: its dotted name and both values, of what one of them lacks “none”.
 
+    Lists of records are compared place by place where they are equally long, and else as a whole.
+
     Examples:
-        >>> list(differing({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}, "d": [{"e": 4}]}))
-        [('a.c', '2', '3'), ('d.0.e', 'none', '4')]
+        >>> list(differing({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}, "d": 4}))
+        [('a.c', '2', '3'), ('d', 'none', '4')]
+        >>> list(differing({"a": [{"b": 1}, {"b": 2}]}, {"a": [{"b": 1}, {"b": 3}]}))
+        [('a.1.b', '2', '3')]
     """
-    values = [_flat(one), _flat(other)]
-    for name in dict.fromkeys([*values[0], *values[1]]):
-        found = tuple(str(value.get(name, "none")) for value in values)
-        if found[0] != found[1]:
-            yield name, found[0], found[1]
+    for name in dict.fromkeys([*one, *other]):
+        first, second = one.get(name, "none"), other.get(name, "none")
+        if _are_alike(first, second):
+            first, second = ({str(k): item for k, item in enumerate(items)} for items in (first, second))
+        if isinstance(first, dict) and isinstance(second, dict):
+            yield from differing(first, second, f"{prefix}{name}.")
+        elif str(first) != str(second):
+            yield f"{prefix}{name}", str(first), str(second)
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, list) and any(isinstance(item, dict) for item in value):
-            value = dict(enumerate(value))
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
-    return flat
+def _are_alike(first: Any, second: Any) -> bool:
+    """Whether both are lists of as many records."""
+    if not isinstance(first, list) or not isinstance(second, list) or len(first) != len(second):
+        return False
+    return all(isinstance(item, dict) for item in (*first, *second))
 
 
 def differing_origins(pairs: Sequence[RunPair]) -> list[tuple[str, str, str, int]]:

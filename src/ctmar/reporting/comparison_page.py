@@ -72,8 +72,8 @@ def answer(found: StudyComparison) -> str:
         text = "The two studies share no setting"
     elif not any(row["n_pairs"] for row in settings):
         text = (
-            f"The two studies share {plural(len(settings), 'setting')}, and no seed that tested the same patients:"
-            " no difference can be paired"
+            f"The two studies share {plural(len(settings), 'setting')}, and no seed tested the same slice with the same"
+            " metal in both: no difference can be paired"
         )
     else:
         text = f"The two studies share {plural(len(settings), 'setting')}; {_differing(found)}"
