@@ -127,7 +127,8 @@ def test_the_table_shows_every_rule_that_calls_a_command(site: Path):
 
 def test_the_reference_holds_what_is_documented(site: Path):
     for address, words in {
-        "reference/equiproj/regularisers.html": ("ProjectionPenalty", "certified_defect_bound", "Raises"),
+        "reference/equiproj/regularisers.html": ("ProjectionPenalty", "measured_defect", "Raises"),
+        "reference/equiproj/certificates.html": ("certified_defect_bound", "DefectBound", "Raises"),
         "reference/equiproj/norms.html": ("matrix_norm", "parse_norm"),
         "reference/ctmar/simulation.html": ("simulate_files", "filtered_back_projection"),
         "reference/ctmar/units.html": ("hu_to_attenuation",),
