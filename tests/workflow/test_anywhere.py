@@ -95,7 +95,7 @@ def finish(run: Run, folder: Path, *arguments: str | Path) -> None:
     ]
     for path in outputs:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).mkdir() if path.endswith(("packages", "inputs")) else (folder / path).write_text("x")
+        (folder / path).mkdir() if path.endswith(("packages", "inputs", "/paper")) else (folder / path).write_text("x")
     touched = run(folder, *arguments, "--touch", "--forceall")
     assert touched.returncode == 0, touched.stderr
 
@@ -199,4 +199,4 @@ def test_two_copies_side_by_side_run_to_their_reports_each_below_its_prefix(run,
         assert (below / "reports" / "mine" / "index.html").stat().st_size > 100_000
         assert (below / "results" / "mine" / "mlflow" / "synchronised.json").is_file()
     (folder / "second" / "results" / "mine" / "kernels.json").write_text("{}")
-    assert again(run, folder) == {"everything", "second_report", "second_provenance"}
+    assert again(run, folder) == {"everything", "second_report", "second_paper", "second_provenance"}

@@ -93,7 +93,8 @@ def bundle_without_patients(snakemake: Snakemake, folder: Path) -> None:
         assert str(folder).encode() not in content, name
         if not name.startswith("code/"):
             assert not pseudonyms_in(content), name
-            assert not name.endswith((".h5", ".npz", ".html", "catalogue.csv", "quarantine.csv", "dataset_card.md"))
+            images = (".h5", "examples.npz", "thumbnails.npz")
+            assert not name.endswith((*images, ".html", "catalogue.csv", "quarantine.csv", "dataset_card.md"))
     done = snakemake.ctmar(folder, "reproduce", "my bundle", "--against", "results/study")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "weights of 1 of 1 runs equal, bit for bit" in done.stdout

@@ -60,8 +60,8 @@ def pack(images: Sequence[NDArray[np.int16]], bases: Sequence[int | None]) -> st
         bases: for each image the index of an earlier one that it is like, or None.
 
     Examples:
-        >>> len(pack([np.zeros((64, 64), np.int16)] * 9, [None] + [0] * 8))
-        124
+        >>> len(pack([np.zeros((64, 64), np.int16)] * 9, [None] + [0] * 8)) < 200  # of 73,728 bytes
+        True
     """
     differences = np.stack(
         [

@@ -172,7 +172,7 @@ def dots(x: Axis, y: Axis, places: Iterable[tuple[float, float, str]]) -> list[D
     Examples:
         >>> axis = Axis(0, 1, 0, 10, False, [])
         >>> dots(axis, axis, [(0, 0.5, "a"), (1, math.nan, "b"), (1, 7, "c")])
-        [Dot(x=0.0, y=5.0, text='a', beyond=False), Dot(x=10.0, y=10.0, text='c', beyond=True)]
+        [Dot(x=0.0, y=5.0, text='a', beyond=False, mark=None), Dot(x=10.0, y=10.0, text='c', beyond=True, mark=None)]
     """
     return [
         Dot(x.at(one), y.at(other), text, beyond=not y.holds(other))

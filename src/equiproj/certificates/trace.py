@@ -1,6 +1,8 @@
 """What a network computes in evaluation mode, operation by operation, with the values that no input changes."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +81,7 @@ def trace(module: nn.Module, input_shape: tuple[int, ...]) -> Trace:
     """
     first = next(module.parameters())
     example = torch.zeros(BATCH, *input_shape, dtype=first.dtype, device=first.device)
-    with evaluating(module), warnings.catch_warnings():
+    with evaluating(module), _one_precision_of_cudnn(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch, about itself
         try:
             program = torch.export.export(module, (example,), strict=False).run_decompositions({})
@@ -160,3 +162,23 @@ def _shape(node: fx.Node) -> tuple[int, ...]:
     """Shape of the value, or of the first of several."""
     value = node.meta["val"]
     return tuple(value[0].shape if isinstance(value, list | tuple) else value.shape)
+
+
+@contextmanager
+def _one_precision_of_cudnn() -> Iterator[None]:
+    """Torch's tracer asks for one precision of cuDNN, and gets an error where somebody has set it in the new way."""
+    cudnn: Any = torch.backends.cudnn
+    try:
+        _ = cudnn.allow_tf32
+    except RuntimeError:
+        parts = (cudnn.conv, cudnn.rnn)
+        before = [part.fp32_precision for part in parts]
+        for part in parts:
+            part.fp32_precision = "tf32"
+        try:
+            yield
+        finally:
+            for part, precision in zip(parts, before, strict=True):
+                part.fp32_precision = precision
+    else:
+        yield

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -112,8 +113,14 @@ def test_a_terminal_is_drawn_anew_and_left_in_order(results):
     own, others = pty.openpty()
     command = [sys.executable, "-m", "ctmar", "watch", str(results), "--every", "0.3"]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "90", "LINES": "30"}
-    process = subprocess.Popen(command, stdout=others, stderr=others, env=environment, start_new_session=True)
+    # a shell's background job ignores SIGINT, and so would all that it starts
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(
+        command, stdout=others, stderr=others, env=environment, start_new_session=True, preexec_fn=heard
+    )
     os.close(others)
+    at_the_latest = threading.Timer(100, process.kill)  # else a view that hangs would hang the reader
+    at_the_latest.start()
     shown, deadline = b"", time.monotonic() + 60
     while shown.count(b"little: 1 of 2 runs over") < 3 and time.monotonic() < deadline:
         shown += os.read(own, 65536)
@@ -127,6 +134,7 @@ def test_a_terminal_is_drawn_anew_and_left_in_order(results):
             break
         shown += more
     os.close(own)
+    at_the_latest.cancel()
     assert process.wait(30) == 0
     text = shown.decode()
     assert text.count("little: 1 of 2 runs over") >= 3

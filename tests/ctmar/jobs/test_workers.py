@@ -85,7 +85,7 @@ def test_any_number_of_workers_gives_the_same_bytes(work):
     assert len(expected) == 9
     assert contents(two, "weights.pt", "slices.csv", "examples.npz") == expected
     assert contents(many, "weights.pt", "slices.csv", "examples.npz") == expected
-    assert two.files.finished.read_text().count("\n") == 18
+    assert two.files.finished.read_text().count("\n") == 24
     assert {total for _, total, _ in told} == {6}
     assert max(done for done, _, _ in told) == 6
     assert AttemptsFile.beside(two.files.finished).read()[-1].outcome == "finished"

@@ -54,8 +54,9 @@ ALLOWED = {
     ("equiproj.baselines.augmentation", "random_group_transform", "tolist"): "drawn on the CPU",
     ("equiproj.groups.group", "FiniteGroup.sample", "tolist"): "drawn on the CPU",
     ("equiproj.regularisers.checks", "non_negative", "float"): "a number of Python",
-    ("equiproj.layers.parameters", "assign", "float"): "not reached: plain parameters have returned before",
-    ("equiproj.layers.parameters", "assign", "allclose"): "not reached: plain parameters have returned before",
+    ("equiproj.layers.assignment", "assign", "float"): "not reached: plain parameters have returned before",
+    ("equiproj.layers.assignment", "assign", "allclose"): "not reached: plain parameters have returned before",
+    ("equiproj.regularisers.proximal_penalty", "_rate", "float"): "of a number, unless the optimiser holds a tensor",
 }
 
 

@@ -207,6 +207,21 @@ def test_the_mode_of_the_network_stays_as_it_is() -> None:
     assert [part.training for part in network] == [True, False, True]
 
 
+def test_other_precisions_of_cudnn_hinder_nobody() -> None:
+    """Whoever sets them in torch's new way, as `ctmar` does, met an error of torch's tracer."""
+    parts = (torch.backends.cudnn.conv, torch.backends.cudnn.rnn)
+    before = [part.fp32_precision for part in parts]
+    try:
+        for part in parts:
+            part.fp32_precision = "ieee"
+        network = nn.Sequential(nn.Linear(1, 4), nn.ReLU(), nn.Linear(4, 1))
+        assert certified_defect_bound(network, GROUP).slope > 0
+        assert [part.fp32_precision for part in parts] == ["ieee", "ieee"]
+    finally:
+        for part, precision in zip(parts, before, strict=True):
+            part.fp32_precision = precision
+
+
 def test_an_activation_in_place_changes_what_is_read_later() -> None:
     """H + relu_(h) is 2 relu(h): the slope is that of the function that runs."""
 

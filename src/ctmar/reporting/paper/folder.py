@@ -11,9 +11,9 @@ from ctmar.reporting.paper.bibliography import bibliography
 from ctmar.reporting.paper.data_dictionary import dictionary_csv, dictionary_markdown
 from ctmar.reporting.paper.figures import PaperFigure, figures
 from ctmar.reporting.paper.latex import latex
-from ctmar.reporting.paper.methods import methods_latex, methods_markdown
+from ctmar.reporting.paper.methods_paragraph import methods_latex, methods_markdown
 from ctmar.reporting.paper.page_tree import read_page
-from ctmar.reporting.paper.tables import PaperTable, tables
+from ctmar.reporting.paper.paper_tables import PaperTable, tables
 from ctmar.reporting.study_files import StudyTables
 
 _README = """# For a paper
