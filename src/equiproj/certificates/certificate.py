@@ -90,5 +90,12 @@ def certified_defect_bound(
     known = {traced.input_name: Features(rho_in, tuple(image_shape), size=Affine(1.0, 0.0), defect=Affine(0.0, 0.0))}
     for operation in traced.operations:
         known[operation.name] = bounds_of(Step(operation, network, known, constants))
+    _check_output(known[traced.output_name], traced.output_shape)
     defect = known[traced.output_name].defect
     return DefectBound(defect.rate, defect.rest, tuple(constants))
+
+
+def _check_output(output: Features, shape: tuple[int, ...]) -> None:
+    found = shape[len(shape) - len(output.image_shape) :]
+    if found != output.image_shape or len(set(found)) > 1:
+        raise ValueError(f"expected a square image without a circular frame as output, found shape {shape}")

@@ -45,9 +45,11 @@ def convolution(step: Step) -> Features:
     """A convolution that samples the image symmetrically, with zeros around it or closed to a torus."""
     weight, projector = step.weight()
     windows = _windows(step, weight, step.argument(3, 1), step.argument(5, 1), step.argument(4, 0))
-    size, features = step.shape()[2:], step.features()
+    size, features = step.shape()[2:], step.unchecked()
     if not all(samples_symmetrically(n, windows.size, windows.step, windows.padding, windows.gap) for n in size):
         raise step.refusal(f"stride {windows.step} samples an image of {size[0]} pixels unevenly (equation 3.8)")
+    if len(set(size)) > 1:
+        raise step.refusal(f"expected a square image, found {size}")
     # a circular frame, see `pixels.padding`
     if features.image_shape != size and (step.image_shape != features.image_shape or windows.padding):
         raise step.refusal("expected circular padding to the input's size")
@@ -60,6 +62,7 @@ def transposed_convolution(step: Step) -> Features:
     """The adjoint of a convolution, without output padding."""
     weight, projector = step.weight()
     windows = _windows(step, weight, step.argument(3, 1), step.argument(7, 1), step.argument(4, 0))
+    step.features()
     if any(each(step.argument(5, 0), step.n_axes)):
         raise step.refusal("expected no output_padding: it is on one side")
     groups = step.argument(6, 1)
@@ -111,7 +114,7 @@ def _layer(
     apart: bool = False,
     transposed: bool = False,
 ) -> Features:
-    features, bias = step.features(), step.constant(2)
+    features, bias = step.unchecked(), step.constant(2)
     shift = torch.zeros(rho_out.dim, dtype=torch.float64) if bias is None else bias
     exact = LinearMap(features, weight, rho_out, image_shape, shift, Affine(0.0, 0.0), transposed, apart)
     units = (fan_in + 2) * step.unit

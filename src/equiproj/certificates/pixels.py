@@ -81,7 +81,9 @@ def padding(step: Step) -> Features:
 @rule(_ATEN.slice.Tensor)
 def part(step: Step) -> Features:
     """Some channels, or the middle of an image."""
-    features, shape = step.features(), step.shape()
+    features, shape = step.unchecked(), step.shape()
+    if features.image_shape != shape[len(shape) - len(features.image_shape) :]:
+        raise step.refusal("expected a convolution behind circular padding")
     axis, stride = step.argument(1, 0) % len(shape), step.argument(4, 1)
     start, end, _ = slice(step.argument(2), step.argument(3), stride).indices(shape[axis])
     if (start, end, stride) == (0, shape[axis], 1):
@@ -99,7 +101,7 @@ def concatenation(step: Step) -> Features:
     parts: list[Any] = step.argument(0)
     if step.argument(1, 0) % len(step.operation.shape) != 1 or not all(isinstance(one, Reference) for one in parts):
         raise step.refusal("expected features joined along the channels")
-    features = [step.known[one.name] for one in parts]
+    features = [step.checked(step.known[one.name], one) for one in parts]
     if any(one.shape[1] != known.rho.dim for one, known in zip(parts, features, strict=True)):
         raise step.refusal("expected whole channels")
     size, defect = features[0].size, features[0].defect
@@ -113,7 +115,7 @@ def view(step: Step) -> Features:
     """The channels in another shape; images of one pixel may become vectors."""
     features, old, new = step.features(), step.shape(), step.operation.shape
     image = len(features.image_shape)
-    if new[0] == BATCH == old[0] and new[len(new) - image :] == old[len(old) - image :] and len(new) > 1 + image - 1:
+    if new[0] == BATCH == old[0] and new[len(new) - image :] == old[len(old) - image :] and len(new) >= 2 + image:
         return features
     if new[0] == BATCH and len(new) == 2 and features.n_pixels == 1:
         return replace(features, image_shape=(), linear=None)

@@ -87,16 +87,37 @@ class Step:
         """Bounds of an argument that depends on the input.
 
         Raises:
-            ValueError: it does not.
+            ValueError: it does not, or is an image with a circular frame or cut on one axis alone.
+        """
+        return self.checked(self.unchecked(position), self.argument(position))
+
+    def unchecked(self, position: int = 0) -> Features:
+        """The same also of an image with a frame, or cut on one axis, of which not every rule is true.
+
+        Raises:
+            ValueError: the argument does not depend on the input.
         """
         reference = self.argument(position)
         if not isinstance(reference, Reference):
             raise self.refusal("no rule for it")
         return self.known[reference.name]
 
+    def checked(self, features: Features, reference: Reference) -> Features:
+        """Features that are a square image as large as their bounds say.
+
+        Raises:
+            ValueError: they are not.
+        """
+        shape = features.image_shape
+        if reference.shape[len(reference.shape) - len(shape) :] != shape:
+            raise self.refusal("expected a convolution behind circular padding")
+        if len(set(shape)) > 1:
+            raise self.refusal(f"expected as much cut from every axis of an image, found {shape}")
+        return features
+
     def shape(self, position: int = 0) -> tuple[int, ...]:
         """Shape of an argument that depends on the input."""
-        self.features(position)
+        self.unchecked(position)
         shape: tuple[int, ...] = self.argument(position).shape
         return shape
 
@@ -120,8 +141,8 @@ class Step:
             projector = typed_weight(argument, self.network.module, self.network.parameters).projector
         except ValueError as error:
             raise self.refusal(str(error)) from None
-        if self.features().rho != projector.rho_in:
-            raise self.refusal(f"expected input of type {projector.rho_in}, found {self.features().rho}")
+        if self.unchecked().rho != projector.rho_in:
+            raise self.refusal(f"expected input of type {projector.rho_in}, found {self.unchecked().rho}")
         return argument.value.double().cpu(), projector
 
     def need_permuted(self) -> None:

@@ -64,12 +64,14 @@ class Trace:
         operations: in their order; `torch.export` has resolved Python, hooks and what works in place.
         input_name: how operations call the input.
         output_name: the operation whose value the network returns.
+        output_shape: of that value.
         unit: largest unit roundoff of what is computed.
     """
 
     operations: tuple[Operation, ...]
     input_name: str
     output_name: str
+    output_shape: tuple[int, ...]
     unit: float
 
 
@@ -139,7 +141,7 @@ def _read(graph: fx.Graph, constants: dict[str, Constant]) -> Trace:
             operations.append(_operation(node, constants))
     if len(outputs) != 1 or not isinstance(outputs[0], fx.Node) or outputs[0].name in constants:
         raise ValueError("expected a network with one output that depends on its input")
-    return Trace(tuple(operations), inputs[0], outputs[0].name, max(precisions))
+    return Trace(tuple(operations), inputs[0], outputs[0].name, _shape(outputs[0]), max(precisions))
 
 
 def _computed(node: fx.Node, constants: dict[str, Constant]) -> Constant:

@@ -294,6 +294,17 @@ def test_what_pixels_contribute(part: nn.Module, norm: float) -> None:
     assert lipschitz > 0
 
 
+class Cut(nn.Module):
+    """Rows are cut and columns are not, before a mean that hides it."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return nn.functional.adaptive_avg_pool2d(images[:, :, 2:-2], 1)
+
+
+CIRCULAR = nn.CircularPad2d(1)
+ONE_PIXEL = nn.Conv2d(1, 1, 1)
+
+
 REGULAR, IMAGE = (regular(GROUP), regular(GROUP)), {"image_shape": (8, 8)}
 
 
@@ -333,6 +344,10 @@ REGULAR, IMAGE = (regular(GROUP), regular(GROUP)), {"image_shape": (8, 8)}
         (nn.Sequential(nn.Conv2d(1, 4, 1), nn.MaxPool2d(2, dilation=2)), IMAGE, "without dilation"),
         (nn.Sequential(nn.Conv2d(1, 4, 1), nn.Flatten(), nn.Linear(256, 1)), IMAGE, "channels alone in another shape"),
         (nn.Linear(1, 1), IMAGE, "none for linear layers"),
+        # each of these was certified as if nothing had been cut or framed
+        (nn.Sequential(ONE_PIXEL, Cut()), IMAGE, "expected as much cut from every axis"),
+        (nn.Sequential(ONE_PIXEL, CIRCULAR), IMAGE, "without a circular frame as output"),
+        (nn.Sequential(ONE_PIXEL, CIRCULAR, nn.AvgPool2d(2)), IMAGE, "a convolution behind circular padding"),
     ],
 )
 def test_what_no_rule_covers_is_refused_by_name(network: nn.Module, options: dict, message: str) -> None:
