@@ -132,12 +132,16 @@ class StudyOnSlurm:
         return self.printed_file.read_text(errors="replace")
 
     def jobs(self, rule: str) -> list[SlurmJob]:
-        """The jobs of a rule (and its wildcards) in the order of submission."""
+        """The jobs of a rule (and its wildcards) in the order of submission; waits where Slurm is silent."""
         columns = "%i|%T|%N|%m|%l|%k|%Z"
         asked = ["squeue", "--states", "all", "--sort", "i", "--noheader", "--format", columns]
         environment = {**os.environ, "LC_ALL": "C.UTF-8"}
-        done = subprocess.run(asked, text=True, capture_output=True, env=environment)
-        rows = [line.split("|") for line in done.stdout.splitlines()]
+
+        def answer() -> subprocess.CompletedProcess[str] | None:
+            done = subprocess.run(asked, text=True, capture_output=True, env=environment)
+            return done if done.returncode == 0 else None
+
+        rows = [line.split("|") for line in wait_for("an answer of squeue", answer).stdout.splitlines()]
         return [SlurmJob(*row[:6]) for row in rows if row[5].startswith(f"rule_{rule}") and row[6] == str(self.folder)]
 
     @contextmanager

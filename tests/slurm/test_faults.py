@@ -77,9 +77,9 @@ class Stories:
     def controller_killed(self, study: StudyOnSlurm) -> None:
         """Snakemake is killed, and its jobs go on; then comes what the README says."""
         study.start(SUMMARY)
-        with study.held_in_training(RUN, JOB):
+        with study.held_in_training(RUN, JOB):  # a job let go before it is cancelled can be done first
             study.kill()
-        recovered = study.ctmar("recover", "--end", str(study.folder))
+            recovered = study.ctmar("recover", "--end", str(study.folder))
         assert recovered.returncode == 0, recovered.stdout + recovered.stderr
         study.run(SUMMARY)
 
