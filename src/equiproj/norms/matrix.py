@@ -33,9 +33,9 @@ def matrix_norm(
     Args:
         matrix: (..., rows, columns), real or complex; float16 and bfloat16 are computed and returned in float32.
         norm: name, `Norm` or `CustomNorm`.
-        method: for norms of singular values. `exact` is an SVD. `gram` works on the smaller Gram matrix: spectral by
-            Gram iteration (an upper bound within 1e-3), the others by its eigenvalues in double precision (exact to
-            float32 rounding). Other norms have one way only.
+        method: for norms of singular values. `exact` is an SVD for float64, and for float32 the eigenvalues of the
+            smaller Gram matrix in double precision, exact to float32 rounding. `gram` takes those for float64 too, and
+            Gram iteration for the spectral norm (an upper bound within 1e-3). Other norms have one way only.
 
     Raises:
         ValueError: unknown norm or method, fewer than two axes, or a matrix without entries.
@@ -80,7 +80,8 @@ def norm_and_subgradient(
         return _BY_ENTRIES[norm.kind](matrix, *norm.orders)
     if p == torch.inf and method == "gram":
         return gram_iteration(matrix)
-    return schatten_norm(matrix, p, double_gram=method == "gram")
+    # An SVD in single precision is slower than eigenvalues in double precision, and less exact.
+    return schatten_norm(matrix, p, double_gram=method == "gram" or torch.finfo(matrix.dtype).bits == 32)
 
 
 def _custom_norm(matrix: Tensor, norm: CustomNorm) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Literal
@@ -13,13 +14,13 @@ from torch import Tensor
 from equiproj.groups import FiniteGroup, TranslationGroup
 from equiproj.projections.averaging import GroupAverage
 from equiproj.projections.orbits import OrbitAverage, orbit_labels
+from equiproj.projections.row_blocks import RowBlocks
 from equiproj.projections.spectral import SpectralProjection
 from equiproj.representations import Representation, grid, trivial
-from equiproj.representations.permuting import TrivialSummand
 
 Route = Literal["spatial", "spectral"]
-# Tables of more entries than the widest layers of networks for images have would take more memory than the weights.
-_N_ENTRIES_INDEXED = 2**22
+# A larger weight is projected field by field: one table of indices for all of it would take four times its memory.
+N_ENTRIES_INDEXED = 2**16
 
 
 @lru_cache(maxsize=128)
@@ -63,8 +64,10 @@ def weight_map(
     if not isinstance(group, FiniteGroup) or route == "spectral":
         spectral = SpectralProjection(rho_rows, rho_columns, kernel_shape)
         return _in_blocks(spectral, rho_rows, rho_columns, n_blocks)
-    if not kernel_shape and _are_many_invariant_rows(rho_rows, rho_columns):
-        return _RowByRow(weight_map(trivial(group), rho_columns, (), 1, route), rho_rows.dim)
+    n_entries = rho_rows.dim * rho_columns.dim * math.prod(kernel_shape)
+    if n_blocks == 1 and n_entries > N_ENTRIES_INDEXED and rho_rows.dim > rho_rows.terms[0][1].dim:
+        fields = [(count, Representation(((1, summand),))) for count, summand in rho_rows.terms]
+        return RowBlocks([(n, rho.dim, weight_map(rho, rho_columns, kernel_shape, 1, route)) for n, rho in fields])
     rho_pixels = grid(group, kernel_shape) if kernel_shape else trivial(group)
     orbits = _orbit_average(rho_rows, rho_columns, rho_pixels, n_blocks)
     if orbits is not None:
@@ -95,28 +98,6 @@ def _orbit_average(
         edges.append((stays, destination[stays]))
         leaving.append(np.flatnonzero(destination < 0))
     return OrbitAverage(orbit_labels(row.size, edges), np.concatenate(leaving))
-
-
-def _are_many_invariant_rows(rho_rows: Representation, rho_columns: Representation) -> bool:
-    """Whether a matrix is that of a vocabulary: too large for index tables, and each row is projected by itself."""
-    invariant = all(isinstance(summand, TrivialSummand) for _, summand in rho_rows.terms)
-    return invariant and rho_rows.dim * rho_columns.dim > _N_ENTRIES_INDEXED
-
-
-class _RowByRow:
-    """Projects every row of a matrix by itself.
-
-    Examples:
-        >>> _RowByRow(lambda row: row.mean(-1, keepdim=True).expand_as(row), 2)(torch.tensor([1.0, 3.0, 5.0, 9.0]))
-        tensor([2., 2., 7., 7.])
-    """
-
-    def __init__(self, project: Callable[[Tensor], Tensor], n_rows: int) -> None:
-        self._project, self._n_rows = project, n_rows
-
-    def __call__(self, flat: Tensor) -> Tensor:
-        """Project ``(..., rows * columns)``."""
-        return self._project(flat.unflatten(-1, (self._n_rows, -1))).flatten(-2)
 
 
 class _BlockDiagonal:

@@ -5,18 +5,21 @@ A training step on small layers is as long as its number of calls, not of entrie
 
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from equiproj.layers import TypedParameter
 from equiproj.norms import CustomNorm, Norm
-from equiproj.projections import OrbitAverage
+from equiproj.projections import ConvProjector, OrbitAverage, Projector
 from equiproj.regularisers.bundles import Bundle, as_matrices
 
 # Above this many entries a bundle's arithmetic takes longer than its calls: it keeps rows of its own, one per weight,
 # whose short index tables all its weights share.
 _N_ENTRIES_SHARED = 2**16
+# On a CPU rows of more entries than this are taken one after the other: what is computed of them stays in its cache.
+_N_ENTRIES_CACHED = 2**20
 # The calls for one more stack take about as long as this many entries of padding.
 _N_ENTRIES_PADDED = 2**15
 
@@ -57,14 +60,21 @@ class WeightPack:
 
     def join(self, values: Sequence[Tensor]) -> Tensor:
         """Values as rows (n_rows, n_entries), in float32 or wider."""
-        rows = torch.cat([value.reshape(-1) for value in values]).view(self.n_rows, -1)
-        # W − PW is a small difference of large numbers: half precision would leave little of it.
-        return rows.float() if rows.dtype in (torch.float16, torch.bfloat16) else rows
+        return _widened(torch.cat([value.reshape(-1) for value in values]).view(self.n_rows, -1))
+
+    def as_rows(self, values: Sequence[Tensor]) -> Tensor:
+        """As `join`, of a single value without a copy."""
+        return self.join(values) if len(values) > 1 else _widened(values[0].reshape(1, -1))
 
     def split(self, rows: Tensor) -> list[Tensor]:
         """Rows as values, in the order and the shapes of `read`."""
         parts = rows.reshape(-1).split(self._sizes)
         return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
+
+
+def _widened(rows: Tensor) -> Tensor:
+    """In float32 or wider: W − PW is a small difference of large numbers, half precision would leave little of it."""
+    return rows.float() if rows.dtype in (torch.float16, torch.bfloat16) else rows
 
 
 def pack(bundles: Sequence[Bundle]) -> list[WeightPack]:
@@ -84,7 +94,13 @@ def pack(bundles: Sequence[Bundle]) -> list[WeightPack]:
         value = entry.parameters[0].read()
         n_entries = len(entry.parameters) * value.numel()
         shares = isinstance(entry.projector.flat_map, OrbitAverage) and n_entries <= _N_ENTRIES_SHARED
-        shared.setdefault((value.device, value.dtype) if shares else entry, []).append(entry)
+        if shares:
+            shared.setdefault((value.device, value.dtype), []).append(entry)
+            continue
+        n_rows = max(1, _N_ENTRIES_CACHED // value.numel()) if value.device.type == "cpu" else len(entry.parameters)
+        for start in range(0, len(entry.parameters), n_rows):
+            own = Bundle(entry.projector, entry.parameters[start : start + n_rows])
+            shared[own] = [own]
     return [WeightPack(together) for together in shared.values()]
 
 
@@ -100,6 +116,11 @@ class MatrixStacks:
     """
 
     def __init__(self, weights: WeightPack, norm: Norm | CustomNorm) -> None:
+        self._tables: dict[torch.device, tuple[list[Tensor], Tensor]] = {}
+        self._view = _view_of(weights.projectors[0], norm) if len(weights.projectors) == 1 else None
+        if self._view is not None:  # without tables, which would take more memory than a large weight
+            self.n_entries = [torch.tensor([[[math.prod(self._view.shape)]]])]
+            return
         tables, n_entries = [], 0
         for projector in weights.projectors:
             size = math.prod(projector.weight_shape)
@@ -111,15 +132,15 @@ class MatrixStacks:
         everywhere = torch.cat([stack.flatten() for stack in stacks])
         back = everywhere.new_empty(n_entries + 1).scatter_(0, everywhere, torch.arange(everywhere.numel()))[:-1]
         self._padded = everywhere.numel() > n_entries
-        self._is_view = len(stacks) == 1 and torch.equal(everywhere, torch.arange(n_entries))
         self._shapes = [stack.shape for stack in stacks]
         self.n_entries = [torch.tensor([int((m < n_entries).sum()) for m in stack]).view(-1, 1, 1) for stack in stacks]
-        self._tables = {torch.device("cpu"): ([stack.flatten() for stack in stacks], back)}
+        self._tables[torch.device("cpu")] = [stack.flatten() for stack in stacks], back
 
     def cut(self, rows: Tensor) -> list[Tensor]:
         """Rows (n_rows, n_entries) as stacks (n_rows, n_matrices, rows, columns)."""
-        if self._is_view:
-            return [rows.unflatten(-1, self._shapes[0])]
+        if self._view is not None:
+            matrices = rows.unflatten(-1, (1, *self._view.shape))
+            return [matrices.mT.contiguous() if self._view.is_transposed else matrices]
         stacks, _ = self._on(rows.device)
         padded = torch.nn.functional.pad(rows, (0, 1)) if self._padded else rows
         return [
@@ -129,9 +150,9 @@ class MatrixStacks:
 
     def paste(self, stacks: Sequence[Tensor]) -> Tensor:
         """The rows of which these are the stacks; what stands on padding is dropped."""
+        if self._view is not None:
+            return (stacks[0].mT if self._view.is_transposed else stacks[0]).flatten(1)
         flat = [stack.flatten(1) for stack in stacks]
-        if self._is_view:
-            return flat[0]
         return (flat[0] if len(flat) == 1 else torch.cat(flat, dim=-1)).index_select(-1, self._on(flat[0].device)[1])
 
     def _on(self, device: torch.device) -> tuple[list[Tensor], Tensor]:
@@ -158,9 +179,31 @@ def not_rounding(part: Tensor, weights: Tensor, dim: int | tuple[int, ...]) -> T
     return part.abs().gt_(_N_ROUNDINGS * torch.finfo(weights.dtype).eps * largest)
 
 
+class _View(NamedTuple):
+    """The matrix that a weight is as it is stored, and whether the norm sees it transposed."""
+
+    shape: tuple[int, int]
+    is_transposed: bool
+
+
+def _view_of(projector: Projector, norm: Norm | CustomNorm) -> _View | None:
+    """As `_seen_by`, where nothing has to be gathered: but for kernels that are stored (c_in, c_out, *k)."""
+    n_rows, n_entries = projector.weight_shape[0], math.prod(projector.weight_shape)
+    if _is_of_entries(norm):
+        return _View((1, n_entries), is_transposed=False)
+    if projector.transposed and isinstance(projector, ConvProjector):
+        return None
+    is_tall = n_rows**2 > n_entries
+    return _View((n_rows, n_entries // n_rows), is_tall if norm.schatten_order is not None else projector.transposed)
+
+
+def _is_of_entries(norm: Norm | CustomNorm) -> bool:
+    return norm.schatten_order == 2 or (isinstance(norm, Norm) and norm.kind == "entrywise")
+
+
 def _seen_by(norm: Norm | CustomNorm, table: Tensor) -> Tensor:
     """The entries of a matrix, arranged as the norm is computed fastest."""
-    if norm.schatten_order == 2 or (isinstance(norm, Norm) and norm.kind == "entrywise"):
+    if _is_of_entries(norm):
         return table.reshape(1, -1)
     return table.T if norm.schatten_order is not None and table.shape[0] > table.shape[1] else table
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from equiproj.norms import matrix_norm
+from equiproj.norms.singular import schatten_norm
 
 BruteForce = Callable[[Tensor, str], float]
 SHAPES = [(4, 7), (7, 4), (5, 5), (1, 6), (6, 1)]
@@ -257,3 +258,16 @@ def test_what_is_no_matrix_is_refused(shape: tuple[int, ...]) -> None:
 def test_an_unknown_method_is_refused() -> None:
     with pytest.raises(ValueError, match="'exact' or 'gram', found 'svd'"):
         matrix_norm(torch.ones(2, 2), "spectral", "svd")
+
+
+@pytest.mark.parametrize(("norm", "p"), [("spectral", math.inf), ("nuclear", 1.0), ("schatten:3", 3.0)])
+@pytest.mark.parametrize("shape", [(10, 24, 90), (4, 60, 60)])
+def test_exact_in_single_precision_is_closer_than_an_svd_in_single_precision(
+    norm: str, p: float, shape: tuple[int, ...]
+) -> None:
+    matrices = random_matrix(*shape, dtype=torch.float32)
+    value, gradient = value_and_gradient(matrices, norm)
+    wanted_value, wanted = value_and_gradient(matrices.double(), norm)
+    torch.testing.assert_close(value.double(), wanted_value, rtol=4 * torch.finfo(torch.float32).eps, atol=0)
+    by_svd = schatten_norm(matrices, p)[1]
+    assert (gradient - wanted).norm() < 0.5 * (by_svd - wanted).norm()
