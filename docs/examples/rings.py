@@ -16,6 +16,7 @@ from pathlib import Path
 import altair as alt
 import pandas as pd
 import torch
+from comparison import save_figure
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, silu
 
@@ -226,13 +227,6 @@ def figure(table: pd.DataFrame) -> alt.VConcatChart:
         row("accuracy", "test accuracy", alt.Scale(zero=False)),
     )
     return alt.vconcat(*rows).resolve_scale(color="shared")
-
-
-def save_figure(chart: alt.VConcatChart, path: Path) -> None:
-    """Write a PNG or SVG by the ending of the path, under a temporary name first."""
-    temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
-    chart.save(temporary)
-    temporary.replace(path)
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:

@@ -1,22 +1,16 @@
 """The worked example docs/examples/rings.py, on a tiny version of its study."""
 
-import importlib.util
 import math
-from pathlib import Path
 
 import pandas as pd
 import pytest
+import rings as example
 import torch
 
-SCRIPT = Path(__file__).parents[3] / "docs" / "examples" / "rings.py"
 
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def rings():
-    specification = importlib.util.spec_from_file_location("rings", SCRIPT)
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+    return example
 
 
 def seeded(seed=0):
