@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from equiproj.adaptive import score_test
     from equiproj.certificates import certified_defect_bound
     from equiproj.regularisers import (
         ProjectionPenalty,
@@ -26,9 +27,10 @@ __all__ = [
     "equivariance_report",
     "measured_defect",
     "project_",
+    "score_test",
 ]
 _ROOMS = (
-    *("baselines", "certificates", "groups", "layers", "norms", "projections", "regularisers"),
+    *("adaptive", "baselines", "certificates", "groups", "layers", "norms", "projections", "regularisers"),
     *("representations", "testing"),
 )
 
@@ -38,7 +40,7 @@ def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return import_module(f"equiproj.{name}")
     if name in __all__:
-        room = "certificates" if name == "certified_defect_bound" else "regularisers"
+        room = {"certified_defect_bound": "certificates", "score_test": "adaptive"}.get(name, "regularisers")
         return getattr(import_module(f"equiproj.{room}"), name)
     raise AttributeError(f"module 'equiproj' has no attribute {name!r}")
 

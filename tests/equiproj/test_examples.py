@@ -5,7 +5,7 @@ import inspect
 
 import pytest
 
-ROOMS = ("groups", "representations", "projections", "norms", "regularisers", "baselines", "testing")
+ROOMS = ("groups", "representations", "projections", "norms", "regularisers", "baselines", "adaptive", "testing")
 
 
 @pytest.mark.parametrize("room", ROOMS)
