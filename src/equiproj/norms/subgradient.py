@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float, Inexact
 from torch import Tensor
 
+_ONCE = "norms and penalties of equiproj are differentiable once; a second derivative was asked for"
+
 
 class _AttachSubgradient(torch.autograd.Function):
     """forward: the value; backward: the value's gradient times the subgradient."""
@@ -24,40 +26,57 @@ class _AttachSubgradient(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:
         matrix, _, subgradient = inputs
+        ctx.has_tangents = False
         ctx.save_for_backward(matrix, subgradient)
+        ctx.save_for_forward(matrix, subgradient)
 
     @staticmethod
     def backward(ctx: Any, grad_value: Tensor) -> tuple[Tensor, None, None]:
         matrix, subgradient = ctx.saved_tensors
-        return (grad_value[..., None, None] * first_order_only(subgradient, matrix)).to(matrix.dtype), None, None
+        if torch.is_grad_enabled() or ctx.has_tangents:
+            subgradient = first_order_only(subgradient, matrix)
+        return (grad_value[..., None, None] * subgradient).to(matrix.dtype), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, *_: Tensor | None) -> Tensor:
+        ctx.has_tangents = True
+        matrix, subgradient = ctx.saved_tensors
+        change = first_order_only(subgradient, matrix).conj() * tangent
+        return (change.real if change.is_complex() else change).sum((-2, -1))
 
 
-class _FirstOrderOnly(torch.autograd.Function):
-    """forward: the gradient as it is; backward: an error."""
+class _NoDerivative(torch.autograd.Function):
+    """forward: zero; derivatives of it: an error."""
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(gradient: Tensor, source: Tensor) -> Tensor:
-        return gradient.view_as(gradient)
+    def forward(source: Tensor) -> Tensor:
+        return source.new_zeros(())
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
         pass
 
     @staticmethod
-    def backward(ctx: Any, grad_gradient: Tensor) -> tuple[Tensor, Tensor]:
-        raise RuntimeError("norms and penalties of equiproj are differentiable once; a second derivative was asked for")
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        raise RuntimeError(_ONCE)
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor) -> Tensor:
+        raise RuntimeError(_ONCE)
 
 
 def first_order_only(gradient: Tensor, source: Tensor) -> Tensor:
     """The gradient, tied to the tensor it belongs to so that differentiating it again is an error and not a zero.
 
+    Derivatives in whatever else the gradient was computed from pass through.
+
     Examples:
         >>> first_order_only(torch.ones(1), torch.zeros(1))
         tensor([1.])
     """
-    return _FirstOrderOnly.apply(gradient, source) if torch.is_grad_enabled() else gradient
+    return gradient + _NoDerivative.apply(source)
 
 
 def attach_subgradient(

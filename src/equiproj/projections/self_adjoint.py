@@ -32,6 +32,11 @@ class SelfAdjoint(torch.autograd.Function):
         return SelfAdjoint.apply(gradient, ctx.project), None
 
     @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, _: None) -> Tensor:
+        """The map is linear."""
+        return SelfAdjoint.apply(tangent, ctx.project)
+
+    @staticmethod
     def vmap(
         info: Any, in_dims: tuple[int | None, None], weight: Tensor, project: Callable[[Tensor], Tensor]
     ) -> tuple[Tensor, int | None]:

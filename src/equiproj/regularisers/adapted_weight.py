@@ -87,7 +87,7 @@ class AdaptedWeight(nn.Module):
 
 
 def adapted_weight(
-    weight: float | None, target: float | None, balance: float | None, power: int
+    weight: object | None, target: float | None, balance: float | None, power: int
 ) -> AdaptedWeight | None:
     """What adapts λ_⊥, None where it is given.
 

@@ -1,6 +1,9 @@
-"""Numbers that a caller gives to a penalty."""
+"""What a caller gives to a penalty."""
 
 import math
+
+import torch
+from torch import Tensor
 
 
 def one_or_two(power: int) -> int:
@@ -31,3 +34,15 @@ def non_negative(name: str, weight: float) -> float:
     if not 0 <= weight < math.inf:
         raise ValueError(f"expected {name} to be a finite number of at least 0, found {weight}")
     return float(weight)
+
+
+def is_transformed(tensor: Tensor) -> bool:
+    """Whether a transform of `torch.func` follows the tensor: it must not outlive the transform.
+
+    Examples:
+        >>> is_transformed(torch.ones(1))
+        False
+        >>> torch.func.grad(lambda x: x * is_transformed(x))(torch.ones(()))
+        tensor(1.)
+    """
+    return not torch.compiler.is_compiling() and torch.func.debug_unwrap(tensor, recurse=False) is not tensor

@@ -42,6 +42,7 @@ class WeightPack:
         self.n_rows = len(self.parameters) // len(in_a_row)
         self._shapes = [parameter.read_as_held().shape for parameter in self.parameters]
         self._sizes = [shape.numel() for shape in self._shapes]
+        self.n_entries = sum(self._sizes) // self.n_rows
         maps = [projector.flat_map for projector in self.projectors]
         orbits = [each for each in maps if isinstance(each, OrbitAverage)]
         self.project: Callable[[Tensor], Tensor] = OrbitAverage.joined(orbits) if shares else maps[0]
@@ -70,6 +71,18 @@ class WeightPack:
         """Rows as values, in the order and the shapes of `read`."""
         parts = rows.reshape(-1).split(self._sizes)
         return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
+
+    def spread(self, vector: Tensor) -> Tensor:
+        """One number for each weight (n_parameters,), as rows, or as what broadcasts to rows (n_rows, 1)."""
+        if len(self.parameters) == self.n_rows:
+            return vector.view(-1, 1)
+        return torch.cat([one.expand(size) for one, size in zip(vector.unbind(), self._sizes, strict=True)])[None]
+
+    def sums(self, rows: Tensor) -> Tensor:
+        """The sum over each weight (n_parameters,)."""
+        if len(self.parameters) == self.n_rows:
+            return rows.sum(-1)
+        return torch.stack([part.sum() for part in rows.reshape(-1).split(self._sizes)])
 
 
 def _widened(rows: Tensor) -> Tensor:

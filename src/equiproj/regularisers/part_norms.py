@@ -1,7 +1,7 @@
 """Norms of PW or W − PW over all layers of a pack, with their gradient in the weights (equation 6.3)."""
 
 from collections.abc import Sequence
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -9,9 +9,23 @@ from torch import Tensor, nn
 from equiproj.norms import CustomNorm, Norm, power_iteration, start_block
 from equiproj.norms.matrix import norm_and_subgradient
 from equiproj.regularisers.bundles import stack_norms
+from equiproj.regularisers.checks import is_transformed
 from equiproj.regularisers.packs import MatrixStacks, WeightPack, not_rounding
 
 Side = Literal["perpendicular", "equivariant"]
+
+
+class PartInUse(NamedTuple):
+    """PW or W − PW of all weights of a pack, ‖·‖^power of it, of all or of each, and the gradient in the weights.
+
+    Examples:
+        >>> PartInUse(torch.ones(1, 2), torch.tensor(2.0), 2 * torch.ones(1, 2)).value
+        tensor(2.)
+    """
+
+    part: Tensor
+    value: Tensor
+    slope: Tensor
 
 
 class PartNorms(nn.Module):
@@ -36,41 +50,69 @@ class PartNorms(nn.Module):
         super().__init__()
         self.norm, self.power, self.method, self.image_shape = norm, power, method, image_shape
         self._packs = tuple((weights, MatrixStacks(weights, norm)) for weights in packs)
+        self._orders: dict[int, Tensor] = {}
+        self.is_quadratic = norm.schatten_order == power == 2 and image_shape is None
         if method == "power":
             self._register_blocks()
 
-    def value_and_slope(self, index: int, side: Side, part: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Of pack `index`, whose weights are `rows`, and of which `part` is PW or W − PW as `side` says."""
+    def value_and_slope(
+        self, index: int, side: Side, part: Tensor, rows: Tensor, *, each: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Of pack `index`, whose weights are `rows`, and of which `part` is PW or W − PW as `side` says.
+
+        Args:
+            index: of the pack.
+            side: which part.
+            part: PW or W − PW.
+            rows: W.
+            each: leave the value of each weight by itself, a vector in the order of the pack's parameters.
+        """
         weights, stacks = self._packs[index]
         if self.image_shape is not None:
-            value, slope = self._of_operators(weights, part, rows)
-        elif self.norm.schatten_order == 2 and self.power == 2:
-            return part.square().sum(), 2 * part
+            values, slope = self._of_operators(weights, part, rows)
+            value = torch.stack(values) if each else sum(values, start=rows.new_zeros(()))
+        elif self.is_quadratic:
+            squares = part.square()
+            return weights.sums(squares) if each else squares.sum(), 2 * part
         else:
-            value, slope = self._of_matrices(stacks, f"left_{side}_{index}", part, rows)
+            values, slope = self._of_matrices(stacks, f"left_{side}_{index}", part, rows)
+            value = self._in_order(index, values) if each else sum((v.sum() for v in values), start=rows.new_zeros(()))
         projected = weights.project(slope)
         return value, slope - projected if side == "perpendicular" else projected
 
-    def _of_matrices(self, stacks: MatrixStacks, block: str, part: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        value, slopes = rows.new_zeros(()), []
+    def _of_matrices(self, stacks: MatrixStacks, block: str, part: Tensor, rows: Tensor) -> tuple[list[Tensor], Tensor]:
+        values, slopes = [], []
         for number, (matrices, whole) in enumerate(zip(stacks.cut(part), stacks.cut(rows), strict=True)):
             kept = not_rounding(matrices, whole, dim=(-2, -1))
             norms, subgradient = self._norms(matrices * kept, f"{block}_{number}")
-            value = value + (norms if self.power == 1 else norms.square()).sum()
+            values.append(norms if self.power == 1 else norms.square())
             slopes.append(kept * subgradient if self.power == 1 else 2 * norms[..., None, None] * kept * subgradient)
-        return value, stacks.paste(slopes)
+        return values, stacks.paste(slopes)
+
+    def _in_order(self, index: int, values: Sequence[Tensor]) -> Tensor:
+        """What stacks have of their matrices, as a vector in the order of the pack's parameters."""
+        if index not in self._orders:
+            weights, stacks = self._packs[index]
+            numbers = torch.arange(1, 1 + len(weights.parameters), dtype=torch.float64)
+            rows = weights.spread(numbers).expand(weights.n_rows, weights.n_entries)
+            # padding is zero
+            self._orders[index] = torch.cat([stack.amax((-2, -1)).flatten() for stack in stacks.cut(rows)]).argsort()
+        flat = torch.cat([value.flatten() for value in values])
+        self._orders[index] = self._orders[index].to(flat.device)
+        return flat.index_select(0, self._orders[index])
 
     def _norms(self, matrices: Tensor, block: str) -> tuple[Tensor, Tensor]:
         if self.method != "power":
             return norm_and_subgradient(matrices, self.norm, self.method)
         # The state follows the weights when those have been moved to another device or precision.
         iterate = power_iteration(matrices, getattr(self, block).to(matrices), cast(float, self.norm.schatten_order))
-        setattr(self, block, iterate.left)
+        if not is_transformed(iterate.left):
+            setattr(self, block, iterate.left)
         return iterate.value, iterate.subgradient
 
-    def _of_operators(self, weights: WeightPack, part: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def _of_operators(self, weights: WeightPack, part: Tensor, rows: Tensor) -> tuple[list[Tensor], Tensor]:
         """Norms of convolution operators, one kernel at a time: the frequency blocks of all would not fit in memory."""
-        value, slopes = rows.new_zeros(()), []
+        values, slopes = [], []
         for parameter, kernel, whole in zip(weights.parameters, weights.split(part), weights.split(rows), strict=True):
             kept = not_rounding(kernel, whole, dim=tuple(range(whole.ndim)))
             projector = parameter.projector
@@ -78,9 +120,9 @@ class PartNorms(nn.Module):
             with torch.enable_grad():
                 norm = stack_norms(leaf, projector, self.norm, self.method, self.image_shape)[0] ** self.power
             (slope,) = torch.autograd.grad(norm, leaf)
-            value = value + norm.detach()
+            values.append(norm.detach())
             slopes.append(slope.view_as(kept) * kept)
-        return value, weights.join(slopes)
+        return values, weights.join(slopes)
 
     @torch.no_grad()
     def _register_blocks(self) -> None:

@@ -11,23 +11,30 @@ from equiproj.layers import FeatureType, LayerTypes, ParameterTypes, TypedParame
 from equiproj.norms import CustomNorm, Norm, parse_norm
 from equiproj.projections import ConvProjector
 from equiproj.regularisers.bundles import bundle
-from equiproj.regularisers.checks import non_negative, one_or_two
+from equiproj.regularisers.checks import one_or_two
+from equiproj.regularisers.copies import CopiedWithNetwork
+from equiproj.regularisers.layer_weights import LayerWeights, PenaltyWeight
 from equiproj.regularisers.module_tree import ModuleTree
+from equiproj.regularisers.pack_sums import PackSums
 from equiproj.regularisers.packs import pack
 from equiproj.regularisers.part_norms import PartNorms
 from equiproj.regularisers.report import EquivarianceReport, measure
-from equiproj.regularisers.slope import attach_slope
 from equiproj.regularisers.weight_in_use import WeightInUse
 
 _METHODS = ("exact", "gram", "power")
 
 
-class ProjectionPenalty(nn.Module):
+class ProjectionPenalty(CopiedWithNetwork):
     """m(step) Σ_l ( λ_⊥ ‖W_l − P(W_l)‖^power + λ_G ‖P(W_l)‖^power ), a scalar to add to a loss.
 
     The module is only read: `.weight` of every layer at every call, so that parametrised and weight-normed layers
-    work, and nothing has to be undone. The penalty's own state (power iteration, step count) is in its `state_dict`;
-    save and load it with the optimiser's, and a resumed run continues bit for bit.
+    work, and nothing has to be undone. The penalty is no module itself: kept as an attribute of one, it adds nothing to
+    what that saves. Its own state (power iteration, step count, an adapted λ_⊥) is in its `state_dict`; save and load
+    it with the optimiser's, and a resumed run continues bit for bit. A copy is made of the module and the penalty
+    together, in one object; a copy of the penalty alone refuses to work.
+
+    *Derivatives*: of squared Frobenius norms of any order, also by `torch.func`, one of them in forward mode; of other
+    norms the first, and a second is an error.
 
     Biases are left out as in the paper, unless `include_bias`: then a bias counts as one more weight, the (c_out, 1)
     matrix b − P(b). Without it a network reaches exact equivariance only with `bias=False` or `project_`.
@@ -41,13 +48,14 @@ class ProjectionPenalty(nn.Module):
         module: any module with layers of a known kind (`typed_parameters`); `coverage` says how much of it they are.
         group: the group, where `layers` does not give representations.
         norm: as for `matrix_norm`, of the kernel flattened to (c_out, c_in·k·…).
-        weight_perpendicular: λ_⊥ ≥ 0; 1 where neither it nor `target` nor `balance` is given. The attribute is the λ_⊥
-            in use.
+        weight_perpendicular: λ_⊥ ≥ 0; 1 where neither it nor `target` nor `balance` is given. A number; or a tensor
+            without axes, read at every call, in which the loss has a gradient (it stays yours: the optimiser has to be
+            given it); or one of both for every penalised parameter, by its name. The attribute is the λ_⊥ in use.
         target: wanted ‖W − P(W)‖_F / ‖W‖_F over all penalised weights, above 0 and below 1; λ_⊥ is then found by dual
             ascent, whatever the norm. Call `update` once a step.
         balance: wanted ratio r of the gradients' lengths, λ_⊥ = r ‖∇task‖ / ‖∇penalty‖ with running means; call
             `update` once a step.
-        weight_equivariant: λ_G ≥ 0.
+        weight_equivariant: λ_G ≥ 0, as λ_⊥.
         power: 1 for norms as in the paper's text, 2 for their squares; squared Frobenius has the gradient 2(W − PW).
         layers: submodule name → (rho_in, rho_out); replaces the inference, and layers not named are not penalised.
         parameters: parameter name → (rho_out, rho_in) for any other tensor, as for `typed_parameters`.
@@ -66,9 +74,10 @@ class ProjectionPenalty(nn.Module):
         example: a batch to infer types with, as for `typed_parameters`.
 
     Raises:
-        ValueError: unknown norm or method, negative weights, more than one of weight, target and balance, or one of the
-            latter with a schedule or parametrised layers, a power other than 1 or 2, layers that do not fit their
-            types, by name, or a convolution with a stride together with `image_shape`.
+        ValueError: unknown norm or method, weights that are negative, or by name and not of all and only the penalised
+            parameters, more than one of weight, target and balance, or one of the latter with a schedule or
+            parametrised layers, a power other than 1 or 2, layers that do not fit their types, by name, or a
+            convolution with a stride together with `image_shape`.
 
     References:
         Berndt and Stühmer, arXiv 2601.05028. docs/derivation.md, equations 6.2 to 6.5, and 6.9 to 6.11
@@ -103,10 +112,10 @@ class ProjectionPenalty(nn.Module):
         group: Group | str | None = None,
         *,
         norm: str | Norm | CustomNorm = "frobenius",
-        weight_perpendicular: float | None = None,
+        weight_perpendicular: PenaltyWeight | None = None,
         target: float | None = None,
         balance: float | None = None,
-        weight_equivariant: float = 0.0,
+        weight_equivariant: PenaltyWeight = 0.0,
         power: int = 1,
         layers: LayerTypes | None = None,
         parameters: ParameterTypes | None = None,
@@ -121,11 +130,9 @@ class ProjectionPenalty(nn.Module):
         image_shape: tuple[int, ...] | None = None,
         example: Any = None,
     ) -> None:
-        super().__init__()
         self.norm = parse_norm(norm)
         self.method = _method(self.norm, method, image_shape)
         self.power, self.schedule, self.image_shape = one_or_two(power), schedule, image_shape
-        self.weight_equivariant = non_negative("weight_equivariant", weight_equivariant)
         self.n_calls = 0
         typed = typed_parameters(
             module,
@@ -142,32 +149,40 @@ class ProjectionPenalty(nn.Module):
         )
         if image_shape is not None:
             _check_strides(typed)
-        # Inside plain tuples: the module's weights must not become the penalty's parameters.
-        self._typed = tuple(typed)
+        self._network, self._typed = module, tuple(typed)
         self._tree = ModuleTree(module)
         self.coverage = coverage(module, typed, skip)
         self._bundles = tuple(bundle(typed))
         self._packs = tuple(pack(self._bundles))
         self._parts = PartNorms(self._packs, self.norm, self.power, self.method, image_shape)
+        self._equivariant = LayerWeights("weight_equivariant", weight_equivariant, self._packs)
         self._weight = WeightInUse(weight_perpendicular, target, balance, self.power, self._packs)
         if self._weight.adapted is not None and schedule is not None:
             raise ValueError("expected a schedule, or a weight that adapts itself (target, balance); found both")
+        self._sums = PackSums(self._packs, self._parts, self._weight, self._equivariant)
 
     @property
-    def weight_perpendicular(self) -> float:
-        """λ_⊥ in use."""
+    def weight_perpendicular(self) -> float | dict[str, float]:
+        """λ_⊥ in use: a number, or where it was given by name, one for each parameter."""
         return self._weight.read()
 
-    def forward(self, step: int | None = None) -> Tensor:
+    @property
+    def weight_equivariant(self) -> float | dict[str, float]:
+        """λ_G in use, likewise."""
+        return self._equivariant.read()
+
+    def __call__(self, step: int | None = None) -> Tensor:
         """The penalty; `step` goes to the schedule, and is counted by calls where it is not given.
 
         Raises:
+            ValueError: a λ that is a tensor has become negative.
             RuntimeError: a module of the network is another one than when the penalty was built, or there are more.
             RuntimeError: with `target` or `balance`, the weights have changed and `update` has not been called.
+            RuntimeError: this is a copy, and the network was not copied with it.
         """
         self._tree.check("penalty")
         self._weight.begin()
-        total = torch.stack([self._of_pack(index) for index in range(len(self._packs))]).sum()
+        total = torch.stack([self._sums.of(index) for index in range(len(self._packs))]).sum()
         if self.schedule is None:
             return total
         multiplier = self.schedule(self.n_calls if step is None else step)
@@ -186,46 +201,28 @@ class ProjectionPenalty(nn.Module):
         """
         self._weight.update()
 
-    def extra_repr(self) -> str:
-        """Norm and coverage, for `print(penalty)`."""
-        return f"{self.norm}, {self.coverage}"
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.norm}, {self.coverage})"
 
     def breakdown(self) -> EquivarianceReport:
         """‖PW‖ and ‖W − PW‖ of every penalised weight, exact, without touching the penalty's state."""
         return measure(self._typed, self._bundles, self.norm, self.coverage, self.image_shape)
 
-    def get_extra_state(self) -> dict[str, int]:
-        """The step count, saved with the buffers."""
-        return {"n_calls": self.n_calls}
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs: the count of calls, power iterations, and what adapting λ_⊥ has come to."""
+        return {"n_calls": self.n_calls, "norms": dict(self._parts.state_dict()), "weight": self._weight.state_dict()}
 
-    def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Restore the step count."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put back what `state_dict` returned.
+
+        Raises:
+            ValueError: it is the state of something else.
+        """
+        if set(state) != set(self.state_dict()):
+            raise ValueError(f"expected the state of a penalty ({', '.join(self.state_dict())}), found {list(state)}")
         self.n_calls = int(state["n_calls"])
-
-    def _of_pack(self, index: int) -> Tensor:
-        weights = self._packs[index]
-        values = weights.read()
-        records = torch.is_grad_enabled()
-        # Autocast would lower the products inside to half precision.
-        with torch.no_grad(), torch.autocast(values[0].device.type, enabled=False):
-            value, slope = self._value_and_slope(index, weights.join(values), records)
-        return attach_slope(value, slope, weights, values)
-
-    def _value_and_slope(self, index: int, rows: Tensor, records: bool) -> tuple[Tensor, Tensor]:
-        """The penalty of a pack and its gradient in the pack's rows (equations 6.3 and 6.4)."""
-        projected = self._packs[index].project(rows)
-        value, slope = rows.new_zeros(()), torch.zeros_like(rows)
-        if self._weight.is_used:
-            rest, weight = rows - projected, self._weight.factor()
-            unit_value, unit = self._parts.value_and_slope(index, "perpendicular", rest, rows)
-            value, slope = weight * unit_value, weight * unit
-        if self.weight_equivariant > 0:
-            side_value, side_slope = self._parts.value_and_slope(index, "equivariant", projected, rows)
-            value = value + self.weight_equivariant * side_value
-            slope = slope + self.weight_equivariant * side_slope
-        if records and self._weight.adapted is not None:
-            self._weight.record(index, slope, unit, rest, rows)
-        return value, slope
+        self._parts.load_state_dict(state["norms"])
+        self._weight.load_state_dict(state["weight"])
 
 
 def _check_strides(typed: Sequence[TypedParameter]) -> None:

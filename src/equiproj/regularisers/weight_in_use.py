@@ -1,21 +1,23 @@
 """The λ_⊥ of a penalty in a loss: given, or adapted once a step to what the step has seen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils import parametrize
 
 from equiproj.regularisers.adapted_weight import adapted_weight
-from equiproj.regularisers.checks import non_negative
+from equiproj.regularisers.layer_weights import LayerWeight, LayerWeights, PenaltyWeight
 from equiproj.regularisers.packs import WeightPack
+from equiproj.regularisers.part_norms import PartInUse
 
 
-class WeightInUse(nn.Module):
+class WeightInUse:
     """λ_⊥, and what its adaption needs of a forward pass: slopes, to tell the task's gradient from the penalty's.
 
     Args:
-        weight: λ_⊥, or None.
+        weight: λ_⊥ as for `LayerWeights`, or None.
         target: as for `AdaptedWeight`.
         balance: as for `AdaptedWeight`.
         power: of the norm in the penalty.
@@ -28,15 +30,14 @@ class WeightInUse(nn.Module):
 
     def __init__(
         self,
-        weight: float | None,
+        weight: PenaltyWeight | None,
         target: float | None,
         balance: float | None,
         power: int,
         packs: Sequence[WeightPack],
     ) -> None:
-        super().__init__()
         self.adapted = adapted_weight(weight, target, balance, power)
-        self._given = non_negative("weight_perpendicular", 1.0 if weight is None else weight)
+        self._given = LayerWeights("weight_perpendicular", 1.0 if weight is None else weight, packs)
         self._packs = tuple(packs)
         self._seen: dict[int, tuple[Tensor, Tensor]] = {}
         self._version = 0  # of the weights that have been seen
@@ -46,20 +47,31 @@ class WeightInUse(nn.Module):
                     raise ValueError(
                         f"{parameter.name}: expected a plain parameter for target or balance, found a parametrised one"
                     )
-            self.adapted.to(packs[0].parameters[0].read_as_held().device)
 
-    @property
-    def is_used(self) -> bool:
-        """Whether W − PW is penalised at all."""
-        return self.adapted is not None or self._given > 0
+    def is_used(self, index: int) -> bool:
+        """Whether W − PW of pack `index` is penalised at all."""
+        return self.adapted is not None or not self._given.is_zero(index)
 
-    def factor(self) -> Tensor | float:
-        """λ_⊥ to compute with; does not wait for a device."""
-        return self._given if self.adapted is None else self.adapted.value
+    def of(self, index: int, rows: Tensor) -> LayerWeight:
+        """λ_⊥ of pack `index`, whose weights are `rows`, to compute with; an adapted one does not wait for a device."""
+        if self.adapted is None:
+            return self._given.of(index, rows)
+        if self.adapted.value.device != rows.device:
+            self.adapted.to(rows.device)
+        return self.adapted.value.clone()  # `update` writes into it
 
-    def read(self) -> float:
-        """λ_⊥ as a number."""
-        return float(self.factor())
+    def read(self) -> float | dict[str, float]:
+        """λ_⊥ as a number, or one for each parameter by its name."""
+        return self._given.read() if self.adapted is None else float(self.adapted.value)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What adapting has come to: nothing where λ_⊥ is given."""
+        return {} if self.adapted is None else dict(self.adapted.state_dict())
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Put back what `state_dict` returned."""
+        if self.adapted is not None:
+            self.adapted.load_state_dict(state)
 
     def begin(self) -> None:
         """A forward pass begins.
@@ -75,14 +87,15 @@ class WeightInUse(nn.Module):
             raise RuntimeError("penalty: expected update() after backward() in every step, found a step without")
         self._version = version
 
-    def record(self, index: int, slope: Tensor, unit: Tensor, rest: Tensor, rows: Tensor) -> None:
+    def record(self, index: int, slope: Tensor, perpendicular: PartInUse, rows: Tensor) -> None:
         """Keep what pack `index` adds to the gradient, and ‖∇penalty‖², ‖W − PW‖², ‖W‖² of it.
 
         Parts of a batch may each add a penalty; their slopes add up in `.grad`, and here.
         """
         if index in self._seen:
             slope = slope + self._seen[index][0]
-        self._seen[index] = slope, torch.stack([part.square().sum() for part in (unit, rest, rows)])
+        sizes = [part.square().sum() for part in (perpendicular.slope, perpendicular.part, rows)]
+        self._seen[index] = slope, torch.stack(sizes)
 
     @torch.no_grad()
     def update(self) -> None:

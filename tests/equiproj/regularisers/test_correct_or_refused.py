@@ -130,14 +130,3 @@ def test_a_penalty_says_that_its_network_has_changed() -> None:
     network.append(nn.Linear(4, 4))
     with pytest.raises(RuntimeError, match="penalty: its network has more or fewer modules than when it was built"):
         penalty()
-
-
-def test_a_penalty_is_copied_with_its_network() -> None:
-    """A module that holds both is copied as one; a copy of the penalty alone says that it follows a copy."""
-    both = nn.ModuleDict({"penalty": nn.Identity(), "network": two_layers()})
-    both["penalty"] = ProjectionPenalty(both["network"], **TYPES)
-    other = copy.deepcopy(both)
-    with torch.no_grad():
-        other["network"][0].weight.zero_()
-        other["network"][1].weight.zero_()
-    assert other["penalty"]() == 0 < both["penalty"]()

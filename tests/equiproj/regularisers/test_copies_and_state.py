@@ -1,0 +1,138 @@
+"""A penalty beside its network: nothing of it in what the network saves, and copies of both."""
+
+import copy
+import io
+import pickle
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from equiproj import ProjectionPenalty, ProximalPenalty
+from equiproj.groups import CyclicGroup
+from equiproj.representations import regular
+
+RHO = regular(CyclicGroup(4))
+TYPES = {"layers": {"0": (RHO, RHO), "1": (RHO, RHO)}}
+
+
+def two_layers() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False))
+
+
+class WithPenalty(nn.Module):
+    """What a module of Lightning looks like: the network and its penalty, kept as attributes."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        self.network = two_layers()
+        self.penalty = ProjectionPenalty(self.network, **options, **TYPES)
+
+
+OPTIONS = [{}, {"norm": "spectral", "method": "power"}, {"target": 0.2}, {"schedule": lambda step: 1.0}]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=["plain", "power", "target", "schedule"])
+def test_a_checkpoint_of_the_module_is_the_same_with_a_penalty(options: dict[str, Any]) -> None:
+    module = WithPenalty(**options)
+    weights = nn.Parameter(torch.tensor(1.0))
+    ProjectionPenalty(module.network, weight_perpendicular=weights, **TYPES)
+    assert set(module.state_dict()) == {"network.0.weight", "network.1.weight"}
+    assert [name for name, _ in module.named_parameters()] == ["network.0.weight", "network.1.weight"]
+    assert list(module.buffers()) == []
+    without = nn.Module()
+    without.network = two_layers()
+    module.load_state_dict(without.state_dict(), strict=True)
+    without.load_state_dict(module.state_dict(), strict=True)
+    module.penalty().backward()
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=["plain", "power", "target", "schedule"])
+def test_the_state_is_saved_beside_and_put_back(options: dict[str, Any]) -> None:
+    module = WithPenalty(**options)
+    module.penalty().backward()
+    module.penalty.update()
+    buffer = io.BytesIO()
+    torch.save(module.penalty.state_dict(), buffer)
+    buffer.seek(0)
+    other = WithPenalty(**options)
+    other.network.load_state_dict(module.network.state_dict())
+    other.penalty.load_state_dict(torch.load(buffer, weights_only=True))
+    assert torch.equal(other.penalty(), module.penalty())
+    assert other.penalty.n_calls == module.penalty.n_calls == (2 if "schedule" in options else 0)
+
+
+def test_the_state_of_something_else_is_refused() -> None:
+    module = WithPenalty()
+    with pytest.raises(ValueError, match=r"expected the state of a penalty \(n_calls, norms, weight\), found \['0"):
+        module.penalty.load_state_dict(module.network.state_dict())
+
+
+def penalties(network: nn.Module) -> list[ProjectionPenalty | ProximalPenalty]:
+    return [ProjectionPenalty(network, **TYPES), ProximalPenalty(network, **TYPES)]
+
+
+def works(penalty: ProjectionPenalty | ProximalPenalty, network: nn.Module) -> bool:
+    """Whether it is the penalty of this very network."""
+    if isinstance(penalty, ProjectionPenalty):
+        penalty().backward()
+        return all(layer.weight.grad is not None for layer in network)
+    before = [layer.weight.clone() for layer in network]
+    penalty.step(0.01)
+    return not any(torch.equal(layer.weight, old) for layer, old in zip(network, before, strict=True))
+
+
+@dataclass
+class Training:
+    penalty: ProjectionPenalty | ProximalPenalty
+    network: nn.Module
+
+
+@pytest.mark.parametrize("kind", [0], ids=["in the loss"])
+def test_both_in_one_object_are_copied_as_one_whichever_is_first(kind: int) -> None:
+    network = two_layers()
+    penalty = penalties(network)[kind]
+    for other, of_other in (
+        copy.deepcopy((penalty, network)),
+        copy.deepcopy((network, penalty))[::-1],
+        copy.deepcopy({"penalty": penalty, "network": network}).values(),
+        vars(copy.deepcopy(Training(penalty, network))).values(),
+        pickle.loads(pickle.dumps((penalty, network))),
+    ):
+        assert of_other is not network
+        assert works(other, of_other)
+        assert all(layer.weight.grad is None for layer in network)
+    network.penalty = penalty
+    other = copy.deepcopy(network)
+    assert other.penalty is not penalty
+    assert works(other.penalty, other)
+
+
+def test_a_copy_has_the_state_of_its_moment() -> None:
+    module = WithPenalty(schedule=lambda step: 1.0)
+    module.penalty()
+    penalty, _ = copy.deepcopy((module.penalty, module.network))
+    module.penalty()
+    assert (penalty.n_calls, module.penalty.n_calls) == (1, 2)
+
+
+@pytest.mark.parametrize("kind", [0], ids=["in the loss"])
+def test_a_copy_without_its_network_says_so(kind: int) -> None:
+    network = two_layers()
+    other = copy.deepcopy(penalties(network)[kind])
+    with pytest.raises(RuntimeError, match="expected to be copied in one object with its network, found a copy of it"):
+        works(other, network)
+    shallow = copy.copy(penalties(network)[kind])
+    assert works(shallow, network)
+
+
+def test_a_learnt_weight_is_copied_with_its_owner() -> None:
+    weight = nn.Parameter(torch.tensor(0.5))
+    network = two_layers()
+    penalty = ProjectionPenalty(network, weight_perpendicular=weight, **TYPES)
+    other, _, copied = copy.deepcopy((penalty, network, weight))
+    with torch.no_grad():
+        copied.zero_()
+    assert other() == 0 < penalty()
