@@ -61,7 +61,8 @@ def certified_defect_bound(
         declaration: `layers`, `input_type`, `hidden_type`, `output_type` as for `typed_parameters`.
 
     Raises:
-        ValueError: a part of the network no rule covers, by name, or layers that do not fit the declaration.
+        ValueError: a part of the network no rule covers, by name, layers that do not fit the declaration, or a group
+            that turns pixels between pixels.
 
     Examples:
         >>> from equiproj.groups import CyclicGroup
@@ -77,6 +78,12 @@ def certified_defect_bound(
     if len(set(image_shape)) > 1:
         raise ValueError(f"expected a square image, found image_shape {tuple(image_shape)}")
     parameters = typed_parameters(module, group, include_bias=True, **declaration)
+    sampled = [e for e in parameters if isinstance(e.projector, ConvProjector) and e.projector.is_sampled]
+    if sampled:
+        raise ValueError(
+            f"{sampled[0].name}: expected a kernel whose pixels {group} moves onto each other, found one that is "
+            "sampled; nothing bounds how far it errs on any image"
+        )
     first = next(entry for entry in parameters if entry.role == "map" and entry.attribute == "weight")
     rho_in = first.projector.rho_in
     if isinstance(first.projector, ConvProjector) != bool(image_shape):

@@ -6,6 +6,7 @@ from equiproj.groups.group import FiniteGroup, Group
 from equiproj.groups.group_names import parse_group
 from equiproj.groups.permutations import SymmetricGroup, TranslationGroup
 from equiproj.groups.planar import CyclicGroup, DihedralGroup
+from equiproj.groups.subgroups import is_subgroup
 
 __all__ = [
     "O2",
@@ -20,5 +21,6 @@ __all__ = [
     "QuaternionGroup",
     "SymmetricGroup",
     "TranslationGroup",
+    "is_subgroup",
     "parse_group",
 ]

@@ -113,6 +113,22 @@ class FiniteGroup(Group):
         drawn = torch.randint(self.order, (n_samples,), generator=generator)
         return [self.elements[position] for position in drawn.tolist()]
 
+    def keeps_grid(self, shape: tuple[int, ...]) -> bool:
+        """Whether every element maps the pixels of a grid about its centre onto each other.
+
+        Raises:
+            ValueError: if the group does not act on space of that many axes.
+
+        Examples:
+            >>> from equiproj.groups import CyclicGroup
+            >>> CyclicGroup(4).keeps_grid((3, 3)), CyclicGroup(4).keeps_grid((3, 5)), CyclicGroup(8).keeps_grid((3, 3))
+            (True, False, False)
+        """
+        if all(n == 1 for n in shape):
+            return True
+        matrices = [self.spatial_matrix(g, len(shape)) for g in self.generators]
+        return all(moved_pixels(matrix, shape) is not None for matrix in matrices)
+
     def grid_permutation(self, g: Element, shape: tuple[int, ...]) -> np.ndarray:
         """Row-major pixel index to which ``g`` moves each pixel of a grid about its centre.
 

@@ -128,6 +128,10 @@ class TranslationGroup(FiniteGroup):
         """The shift back."""
         return tuple(-s % n for s, n in zip(a, self.shape, strict=True))
 
+    def keeps_grid(self, shape: tuple[int, ...]) -> bool:
+        """Whether it is this very grid."""
+        return tuple(shape) == tuple(self.shape)
+
     def grid_permutation(self, g: Element, shape: tuple[int, ...]) -> np.ndarray:
         """Pixel to which the shift moves each pixel of this very grid."""
         if tuple(shape) != tuple(self.shape):

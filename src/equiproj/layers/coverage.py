@@ -57,15 +57,18 @@ class Coverage:
         percent = int(100 * self.n_covered // self.n_entries) if self.n_entries else 100
         parts = [f"{percent} % of matrix parameters ({self.n_covered:,} of {self.n_entries:,})"]
         if self.missing:
-            named = ", ".join(f"{name} {shape}" for name, shape in self.missing[:_N_NAMES])
-            rest = len(self.missing) - _N_NAMES
-            parts.append(f"not covered: {named}" + (f" and {rest} more" if rest > 0 else ""))
+            parts.append("not covered: " + _listed([f"{name} {shape}" for name, shape in self.missing]))
         if self.skipped:
-            parts.append(f"{len(self.skipped)} skipped")
+            parts.append("skipped: " + _listed(self.skipped))
         n_vectors = self.n_vectors_covered + len(self.missing_vectors)
         if n_vectors:
             parts.append(f"{self.n_vectors_covered} of {n_vectors} vectors")
         return "; ".join(parts)
+
+
+def _listed(names: Sequence[str]) -> str:
+    rest = len(names) - _N_NAMES
+    return ", ".join(names[:_N_NAMES]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def coverage_of(

@@ -1,5 +1,6 @@
 """How the channels of a layer transform: the names of types, and what is declared by the name of a layer."""
 
+import re
 from collections.abc import Iterator, Mapping
 
 from torch import nn
@@ -7,15 +8,22 @@ from torch.nn.modules.conv import _ConvNd
 
 from equiproj.groups import Group
 from equiproj.layers.kinds import Kind, kind_of
-from equiproj.representations import Representation, regular, trivial
+from equiproj.representations import Representation, direct_sum, regular, trivial
 
-FeatureType = str | Representation  # "trivial", "regular", or what is repeated
+# "trivial", "regular", a mixture of them such as "2*trivial + rest*regular", or what is repeated
+FeatureType = str | Representation
 LayerTypes = Mapping[str, tuple[Representation, Representation]]
 
 # Every torch.nn convolution, transposed or not, with one to three axes.
 Layer = nn.Linear | _ConvNd
 
 Declared = tuple[str, nn.Module, Representation, Representation]
+
+_TERM = re.compile(r"(?:(\d+|rest)\s*\*\s*)?(trivial|regular)")
+
+
+class MisfitError(ValueError):
+    """Channels that a type does not fill."""
 
 
 def named_layer(module: nn.Module, name: str) -> nn.Module:
@@ -97,22 +105,74 @@ def type_named(feature_type: FeatureType, group: Group) -> Representation:
     raise ValueError(f"expected type 'trivial', 'regular' or a representation, found {feature_type!r}")
 
 
-def fit(name: str, side: str, n_channels: int, feature_type: FeatureType, group: Group) -> Representation:
-    """A type repeated as often as the channels of a layer need.
+def mixed_types(feature_type: str) -> list[tuple[int | None, str]]:
+    """A mixture such as "2*trivial + rest*regular" as (copies, name) in its order; None for as many as still fit.
+
+    A name alone is repeated as often as it fits; in a sum it stands for one copy.
 
     Raises:
-        ValueError: an unknown type, or channels that are no multiple of it, by the name of the layer.
+        ValueError: it is not such a sum.
+
+    Examples:
+        >>> mixed_types("2*trivial + rest*regular"), mixed_types("regular")
+        ([(2, 'trivial'), (None, 'regular')], [(None, 'regular')])
+    """
+    found = [_TERM.fullmatch(term.strip()) for term in feature_type.split("+")]
+    if None in found:
+        raise ValueError(
+            "expected type 'trivial', 'regular', a mixture such as '2*trivial + rest*regular' or a representation, "
+            f"found {feature_type!r}"
+        )
+    alone = "rest" if len(found) == 1 else "1"
+    counts = [((each[1] or alone), each[2]) for each in found if each]
+    return [(None if count == "rest" else int(count), name) for count, name in counts]
+
+
+def filling(n_channels: int, feature_type: FeatureType, group: Group) -> Representation:
+    """A type repeated as often as channels need, or a mixture that fills them.
+
+    Raises:
+        ValueError: an unknown type.
+        MisfitError: channels that are no multiple of it, or that the mixture does not fill.
+
+    Examples:
+        >>> from equiproj.groups import CyclicGroup
+        >>> filling(10, "rest*regular + rest*trivial", CyclicGroup(4))
+        2*regular + 2*trivial of CyclicGroup(4)
+    """
+    terms: list[tuple[int | None, FeatureType]] = [(None, feature_type)]
+    if isinstance(feature_type, str):
+        terms = [*mixed_types(feature_type)]
+    parts, n_left = [], n_channels
+    for count, each in terms:
+        rho = type_named(each, group)
+        copies = max(n_left, 0) // rho.dim if count is None else count
+        n_left -= copies * rho.dim
+        parts += [copies * rho] if copies > 0 else []
+    if n_left == 0 and parts:
+        return direct_sum(parts)
+    if len(terms) == 1:
+        raise MisfitError(f"they do not fit {rho}, expected a multiple of {rho.dim}")
+    raise MisfitError(
+        f"they do not fit {feature_type!r} of {group}: {abs(n_left)} too {'few' if n_left < 0 else 'many'}"
+    )
+
+
+def fit(name: str, side: str, n_channels: int, feature_type: FeatureType, group: Group) -> Representation:
+    """The same for the channels of a layer.
+
+    Raises:
+        ValueError: an unknown type, or no channels.
+        MisfitError: channels that the type does not fill, by the name of the layer.
 
     Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> fit("0", "input", 8, "regular", CyclicGroup(4))
         2*regular of CyclicGroup(4)
     """
-    rho = type_named(feature_type, group)
     if n_channels == 0:
         raise ValueError(f"layer {name!r} has no {side} channels; a lazy layer has some once the network has been run")
-    if n_channels % rho.dim:
-        raise ValueError(
-            f"layer {name!r} has {n_channels} {side} channels; they do not fit {rho}, expected a multiple of {rho.dim}"
-        )
-    return n_channels // rho.dim * rho
+    try:
+        return filling(n_channels, feature_type, group)
+    except MisfitError as error:
+        raise MisfitError(f"layer {name!r} has {n_channels} {side} channels; {error}") from None

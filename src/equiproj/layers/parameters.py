@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ from equiproj.layers.declaration import FeatureType, LayerTypes, declared_layers
 from equiproj.layers.evaluating import evaluated
 from equiproj.layers.flow import Inference, SideTypes, inferred
 from equiproj.layers.kinds import Part, Role, kind_of
-from equiproj.projections import ConvProjector, LinearProjector, Projector
+from equiproj.projections import ConvProjector, LinearProjector, Projector, Sampling
 from equiproj.representations import Representation
 
 _N_REASONS = 3  # printed
@@ -114,6 +114,7 @@ def typed_parameters(
     output_type: FeatureType = "trivial",
     include_bias: bool = False,
     include_statistics: bool = False,
+    sampling: Sampling | None = None,
     example: Any = None,
 ) -> list[TypedParameter]:
     """Every tensor of a module that belongs to a layer of a known kind, with its projector, in order of registration.
@@ -140,11 +141,14 @@ def typed_parameters(
             features, sequences and point clouds.
         hidden_type: type of all channels that nothing else determines.
         output_type: type of the channels that come out of it. A type is `trivial`, `regular` or a representation,
-            repeated as often as the channels need.
+            repeated as often as the channels need, or a mixture for widths that are no multiple of one:
+            `2*trivial + rest*regular`, or `rest*regular + rest*trivial` for as many fields as fit.
         example: a batch to infer the types with: a tensor, or a tuple or dictionary of what the module is called with.
             Without one, inputs of the shapes that its layers take are tried.
         include_bias: list all vectors too: biases, and factors and offsets of normalisations.
         include_statistics: list running means and variances too.
+        sampling: rings, frequencies and mask of the kernels that are sampled (those of C_8, SO(2), …); the exact
+            kernels of groups that map pixels onto pixels stay.
 
     Raises:
         ValueError: no layer, no group, a name that is not a layer or parameter, or one whose channels or kernel do not
@@ -177,7 +181,7 @@ def typed_parameters(
         typed, reasons = _inferred_parameters(module, inference), inference.reasons
     found = _once_each([*(entry for entry in typed if entry.role in roles and entry.name not in taken), *declared])
     _check_coverage(coverage(module, found, patterns), reasons, strict=strict, chosen=layers is not None)
-    return found
+    return found if sampling is None else [_sampled_by(entry, sampling) for entry in found]
 
 
 def inferred_types(
@@ -210,6 +214,12 @@ def inferred_types(
     found = inferred(module, group, SideTypes(input_type, hidden_type, output_type), example)
     kinds = {name: kind_of(named_layer(module, name)) for name in found.types}
     return {name: types for name, types in found.types.items() if (kind := kinds[name]) is not None and kind.maps}
+
+
+def _sampled_by(entry: TypedParameter, sampling: Sampling) -> TypedParameter:
+    if not isinstance(entry.projector, ConvProjector) or not entry.projector.is_sampled:
+        return entry
+    return replace(entry, projector=replace(entry.projector, route=sampling))
 
 
 def _once_each(found: Sequence[TypedParameter]) -> list[TypedParameter]:

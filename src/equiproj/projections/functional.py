@@ -55,13 +55,13 @@ def project_conv(
             ``(c_in, c_out / groups, *kernel)`` of a transposed one.
         rho_in: representation on the input channels.
         rho_out: representation on the output channels.
-        route: as in :func:`project_linear`.
+        route: as in :func:`project_linear`, or a :class:`~equiproj.projections.Sampling`.
         transposed: whether the weight belongs to a ``ConvTranspose`` layer.
         groups: ``groups`` of the torch layer.
 
     Raises:
-        ValueError: if groups differ, channels do not fit, the group does not preserve the kernel grid, or the
-            route is unknown or unavailable.
+        ValueError: if groups differ, channels do not fit, the group turns axes of different sizes, or the route is
+            unknown or unavailable.
 
     Examples:
         >>> import torch

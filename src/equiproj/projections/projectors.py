@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from jaxtyping import Float
 from torch import Tensor
 
-from equiproj.projections.routes import Route, weight_map
+from equiproj.projections.routes import Route, is_sampled, weight_map
 from equiproj.projections.self_adjoint import SelfAdjoint
 from equiproj.representations import Representation
 
@@ -67,6 +67,10 @@ class LinearProjector:
 class ConvProjector:
     """Orthogonal projection of convolution kernels onto equivariant ones (equations 3.5 and 3.6).
 
+    A finite group that maps the pixels onto each other has exact kernels. Other turns (C_8 on 3 × 3) and continuous
+    groups have *sampled* ones, equivariant up to their sampling (:func:`~equiproj.projections.turning_error` measures
+    it): ``is_sampled`` says so.
+
     With ``n_blocks`` > 1 (``groups=`` of torch) the projection is onto the equivariant kernels that keep the
     block sparsity: entries that the group would move out of the blocks become zero.
 
@@ -76,15 +80,16 @@ class ConvProjector:
         kernel_shape: kernel sizes in pixels, 1 to 3 axes; the centre of an even size lies between pixels.
         transposed: True for ``torch.nn.ConvTranspose*``, whose weights are (c_in, c_out / n_blocks, *kernel).
         n_blocks: ``groups`` of the torch layer.
-        route: as in :class:`LinearProjector`.
+        route: as in :class:`LinearProjector`, or a :class:`~equiproj.projections.Sampling` for sampled kernels of one's
+            own rings, of any group; by default kernels are sampled where the group does not map pixels onto pixels.
 
     Attributes:
         weight_shape: shape of the weights.
         flat_map: the projection of flattened weights (..., n_entries), outside autograd.
 
     Raises:
-        ValueError: if the groups differ, the group does not preserve the kernel grid, the channels do not
-            divide into the blocks, or the route is unknown or unavailable.
+        ValueError: if the groups differ, the group turns axes of different sizes, the channels do not divide into the
+            blocks, or the route is unknown or unavailable.
 
     Examples:
         >>> import torch
@@ -115,6 +120,11 @@ class ConvProjector:
         shape = (rows.dim, columns.dim // self.n_blocks, *self.kernel_shape)
         object.__setattr__(self, "weight_shape", shape)
         object.__setattr__(self, "flat_map", project)
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether projected kernels are equivariant up to sampling alone."""
+        return is_sampled(self.rho_in.group, tuple(self.kernel_shape), self.route)
 
     @property
     def axes(self) -> tuple[Representation, Representation]:

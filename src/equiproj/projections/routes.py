@@ -1,4 +1,4 @@
-"""Which computation serves which representations: orbits, plain averages, or irreps."""
+"""Which computation serves which representations: orbits, plain averages, irreps, or sampled kernels."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from equiproj.groups import FiniteGroup, TranslationGroup
+from equiproj.groups import FiniteGroup, Group, TranslationGroup
 from equiproj.projections.averaging import GroupAverage
 from equiproj.projections.orbits import OrbitAverage, orbit_labels
 from equiproj.projections.row_blocks import RowBlocks
+from equiproj.projections.sampling import Sampling
 from equiproj.projections.spectral import SpectralProjection
 from equiproj.representations import Representation, grid, trivial
 
-Route = Literal["spatial", "spectral"]
+Route = Literal["spatial", "spectral"] | Sampling
 # A larger weight is projected field by field: one table of indices for all of it would take four times its memory.
 N_ENTRIES_INDEXED = 2**16
 
@@ -38,7 +39,8 @@ def weight_map(
         rho_columns: representation on the second weight axis, all blocks together.
         kernel_shape: kernel sizes in pixels; empty for a matrix.
         n_blocks: number of equal diagonal blocks outside which the weight is zero.
-        route: "spatial", "spectral", or None for the natural one of the group.
+        route: "spatial", "spectral", how to sample kernels, or None for the natural one of the group: sampled kernels
+            where it does not map the pixels onto each other, "spatial" otherwise.
 
     Raises:
         ValueError: if groups differ, or the route is unknown or unavailable.
@@ -53,16 +55,18 @@ def weight_map(
     group = rho_rows.group
     if rho_columns.group != group:
         raise ValueError(f"expected representations of one group, found {group} and {rho_columns.group}")
-    if route not in (None, "spatial", "spectral"):
-        raise ValueError(f"expected route 'spatial' or 'spectral', found {route!r}")
+    if route not in (None, "spatial", "spectral") and not (kernel_shape and isinstance(route, Sampling)):
+        raise ValueError(f"expected route 'spatial' or 'spectral', or for a kernel a Sampling, found {route!r}")
     if kernel_shape and isinstance(group, TranslationGroup):
         raise ValueError(
             f"expected a group of turns or mirrors for a kernel, found {group}: every convolution commutes with shifts"
         )
     if not isinstance(group, FiniteGroup) and route == "spatial":
         raise ValueError(f"expected a finite group on the spatial route, found {group}: take 'spectral'")
-    if not isinstance(group, FiniteGroup) or route == "spectral":
-        spectral = SpectralProjection(rho_rows, rho_columns, kernel_shape)
+    sampled = bool(kernel_shape) and is_sampled(group, kernel_shape, route)
+    if not isinstance(group, FiniteGroup) or route == "spectral" or sampled:
+        sampling = (route if isinstance(route, Sampling) else Sampling()) if sampled else None
+        spectral = SpectralProjection(rho_rows, rho_columns, kernel_shape, sampling)
         return _in_blocks(spectral, rho_rows, rho_columns, n_blocks)
     n_entries = rho_rows.dim * rho_columns.dim * math.prod(kernel_shape)
     if n_blocks == 1 and n_entries > N_ENTRIES_INDEXED and rho_rows.dim > rho_rows.terms[0][1].dim:
@@ -74,6 +78,19 @@ def weight_map(
         return orbits
     average = GroupAverage(group, rho_rows, rho_columns, rho_pixels)
     return _in_blocks(average, rho_rows, rho_columns, n_blocks)
+
+
+def is_sampled(group: Group, kernel_shape: tuple[int, ...], route: Route | None) -> bool:
+    """Whether kernels are equivariant up to sampling alone, and not to rounding.
+
+    Examples:
+        >>> from equiproj.groups import CyclicGroup
+        >>> [is_sampled(CyclicGroup(n), (3, 3), None) for n in (2, 4, 8)]
+        [False, False, True]
+    """
+    if isinstance(route, Sampling) or not isinstance(group, FiniteGroup):
+        return True
+    return route is None and not group.keeps_grid(kernel_shape)
 
 
 def _orbit_average(

@@ -11,6 +11,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from equiproj.groups import FiniteGroup
+from equiproj.projections.sampling import Sampling
 from equiproj.projections.steerable import sampled_kernels
 from equiproj.representations import Representation, equivariant_maps, grid, isotypic_basis, tensor_product
 
@@ -32,7 +33,7 @@ class _IrrepPair:
 
 
 def _irrep_pairs(
-    rho_rows: Representation, rho_columns: Representation, kernel_shape: tuple[int, ...]
+    rho_rows: Representation, rho_columns: Representation, kernel_shape: tuple[int, ...], sampling: Sampling | None
 ) -> Iterator[_IrrepPair]:
     """All pairs of irreps between which an equivariant map exists (equations 4.2 and 4.5).
 
@@ -40,30 +41,32 @@ def _irrep_pairs(
         rho_rows: representation on the first weight axis.
         rho_columns: representation on the second weight axis.
         kernel_shape: kernel sizes in pixels; empty for a matrix.
+        sampling: of kernels that are sampled; None for those that the group moves pixel by pixel.
 
     Examples:
         >>> from equiproj.groups import CyclicGroup
         >>> from equiproj.representations import regular
         >>> rho = 5 * regular(CyclicGroup(4))
-        >>> [tuple(pair.kernels.shape) for pair in _irrep_pairs(rho, rho, ())]
+        >>> [tuple(pair.kernels.shape) for pair in _irrep_pairs(rho, rho, (), None)]
         [(1, 1, 1, 1), (2, 2, 2, 1), (1, 1, 1, 1)]
     """
     for psi_rows, rows in isotypic_basis(rho_rows).items():
         for psi_columns, columns in isotypic_basis(rho_columns).items():
-            kernels = _kernels(psi_columns, psi_rows, kernel_shape)
+            kernels = _kernels(psi_columns, psi_rows, kernel_shape, sampling)
             if len(kernels):
                 yield _IrrepPair(*(torch.from_numpy(np.array(a)) for a in (rows, columns, kernels)))
 
 
-def _kernels(psi_in: Representation, psi_out: Representation, kernel_shape: tuple[int, ...]) -> np.ndarray:
+def _kernels(
+    psi_in: Representation, psi_out: Representation, kernel_shape: tuple[int, ...], sampling: Sampling | None
+) -> np.ndarray:
     """Orthonormal kernels ``(n, d_out, d_in, pixels)`` that intertwine two irreps."""
     if not kernel_shape:
         # Schur's lemma: different irreps have nothing in common.
         return equivariant_maps(psi_in, psi_out)[..., None] if psi_in == psi_out else np.empty((0, 0, 0, 1))
-    group = psi_in.group
-    if not isinstance(group, FiniteGroup):
-        return sampled_kernels(psi_in, psi_out, kernel_shape)
-    pixels = grid(group, kernel_shape)
+    if sampling is not None:
+        return sampled_kernels(psi_in, psi_out, kernel_shape, sampling)
+    pixels = grid(psi_in.group, kernel_shape)
     maps = equivariant_maps(tensor_product(psi_in, pixels), psi_out)
     return maps.reshape(len(maps), psi_out.dim, psi_in.dim, pixels.dim)
 
@@ -77,6 +80,7 @@ class SpectralProjection:
         rho_rows: representation on the first weight axis.
         rho_columns: representation on the second weight axis.
         kernel_shape: kernel sizes in pixels; empty for a matrix.
+        sampling: of kernels that are sampled.
 
     Examples:
         >>> from equiproj.groups import CyclicGroup
@@ -86,9 +90,21 @@ class SpectralProjection:
         [3.0, 3.0, 3.0, 3.0]
     """
 
-    def __init__(self, rho_rows: Representation, rho_columns: Representation, kernel_shape: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        rho_rows: Representation,
+        rho_columns: Representation,
+        kernel_shape: tuple[int, ...],
+        sampling: Sampling | None = None,
+    ) -> None:
         self.shape = (rho_rows.dim, rho_columns.dim, int(np.prod(kernel_shape)))
-        self._pairs = {torch.device("cpu"): tuple(_irrep_pairs(rho_rows, rho_columns, kernel_shape))}
+        self._pairs = {torch.device("cpu"): tuple(_irrep_pairs(rho_rows, rho_columns, kernel_shape, sampling))}
+
+    @property
+    def dimension(self) -> int:
+        """Number of basis kernels."""
+        pairs = self._pairs[torch.device("cpu")]
+        return sum(pair.rows.shape[1] * pair.columns.shape[1] * len(pair.kernels) for pair in pairs)
 
     def __call__(self, flat: Tensor) -> Tensor:
         """Project ``(..., rows * columns * pixels)``."""
@@ -108,17 +124,22 @@ class SpectralProjection:
 
 
 def steerable_basis(
-    rho_in: Representation, rho_out: Representation, kernel_shape: tuple[int, ...]
+    rho_in: Representation,
+    rho_out: Representation,
+    kernel_shape: tuple[int, ...],
+    sampling: Sampling | None = None,
 ) -> Float64[Tensor, "n_kernels c_out c_in ..."]:
     """Orthonormal basis Q of the equivariant kernels, P(w) = Q Qᵀ w (equations 4.6 and 4.10).
 
-    For continuous groups: circular or spherical harmonics times rings, sampled on the pixels. For finite groups:
-    all equivariant kernels.
+    For finite groups that map the pixels onto each other: all equivariant kernels. For others, for continuous groups,
+    and wherever a sampling is given: circular or spherical harmonics times rings, sampled on the pixels, and
+    equivariant up to that sampling (:func:`~equiproj.projections.turning_error`).
 
     Args:
         rho_in: representation on the input channels.
         rho_out: representation on the output channels.
         kernel_shape: kernel sizes in pixels.
+        sampling: rings, frequencies and mask.
 
     Raises:
         ValueError: if the groups differ, or the kernel does not suit the group.
@@ -129,11 +150,14 @@ def steerable_basis(
         >>> steerable_basis(trivial(SO2()), irrep(SO2(), 1), (5, 5)).shape
         torch.Size([4, 2, 1, 5, 5])
     """
-    if rho_in.group != rho_out.group:
-        raise ValueError(f"expected representations of one group, found {rho_in.group} and {rho_out.group}")
+    group = rho_in.group
+    if group != rho_out.group:
+        raise ValueError(f"expected representations of one group, found {group} and {rho_out.group}")
+    if sampling is None and not (isinstance(group, FiniteGroup) and group.keeps_grid(kernel_shape)):
+        sampling = Sampling()
     bases = [
         torch.einsum("rxa,cyb,nabp->xynrcp", pair.rows, pair.columns, pair.kernels).flatten(0, 2)
-        for pair in _irrep_pairs(rho_out, rho_in, kernel_shape)
+        for pair in _irrep_pairs(rho_out, rho_in, kernel_shape, sampling)
     ]
     empty = torch.empty((0, rho_out.dim, rho_in.dim, int(np.prod(kernel_shape))), dtype=torch.float64)
     return torch.cat([empty, *bases]).unflatten(-1, kernel_shape)

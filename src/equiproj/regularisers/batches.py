@@ -11,7 +11,7 @@ from torch import Tensor
 from equiproj.groups import Group
 from equiproj.groups.group import Element
 from equiproj.layers import FeatureType
-from equiproj.layers.declaration import type_named
+from equiproj.layers.declaration import MisfitError, filling
 from equiproj.representations import Representation
 from equiproj.representations.action import move_pixels
 
@@ -71,14 +71,14 @@ def _as_value(element: Element) -> Element:
 
 
 def _fitted(tensor: Tensor, axis: int, each: FeatureType, group: Group, where: str) -> Representation:
-    rho = type_named(each, group)
-    if rho.group != group:
-        raise ValueError(f"expected a type of {group} for {where}, found {rho}")
-    if not -tensor.ndim <= axis < tensor.ndim or tensor.shape[axis] % rho.dim or not tensor.shape[axis]:
-        raise ValueError(
-            f"expected axis {axis} of {where} to be a multiple of {rho.dim} ({rho}), found shape {tuple(tensor.shape)}"
-        )
-    return tensor.shape[axis] // rho.dim * rho
+    if isinstance(each, Representation) and each.group != group:
+        raise ValueError(f"expected a type of {group} for {where}, found {each}")
+    if not -tensor.ndim <= axis < tensor.ndim or not tensor.shape[axis]:
+        raise ValueError(f"expected entries on axis {axis} of {where}, found shape {tuple(tensor.shape)}")
+    try:
+        return filling(tensor.shape[axis], each, group)
+    except MisfitError as error:
+        raise MisfitError(f"axis {axis} of {where} has {tensor.shape[axis]} entries; {error}") from None
 
 
 def move_axis(tensor: Tensor, axis: int, element: Element, rho: Representation) -> Tensor:

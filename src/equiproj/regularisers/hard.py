@@ -20,8 +20,8 @@ def project_(module: nn.Module, group: Group | str | None = None, **declaration:
     Args:
         module: any module with layers of a known kind, not sharded.
         group: the group, where `layers=` does not give representations.
-        declaration: `layers`, `parameters`, `skip`, `strict`, `example`, `input_type`, `hidden_type`, `output_type` as
-            for `typed_parameters`.
+        declaration: `layers`, `parameters`, `skip`, `strict`, `example`, `input_type`, `hidden_type`, `output_type`,
+            `sampling` as for `typed_parameters`.
 
     Raises:
         ValueError: layers that do not fit the declaration, sharded weights, or a parametrisation that cannot hold

@@ -33,7 +33,8 @@ class EquivarianceReport:
     """Rows in order of registration, ‖W − PW‖ / ‖W‖ of all of them together in the Frobenius norm, and their share.
 
     A ratio of 0 says that the weights in the rows are equivariant, and nothing of what the rows leave out: that is in
-    the coverage. Whether the whole network is, is measured (`measured_defect`).
+    the coverage. Kernels of turns off the pixel grid (C_8, SO(2), …) are equivariant up to sampling at best
+    (`equiproj.projections.turning_error`). Whether the whole network is, is measured (`measured_defect`).
 
     Examples:
         >>> from equiproj.layers import Coverage
@@ -75,7 +76,7 @@ def equivariance_report(
         norm: as for `matrix_norm`, of the kernel flattened to (c_out, c_in·k·…); exact, by SVD where one is needed.
         image_shape: pixels; if given, convolutions are measured as operators (`operator_norm`).
         declaration: `layers`, `parameters`, `skip`, `strict`, `example`, `input_type`, `hidden_type`, `output_type`,
-            `include_bias` as for `typed_parameters`.
+            `include_bias`, `sampling` as for `typed_parameters`.
 
     Raises:
         ValueError: unknown norm, layers that do not fit the declaration, or with `strict=True` matrix parameters that

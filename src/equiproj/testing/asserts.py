@@ -73,8 +73,8 @@ def assert_is_projection(projector: Projector, tolerance: float = 1e-10) -> None
     """P P = P, ⟨P V, W⟩ = ⟨V, P W⟩, P(W) is equivariant, and P fixes what is equivariant (equations 3.2, 3.3).
 
     The last law is checked on an independent dense average over the group (a quadrature for continuous ones).
-    For convolutions of continuous groups, which are equivariant up to sampling, quarter turns stand for the
-    group and the last law is left out; a layer in several blocks keeps only equivariant maps of that sparsity.
+    For sampled kernels, which are equivariant up to sampling, those elements that map the grid onto itself stand for
+    the group and the last law is left out; a layer in several blocks keeps only equivariant maps of that sparsity.
 
     Raises:
         AssertionError: naming the law and the deviation.
@@ -94,10 +94,11 @@ def assert_is_projection(projector: Projector, tolerance: float = 1e-10) -> None
     n_blocks = getattr(projector, "n_blocks", 1)
     full = full_weight(projected, n_blocks)
     group = projector.rho_in.group
-    for g in grid_elements(group) if _is_sampled(projector) else some_elements(group):
+    is_sampled = isinstance(projector, ConvProjector) and projector.is_sampled
+    for g in grid_elements(group) if is_sampled else some_elements(group):
         moved = move_weight(full, *projector.axes, g)
         close(moved, full, tolerance, f"{projector}: P(W) is equivariant at g = {g}")
-    if n_blocks == 1 and not _is_sampled(projector):
+    if n_blocks == 1 and not is_sampled:
         average = _haar_average(projector, first)
         close(projector(average), average, tolerance, f"{projector}: P fixes what is equivariant")
 
@@ -137,11 +138,6 @@ def assert_equivariant(
             expected, found = move_field(output, rho_out, g), function(move_field(features, rho_in, g))
             scale = float(output.abs().max()) or 1.0
             close(found / scale, expected / scale, tolerance, f"f(gx) = g f(x) at g = {g}")
-
-
-def _is_sampled(projector: Projector) -> bool:
-    """Whether the projector knows its group only up to sampling on pixels."""
-    return isinstance(projector, ConvProjector) and not isinstance(projector.rho_in.group, FiniteGroup)
 
 
 def _haar_average(projector: Projector, full: Tensor) -> Tensor:

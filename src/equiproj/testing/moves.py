@@ -77,7 +77,11 @@ def grid_elements(group: Group) -> list[Element]:
             return [(angle, mirrored) for angle in quarters for mirrored in (False, True)]
         case SO3():
             return [np.array(g, dtype=np.float64) for g in CubeGroup().elements]
-    raise ValueError(f"expected SO2, O2 or SO3, found {group}")
+        case FiniteGroup():
+            square = (3,) * (group.standard_axes or 2)
+            matrices = {g: group.spatial_matrix(g, len(square)) for g in group.elements}
+            return [g for g, matrix in matrices.items() if moved_pixels(matrix, square) is not None]
+    raise ValueError(f"expected a group that turns grids, found {group}")
 
 
 def _move_pixels(tensor: Tensor, group: Group, g: Element, first_axis: int) -> Tensor:

@@ -360,3 +360,10 @@ def test_activations_on_channels_that_are_not_permuted_are_refused() -> None:
     network = nn.Sequential(nn.Linear(rotating.dim, rotating.dim), nn.ReLU())
     with pytest.raises(ValueError, match=r"'1' \(aten.relu.default\): expected features that the group permutes"):
         certified_defect_bound(network, DihedralGroup(4), layers={"0": (rotating, rotating)})
+
+
+def test_sampled_kernels_are_refused() -> None:
+    # a projected network of C_8 errs by the sampling of its kernels: a bound near 0 would be false
+    network = project_(nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 3, padding=1)), "C8")
+    with pytest.raises(ValueError, match=r"0.weight: expected a kernel whose pixels CyclicGroup\(8\) moves onto each"):
+        certified_defect_bound(network, CyclicGroup(8), image_shape=(8, 8))

@@ -68,7 +68,7 @@ def test_everyone_warns_once_raises_if_strict_and_takes_patterns(use: object) ->
 def test_a_penalty_says_what_it_covers() -> None:
     penalty = ProjectionPenalty(Mixed(), GROUP, skip=["table"])
     assert penalty.coverage.skipped == ("table",)
-    assert "100 % of matrix parameters (16 of 16); 1 skipped; 0 of 3 vectors" in repr(penalty)
+    assert "100 % of matrix parameters (16 of 16); skipped: table; 0 of 3 vectors" in repr(penalty)
     assert penalty.breakdown().coverage == penalty.coverage
 
 

@@ -101,7 +101,9 @@ def test_a_group_is_needed_somewhere() -> None:
 
 
 def test_an_unknown_type_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected type 'trivial', 'regular' or a representation, found 'scalar'"):
+    with pytest.raises(
+        ValueError, match=r"expected type 'trivial', 'regular', a mixture .* or a representation, found 'scalar'"
+    ):
         typed_parameters(nn.Linear(4, 4), GROUP, input_type="scalar")
 
 

@@ -48,7 +48,11 @@ def test_transposed_and_grouped_layers():
             (trivial(C4), regular(C4)),
             r"layer '0' has 6 output channels; they do not fit regular of CyclicGroup\(4\)",
         ),
-        (nn.Conv2d(1, 4, (3, 5)), (trivial(C4), regular(C4)), "layer '0': expected a grid that"),
+        (
+            nn.Conv2d(1, 4, (3, 5)),
+            (trivial(C4), regular(C4)),
+            "layer '0': expected a kernel with 2 equal axes for CyclicGroup",
+        ),
         (nn.Linear(4, 4), (regular(C4), 2 * regular(C2)), "layer '0': expected representations of one group"),
         (
             nn.Softmax(-1),

@@ -137,12 +137,12 @@ def test_blocks_that_the_group_breaks():
             r"expected 12 channels on weight axis 0 \(3\*regular of CyclicGroup\(4\)\), found 10",
         ),
         (
-            lambda: project_conv(draw(8, 8, 3, 3), regular(CyclicGroup(8)), regular(CyclicGroup(8))),
+            lambda: project_conv(draw(8, 8, 3, 3), regular(CyclicGroup(8)), regular(CyclicGroup(8)), "spatial"),
             r"expected a grid that CyclicGroup\(8\) maps onto itself, found shape \(3, 3\)",
         ),
         (
             lambda: project_conv(draw(4, 4, 3, 5), regular(CyclicGroup(4)), regular(CyclicGroup(4))),
-            r"expected a grid that CyclicGroup\(4\) maps onto itself, found shape \(3, 5\)",
+            r"2 equal axes for CyclicGroup.4., found .3, 5.: CyclicGroup.4. fits .5, 5.; .* DihedralGroup.2., fit",
         ),
         (
             lambda: project_conv(draw(4, 4, 3), regular(CyclicGroup(4)), regular(CyclicGroup(4))),

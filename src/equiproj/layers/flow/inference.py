@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from equiproj.groups import Group
-from equiproj.layers.declaration import FeatureType, fit, known_layers
+from equiproj.layers.declaration import FeatureType, MisfitError, fit, known_layers
 from equiproj.layers.flow.axes import FREE, Axes, Axis, Feature, Source
 from equiproj.layers.flow.examples import examples
 from equiproj.layers.flow.leaves import LayerCall, TypeOf
@@ -102,20 +102,42 @@ def _solved(
     group = state.group
     _set_output(state, sides, output)
     rho = partial(type_of, group=group, hidden_type=sides.hidden_type)
-    types, parts = {}, {}
-    for name, _, _ in known_layers(module):
-        call = state.calls.get(name)
-        if call is not None and not left_out(f"{name}.weight".lstrip(".")):
-            types[name] = call.types(rho, group)
-            prefix = f"{name}." if name else ""
-            parts[name] = [part for part in _parts(call, rho, group) if not left_out(prefix + part.attribute)]
+    parts: dict[str, list[Part]] = {}
+    calls = {name: state.calls[name] for name, _, _ in known_layers(module) if name in state.calls}
+    calls = {name: call for name, call in calls.items() if not left_out(f"{name}.weight".lstrip("."))}
+    types = _types(calls, rho, group)
+    for name, call in calls.items():
+        prefix = f"{name}." if name else ""
+        parts[name] = [part for part in _parts(call, rho, group) if not left_out(prefix + part.attribute)]
     _check_entries(state, rho, group)
-    others = _other_parameters(state, rho, group)
-    parameters = {name: found for name, found in others if not left_out(name)}
+    parameters = dict(_other_parameters(state, rho, group, left_out))
     reasons = dict.fromkeys(feature.reason for _, feature in state.features.values() if feature.reason)
     if not types and not parameters:
         raise ValueError(_nothing_found(module, tuple(reasons)))
     return Inference(types, parts, parameters, tuple(r for r in reasons if not r.startswith("not all results")))
+
+
+def _types(
+    calls: Mapping[str, LayerCall], rho: TypeOf, group: Group
+) -> dict[str, tuple[Representation, Representation]]:
+    """(rho_in, rho_out) of every layer.
+
+    Raises:
+        MisfitError: channels that their type does not fill, with all layers that meet any such.
+    """
+    types, misfits = {}, {}
+    for name, call in calls.items():
+        try:
+            types[name] = call.types(rho, group)
+        except MisfitError as error:
+            misfits[name] = error
+    if misfits:
+        skip = [f"{name}.*" for name in misfits]
+        raise MisfitError(
+            f"{next(iter(misfits.values()))}; mix types, as hidden_type='rest*regular + rest*trivial' does, or leave "
+            f"out the layers that meet such channels: skip={skip}"
+        )
+    return types
 
 
 def _nothing_found(module: nn.Module, reasons: tuple[str, ...]) -> str:
@@ -221,17 +243,29 @@ def _parts(call: LayerCall, rho: TypeOf, group: Group) -> list[Part]:
 def _check_entries(state: State, rho: TypeOf, group: Group) -> None:
     """Where entries are taken one by one, the group has to permute them."""
     for where, blocks in state.permuted:
-        found = rho(blocks)
+        try:
+            found = rho(blocks)
+        except MisfitError:
+            continue  # only layers that were left out meet these channels: the others have been asked before
         if any(found.permutation(g) is None for g in group.generators):
             raise TypeConflictError(
                 f"{where}: acts on every channel by itself, expected channels that {group} permutes, found {found}"
             )
 
 
-def _other_parameters(state: State, rho: TypeOf, group: Group) -> Iterator[tuple[str, tuple[nn.Module, Part]]]:
+def _other_parameters(
+    state: State, rho: TypeOf, group: Group, left_out: Callable[[str], bool]
+) -> Iterator[tuple[str, tuple[nn.Module, Part]]]:
     """Parameters outside of layers, as maps between the types of their axes; constants have to be invariant."""
     for source in state.sources.values():
-        part = _part_of(state, source, rho, group)
+        if source.owner is not None and left_out(source.name):
+            continue
+        try:
+            part = _part_of(state, source, rho, group)
+        except MisfitError as error:
+            if source.owner is None:
+                continue  # as for entries
+            raise MisfitError(f"{source.name}: {error}; mix types in hidden_type=, or name it in skip=") from error
         if source.owner is not None and part is not None:
             yield source.name, (source.owner, part)
         elif source.owner is None and not _is_invariant(source, part):
