@@ -1,7 +1,7 @@
 """Facts about groups: elements, products, generators, their action on space and on grids."""
 
 from equiproj.groups.continuous import O2, SO2, SO3
-from equiproj.groups.discrete import CubeGroup, DirectProduct, QuaternionGroup
+from equiproj.groups.discrete import CubeGroup, DirectProduct, QuaternionGroup, SquarePrismGroup
 from equiproj.groups.group import FiniteGroup, Group
 from equiproj.groups.group_names import parse_group
 from equiproj.groups.permutations import SymmetricGroup, TranslationGroup
@@ -19,6 +19,7 @@ __all__ = [
     "FiniteGroup",
     "Group",
     "QuaternionGroup",
+    "SquarePrismGroup",
     "SymmetricGroup",
     "TranslationGroup",
     "is_subgroup",

@@ -1,4 +1,4 @@
-"""Turns of the cube, quaternion units, and products of groups."""
+"""Turns of the cube and of a square prism, quaternion units, and products of groups."""
 
 from __future__ import annotations
 
@@ -51,6 +51,24 @@ class CubeGroup(FiniteGroup):
         if n_axes != 3:
             raise ValueError(f"expected 3 axes for {self}, found {n_axes}")
         return np.array(g, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class SquarePrismGroup(CubeGroup):
+    """The 8 rotations of the cube that keep the z axis: D_4 by turns alone, where `DihedralGroup(4)` mirrors.
+
+    What is left of the cube's symmetry in a stack of thick slices along z: quarter turns in the slice, and half turns
+    about axes in its plane, which turn the stack over.
+
+    Examples:
+        >>> SquarePrismGroup().order, set(SquarePrismGroup().elements) < set(CubeGroup().elements)
+        (8, True)
+    """
+
+    @property
+    def generators(self) -> tuple[Element, ...]:
+        """An anticlockwise quarter turn about z and a half turn about x."""
+        return ((0, -1, 0), (1, 0, 0), (0, 0, 1)), ((1, 0, 0), (0, -1, 0), (0, 0, -1))
 
 
 @dataclass(frozen=True)

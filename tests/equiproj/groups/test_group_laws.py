@@ -13,6 +13,7 @@ from equiproj.groups import (
     DihedralGroup,
     DirectProduct,
     QuaternionGroup,
+    SquarePrismGroup,
     SymmetricGroup,
     TranslationGroup,
 )
@@ -29,6 +30,7 @@ FINITE = {
     SymmetricGroup(1): 1,
     SymmetricGroup(4): 24,
     CubeGroup(): 24,
+    SquarePrismGroup(): 8,
     TranslationGroup((3, 4)): 12,
     QuaternionGroup(): 8,
     DirectProduct(CyclicGroup(2), DihedralGroup(3)): 12,
@@ -78,7 +80,7 @@ def test_sample_is_seeded_and_inside(group):
     assert set(draws[0]) <= set(group.elements)
 
 
-@pytest.mark.parametrize("group", [CyclicGroup(8), DihedralGroup(6), CubeGroup()], ids=str)
+@pytest.mark.parametrize("group", [CyclicGroup(8), DihedralGroup(6), CubeGroup(), SquarePrismGroup()], ids=str)
 def test_spatial_matrices_multiply_like_the_group(group):
     matrix = {g: group.spatial_matrix(g, 3) for g in group.elements}
     for a in group.elements:
@@ -148,3 +150,8 @@ def test_equal_groups_are_one_value():
 def test_bad_input(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_square_prism_has_the_turns_of_the_cube_that_keep_its_axis():
+    kept = {g for g in CubeGroup().elements if abs(g[2][2]) == 1}
+    assert set(SquarePrismGroup().elements) == kept

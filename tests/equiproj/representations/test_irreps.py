@@ -31,6 +31,7 @@ from equiproj.testing import haar_quadrature
 GROUPS = [
     CyclicGroup(1), CyclicGroup(2), CyclicGroup(5), CyclicGroup(8), DihedralGroup(1), DihedralGroup(2),
     DihedralGroup(5), DihedralGroup(6), SymmetricGroup(4), CubeGroup(), TranslationGroup((4, 3)), QuaternionGroup(),
+    SquarePrismGroup(),
     DirectProduct(CyclicGroup(3), CyclicGroup(3)), DirectProduct(CyclicGroup(4), DihedralGroup(3)),
 ]  # fmt: skip
 every_group = pytest.mark.parametrize("group", GROUPS, ids=str)

@@ -1,0 +1,96 @@
+"""The example of thick slices: what commutes with the cube, and what with a square prism alone."""
+
+import patches
+import patches_prism
+import pytest
+import torch
+
+from equiproj import measured_defect
+from equiproj.groups import CubeGroup, SquarePrismGroup
+from equiproj.regularisers import project_initial_
+from equiproj.representations import act
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def volumes(n=3):
+    return torch.randn(n, 1, 8, 8, 8, generator=seeded(), dtype=torch.float64)
+
+
+def mismatch(g, thickness):
+    """How far looking through slices is from commuting with a turn, relative to what is seen."""
+    seen = patches.through_slices(volumes(), thickness)
+    difference = patches.through_slices(act(volumes(), g, CubeGroup()), thickness) - act(seen, g, CubeGroup())
+    return (difference.norm() / seen.norm()).item()
+
+
+def test_slices_of_one_voxel_leave_everything_as_it_is():
+    assert torch.equal(patches.through_slices(volumes(), 1.0), volumes())
+
+
+@pytest.mark.parametrize(
+    ("thickness", "profile"),
+    [(1.5, (1 / 6, 2 / 3, 1 / 6)), (2.0, (1 / 4, 1 / 2, 1 / 4)), (3.0, (1 / 3, 1 / 3, 1 / 3))],
+)
+def test_a_point_is_smeared_over_the_slices_that_hold_it(thickness, profile):
+    point = torch.zeros(1, 1, 8, 8, 8, dtype=torch.float64)
+    point[0, 0, 4, 2, 5] = 1.0
+    seen = patches.through_slices(point, thickness)
+    assert seen[0, 0, 3:6, 2, 5].tolist() == pytest.approx(profile)
+    assert seen.sum().item() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("thickness", [1.0, 1.5, 2.0, 3.0])
+def test_theorem_slices_commute_with_the_square_prism(thickness):
+    assert max(mismatch(g, thickness) for g in SquarePrismGroup().elements) < 1e-12
+
+
+@pytest.mark.parametrize("thickness", [1.5, 2.0, 3.0])
+def test_thick_slices_commute_with_no_other_turn_of_the_cube(thickness):
+    others = set(CubeGroup().elements) - set(SquarePrismGroup().elements)
+    assert min(mismatch(g, thickness) for g in others) > 0.2
+    assert max(mismatch(g, 1.0) for g in others) == 0.0
+
+
+def test_theorem_turned_bodies_give_the_turned_patch():
+    centres, rotations, half_axes = patches.drawn_bodies(4, seeded())
+    expected = patches.rendered(centres, rotations, half_axes)
+    for g in CubeGroup().elements:
+        turn = torch.tensor(g, dtype=torch.float64)
+        found = patches.rendered(centres @ turn.T, turn @ rotations, half_axes)
+        torch.testing.assert_close(found, act(expected, g, CubeGroup()), atol=1e-10, rtol=0)
+
+
+def test_a_rod_along_x_in_closed_form():
+    centre, unit = torch.tensor([[[0.5, 0.5, 0.5]]], dtype=torch.float64), torch.eye(3, dtype=torch.float64)
+    half_axes = torch.tensor([[[4.0, 1.0, 1.0]]], dtype=torch.float64)
+    patch = patches.rendered(centre, unit[None, None], half_axes)[0, 0]
+    # axes are (z, y, x), y grows upwards: (0.5, 0.5, 0.5) is voxel (4, 3, 4)
+    assert patch[4, 3, 4].item() == pytest.approx(torch.sigmoid(torch.tensor(3.0)).item())
+    assert patch[4, 3, 7].item() == pytest.approx(torch.sigmoid(torch.tensor(3 * (1 - 9 / 16))).item())
+    assert patch[6, 3, 4].item() == pytest.approx(torch.sigmoid(torch.tensor(3.0 * (1 - 4))).item())
+
+
+def test_the_same_bodies_are_seen_at_every_thickness():
+    thin, thick = patches.data(0.0, 3), patches.data(1.0, 3)
+    assert torch.equal(thin.test[1], thick.test[1])
+    assert not torch.equal(thin.test[0], thick.test[0])
+
+
+@pytest.mark.parametrize("domain", [patches.DOMAIN, patches_prism.DOMAIN], ids=lambda domain: domain.name)
+def test_theorem_a_start_is_equivariant(domain):
+    group = CubeGroup() if domain.name == "patches" else SquarePrismGroup()
+    network, seen = patches.Restoration(), volumes().float()
+    assert measured_defect(network, seen, group).maximum > 1e-2
+    assert measured_defect(project_initial_(network, **domain.declaration()), seen, group).maximum < 1e-5
+    averaged = domain.average(patches.Restoration())
+    assert measured_defect(averaged, seen, group).maximum < 1e-5
+
+
+def test_inputs_and_targets_are_turned_alike():
+    clean = patches.rendered(*patches.drawn_bodies(20, seeded()))
+    turned, turned_middle = patches.augment((clean, patches.middle(clean)), seeded())
+    assert torch.equal(patches.middle(turned), turned_middle)
+    assert not torch.equal(turned, clean)
