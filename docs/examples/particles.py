@@ -13,7 +13,7 @@ from typing import Any
 import harness
 import numpy as np
 import torch
-from harness import Batch, Data, Domain, Predict
+from methods import Batch, Data, Domain, Predict
 from torch import Tensor, nn
 
 from equiproj.baselines import GroupAveraged
@@ -26,7 +26,7 @@ DURATION = 1.0
 TIME_STEP = 0.01
 SOFTENING = 0.3  # length ε in q_i q_j / sqrt(r² + ε²)
 SPREAD, SPEED = 1.0, 0.5  # standard deviations of positions and velocities, per axis
-N_COPIES = 24  # scalars, and as many vectors, of a hidden layer
+N_COPIES = 16  # scalars, and as many vectors, of a hidden layer
 N_TRAIN, N_VALIDATION, N_TEST = 512, 512, 2048
 
 
@@ -103,14 +103,11 @@ class Dynamics(nn.Module):
         super().__init__()
         self.first = nn.Linear(7 * N_PARTICLES, 4 * N_COPIES)
         self.second = nn.Linear(4 * N_COPIES, 4 * N_COPIES)
-        self.third = nn.Linear(4 * N_COPIES, 4 * N_COPIES)
         self.last = nn.Linear(4 * N_COPIES, 6 * N_PARTICLES)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(n, 7 particles) to (n, 6 particles)."""
-        hidden = gated(self.first(inputs))
-        hidden = gated(self.second(hidden))
-        return self.last(gated(self.third(hidden)))
+        return self.last(gated(self.second(gated(self.first(inputs)))))
 
 
 def gated(hidden: Tensor) -> Tensor:
@@ -139,8 +136,8 @@ def output_type(group: Group) -> Representation:
 def types(group: Group) -> LayerTypes:
     """Hidden layers have as many scalars as vectors."""
     hidden = N_COPIES * trivial(group) + N_COPIES * vector(group)
-    middle = dict.fromkeys(("second", "third"), (hidden, hidden))
-    return {"first": (input_type(group), hidden), **middle, "last": (hidden, output_type(group))}
+    first, last = (input_type(group), hidden), (hidden, output_type(group))
+    return {"first": first, "second": (hidden, hidden), "last": last}
 
 
 def data(field: float, seed: int) -> Data:
@@ -203,9 +200,11 @@ DOMAIN = Domain(
     augment=augment,
     average=average,
     declaration=declaration,
-    n_steps=600,
+    n_steps=400,
     batch_size=64,
     learning_rate=3e-3,
+    weights=(0.01, 0.1, 1.0),
+    proximal_weights=(0.1, 0.3, 1.0),
 )
 
 

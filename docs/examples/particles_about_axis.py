@@ -12,7 +12,7 @@ import harness
 import numpy as np
 import particles
 import torch
-from harness import Batch, Predict
+from methods import Batch, Predict
 from torch import nn
 
 from equiproj.groups import SO2, CyclicGroup

@@ -13,8 +13,9 @@ from typing import Any
 import harness
 import numpy as np
 import torch
-from harness import Batch, Data, Domain, Predict
+from methods import Batch, Data, Domain, Predict
 from torch import Tensor, nn
+from torch.nn.functional import silu
 
 from equiproj.baselines import GroupAveraged, random_group_transform
 from equiproj.groups import SO3, CubeGroup, FiniteGroup
@@ -28,9 +29,9 @@ N_BODIES = 3  # in a patch
 ROD, PLATE, BALL = (1.0, 1.0, 4.0), (4.0, 4.0, 1.0), (1.6, 1.6, 1.6)  # half axes in voxels
 FARTHEST = 2.5  # of the centre of a body from the middle of the patch, per axis, in voxels
 STEEPNESS = 3.0  # of an edge: the larger, the sharper
-NOISE = 0.2  # of a voxel, where a body has 1 and air 0
+NOISE = 0.1  # of a voxel, where a body has 1 and air 0
 N_TRAIN, N_VALIDATION, N_TEST = 256, 256, 1024
-N_CHANNELS = 24  # one regular field of the cube, three of the prism
+N_CHANNELS = 48  # two regular fields of the cube, six of the prism
 
 
 def drawn_bodies(n_patches: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -98,12 +99,12 @@ class Restoration(nn.Module):
 
     def forward(self, seen: Tensor) -> Tensor:
         """(n, 1, 8, 8, 8) to (n, 1, 2, 2, 2): the seen middle, corrected."""
-        hidden = torch.relu(self.second(torch.relu(self.first(seen))))
+        hidden = silu(self.second(silu(self.first(seen))))
         return middle(seen) + self.last(hidden)
 
 
 def types(group: FiniteGroup) -> LayerTypes:
-    """Hidden channels are regular fields: one of the cube, or three of the prism, which is the cube's restricted."""
+    """Hidden channels are regular fields: of the cube, or three times as many of the prism."""
     hidden = N_CHANNELS // group.order * regular(group)
     return {"first": (trivial(group), hidden), "second": (hidden, hidden), "last": (hidden, trivial(group))}
 
@@ -143,7 +144,7 @@ DOMAIN = Domain(
     name="patches",
     title="3-D patches, cube",
     dial="slice thickness beyond one voxel [voxels]",
-    dials=(0.0, 0.5, 1.0, 2.0),
+    dials=(0.0, 1.0, 2.0, 4.0),
     metrics={"test RMSE [1/1000]": -1},
     data=data,
     network=Restoration,
@@ -152,9 +153,11 @@ DOMAIN = Domain(
     augment=augment,
     average=average,
     declaration=declaration,
-    n_steps=300,
-    batch_size=32,
-    learning_rate=5e-3,
+    n_steps=200,
+    batch_size=16,
+    learning_rate=2e-3,
+    weights=(0.001, 0.01, 0.1),
+    proximal_weights=(0.03, 0.1, 0.3),
 )
 
 

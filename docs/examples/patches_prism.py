@@ -11,7 +11,7 @@ from typing import Any
 import harness
 import patches
 import torch
-from harness import Batch, Predict
+from methods import Batch, Predict
 from torch import nn
 
 from equiproj.baselines import GroupAveraged, random_group_transform

@@ -23,7 +23,7 @@ import altair as alt
 import comparison
 import pandas as pd
 import torch
-from harness import Addition, Batch, Data, Domain, Predict, Unit
+from methods import Addition, Batch, Data, Domain, Predict, Unit
 from sklearn.datasets import load_sample_image
 from torch import Tensor, nn
 

@@ -2,13 +2,14 @@
 
 import patches
 import patches_prism
+import patches_steerable
 import pytest
 import torch
 
 from equiproj import measured_defect
 from equiproj.groups import CubeGroup, SquarePrismGroup
 from equiproj.regularisers import project_initial_
-from equiproj.representations import act
+from equiproj.representations.action import act
 
 
 def seeded(seed=0):
@@ -79,13 +80,16 @@ def test_the_same_bodies_are_seen_at_every_thickness():
     assert not torch.equal(thin.test[0], thick.test[0])
 
 
-@pytest.mark.parametrize("domain", [patches.DOMAIN, patches_prism.DOMAIN], ids=lambda domain: domain.name)
+DOMAINS = [patches.DOMAIN, patches_prism.DOMAIN, patches_steerable.DOMAIN]
+
+
+@pytest.mark.parametrize("domain", DOMAINS, ids=lambda domain: domain.name)
 def test_theorem_a_start_is_equivariant(domain):
-    group = CubeGroup() if domain.name == "patches" else SquarePrismGroup()
-    network, seen = patches.Restoration(), volumes().float()
+    group = SquarePrismGroup() if domain is patches_prism.DOMAIN else CubeGroup()
+    network, seen = domain.network(), volumes().float()
     assert measured_defect(network, seen, group).maximum > 1e-2
     assert measured_defect(project_initial_(network, **domain.declaration()), seen, group).maximum < 1e-5
-    averaged = domain.average(patches.Restoration())
+    averaged = domain.average(domain.network())
     assert measured_defect(averaged, seen, group).maximum < 1e-5
 
 

@@ -11,6 +11,7 @@ from equiproj.groups import (
     DihedralGroup,
     DirectProduct,
     QuaternionGroup,
+    SquarePrismGroup,
     SymmetricGroup,
     TranslationGroup,
 )
