@@ -43,6 +43,7 @@ N_PRETRAINING_STEPS = 1000
 MEASURES = ("rmse", "defect", "share", "rmse_projected")
 
 
+@lru_cache
 def grey(name: str) -> Tensor:
     """A photograph that comes with scikit-learn, (rows, columns), from 0 to 1."""
     return torch.from_numpy(load_sample_image(name).copy()).double().mean(dim=-1).div(255).float()
@@ -202,6 +203,8 @@ def averaged(network: nn.Module, test: Batch) -> dict[str, float]:
 def run(n_seeds: int, n_steps: int, jobs: int) -> pd.DataFrame:
     """All seeds, on several processes."""
     units = [FineTuning(replace(DOMAIN, n_steps=n_steps), 0.0, seed) for seed in range(n_seeds)]
+    if jobs == 1:
+        return pd.DataFrame([row for unit in units for row in rows_of(unit)])
     with ProcessPoolExecutor(min(jobs, n_seeds), mp_context=get_context("spawn")) as pool:
         return pd.DataFrame([row for rows in pool.map(rows_of, units) for row in rows])
 

@@ -1,7 +1,9 @@
 """The example of charged particles: laws of mechanics, and what commutes with rotations."""
 
 import math
+from dataclasses import replace
 
+import pandas as pd
 import particles
 import particles_about_axis
 import pytest
@@ -130,3 +132,16 @@ def test_theorem_a_start_is_equivariant(domain, group):
     sides = particles.input_type(group), particles.output_type(group)
     assert measured_defect(network, inputs, group, *sides).maximum > 0.1
     assert measured_defect(project_initial_(network, **domain.declaration()), inputs, group, *sides).maximum < 1e-5
+
+
+def test_tiny_study_from_the_command_line(tmp_path, monkeypatch):
+    for name in ("N_TRAIN", "N_VALIDATION", "N_TEST"):
+        monkeypatch.setattr(particles, name, 20)
+    domain = replace(particles_about_axis.DOMAIN, weights=(0.1,), proximal_weights=(0.1,))
+    monkeypatch.setattr(particles_about_axis, "DOMAIN", domain)
+    table = tmp_path / "tiny.csv"
+    options = ["--seeds", "2", "--steps", "2", "--dials", "1", "--jobs", "1"]
+    particles_about_axis.main([*options, "--table", str(table), "--figure", str(tmp_path / "tiny.svg")])
+    rows = pd.read_csv(table)
+    assert set(rows["metric"]) == set(particles.DOMAIN.metrics)
+    assert rows.groupby(["method", "metric"])["value"].count().eq(2).all()

@@ -1,5 +1,8 @@
 """The example of thick slices: what commutes with the cube, and what with a square prism alone."""
 
+from dataclasses import replace
+
+import pandas as pd
 import patches
 import patches_prism
 import patches_steerable
@@ -98,3 +101,17 @@ def test_inputs_and_targets_are_turned_alike():
     turned, turned_middle = patches.augment((clean, patches.middle(clean)), seeded())
     assert torch.equal(patches.middle(turned), turned_middle)
     assert not torch.equal(turned, clean)
+
+
+def test_tiny_study_from_the_command_line(tmp_path, monkeypatch):
+    for name in ("N_TRAIN", "N_VALIDATION", "N_TEST"):
+        monkeypatch.setattr(patches, name, 20)
+    domain = replace(patches_steerable.DOMAIN, weights=(0.1,), proximal_weights=(0.1,))
+    monkeypatch.setattr(patches_steerable, "DOMAIN", domain)
+    table = tmp_path / "tiny.csv"
+    options = ["--seeds", "2", "--steps", "2", "--dials", "2", "--jobs", "1"]
+    patches_steerable.main([*options, "--table", str(table), "--figure", str(tmp_path / "tiny.svg")])
+    rows = pd.read_csv(table)
+    assert set(rows["domain"]) == {"patches_steerable"}
+    assert rows.groupby("method")["value"].count().eq(2).all()
+    assert rows["value"].between(1, 1000).all()
