@@ -11,14 +11,18 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from statistics import median
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from equiproj import ProjectionPenalty, ProximalPenalty
+from equiproj.adaptive import score_test
 from equiproj.layers import assign_all, typed_parameters
 from equiproj.regularisers import project_initial_
+
+N_LOOKS, N_PROBES, N_LANCZOS_STEPS = 2, 4, 6  # of the score test; its estimates of a trace vary with the latter two
 
 Batch = tuple[Tensor, Tensor]  # inputs and targets, of one length
 Predict = Callable[[Tensor], Tensor]
@@ -182,6 +186,29 @@ def tuned(unit: Unit, data: Data, method: Callable[..., Addition], grid: tuple[f
     return best._replace(trainings=len(found), seconds=sum(trained.seconds for trained in found))
 
 
+def adaptive(unit: Unit, data: Data, strict: Trained) -> Trained:
+    """The penalty with a λ⊥ of each weight from the score test; no validation data, no grid.
+
+    Two looks: at the strict network, and at the one that was trained with what the first look gave.
+    """
+    domain, trained, seconds = unit.domain, strict, strict.seconds
+    for _ in range(N_LOOKS):
+        began = time.perf_counter()
+        found = score_test(
+            trained.network,
+            loss=domain.loss,
+            batches=[data.train],
+            n_probes=N_PROBES,
+            n_steps=N_LANCZOS_STEPS,
+            seed=unit.seed,
+            include_bias=True,
+            **domain.declaration(),
+        )
+        trained = unit.train(data, partial(unit.penalised, found.weights), median(found.weights.values()))
+        seconds += time.perf_counter() - began
+    return trained._replace(trainings=1 + N_LOOKS, seconds=seconds)
+
+
 def trained_methods(unit: Unit, data: Data) -> Iterator[tuple[str, Trained, Predict]]:
     """Every method with what it predicts by."""
     plain = unit.train(data, lambda network: Addition())
@@ -194,5 +221,7 @@ def trained_methods(unit: Unit, data: Data) -> Iterator[tuple[str, Trained, Pred
     yield "strict", strict, strict.network
     penalised = tuned(unit, data, unit.penalised, unit.domain.weights)
     yield "penalty, tuned", penalised, penalised.network
+    adapted = adaptive(unit, data, strict)
+    yield "penalty, adaptive", adapted, adapted.network
     proximal = tuned(unit, data, unit.proximal, unit.domain.proximal_weights)
     yield "proximal", proximal, proximal.network

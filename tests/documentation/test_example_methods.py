@@ -17,7 +17,15 @@ from equiproj.baselines import StrictEquivariance
 from equiproj.layers import typed_parameters
 
 TINY = replace(digits.DOMAIN, n_steps=3, weights=(1e-3, 1.0), proximal_weights=(0.1, 1.0))
-N_TRAININGS = {"plain": 1, "augmentation": 1, "test-time average": 1, "strict": 1, "penalty, tuned": 2, "proximal": 2}
+N_TRAININGS = {
+    "plain": 1,
+    "augmentation": 1,
+    "test-time average": 1,
+    "strict": 1,
+    "penalty, tuned": 2,
+    "proximal": 2,
+    "penalty, adaptive": 3,
+}
 
 
 class Watched(nn.Module):
@@ -41,7 +49,8 @@ def test_every_method_has_the_same_start_the_same_batches_and_the_same_number_of
     layers = {f"inner.{name}": pair for name, pair in digits.declaration()["layers"].items()}
     domain = replace(TINY, network=lambda: Watched(digits.network(), watched), declaration=lambda: {"layers": layers})
     rows = pd.DataFrame(harness.rows_of(Unit(domain, 0.5, seed=3)))
-    assert len(watched) == rows["trainings"].sum() - 1  # the test-time average is of the plain network
+    # the test-time average is of the plain network, and the adaptive weights begin with the strict one
+    assert len(watched) == rows["trainings"].sum() - 2
     assert {network.seen for network in watched} == {TINY.n_steps}
     for network in watched[1:]:
         for name, value in network.first.items():
