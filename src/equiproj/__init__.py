@@ -30,8 +30,8 @@ __all__ = [
     "score_test",
 ]
 _ROOMS = (
-    *("adaptive", "baselines", "certificates", "groups", "layers", "norms", "projections", "regularisers"),
-    *("representations", "testing"),
+    *("adaptive", "baselines", "bridges", "certificates", "groups", "layers", "norms", "projections"),
+    *("regularisers", "representations", "testing"),
 )
 
 

@@ -1,8 +1,8 @@
-import sys
-from types import ModuleType
+from importlib.util import find_spec
 
 import pytest
 import torch
+from benchmarks.subspaces import import_escnn
 from torch import Tensor, nn
 
 
@@ -14,17 +14,10 @@ def seeded():
 
 @pytest.fixture(scope="session")
 def escnn():
-    """The escnn library. Its import needs lie_learn, for SO(3) alone; the planar groups do without."""
-    try:
-        import lie_learn.representations.SO3.wigner_d  # noqa: F401
-    except ImportError:
-        parts = ["lie_learn", "representations", "SO3", "wigner_d"]
-        for depth in range(1, 5):
-            sys.modules[".".join(parts[:depth])] = ModuleType(".".join(parts[:depth]))
-        sys.modules[".".join(parts)].wigner_D_matrix = None
-    pytest.importorskip("escnn.gspaces")
-    pytest.importorskip("escnn.nn")
-    return sys.modules["escnn"]
+    """The escnn library, its planar groups."""
+    if find_spec("escnn") is None:
+        pytest.skip("escnn is not installed")
+    return import_escnn()
 
 
 class Residual(nn.Module):

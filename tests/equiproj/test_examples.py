@@ -5,7 +5,8 @@ import inspect
 
 import pytest
 
-ROOMS = ("groups", "representations", "projections", "norms", "regularisers", "baselines", "adaptive", "testing")
+_ABOVE = ("adaptive", "bridges", "testing")
+ROOMS = ("groups", "representations", "projections", "norms", "regularisers", "baselines", *_ABOVE)
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -1,6 +1,6 @@
 """Facts about groups: elements, products, generators, their action on space and on grids."""
 
-from equiproj.groups.continuous import O2, SO2, SO3
+from equiproj.groups.continuous import O2, O3, SO2, SO3
 from equiproj.groups.discrete import CubeGroup, DirectProduct, QuaternionGroup, SquarePrismGroup
 from equiproj.groups.group import FiniteGroup, Group
 from equiproj.groups.group_names import parse_group
@@ -10,6 +10,7 @@ from equiproj.groups.subgroups import is_subgroup
 
 __all__ = [
     "O2",
+    "O3",
     "SO2",
     "SO3",
     "CubeGroup",

@@ -141,6 +141,48 @@ class SO3(Group):
         return np.asarray(g, dtype=np.float64)
 
 
+@dataclass(frozen=True)
+class O3(Group):
+    """Rotations of space and their products with the inversion x → −x; an element is its 3 × 3 float64 matrix.
+
+    Examples:
+        >>> O3().generators[2].tolist()
+        [[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0]]
+    """
+
+    standard_axes: ClassVar[int] = 3
+
+    @property
+    def identity(self) -> np.ndarray:
+        """The unit matrix."""
+        return np.eye(3)
+
+    @property
+    def generators(self) -> tuple[np.ndarray, ...]:
+        """Those of SO3, and the inversion."""
+        return *SO3().generators, 0.0 - np.eye(3)
+
+    def multiply(self, a: Element, b: Element) -> np.ndarray:
+        """Matrix product."""
+        return np.asarray(a) @ np.asarray(b)
+
+    def inverse(self, a: Element) -> np.ndarray:
+        """Matrix transpose."""
+        return np.asarray(a).T
+
+    def sample(self, n_samples: int, generator: torch.Generator | None = None) -> list[np.ndarray]:
+        """Draw independent rotations, half of them times the inversion."""
+        rotations = SO3().sample(n_samples, generator)
+        coins = torch.rand(n_samples, generator=generator).tolist()
+        return [-rotation if coin < 0.5 else rotation for rotation, coin in zip(rotations, coins, strict=True)]
+
+    def spatial_matrix(self, g: Element, n_axes: int) -> np.ndarray:
+        """The element itself, on three axes."""
+        if n_axes != 3:
+            raise ValueError(f"expected 3 axes for {self}, found {n_axes}")
+        return np.asarray(g, dtype=np.float64)
+
+
 def _rotation_of_quaternion(unit: np.ndarray) -> np.ndarray:
     """Rotation matrix of a unit quaternion (w, x, y, z).
 

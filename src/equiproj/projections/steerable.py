@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from equiproj.groups import O2, SO2, SO3, FiniteGroup, Group
+from equiproj.groups import O2, O3, SO2, SO3, FiniteGroup, Group
 from equiproj.groups.grids import pixel_coordinates
 from equiproj.projections.sampling import Sampling
 from equiproj.representations import (
@@ -98,6 +98,8 @@ def _harmonic(group: Group, degree: int) -> Representation:
             return irrep(group, degree)
         case O2():
             return irrep(group, (degree, 0) if degree else 0)
+        case O3():  # the inversion multiplies harmonics by (−1)^l
+            return irrep(group, (degree, (-1) ** degree) if degree else 0)
         case FiniteGroup():
             return _restricted(group, degree) if degree else trivial(group)
     raise ValueError(f"expected a group of turns or mirror images, found {group}")

@@ -1,5 +1,6 @@
 """Representations of groups as values: they add, multiply, print and evaluate to orthogonal matrices."""
 
+from equiproj.representations.basis_change import in_basis
 from equiproj.representations.combining import direct_sum, from_matrices, standard, tensor_product
 from equiproj.representations.decomposition import (
     act,
@@ -23,6 +24,7 @@ __all__ = [
     "equivariant_maps",
     "from_matrices",
     "grid",
+    "in_basis",
     "irrep",
     "irreps",
     "isotypic_basis",

@@ -110,6 +110,14 @@ class _MatrixSummand(Summand):
         stack = np.frombuffer(self.data).reshape(self.group.order, self.size, self.size)
         return stack[self.group.index(g)].copy()
 
+    def permutation(self, g: Element) -> np.ndarray | None:
+        """Where ``g`` sends each basis vector, if the matrix given for it does no more than permute them."""
+        matrix = self.matrix(g)
+        destination = matrix.argmax(axis=0)
+        permuting = np.zeros_like(matrix)
+        permuting[destination, np.arange(self.size)] = 1.0
+        return destination if np.array_equal(matrix, permuting) else None
+
 
 def standard(group: Group) -> Representation:
     """Coordinates of the space that defines the group: (x, y), (x, y, z), or the n points that S_n permutes.

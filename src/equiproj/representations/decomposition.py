@@ -10,6 +10,7 @@ import numpy as np
 
 from equiproj.groups import FiniteGroup, Group
 from equiproj.groups.group import Element
+from equiproj.representations.basis_change import BasisChangeSummand
 from equiproj.representations.combining import StandardSummand, TensorSummand
 from equiproj.representations.irreps import IrrepSummand, irreps
 from equiproj.representations.permuting import TrivialSummand
@@ -127,6 +128,9 @@ def _summand_basis(summand: Summand) -> dict[Representation, np.ndarray]:
     rho = Representation(((1, summand),))
     if isinstance(summand, IrrepSummand | TrivialSummand):
         return {rho: np.eye(rho.dim)[:, None, :]}
+    if isinstance(summand, BasisChangeSummand):
+        inner = isotypic_basis(summand.inner)
+        return {psi: np.tensordot(summand.basis, basis, axes=1) for psi, basis in inner.items()}
     bases = {psi: _isometries(equivariant_maps(psi, rho), psi) for psi in _candidates(summand.group, summand)}
     found = {psi: basis for psi, basis in bases.items() if basis.shape[1]}
     dim = sum(basis.shape[1] * psi.dim for psi, basis in found.items())
@@ -176,6 +180,8 @@ def band_limit(rho: Representation) -> int:
                 limits.append(label[0] if isinstance(label, tuple) else int(str(label)))
             case StandardSummand():
                 limits.append(1)
+            case BasisChangeSummand(inner, _):
+                limits.append(band_limit(inner))
             case TensorSummand(first, second):
                 limits.append(band_limit(first) + band_limit(second))
     return max(limits)

@@ -10,6 +10,7 @@ import numpy as np
 
 from equiproj.groups import (
     O2,
+    O3,
     SO2,
     SO3,
     CyclicGroup,
@@ -54,7 +55,7 @@ def irreps(group: Group, band_limit: int | None = None) -> tuple[Representation,
 
     Args:
         group: any group of this package.
-        band_limit: largest frequency (SO2, O2) or degree (SO3), at least 0; continuous groups only.
+        band_limit: largest frequency (SO2, O2) or degree (SO3, O3), at least 0; continuous groups only.
 
     Raises:
         ValueError: if a continuous group comes without band limit, or a finite one with it.
@@ -77,8 +78,9 @@ def irrep(group: Group, label: Hashable) -> Representation:
     """One irreducible representation by its label; label 0 is the trivial one.
 
     Labels: the frequency m for ``CyclicGroup`` and ``SO2``, the degree l for ``SO3``, (m, sign) for
-    ``DihedralGroup`` and ``O2`` (sign 0 for two dimensions, −1 or 1 for the mirror image in one dimension), the
-    frequencies per axis for ``TranslationGroup``, and the position in :func:`irreps` for other finite groups.
+    ``DihedralGroup`` and ``O2`` (sign 0 for two dimensions, −1 or 1 for the mirror image in one dimension), (l, parity)
+    for ``O3`` (parity 1 or −1, the sign that the inversion gives), the frequencies per axis for ``TranslationGroup``,
+    and the position in :func:`irreps` for other finite groups.
 
     Raises:
         ValueError: if the group has no such irrep.
@@ -114,6 +116,8 @@ def _labels(group: Group, band_limit: int) -> list[Hashable]:
             return list(range(1, band_limit + 1))
         case O2():
             return [(0, -1), *((m, 0) for m in range(1, band_limit + 1))]
+        case O3():
+            return [(0, -1), *product(range(1, band_limit + 1), (1, -1))]
         case FiniteGroup():
             return list(range(1, len(split_regular(group))))
     raise ValueError(f"expected a group whose irreps are known, found {group}")
@@ -138,6 +142,9 @@ def _matrix(group: Group, label: Hashable, g: Element) -> np.ndarray:
             return turn_matrix(m * g)
         case SO3(), int(degree):
             return wigner_matrix(np.asarray(g), degree)
+        case O3(), (int(degree), int(parity)):
+            rotates = np.linalg.det(g) > 0
+            return wigner_matrix(np.asarray(g), degree) if rotates else parity * wigner_matrix(-np.asarray(g), degree)
         case FiniteGroup(), int(position):
             return split_regular(group)[position][group.index(g)]
     raise ValueError(f"expected a label of an irrep of {group}, found {label!r}")

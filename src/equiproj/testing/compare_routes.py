@@ -16,6 +16,7 @@ from torch import Tensor
 
 from equiproj.groups import (
     O2,
+    O3,
     SO2,
     SO3,
     CubeGroup,
@@ -91,7 +92,7 @@ def cases() -> Iterator[Case]:
     yield Case(2 * points + tensor_product(points, points), points + irreps(SymmetricGroup(6))[-1])
     pixels = grid(TranslationGroup((4, 6)), (4, 6))
     yield Case(2 * pixels, pixels)
-    for so in (SO2(), O2(), SO3()):
+    for so in (SO2(), O2(), SO3(), O3()):
         signal = direct_sum(irreps(so, 3))
         yield Case(2 * signal + standard(so), signal + tensor_product(standard(so), standard(so)))
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from equiproj.groups import O2, SO2, SO3, CubeGroup, FiniteGroup, Group
+from equiproj.groups import O2, O3, SO2, SO3, CubeGroup, FiniteGroup, Group
 from equiproj.groups.grids import moved_pixels
 from equiproj.groups.group import Element
 from equiproj.representations import Representation
@@ -77,6 +77,8 @@ def grid_elements(group: Group) -> list[Element]:
             return [(angle, mirrored) for angle in quarters for mirrored in (False, True)]
         case SO3():
             return [np.array(g, dtype=np.float64) for g in CubeGroup().elements]
+        case O3():
+            return [sign * np.array(g, dtype=np.float64) for g in CubeGroup().elements for sign in (1, -1)]
         case FiniteGroup():
             square = (3,) * (group.standard_axes or 2)
             matrices = {g: group.spatial_matrix(g, len(square)) for g in group.elements}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from equiproj.groups import O2, SO2, SO3, FiniteGroup, Group
+from equiproj.groups import O2, O3, SO2, SO3, FiniteGroup, Group
 from equiproj.groups.group import Element
 from equiproj.groups.planar import in_space, turn_matrix
 
@@ -17,7 +17,7 @@ def haar_quadrature(group: Group, band_limit: int) -> list[tuple[float, Element]
     ρ_out(g) W ρ_in(g)ᵀ needs the sum of both band limits.
 
     Args:
-        group: finite, SO2, O2 or SO3.
+        group: finite, SO2, O2, SO3 or O3.
         band_limit: largest frequency or degree of the integrand; finite groups ignore it.
 
     Raises:
@@ -38,7 +38,9 @@ def haar_quadrature(group: Group, band_limit: int) -> list[tuple[float, Element]
             return [(0.5 / len(angles), (angle, mirrored)) for angle in angles for mirrored in (False, True)]
         case SO3():
             return _euler_quadrature(angles, *np.polynomial.legendre.leggauss(band_limit // 2 + 1))
-    raise ValueError(f"expected a finite group, SO2, O2 or SO3, found {group}")
+        case O3():
+            return [(weight / 2, sign * g) for weight, g in haar_quadrature(SO3(), band_limit) for sign in (1, -1)]
+    raise ValueError(f"expected a finite group, SO2, O2, SO3 or O3, found {group}")
 
 
 def _euler_quadrature(angles: list[float], cosines: np.ndarray, weights: np.ndarray) -> list[tuple[float, Element]]:

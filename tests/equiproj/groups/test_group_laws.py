@@ -6,6 +6,7 @@ import torch
 
 from equiproj.groups import (
     O2,
+    O3,
     SO2,
     SO3,
     CubeGroup,
@@ -88,7 +89,7 @@ def test_spatial_matrices_multiply_like_the_group(group):
             np.testing.assert_allclose(matrix[group.multiply(a, b)], matrix[a] @ matrix[b], atol=1e-12)
 
 
-@pytest.mark.parametrize("group", [SO2(), O2(), SO3()], ids=str)
+@pytest.mark.parametrize("group", [SO2(), O2(), SO3(), O3()], ids=str)
 def test_continuous_groups_multiply_like_their_matrices(group):
     matrix = lambda g: group.spatial_matrix(g, group.standard_axes)  # noqa: E731
     a, b = group.sample(2, torch.Generator().manual_seed(0))

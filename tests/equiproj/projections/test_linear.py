@@ -4,6 +4,7 @@ import torch
 
 from equiproj.groups import (
     O2,
+    O3,
     SO2,
     SO3,
     CubeGroup,
@@ -147,7 +148,7 @@ def test_translation_equivariant_layers_are_circular_convolutions():
     torch.testing.assert_close((weight @ image.flatten()).reshape(4, 5), torch.fft.ifft2(spectrum).real)
 
 
-@pytest.mark.parametrize("group", [SO2(), O2(), SO3()], ids=str)
+@pytest.mark.parametrize("group", [SO2(), O2(), SO3(), O3()], ids=str)
 def test_continuous_groups(group):
     signal = direct_sum(irreps(group, 2))
     rho_in = 2 * signal + standard(group)

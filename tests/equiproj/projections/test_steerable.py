@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from equiproj.groups import O2, SO2, SO3, CyclicGroup, DihedralGroup
+from equiproj.groups import O2, O3, SO2, SO3, CyclicGroup, DihedralGroup
 from equiproj.projections import ConvProjector, Sampling, project_conv, project_linear, steerable_basis
 from equiproj.projections.steerable import sampled_kernels
 from equiproj.representations import from_matrices, irrep, irreps, regular, standard, trivial
@@ -16,6 +16,7 @@ LAYERS = {
     "SO2 pixel": (irrep(SO2(), 1), irrep(SO2(), 1), (1, 1)),
     "O2": (trivial(O2()) + irrep(O2(), (1, 0)), irrep(O2(), (0, -1)) + irrep(O2(), (2, 0)), (5, 5)),
     "SO3": (trivial(SO3()) + irrep(SO3(), 1), irrep(SO3(), 1) + irrep(SO3(), 2), (3, 3, 3)),
+    "O3": (trivial(O3()) + irrep(O3(), (1, -1)), irrep(O3(), (0, -1)) + irrep(O3(), (2, 1)), (3, 3, 3)),
 }
 every_layer = pytest.mark.parametrize(("rho_in", "rho_out", "shape"), LAYERS.values(), ids=LAYERS)
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from equiproj import measured_defect, project_
-from equiproj.groups import O2, SO2, SO3, CubeGroup, CyclicGroup, SymmetricGroup
+from equiproj.groups import O2, O3, SO2, SO3, CubeGroup, CyclicGroup, SymmetricGroup
 from equiproj.representations import regular, standard, trivial
 
 C2, C4 = CyclicGroup(2), CyclicGroup(4)
@@ -122,7 +122,7 @@ def test_angles_of_the_plane_have_their_closed_form(angle: float) -> None:
     assert found.maximum == pytest.approx(abs(math.sin(angle)), rel=1e-12)
 
 
-@pytest.mark.parametrize("group", [SO2(), O2(), SO3()], ids=str)
+@pytest.mark.parametrize("group", [SO2(), O2(), SO3(), O3()], ids=str)
 def test_continuous_groups_are_drawn_from(group: SO2 | O2 | SO3) -> None:
     rho = standard(group)
     cloud = torch.randn(3, 10, rho.dim, dtype=torch.float64)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from equiproj import ProjectionPenalty, project_
-from equiproj.groups import O2, SO2, SO3, CyclicGroup, DihedralGroup, Group
+from equiproj.groups import O2, O3, SO2, SO3, CyclicGroup, DihedralGroup, Group
 from equiproj.norms import matrix_norm
 from equiproj.projections import project_bias, project_conv, project_linear
 from equiproj.representations import irreps, regular, trivial
@@ -159,7 +159,7 @@ def test_nothing_pushes_at_exact_equivariance_of_a_group_whose_means_round() -> 
     assert layer.weight.grad.abs().max() == 0
 
 
-@pytest.mark.parametrize("group", [SO2(), O2(), SO3()], ids=str)
+@pytest.mark.parametrize("group", [SO2(), O2(), SO3(), O3()], ids=str)
 def test_continuous_groups_are_penalised_and_projected(group: Group) -> None:
     torch.manual_seed(0)
     kinds = irreps(group, 2)

@@ -4,6 +4,7 @@ import torch
 
 from equiproj.groups import (
     O2,
+    O3,
     SO2,
     SO3,
     CubeGroup,
@@ -145,7 +146,7 @@ def test_clebsch_gordan_series():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("group", [SO2(), O2(), SO3()], ids=str)
+@pytest.mark.parametrize("group", [SO2(), O2(), SO3(), O3()], ids=str)
 def test_characters_of_continuous_groups_are_orthogonal(group):
     found = irreps(group, 3)
     nodes = haar_quadrature(group, 6)

@@ -5,6 +5,7 @@ import torch
 
 from equiproj.groups import (
     O2,
+    O3,
     SO2,
     SO3,
     CubeGroup,
@@ -57,7 +58,7 @@ def test_special_representations(rho):
     assert_orthogonal(rho)
 
 
-@pytest.mark.parametrize("group", [SO2(), O2(), SO3()], ids=str)
+@pytest.mark.parametrize("group", [SO2(), O2(), SO3(), O3()], ids=str)
 def test_irreps_of_continuous_groups(group):
     for rho in irreps(group, 6):
         assert_is_representation(rho)

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from equiproj.groups import O2, SO2, SO3, CyclicGroup
+from equiproj.groups import O2, O3, SO2, SO3, CyclicGroup
 from equiproj.representations import irreps
 from equiproj.testing import haar_quadrature
 
 
-@pytest.mark.parametrize("group", [SO2(), O2(), SO3()], ids=str)
+@pytest.mark.parametrize("group", [SO2(), O2(), SO3(), O3()], ids=str)
 @pytest.mark.parametrize("band_limit", [0, 1, 4, 5])
 def test_only_the_trivial_irrep_has_a_mean(group, band_limit):
     nodes = haar_quadrature(group, band_limit)
