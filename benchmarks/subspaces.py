@@ -16,7 +16,7 @@ from torch import Tensor
 
 from equiproj.bridges import from_e3nn, from_escnn
 from equiproj.groups import O3, SO3, Group
-from equiproj.projections import project_linear, steerable_basis
+from equiproj.projections import Sampling, escnn_rings, project_linear, steerable_basis
 
 SAME = 1e-3  # sine of an angle below which a direction counts as shared: escnn and e3nn compute in single precision
 INDEPENDENT = 1e-5
@@ -102,9 +102,12 @@ def escnn_kernels(escnn: Any, type_in: Any, type_out: Any, kernel_size: int) -> 
     return torch.stack(kernels).detach().unflatten(-1, (kernel_size, kernel_size))
 
 
-def compare_kernels(escnn: Any, name: str, type_in: Any, type_out: Any, kernel_size: int) -> Relation:
+def compare_kernels(
+    escnn: Any, name: str, type_in: Any, type_out: Any, kernel_size: int, sampling: Sampling | None = None
+) -> Relation:
     """The kernels of escnn between two field types beside ours."""
-    ours = steerable_basis(from_escnn(type_in), from_escnn(type_out), (kernel_size, kernel_size))
+    shape = (kernel_size, kernel_size)
+    ours = steerable_basis(from_escnn(type_in), from_escnn(type_out), shape, sampling=sampling)
     theirs = escnn_kernels(escnn, type_in, type_out, kernel_size)
     return relation(f"escnn, {name}, {kernel_size} × {kernel_size}", ours, theirs)
 
@@ -133,6 +136,18 @@ def of_continuous_groups(escnn: Any) -> Iterator[Relation]:
             yield compare_kernels(escnn, f"{name} irreps 0–2 → 0–2", field, field, kernel_size)
 
 
+def of_the_same_rings(escnn: Any) -> Iterator[Relation]:
+    rings = Sampling(rings=escnn_rings)
+    turns, quarters, eighths = (escnn.gspaces.rot2dOnR2(n) for n in (-1, 4, 8))
+    irreps = escnn.nn.FieldType(turns, [turns.irrep(m) for m in FREQUENCIES])
+    fields = [escnn.nn.FieldType(space, [space.regular_repr]) for space in (quarters, eighths)]
+    for kernel_size in (3, 5, 7):
+        yield compare_kernels(escnn, "SO(2), escnn's rings", irreps, irreps, kernel_size, rings)
+    for name, field in zip(("C_4", "C_8"), fields, strict=True):
+        for kernel_size in (3, 5):
+            yield compare_kernels(escnn, f"{name} regular, escnn's rings", field, field, kernel_size, rings)
+
+
 def of_e3nn() -> Iterator[Relation]:
     from e3nn.o3 import Irreps, Linear
 
@@ -154,7 +169,7 @@ def main() -> None:
     escnn = import_escnn()
     print("| maps | ours | theirs | theirs in ours | theirs outside ours | largest angle |")
     print("|---|---:|---:|---:|---:|---:|")
-    for relations in (of_finite_groups(escnn), of_continuous_groups(escnn), of_e3nn()):
+    for relations in (of_finite_groups(escnn), of_continuous_groups(escnn), of_the_same_rings(escnn), of_e3nn()):
         for found in relations:
             print(found)
 

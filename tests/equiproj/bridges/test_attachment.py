@@ -152,6 +152,63 @@ def test_lbfgs_minimises_loss_and_penalty_together():
     assert_same_weights(*trained, atol=1e-4, rtol=1e-3)
 
 
+def test_a_weight_for_each_parameter_and_a_learnable_one():
+    trained = []
+    for by_hook in (False, True):
+        module = network()
+        learnable = nn.Parameter(torch.tensor(0.2))
+        penalty = ProjectionPenalty(
+            module, "C4", **TYPES, weight_perpendicular={"0.weight": learnable, "2.weight": 0.5}, power=2
+        )
+        optimiser = OPTIMISERS["SGD"]([{"params": module.parameters()}, {"params": [learnable], "lr": 0.001}])
+        (attached if by_hook else by_hand)(module, optimiser, penalty)
+        trained.append((module, learnable))
+    assert_same_weights(trained[0][0], trained[1][0], atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(trained[0][1], trained[1][1])
+    assert float(trained[0][1]) < 0.2
+
+
+@pytest.fixture
+def one_process(tmp_path):
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("kind", ["given", "balance"])
+def test_ddp(one_process, kind):
+    trained = []
+    for by_hook in (False, True):
+        module = network()
+        penalty = ProjectionPenalty(module, "C4", **TYPES, **PENALTIES[kind])
+        optimiser = OPTIMISERS["SGD"](module.parameters())
+        if by_hook:
+            parallel = nn.parallel.DistributedDataParallel(module, gradient_as_bucket_view=True)
+            attach(optimiser, penalty)
+            for _ in range(4):
+                optimiser.zero_grad()
+                loss_of(parallel).backward()
+                optimiser.step()
+        else:
+            by_hand(module, optimiser, penalty)
+        trained.append(module)
+    assert_same_weights(*trained, atol=1e-6, rtol=1e-5)
+
+
+def test_fsdp2(one_process):
+    trained = []
+    for by_hook in (False, True):
+        module = network()
+        if by_hook:
+            mesh = torch.distributed.device_mesh.init_device_mesh("cpu", (1,))
+            torch.distributed.fsdp.fully_shard(module, mesh=mesh)
+        penalty = ProjectionPenalty(module, "C4", **TYPES, **PENALTIES["given"])
+        (attached if by_hook else by_hand)(module, OPTIMISERS["SGD"](module.parameters()), penalty)
+        trained.append(module)
+    for a, b in zip(trained[0].parameters(), trained[1].parameters(), strict=True):
+        torch.testing.assert_close(a.detach(), b.full_tensor().detach(), atol=1e-6, rtol=1e-5)
+
+
 def test_a_line_search_is_one_step_of_a_schedule():
     steps = []
     module = network()

@@ -7,7 +7,7 @@ from torch import nn
 from equiproj import ProjectionPenalty, equivariance_report, project_
 from equiproj.bridges import export_e3nn, export_escnn
 from equiproj.groups import O3, SO3, CyclicGroup
-from equiproj.projections import project_linear
+from equiproj.projections import Sampling, escnn_rings, project_linear
 
 o3 = pytest.importorskip("e3nn.o3")
 
@@ -48,6 +48,15 @@ def test_escnn_networks_are_in_our_space(escnn, n, settings):
     assert len(report.rows) == 6
     assert report.total_ratio < 1e-6
     assert float(ProjectionPenalty(exported.module, layers=exported.layers)().detach()) < 1e-5
+
+
+def test_networks_of_all_turns_are_in_the_space_of_their_rings(escnn):
+    network, _ = escnn_network(escnn, escnn.gspaces.rot2dOnR2(-1))
+    exported = export_escnn(network)
+    assert 0.1 < equivariance_report(exported.module, layers=exported.layers).total_ratio < 0.2
+    rings = Sampling(rings=escnn_rings)
+    report = equivariance_report(exported.module, layers=exported.layers, sampling=rings, include_bias=True)
+    assert report.total_ratio < 1e-6
 
 
 def test_an_exported_network_leaves_the_space_and_comes_back(escnn):

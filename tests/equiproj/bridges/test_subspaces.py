@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from benchmarks.subspaces import compare_kernels, of_continuous_groups, of_e3nn, of_finite_groups, relation
+from benchmarks.subspaces import (
+    compare_kernels,
+    of_continuous_groups,
+    of_e3nn,
+    of_finite_groups,
+    of_the_same_rings,
+    relation,
+)
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "bridges.md").read_text(encoding="utf-8")
 
@@ -19,8 +26,13 @@ def continuous(escnn):
     return list(of_continuous_groups(escnn))
 
 
-def test_the_page_shows_what_is_printed(finite, continuous):
-    printed = [str(found) for found in (*finite, *continuous, *of_e3nn())]
+@pytest.fixture(scope="module")
+def same_rings(escnn):
+    return list(of_the_same_rings(escnn))
+
+
+def test_the_page_shows_what_is_printed(finite, continuous, same_rings):
+    printed = [str(found) for found in (*finite, *continuous, *same_rings, *of_e3nn())]
     assert [row for row in PAGE.splitlines() if row.startswith(("| escnn,", "| e3nn Linear"))] == printed
 
 
@@ -35,6 +47,12 @@ def test_kernels_of_continuous_groups_are_neither_inside_nor_far(continuous):
     for found in continuous:
         assert 0 < found.n_shared < found.n_theirs <= found.n_ours
         assert 0.1 < found.outside < 0.2
+
+
+def test_with_the_same_rings_the_spaces_are_one(same_rings):
+    for found in same_rings:
+        assert found.n_shared == found.n_theirs == found.n_ours
+        assert found.outside < 1e-5
 
 
 def test_maps_of_e3nn_are_all_of_ours_unless_parities_are_left_aside():
