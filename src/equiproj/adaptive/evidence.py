@@ -6,9 +6,9 @@ import torch
 
 from equiproj.adaptive.lanczos import SpectralMeasure
 
-# λ⊥ at which a hundredth of what the data alone would give is left of W − P(W), in units of the mean curvature:
-# h / (h + 2 λ) = 0.01. Beyond it a penalty only makes training stiff.
-STRICT = 49.5
+# λ⊥ at which a twentieth of what the data alone would give is left of W − P(W), in units of the mean curvature:
+# h / (h + 2 λ) = 0.05. Beyond it a penalty gains a 400th of the variance, and makes training stiff.
+STRICT = 9.5
 _LOOSEST = 1e-5
 _N_TRIED = 600
 # What is left of the dispersion at the strict solution, at the least, after broken symmetry has explained the rest.

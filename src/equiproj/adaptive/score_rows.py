@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -20,8 +20,8 @@ class ScoreRow(NamedTuple):
         curvature: mean second derivative of the loss in the kernel of P.
         dispersion: φ, variance of an example's gradient over curvature, after broken symmetry has explained its part.
         tau_squared: τ², variance of an entry of W − P(W); 0 where the data do not ask for any.
-        weight: λ⊥ = φ / (2 n τ²) for the squared Frobenius norm and the mean loss; at most 49.5 curvatures, where a
-            hundredth of the free solution is left. 0 where the loss does not depend on W − P(W), or that is always 0.
+        weight: λ⊥ = φ / (2 n τ²) for the squared Frobenius norm and the mean loss; at most 9.5 curvatures, where a
+            twentieth of the free solution is left. 0 where the loss does not depend on W − P(W), or that is always 0.
         effective_rank: (Σσ²)² / Σσ⁴ of the gradient's singular values, noise included.
         sparsity: Hoyer's measure of the gradient's entries, 0 where all are equal and 1 where one alone is not zero.
 
@@ -55,16 +55,18 @@ class ScoreTest:
         rows: one for each weight.
         gradients: (1 − P)∇ at P(W) as matrices (c_out, c_in·k·…), by the name of the weight.
         variances: of the entries of these, by chance of the examples.
+        draws: (k, c_out, c_in·k·…), what these could be like if a dense Gaussian W − P(W) had made them.
 
     Examples:
-        >>> found = ScoreTest((ScoreRow("weight", 4.0, 2.0, 0.01, 2.0, 1.0, 0.1, 1.0, 3.0, 0.2),), {}, {})
+        >>> found = ScoreTest((ScoreRow("weight", 4.0, 2.0, 0.01, 2.0, 1.0, 0.1, 1.0, 3.0, 0.2),))
         >>> found.weights, found.strict
         ({'weight': 1.0}, ())
     """
 
     rows: tuple[ScoreRow, ...]
-    gradients: Mapping[str, Tensor]
-    variances: Mapping[str, Tensor]
+    gradients: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
+    variances: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
+    draws: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
 
     @property
     def weights(self) -> dict[str, float]:

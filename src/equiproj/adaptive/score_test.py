@@ -35,6 +35,7 @@ def score_test(
     n_probes: int = 16,
     n_steps: int = 10,
     chunk_size: int = 64,
+    n_draws: int = 0,
     seed: int = 0,
     **declaration: Any,
 ) -> ScoreTest:
@@ -63,6 +64,8 @@ def score_test(
         n_probes: random vectors for traces; weights of no more entries than that, or than 256, have exact ones.
         n_steps: Lanczos steps.
         chunk_size: examples whose gradients are held at a time.
+        n_draws: gradients that a dense Gaussian W − P(W) could have made, for `choose_norm`: a product and a gradient
+            in memory for each.
         seed: of the random vectors.
         declaration: `layers`, `parameters`, `skip`, `strict`, `example`, `input_type`, `hidden_type`, `output_type`,
             `include_bias` as for `typed_parameters`.
@@ -93,20 +96,43 @@ def score_test(
     scale = linearised.n_examples / (n_examples or linearised.n_examples)
     with torch.no_grad(), evaluating(module):
         probes = [_probes(entry, n_probes, seed) for entry in entries]
-        variances = variance_of_mean(linearised, probes, observations, chunk_size)
+        variances = variance_of_mean(linearised, probes, observations, chunk_size, n_draws, seed)
         found = [_local(linearised, k, variance.mean, probes[k], n_steps) for k, variance in enumerate(variances)]
         rows = [
             _row(linearised, entry, variance, local, scale)
             for entry, variance, local in zip(entries, variances, found, strict=True)
         ]
+        draws = [
+            _dense_draws(linearised, index, local.gradient, variance, seed)
+            for index, (local, variance) in enumerate(zip(found, variances, strict=True))
+        ]
+    names = [entry.name for entry in entries]
+    gradients, spreads, drawn = (
+        {entry.name: _as_matrices(value, entry) for entry, value in zip(entries, values, strict=True)}
+        for values in (
+            [local.gradient[None] for local in found],
+            [variance.of_entries[None] * scale for variance in variances],
+            draws,
+        )
+    )
     return ScoreTest(
         tuple(rows),
-        {entry.name: _as_matrix(local.gradient, entry) for entry, local in zip(entries, found, strict=True)},
-        {
-            entry.name: _as_matrix(each.of_entries, entry) * scale
-            for entry, each in zip(entries, variances, strict=True)
-        },
+        {name: gradients[name][0] for name in names},
+        {name: spreads[name][0] for name in names},
+        drawn if n_draws else {},
     )
+
+
+def _dense_draws(linearised: LinearisedLoss, index: int, gradient: Tensor, variance: Variance, seed: int) -> Tensor:
+    """H β of Gaussian β, at the length of the gradient's excess over its noise, plus noise."""
+    entry, noise = linearised.parameters[index], variance.draws
+    if not len(noise):
+        return noise
+    drawn = torch.randn(noise.shape, generator=torch.Generator().manual_seed(seed), dtype=noise.dtype)
+    signal = linearised.curvature(index, perpendicular(entry, drawn.to(noise.device)))
+    excess = (gradient.square().sum() - variance.total).clamp_min(0)
+    size = signal.square().sum(1).mean()
+    return noise + torch.where(size > 0, excess / size, 0).sqrt() * signal
 
 
 class _Local(NamedTuple):
@@ -150,7 +176,7 @@ def _row(
         raise ValueError(
             f"{entry.name}: expected a loss with second derivatives in the outputs, found none; it has a gradient"
         )
-    matrix = _as_matrix(local.gradient, entry)
+    matrix = _as_matrices(local.gradient[None], entry)[0]
     return ScoreRow(
         name=entry.name,
         score=size,
@@ -177,5 +203,5 @@ def _probes(entry: TypedParameter, n_probes: int, seed: int) -> Tensor:
     return perpendicular(entry, signs.to(value.device))
 
 
-def _as_matrix(flat: Tensor, entry: TypedParameter) -> Tensor:
-    return as_matrices(flat.reshape(1, *entry.projector.weight_shape), entry.projector)[0]
+def _as_matrices(flat: Tensor, entry: TypedParameter) -> Tensor:
+    return as_matrices(flat.reshape(len(flat), *entry.projector.weight_shape), entry.projector)

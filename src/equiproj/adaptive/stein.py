@@ -3,7 +3,7 @@
 Equations 9.8 to 9.10 of docs/derivation.md. Soft thresholds are taken on a grid of the estimate's own scale.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,10 +13,11 @@ from torch import Tensor
 
 from equiproj.adaptive.score_rows import ScoreTest
 
-_N_THRESHOLDS = 200
-# What another norm has to promise before it replaces the Frobenius norm: this share of its risk.
-_MARGIN = 0.1
+_N_THRESHOLDS = 64
+# How rarely a dense matrix may promise another norm as much as was found.
+_LEVEL = 0.05
 _TINY = 1e-30
+_OTHERS = ("nuclear", "entrywise:1")
 
 
 class SteinRisk(NamedTuple):
@@ -33,10 +34,18 @@ class SteinRisk(NamedTuple):
 
 @dataclass(frozen=True)
 class NormChoice:
-    """The norm of least estimated risk over all weights, what to give `ProjectionPenalty` for it, and all risks.
+    """The norm, what to give `ProjectionPenalty` for it, and why.
+
+    Attributes:
+        norm: of all weights.
+        power: 2 for the Frobenius norm, else 1.
+        weights: λ⊥ of each weight for this norm and power.
+        risks: Stein's estimate for each norm, summed over the weights.
+        p_values: of each other norm, that a dense symmetry breaking promises it so much.
 
     Examples:
-        >>> NormChoice("nuclear", 1, {"weight": 0.1}, {"frobenius": 2.0, "nuclear": 1.0, "entrywise:1": 2.1}).norm
+        >>> risks = {"frobenius": 2.0, "nuclear": 1.0, "entrywise:1": 2.1}
+        >>> NormChoice("nuclear", 1, {"weight": 0.1}, risks, {"nuclear": 0.01, "entrywise:1": 0.4}).norm
         'nuclear'
     """
 
@@ -44,6 +53,7 @@ class NormChoice:
     power: int
     weights: Mapping[str, float]
     risks: Mapping[str, float]
+    p_values: Mapping[str, float]
 
 
 def choose_norm(found: ScoreTest) -> NormChoice:
@@ -52,27 +62,48 @@ def choose_norm(found: ScoreTest) -> NormChoice:
     The gradient of a weight at the strict solution is what breaks the symmetry, bent by the curvature, plus noise of
     known variance. Each norm shrinks it in its own way: all entries alike, its singular values or its entries by a
     threshold. Stein's formula tells the risk of each from the gradient alone; raw rank and sparsity would be those of
-    the noise. The Frobenius norm stays unless another one promises a tenth less risk. The curvature is taken to be the
-    same in all directions, as it is for white inputs.
+    the noise. Another norm replaces the Frobenius norm where gradients that a dense Gaussian W − P(W) would make, for
+    which the Frobenius norm is right, promise it as much in less than 5 of 100 draws.
 
     Args:
-        found: of `score_test`.
+        found: of `score_test(n_draws=...)`, with 19 draws or more.
+
+    Raises:
+        ValueError: fewer draws, which could not tell.
 
     Examples:
-        >>> from equiproj.adaptive.score_rows import ScoreTest
-        >>> spike = torch.zeros(8, 8)
+        >>> spike, seed = torch.zeros(8, 8), torch.Generator().manual_seed(0)
         >>> spike[0, 0] = 10.0
-        >>> noisy = spike + torch.randn(8, 8, generator=torch.Generator().manual_seed(0))
-        >>> choose_norm(ScoreTest((), {"weight": noisy}, {"weight": torch.ones(8, 8)})).norm
+        >>> noisy, draws = spike + torch.randn(8, 8, generator=seed), 1.6 * torch.randn(19, 8, 8, generator=seed)
+        >>> choose_norm(ScoreTest((), {"weight": noisy}, {"weight": torch.ones(8, 8)}, {"weight": draws})).norm
         'entrywise:1'
     """
+    n_draws = min((len(drawn) for drawn in found.draws.values()), default=0)
+    if n_draws < round(1 / _LEVEL) - 1:
+        raise ValueError(f"expected score_test(n_draws=19) or more to choose a norm, found {n_draws} draws")
     each = {name: stein_risks(gradient, found.variances[name]) for name, gradient in found.gradients.items()}
-    norms = ("frobenius", "nuclear", "entrywise:1")
-    risks = {norm: sum(risk[norm].risk for risk in each.values()) for norm in norms}
-    best = min(norms, key=lambda norm: risks[norm])
-    if best == "frobenius" or risks[best] > (1 - _MARGIN) * risks["frobenius"]:
-        return NormChoice("frobenius", 2, found.weights, risks)
-    return NormChoice(best, 1, {name: risk[best].threshold for name, risk in each.items()}, risks)
+    drawn = [
+        _total([stein_risks(draws[k], found.variances[name]) for name, draws in found.draws.items()])
+        for k in range(n_draws)
+    ]
+    risks = _total(list(each.values()))
+    p_values = {
+        norm: (1 + sum(_promise(total, norm) >= _promise(risks, norm) for total in drawn)) / (1 + n_draws)
+        for norm in _OTHERS
+    }
+    allowed = [norm for norm in _OTHERS if p_values[norm] <= _LEVEL and _promise(risks, norm) > 0]
+    if not allowed:
+        return NormChoice("frobenius", 2, found.weights, risks, p_values)
+    best = min(allowed, key=lambda norm: risks[norm])
+    return NormChoice(best, 1, {name: risk[best].threshold for name, risk in each.items()}, risks, p_values)
+
+
+def _total(risks: Sequence[Mapping[str, SteinRisk]]) -> dict[str, float]:
+    return {norm: sum(risk[norm].risk for risk in risks) for norm in ("frobenius", *_OTHERS)}
+
+
+def _promise(risks: Mapping[str, float], norm: str) -> float:
+    return risks["frobenius"] - risks[norm]
 
 
 def stein_risks(

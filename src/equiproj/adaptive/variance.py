@@ -18,9 +18,10 @@ class Variance:
         of_entries: variance of each entry of the mean, (n,).
         total: their sum, the trace of the covariance C of the mean.
         square: tr C².
+        draws: means of deviations with random signs, (k, n): other means of the same covariance.
 
     Examples:
-        >>> found = Variance(torch.zeros(2), torch.ones(2), total=2.0, square=2.0)
+        >>> found = Variance(torch.zeros(2), torch.ones(2), total=2.0, square=2.0, draws=torch.zeros(0, 2))
         >>> found.degrees(2.0), round(found.p_value(2.0, 2.0), 4)  # exp(−1), of the exponential distribution
         (2.0, 0.3679)
     """
@@ -29,6 +30,7 @@ class Variance:
     of_entries: Tensor
     total: float
     square: float
+    draws: Tensor
 
     def degrees(self, dimension: float) -> float:
         """(tr C)² / tr C², the degrees of freedom of the χ² that ‖mean‖² is like where its expectation is 0."""
@@ -47,6 +49,8 @@ def variance_of_mean(
     probes: Sequence[Tensor],
     observations: str,
     chunk_size: int,
+    n_draws: int = 0,
+    seed: int = 0,
 ) -> list[Variance]:
     """Mean gradient and its variance for each parameter.
 
@@ -58,6 +62,8 @@ def variance_of_mean(
         probes: (k, n) for each parameter.
         observations: single examples or whole batches.
         chunk_size: examples at a time.
+        n_draws: means with random signs.
+        seed: of the signs.
 
     Raises:
         ValueError: fewer than two observations, or a word that is neither.
@@ -72,10 +78,13 @@ def variance_of_mean(
     means = [torch.zeros_like(vectors[0]) for vectors in probes]
     for n, gradients in linearised.batch_gradients():
         means = [mean + n / n_examples * gradient[0] for mean, gradient in zip(means, gradients, strict=True)]
-    sums = [_Sums(vectors) for vectors in probes]
+    generator = torch.Generator().manual_seed(seed)
+    sums = [_Sums(vectors, n_draws) for vectors in probes]
     for gradients in _observed(linearised, observations, chunk_size):
+        # one sign for an observation, whatever the weight: weights stay as dependent as they are
+        signs = 2 * torch.randint(0, 2, (n_draws, len(gradients[0])), generator=generator) - 1
         for total, gradient, mean in zip(sums, gradients, means, strict=True):
-            total.add(gradient - mean)
+            total.add(gradient - mean, signs)
     return [total.variance(mean, n_observed) for total, mean in zip(sums, means, strict=True)]
 
 
@@ -89,20 +98,23 @@ def _observed(linearised: LinearisedLoss, observations: str, chunk_size: int) ->
 
 
 class _Sums:
-    """Over deviations g: Σ g², Σ (g·v) g and Σ (g·v)² |g|², for probes v."""
+    """Over deviations g: Σ g², Σ (g·v) g and Σ (g·v)² |g|² for probes v, and Σ ± g."""
 
-    def __init__(self, probes: Tensor) -> None:
+    def __init__(self, probes: Tensor, n_draws: int) -> None:
         self.probes = probes
         self.squares = torch.zeros_like(probes[0], dtype=torch.float64)
+        self.draws = probes.new_zeros(n_draws, probes.shape[1])
         self.along, self.diagonal = torch.zeros_like(probes), torch.zeros_like(probes[:, 0])
 
-    def add(self, deviations: Tensor) -> None:
+    def add(self, deviations: Tensor, signs: Tensor) -> None:
         squares, dots = deviations.square(), deviations @ self.probes.T
         self.squares += squares.sum(0)
         self.along += dots.T @ deviations
+        self.draws += signs.to(deviations) @ deviations
         self.diagonal += dots.square().T @ squares.sum(1)
 
     def variance(self, mean: Tensor, n: int) -> Variance:
         of_entries = self.squares / (n * (n - 1))
         pairs = float((self.along.square().sum(1) - self.diagonal).double().mean())
-        return Variance(mean, of_entries, float(of_entries.sum()), pairs / (n * (n - 1)) / n**2)
+        square = pairs / (n * (n - 1)) / n**2
+        return Variance(mean, of_entries, float(of_entries.sum()), square, self.draws / n)

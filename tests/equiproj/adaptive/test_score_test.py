@@ -60,11 +60,11 @@ def test_against_dense_algebra_and_a_scan_of_the_evidence():
     values, vectors = np.linalg.eigh(2 * kernel @ x.T @ x @ kernel / n)
     assert row.curvature == pytest.approx(values.sum() / N_PERPENDICULAR, rel=1e-9)
     squares = (vectors.T @ z) ** 2
-    lam = np.geomspace(1e-3, 90, 20_001)[:, None]
+    lam = np.geomspace(1e-3, 15, 20_001)[:, None]
     dispersion = n * np.trace(covariance) / values.sum() - (squares / (values + 2 * lam)).sum(1)
     evidence = -n / 2 * np.log(dispersion) - 0.5 * np.log1p(values.clip(0) / (2 * lam)).sum(1)
     assert row.weight == pytest.approx(lam[evidence.argmax(), 0], rel=2e-3)
-    assert row.dispersion == pytest.approx(dispersion[evidence.argmax()], rel=2e-3)
+    assert row.dispersion == pytest.approx(dispersion[evidence.argmax()], rel=5e-3)
     assert row.tau_squared == pytest.approx(row.dispersion / (2 * n * row.weight))
 
 
@@ -182,8 +182,19 @@ def test_frozen_values():
     StrictEquivariance(network, {"0": (trivial(GROUP), regular(GROUP)), "2": (regular(GROUP), trivial(GROUP))}).remove()
     found = score_test(network, GROUP, loss=squared_error, batches=[(images, 0.2 * images)])
     assert [row.p_value for row in found.rows] == pytest.approx([0.834, 0.0574], rel=2e-3)
-    assert list(found.weights.values()) == pytest.approx([0.584, 0.0192], rel=4e-3)
+    assert list(found.weights.values()) == pytest.approx([0.1122, 0.0192], rel=4e-3)
     assert found.strict == ("0.weight",)
+
+
+def test_draws_of_dense_breaking_have_the_gradients_length_and_noise():
+    layer, inputs, targets = regression(200, tau=0.5, seed=9)
+    given = {"loss": squared_error, "batches": [(inputs, targets)], **TYPES}
+    found = score_test(layer, n_draws=400, **given)
+    (row,), draws = found.rows, found.draws["weight"]
+    assert draws.shape == (400, 1, 16)
+    assert float(draws.square().sum((1, 2)).mean()) == pytest.approx(row.score, rel=0.1)
+    assert score_test(layer, **given).draws == {}
+    torch.testing.assert_close(project(draws), torch.zeros_like(draws))
 
 
 def test_batches_as_observations_and_examples_agree():
@@ -246,8 +257,8 @@ def test_what_cannot_be_tested_is_refused(arguments, message):
 
 def test_the_network_has_a_p_value():
     rows = [ScoreRow("w", 1, 1, p, curvature, 1, 0, 1, 1, 0) for p, curvature in ((0.02, 1), (0.02, 1), (1.0, 0))]
-    assert ScoreTest(tuple(rows), {}, {}).p_value == pytest.approx(0.02)
-    assert ScoreTest(tuple(rows[2:]), {}, {}).p_value == 1
+    assert ScoreTest(tuple(rows)).p_value == pytest.approx(0.02)
+    assert ScoreTest(tuple(rows[2:])).p_value == 1
     tiny = [row._replace(p_value=1e-40) for row in rows[:2]]
-    assert ScoreTest(tuple(tiny), {}, {}).p_value == pytest.approx(1e-40)
-    assert math.isclose(ScoreTest((rows[0]._replace(p_value=0.9),), {}, {}).p_value, 0.9)
+    assert ScoreTest(tuple(tiny)).p_value == pytest.approx(1e-40)
+    assert math.isclose(ScoreTest((rows[0]._replace(p_value=0.9),)).p_value, 0.9)

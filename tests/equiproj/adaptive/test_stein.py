@@ -59,8 +59,10 @@ def test_theorem_the_estimated_risk_is_the_risk_on_average(norm, kind):
 @pytest.mark.parametrize(("kind", "norm"), [("dense", "frobenius"), ("low rank", "nuclear"), ("sparse", "entrywise:1")])
 def test_each_kind_of_matrix_gets_its_norm(kind, norm):
     variances = torch.full(SHAPE, 0.25, dtype=torch.float64)
+    draws = torch.randn(39, *SHAPE, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    size = (0.25 + TRUTHS[kind].square().mean()).sqrt()
     chosen = [
-        choose_norm(ScoreTest((), {"w": TRUTHS[kind] + 0.5 * noise}, {"w": variances})).norm
+        choose_norm(ScoreTest((), {"w": TRUTHS[kind] + 0.5 * noise}, {"w": variances}, {"w": size * draws})).norm
         for noise in torch.randn(20, *SHAPE, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
     ]
     assert chosen.count(norm) >= 18
@@ -77,3 +79,9 @@ def test_zeros_and_equal_singular_values_have_risks():
     assert all(risk.risk == 0 for risk in stein_risks(zero, zero).values())
     found = stein_risks(torch.eye(3), torch.full((3, 3), 0.01))
     assert all(torch.tensor(risk.risk).isfinite() for risk in found.values())
+
+
+def test_too_few_draws_cannot_choose():
+    ones = torch.ones(3, 3)
+    with pytest.raises(ValueError, match=r"expected score_test\(n_draws=19\) or more to choose a norm, found 5 draws"):
+        choose_norm(ScoreTest((), {"w": ones}, {"w": ones}, {"w": ones.expand(5, 3, 3)}))
