@@ -11,7 +11,7 @@ from equiproj.groups import Group
 from equiproj.layers import typed_parameters
 from equiproj.norms import matrix_norm
 from equiproj.regularisers.bundles import as_matrices
-from equiproj.regularisers.checks import non_negative, one_or_two
+from equiproj.regularisers.checks import Power, non_negative, one_or_two
 
 
 class InputWeightedPenalty:
@@ -54,7 +54,7 @@ class InputWeightedPenalty:
         *,
         batches: Any,
         weight_perpendicular: float | Mapping[str, float] = 1.0,
-        power: int = 2,
+        power: Power = 2,
         shrinkage: float = 0.1,
         **declaration: Any,
     ) -> None:

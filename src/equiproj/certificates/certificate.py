@@ -1,7 +1,7 @@
 """A bound of a network's defect from its weights, every constant stated (docs/derivation.md, section 7)."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Unpack
 
 import torch
 from torch import nn
@@ -11,7 +11,7 @@ from equiproj.certificates.bounds import Affine, Features
 from equiproj.certificates.steps import Declared, LayerConstants, Step, bounds_of
 from equiproj.certificates.trace import trace
 from equiproj.groups import FiniteGroup, Group, parse_group
-from equiproj.layers import typed_parameters
+from equiproj.layers import Declaration, typed_parameters
 from equiproj.projections import ConvProjector
 
 _RULES = (entries, linear, pixels)  # each registers its own when it is imported
@@ -44,7 +44,7 @@ class DefectBound:
 
 @torch.no_grad()
 def certified_defect_bound(
-    module: nn.Module, group: Group | str, *, image_shape: tuple[int, ...] = (), **declaration: Any
+    module: nn.Module, group: Group | str, *, image_shape: tuple[int, ...] = (), **declaration: Unpack[Declaration]
 ) -> DefectBound:
     """Bound of sup over g of ‖f(gx) − g f(x)‖ that holds for every x, from the weights alone; evaluation mode.
 

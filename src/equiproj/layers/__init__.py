@@ -2,9 +2,16 @@
 
 from equiproj.layers.assignment import assign, assign_all, spectrally_normed
 from equiproj.layers.coverage import Coverage
-from equiproj.layers.declaration import FeatureType, Layer, LayerTypes, named_layer
-from equiproj.layers.parameters import (
+from equiproj.layers.declaration import (
+    Declaration,
+    FeatureType,
+    Layer,
+    LayerTypes,
     ParameterTypes,
+    WeightDeclaration,
+    named_layer,
+)
+from equiproj.layers.parameters import (
     TypedParameter,
     coverage,
     inferred_types,
@@ -14,11 +21,13 @@ from equiproj.layers.parameters import (
 
 __all__ = [
     "Coverage",
+    "Declaration",
     "FeatureType",
     "Layer",
     "LayerTypes",
     "ParameterTypes",
     "TypedParameter",
+    "WeightDeclaration",
     "assign",
     "assign_all",
     "coverage",

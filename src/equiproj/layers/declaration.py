@@ -1,18 +1,21 @@
 """How the channels of a layer transform: the names of types, and what is declared by the name of a layer."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypedDict
 
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from equiproj.groups import Group
 from equiproj.layers.kinds import Kind, kind_of
+from equiproj.projections import Sampling
 from equiproj.representations import Representation, direct_sum, regular, trivial
 
 # "trivial", "regular", a mixture of them such as "2*trivial + rest*regular", or what is repeated
 FeatureType = str | Representation
 LayerTypes = Mapping[str, tuple[Representation, Representation]]
+ParameterTypes = Mapping[str, tuple[Representation, Representation]]
 
 # Every torch.nn convolution, transposed or not, with one to three axes.
 Layer = nn.Linear | _ConvNd
@@ -24,6 +27,36 @@ _TERM = re.compile(r"(?:(\d+|rest)\s*\*\s*)?(trivial|regular)")
 
 class MisfitError(ValueError):
     """Channels that a type does not fill."""
+
+
+class Declaration(TypedDict, total=False):
+    """Which parameters of a module are meant and how the group acts on them: keywords of `typed_parameters`.
+
+    Examples:
+        >>> Declaration(hidden_type="regular", skip="head.*")
+        {'hidden_type': 'regular', 'skip': 'head.*'}
+    """
+
+    layers: LayerTypes | None
+    parameters: ParameterTypes | None
+    skip: str | Sequence[str]
+    strict: bool
+    input_type: FeatureType
+    hidden_type: FeatureType
+    output_type: FeatureType
+    sampling: Sampling | None
+    example: Any
+
+
+class WeightDeclaration(Declaration, total=False):
+    """The same where vectors may be left out.
+
+    Examples:
+        >>> WeightDeclaration(include_bias=True)
+        {'include_bias': True}
+    """
+
+    include_bias: bool
 
 
 def named_layer(module: nn.Module, name: str) -> nn.Module:

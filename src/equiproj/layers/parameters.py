@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
@@ -15,7 +15,7 @@ from torch.nn.utils import parametrize
 
 from equiproj.groups import Group, parse_group
 from equiproj.layers.coverage import Coverage, coverage_of
-from equiproj.layers.declaration import FeatureType, LayerTypes, declared_layers, named_layer
+from equiproj.layers.declaration import FeatureType, LayerTypes, ParameterTypes, declared_layers, named_layer
 from equiproj.layers.evaluating import evaluated
 from equiproj.layers.flow import Inference, SideTypes, inferred
 from equiproj.layers.kinds import Part, Role, kind_of
@@ -24,8 +24,6 @@ from equiproj.representations import Representation
 
 _N_REASONS = 3  # printed
 _PRECISIONS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-
-ParameterTypes = Mapping[str, tuple[Representation, Representation]]
 
 
 @dataclass(frozen=True)

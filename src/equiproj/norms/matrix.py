@@ -8,7 +8,7 @@ from torch import Tensor
 
 from equiproj.norms.elementwise import entrywise_norm, induced_norm, mixed_norm
 from equiproj.norms.gram import gram_iteration
-from equiproj.norms.names import CustomNorm, Norm, parse_norm
+from equiproj.norms.names import CustomNorm, ExactOrGram, Norm, NormName, parse_norm
 from equiproj.norms.singular import schatten_norm
 from equiproj.norms.subgradient import attach_subgradient, widen
 
@@ -21,7 +21,7 @@ _BY_ENTRIES: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
 
 
 def matrix_norm(
-    matrix: Inexact[Tensor, "*batch rows columns"], norm: str | Norm | CustomNorm, method: str = "exact"
+    matrix: Inexact[Tensor, "*batch rows columns"], norm: NormName | Norm | CustomNorm, method: ExactOrGram = "exact"
 ) -> Float[Tensor, "*batch"]:
     """Norm of each matrix in a batch, with a subgradient that is zero at zero and shared by ties.
 

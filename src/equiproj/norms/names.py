@@ -5,10 +5,36 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    NormName = Literal[
+        "frobenius",
+        "spectral",
+        "nuclear",
+        "schatten:1",
+        "schatten:2",
+        "schatten:3",
+        "schatten:4",
+        "schatten:inf",
+        "entrywise:1",
+        "entrywise:2",
+        "entrywise:4",
+        "entrywise:inf",
+        "induced:1",
+        "induced:inf",
+        "mixed:1,2",
+        "mixed:2,1",
+        "mixed:1,inf",
+        "mixed:2,inf",
+    ]
+    ExactOrGram = Literal["exact", "gram"]
+    NormMethod = Literal["exact", "gram", "power"]
+else:
+    # the names with orders have no end: a type checker knows some, `parse_norm` reads all
+    NormName = ExactOrGram = NormMethod = str
 
 KNOWN_NORMS = (
     "frobenius",
@@ -100,6 +126,9 @@ class CustomNorm:
 
 def parse_norm(norm: str | Norm | CustomNorm) -> Norm | CustomNorm:
     """Read the name of a norm; a `Norm` or `CustomNorm` passes through.
+
+    Other functions take the names that a type checker can know (`NormName`); any other name, such as `schatten:2.5`
+    or one that is read from a file, becomes a `Norm` here.
 
     Args:
         norm: one of `frobenius`, `spectral`, `nuclear`, `schatten:p`, `entrywise:p`, `induced:1`, `induced:inf`,

@@ -10,12 +10,15 @@ from torch import Tensor
 
 from equiproj.norms.elementwise import norm_of_norms
 from equiproj.norms.matrix import matrix_norm, norm_and_subgradient
-from equiproj.norms.names import CustomNorm, Norm, parse_norm
+from equiproj.norms.names import CustomNorm, ExactOrGram, Norm, NormName, parse_norm
 from equiproj.norms.subgradient import attach_subgradient, widen
 
 
 def operator_norm(
-    kernel: Float[Tensor, "..."], norm: str | Norm | CustomNorm, image_shape: tuple[int, ...], method: str = "exact"
+    kernel: Float[Tensor, "..."],
+    norm: NormName | Norm | CustomNorm,
+    image_shape: tuple[int, ...],
+    method: ExactOrGram = "exact",
 ) -> Float[Tensor, "..."]:
     """Norm of x ↦ K ⋆ x on images with circular padding and stride 1, as a matrix of n·c_out rows, n·c_in columns.
 

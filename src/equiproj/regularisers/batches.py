@@ -56,7 +56,7 @@ def move_tensor(tensor: Tensor, element: Element, group: Group, types: BatchType
         raise ValueError(f"expected one type for {where}, a tensor, found {types}")
     if isinstance(types, Mapping):
         for axis, each in types.items():
-            if not isinstance(axis, int) or not isinstance(each, FeatureType):
+            if not isinstance(axis, int) or not isinstance(each, str | Representation):
                 raise ValueError(f"expected types of axes for {where}, a tensor, found {types}")
             tensor = move_axis(tensor, axis, element, _fitted(tensor, axis, each, group, where))
         return tensor

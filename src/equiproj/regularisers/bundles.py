@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from equiproj.layers import TypedParameter
-from equiproj.norms import CustomNorm, Norm, matrix_norm, operator_norm
+from equiproj.norms import CustomNorm, ExactOrGram, Norm, matrix_norm, operator_norm
 from equiproj.projections import ConvProjector, Projector
 
 
@@ -63,7 +63,7 @@ def stack_norms(
     stacked: Tensor,
     projector: Projector,
     norm: Norm | CustomNorm,
-    method: str = "exact",
+    method: ExactOrGram = "exact",
     image_shape: tuple[int, ...] | None = None,
 ) -> Tensor:
     """Norm of each weight of a stack: of its matrix, or with `image_shape` of the circular convolution operator.

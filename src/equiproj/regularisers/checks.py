@@ -1,12 +1,18 @@
 """What a caller gives to a penalty."""
 
 import math
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
+if TYPE_CHECKING:
+    Power = Literal[1, 2]
+else:
+    Power = int  # what is no power is an error with a name, also where annotations are checked while running
 
-def one_or_two(power: int) -> int:
+
+def one_or_two(power: Power) -> Power:
     """The power of a norm in a penalty.
 
     Raises:

@@ -1,16 +1,16 @@
 """Weights made equivariant in place: trained ones by projection, freshly drawn ones at the scale of their draw."""
 
-from typing import Any
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
 from equiproj.groups import Group
-from equiproj.layers import TypedParameter, assign_all, spectrally_normed, typed_parameters
+from equiproj.layers import Declaration, TypedParameter, assign_all, spectrally_normed, typed_parameters
 
 
 @torch.no_grad()
-def project_(module: nn.Module, group: Group | str | None = None, **declaration: Any) -> nn.Module:
+def project_(module: nn.Module, group: Group | str | None = None, **declaration: Unpack[Declaration]) -> nn.Module:
     """W ← P(W) and b ← P(b) for every layer, in place, all of them or none; returns the module.
 
     Factors, offsets and running statistics of normalisations are projected too: one per field is left. Parametrised
@@ -41,7 +41,9 @@ def project_(module: nn.Module, group: Group | str | None = None, **declaration:
 
 
 @torch.no_grad()
-def project_initial_(module: nn.Module, group: Group | str | None = None, **declaration: Any) -> nn.Module:
+def project_initial_(
+    module: nn.Module, group: Group | str | None = None, **declaration: Unpack[Declaration]
+) -> nn.Module:
     """Make freshly drawn weights equivariant at the scale they were drawn for: W ← P(W) ‖W‖_F / ‖P(W)‖_F, b ← P(b).
 
     A projection shrinks a random weight, by √|G| between regular representations, and a deep network of shrunk weights
@@ -51,7 +53,7 @@ def project_initial_(module: nn.Module, group: Group | str | None = None, **decl
     Args:
         module: any module with linear or convolution layers, changed in place and returned.
         group: the group, where `layers=` does not give representations.
-        declaration: `layers`, `example`, `input_type`, `hidden_type`, `output_type` as for `typed_parameters`.
+        declaration: as for `project_`.
 
     Raises:
         ValueError: as `project_`.

@@ -55,10 +55,14 @@ class LayerWeights:
         else:
             self._one, self._each = _checked(name, given), None
 
+    def zeros(self, index: int) -> list[bool]:
+        """Which parameters of pack `index` are not penalised, nor ever will be."""
+        given = [self._one] * len(self._names[index]) if self._each is None else self._each[index]
+        return [not isinstance(each, Tensor) and each == 0 for each in given]
+
     def is_zero(self, index: int) -> bool:
-        """Whether nothing of pack `index` is penalised, nor ever will be."""
-        given = [self._one] if self._each is None else self._each[index]
-        return all(not isinstance(each, Tensor) and each == 0 for each in given)
+        """Whether none is."""
+        return all(self.zeros(index))
 
     def of(self, index: int, rows: Tensor) -> LayerWeight:
         """λ of pack `index`, whose weights are `rows`: one for all, or a vector in the order of its parameters.

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from equiproj.norms import CustomNorm, Norm, power_iteration, start_block
+from equiproj.norms import CustomNorm, ExactOrGram, Norm, NormMethod, power_iteration, start_block
 from equiproj.norms.matrix import norm_and_subgradient
 from equiproj.regularisers.bundles import stack_norms
 from equiproj.regularisers.checks import is_transformed
@@ -44,7 +44,7 @@ class PartNorms(nn.Module):
         packs: Sequence[WeightPack],
         norm: Norm | CustomNorm,
         power: int,
-        method: str,
+        method: NormMethod,
         image_shape: tuple[int, ...] | None,
     ) -> None:
         super().__init__()
@@ -112,13 +112,13 @@ class PartNorms(nn.Module):
 
     def _of_operators(self, weights: WeightPack, part: Tensor, rows: Tensor) -> tuple[list[Tensor], Tensor]:
         """Norms of convolution operators, one kernel at a time: the frequency blocks of all would not fit in memory."""
-        values, slopes = [], []
+        values, slopes, method = [], [], cast(ExactOrGram, self.method)  # `power` is for kernels
         for parameter, kernel, whole in zip(weights.parameters, weights.split(part), weights.split(rows), strict=True):
             kept = not_rounding(kernel, whole, dim=tuple(range(whole.ndim)))
             projector = parameter.projector
             leaf = (kernel * kept).view(1, *projector.weight_shape).requires_grad_()
             with torch.enable_grad():
-                norm = stack_norms(leaf, projector, self.norm, self.method, self.image_shape)[0] ** self.power
+                norm = stack_norms(leaf, projector, self.norm, method, self.image_shape)[0] ** self.power
             (slope,) = torch.autograd.grad(norm, leaf)
             values.append(norm.detach())
             slopes.append(slope.view_as(kept) * kept)

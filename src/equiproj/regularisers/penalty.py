@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from equiproj.groups import Group
 from equiproj.layers import FeatureType, LayerTypes, ParameterTypes, TypedParameter, coverage, typed_parameters
-from equiproj.norms import CustomNorm, Norm, parse_norm
+from equiproj.norms import CustomNorm, Norm, NormMethod, NormName, parse_norm
 from equiproj.projections import ConvProjector
 from equiproj.regularisers.bundles import bundle
-from equiproj.regularisers.checks import one_or_two
+from equiproj.regularisers.checks import Power, one_or_two
 from equiproj.regularisers.copies import CopiedWithNetwork
 from equiproj.regularisers.layer_weights import LayerWeights, PenaltyWeight
 from equiproj.regularisers.module_tree import ModuleTree
@@ -111,12 +111,12 @@ class ProjectionPenalty(CopiedWithNetwork):
         module: nn.Module,
         group: Group | str | None = None,
         *,
-        norm: str | Norm | CustomNorm = "frobenius",
+        norm: NormName | Norm | CustomNorm = "frobenius",
         weight_perpendicular: PenaltyWeight | None = None,
         target: float | None = None,
         balance: float | None = None,
         weight_equivariant: PenaltyWeight = 0.0,
-        power: int = 1,
+        power: Power = 1,
         layers: LayerTypes | None = None,
         parameters: ParameterTypes | None = None,
         skip: str | Sequence[str] = (),
@@ -126,7 +126,7 @@ class ProjectionPenalty(CopiedWithNetwork):
         hidden_type: FeatureType = "regular",
         output_type: FeatureType = "trivial",
         include_bias: bool = False,
-        method: str | None = None,
+        method: NormMethod | None = None,
         image_shape: tuple[int, ...] | None = None,
         example: Any = None,
     ) -> None:
@@ -232,7 +232,7 @@ def _check_strides(typed: Sequence[TypedParameter]) -> None:
             raise ValueError(f"{entry.name}: expected stride 1 for image_shape=, found {stride}")
 
 
-def _method(norm: Norm | CustomNorm, method: str | None, image_shape: tuple[int, ...] | None) -> str:
+def _method(norm: Norm | CustomNorm, method: NormMethod | None, image_shape: tuple[int, ...] | None) -> NormMethod:
     if norm.schatten_order in (None, 2):
         if method is not None:
             raise ValueError(

@@ -1,20 +1,22 @@
 """The Frobenius penalty applied beside the optimiser: one proximal step after each of the optimiser's."""
 
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
 
 from equiproj.groups import Group
-from equiproj.layers import TypedParameter, assign, coverage, typed_parameters
+from equiproj.layers import TypedParameter, WeightDeclaration, assign, coverage, typed_parameters
 from equiproj.norms import parse_norm
 from equiproj.regularisers.adapted_weight import adapted_weight
 from equiproj.regularisers.bundles import bundle
-from equiproj.regularisers.checks import non_negative, one_or_two
+from equiproj.regularisers.checks import Power, non_negative, one_or_two
+from equiproj.regularisers.copies import CopiedWithNetwork
+from equiproj.regularisers.layer_weights import LayerWeights, PenaltyWeight
 from equiproj.regularisers.packs import MatrixStacks, not_rounding, pack
 
 
-class ProximalPenalty:
+class ProximalPenalty(CopiedWithNetwork):
     """λ_⊥ Σ_l n_l (‖W_l − P(W_l)‖_F / √n_l)^power, minimised by a proximal step of its own and not added to the loss.
 
     An adaptive optimiser scales the gradient entry by entry; a penalty in the loss therefore moves P(W) too, and takes
@@ -32,7 +34,8 @@ class ProximalPenalty:
         module: any module with linear or convolution layers, not sharded.
         group: the group, where `layers` does not give representations.
         weight_perpendicular: λ_⊥ ≥ 0; 0 leaves every bit of the weights as it is. 1 where neither it nor `target` nor
-            `balance` is given; the attribute of this name is the λ_⊥ in use.
+            `balance` is given. A number; or a tensor without axes, read in every step; or one of both for each
+            parameter by its name. The attribute of this name is the λ_⊥ in use.
         target: wanted ‖W − P(W)‖_F / ‖W‖_F over all these weights, above 0 and below 1: λ_⊥ is found by dual ascent.
         balance: wanted ratio r between what the penalty and what the optimiser moves, per unit of learning rate:
             λ_⊥ = r ‖ΔW‖ / (η ‖∇penalty‖) with running means; under gradient descent ΔW / η is the task's gradient.
@@ -68,20 +71,19 @@ class ProximalPenalty:
         module: nn.Module,
         group: Group | str | None = None,
         *,
-        weight_perpendicular: float | None = None,
+        weight_perpendicular: PenaltyWeight | None = None,
         target: float | None = None,
         balance: float | None = None,
-        power: int = 1,
-        **declaration: Any,
+        power: Power = 1,
+        **declaration: Unpack[WeightDeclaration],
     ) -> None:
         self.power = one_or_two(power)
-        self._given = non_negative(
-            "weight_perpendicular", 1.0 if weight_perpendicular is None else weight_perpendicular
-        )
         self._adapted = adapted_weight(weight_perpendicular, target, balance, self.power)
         typed = typed_parameters(module, group, **declaration)
         self.coverage = coverage(module, typed, declaration.get("skip", ()))
         packs = pack(bundle(typed))
+        given = 1.0 if weight_perpendicular is None else weight_perpendicular
+        self._network, self._given = module, LayerWeights("weight_perpendicular", given, packs)
         self._packs = tuple((weights, MatrixStacks(weights, parse_norm("frobenius"))) for weights in packs)
         # the weights as the last step left them: what the optimiser has done since is the task's
         self._left: list[Tensor] = []
@@ -89,9 +91,9 @@ class ProximalPenalty:
             self._adapted.to(packs[0].parameters[0].read_as_held().device)
 
     @property
-    def weight_perpendicular(self) -> float:
-        """λ_⊥ in use."""
-        return self._given if self._adapted is None else self._adapted.value.item()
+    def weight_perpendicular(self) -> float | dict[str, float]:
+        """λ_⊥ in use: a number, or where it was given by name, one for each parameter."""
+        return self._given.read() if self._adapted is None else self._adapted.value.item()
 
     @torch.no_grad()
     def step(self, learning_rate: float | torch.optim.Optimizer) -> None:
@@ -105,13 +107,19 @@ class ProximalPenalty:
                 leaves alone what it does not train.
 
         Raises:
-            ValueError: a negative learning rate, a sharded weight, or a parametrisation that cannot hold the value.
+            ValueError: a negative learning rate or λ, a sharded weight, or a parametrisation that cannot hold the
+                value.
         """
-        weight: float | Tensor = self._given if self._adapted is None else self._adapted.value
         if not isinstance(learning_rate, torch.optim.Optimizer):
             non_negative("learning_rate", learning_rate)
-        rates = [[_rate(parameter, learning_rate) for parameter in weights.parameters] for weights, _ in self._packs]
-        if not any(map(any, rates)) or (self._adapted is None and weight == 0):
+        rates = [
+            [
+                0.0 if zero else _rate(parameter, learning_rate)
+                for parameter, zero in zip(w.parameters, zeros, strict=True)
+            ]
+            for (w, _), zeros in zip(self._packs, map(self._given.zeros, range(len(self._packs))), strict=True)
+        ]
+        if not any(map(any, rates)):
             return
         squares, left = [], []
         for index, (weights, stacks) in enumerate(self._packs):
@@ -121,6 +129,9 @@ class ProximalPenalty:
             rate: float | Tensor = own[0]
             if len(set(own)) > 1:
                 rate = weights.join([torch.full_like(v, r) for v, r in zip(values, own, strict=True)])
+            weight = self._given.of(index, rows) if self._adapted is None else self._adapted.value
+            if isinstance(weight, Tensor) and weight.ndim > 0:
+                weight = weights.spread(weight).expand_as(rows)
             projected = weights.project(rows)
             rest, unit_square = self._shrunk(stacks, rows - projected, rows, rate * weight)
             shrunk = projected + rest

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple, Unpack
 
 import torch
 from torch import nn
 
 from equiproj.groups import Group
-from equiproj.layers import Coverage, TypedParameter, coverage, typed_parameters
-from equiproj.norms import CustomNorm, Norm, parse_norm
+from equiproj.layers import Coverage, TypedParameter, WeightDeclaration, coverage, typed_parameters
+from equiproj.norms import CustomNorm, Norm, NormName, parse_norm
 from equiproj.regularisers.bundles import Bundle, bundle, stack_norms
 
 
@@ -64,9 +64,9 @@ def equivariance_report(
     module: nn.Module,
     group: Group | str | None = None,
     *,
-    norm: str | Norm | CustomNorm = "frobenius",
+    norm: NormName | Norm | CustomNorm = "frobenius",
     image_shape: tuple[int, ...] | None = None,
-    **declaration: Any,
+    **declaration: Unpack[WeightDeclaration],
 ) -> EquivarianceReport:
     """Size of the equivariant and the non-equivariant part of every layer.
 

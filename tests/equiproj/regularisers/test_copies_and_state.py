@@ -90,7 +90,7 @@ class Training:
     network: nn.Module
 
 
-@pytest.mark.parametrize("kind", [0], ids=["in the loss"])
+@pytest.mark.parametrize("kind", [0, 1], ids=["in the loss", "proximal"])
 def test_both_in_one_object_are_copied_as_one_whichever_is_first(kind: int) -> None:
     network = two_layers()
     penalty = penalties(network)[kind]
@@ -118,7 +118,7 @@ def test_a_copy_has_the_state_of_its_moment() -> None:
     assert (penalty.n_calls, module.penalty.n_calls) == (1, 2)
 
 
-@pytest.mark.parametrize("kind", [0], ids=["in the loss"])
+@pytest.mark.parametrize("kind", [0, 1], ids=["in the loss", "proximal"])
 def test_a_copy_without_its_network_says_so(kind: int) -> None:
     network = two_layers()
     other = copy.deepcopy(penalties(network)[kind])

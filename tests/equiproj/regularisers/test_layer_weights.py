@@ -1,5 +1,6 @@
 """λ of a penalty by name, and as tensors that learn."""
 
+import copy
 import math
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from equiproj import ProjectionPenalty
+from equiproj import ProjectionPenalty, ProximalPenalty
 from equiproj.groups import CyclicGroup
 from equiproj.layers import typed_parameters
 from equiproj.norms import matrix_norm
@@ -163,3 +164,22 @@ def test_names_are_those_of_the_rows(network: nn.Module) -> None:
     weights = {entry.name: 1.0 for entry in found}
     penalty = ProjectionPenalty(network, GROUP, include_bias=True, weight_perpendicular=weights)
     torch.testing.assert_close(penalty(), ProjectionPenalty(network, GROUP, include_bias=True)())
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_the_proximal_step_takes_weights_by_name(network: nn.Module, power: int) -> None:
+    """Each layer moves as if it were alone with its λ; a λ of 0 leaves every bit."""
+    network = network.double()
+    learnt = {**WEIGHTS, "tail.weight": torch.tensor(1.5)}
+    alone = copy.deepcopy(network)
+    penalty = ProximalPenalty(network, GROUP, weight_perpendicular=learnt, power=power)
+    assert penalty.weight_perpendicular == WEIGHTS
+    penalty.step(0.01)
+    for name, types in TYPES.items():
+        weight = WEIGHTS[f"{name}.weight"]
+        ProximalPenalty(alone, layers={name: types}, weight_perpendicular=weight, power=power).step(0.01)
+        found, expected = (each.get_submodule(name).weight for each in (network, alone))
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
+        assert weight > 0 or torch.equal(found, expected)
+    with pytest.raises(ValueError, match=r"found \['neck.weight'\]"):
+        ProximalPenalty(network, GROUP, weight_perpendicular={**WEIGHTS, "neck.weight": 1.0})
