@@ -1,5 +1,6 @@
 """How strongly data ask for a broken symmetry: the λ⊥ of greatest evidence (docs/derivation.md, section 9)."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -18,14 +19,17 @@ _LEAST_DISPERSION = 1e-2
 class Evidence(NamedTuple):
     """λ⊥ of greatest evidence, τ² of an entry of W − P(W) (0 where strict equivariance has more), and the dispersion.
 
+    `gain` is the log evidence over that of strict equivariance.
+
     Examples:
-        >>> Evidence(weight=0.5, tau_squared=0.01, dispersion=2.0).weight
+        >>> Evidence(weight=0.5, tau_squared=0.01, dispersion=2.0, gain=3.0).weight
         0.5
     """
 
     weight: float
     tau_squared: float
     dispersion: float
+    gain: float
 
 
 def greatest_evidence(
@@ -57,10 +61,11 @@ def greatest_evidence(
     spread = curvature.integral(lambda h: torch.log1p(h / (2 * column)))
     evidence = -0.5 * n_examples * n_outputs * left.log() - 0.5 * spread
     best = int(evidence.argmax())
+    gain = float(evidence[best]) + 0.5 * n_examples * n_outputs * math.log(dispersion)
     if best == _N_TRIED - 1:
-        return Evidence(float(tried[-1]), 0.0, float(left[-1]))
+        return Evidence(float(tried[-1]), 0.0, float(left[-1]), min(gain, 0.0))
     weight = float(tried[best])
     if best > 0:  # the top of the parabola through three points of log λ
         before, top, after = evidence[best - 1 : best + 2].tolist()
         weight *= float(tried[1] / tried[0]) ** (0.5 * (before - after) / (before - 2 * top + after))
-    return Evidence(weight, float(left[best]) / (2 * n_examples * weight), float(left[best]))
+    return Evidence(weight, float(left[best]) / (2 * n_examples * weight), float(left[best]), gain)

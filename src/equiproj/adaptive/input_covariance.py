@@ -112,6 +112,18 @@ def patches(images: Float[Tensor, "..."], layer: _ConvNd) -> Float[Tensor, "plac
     return images.movedim(1, 1 + n_axes).flatten(1 + n_axes).flatten(0, n_axes)
 
 
+def power_of(covariance: Float[Tensor, "n n"], exponent: float) -> Float[Tensor, "n n"]:
+    """Σ^exponent, symmetric, in double precision; eigenvalues below rounding count as rounding.
+
+    Examples:
+        >>> power_of(4 * torch.eye(1), -0.5).item()
+        0.5
+    """
+    values, vectors = torch.linalg.eigh(covariance.double())
+    floor = torch.finfo(covariance.dtype).eps * values[-1]
+    return (vectors * values.clamp_min(floor) ** exponent) @ vectors.mT
+
+
 def _averaged(entry: TypedParameter, moments: _Moments, shrinkage: float) -> Tensor:
     if moments.total is None:
         raise ValueError(f"{entry.name}: expected a batch that reaches its layer, found none")

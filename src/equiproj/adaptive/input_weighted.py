@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from equiproj.adaptive.input_covariance import input_covariances
+from equiproj.adaptive.input_covariance import input_covariances, power_of
 from equiproj.groups import Group
 from equiproj.layers import typed_parameters
 from equiproj.norms import matrix_norm
@@ -60,7 +60,7 @@ class InputWeightedPenalty:
     ) -> None:
         self.power = one_or_two(power)
         self.covariances = input_covariances(module, group, batches=batches, shrinkage=shrinkage, **declaration)
-        self._roots = {name: _root(covariance) for name, covariance in self.covariances.items()}
+        self._roots = {name: power_of(covariance, 0.5) for name, covariance in self.covariances.items()}
         self._typed = [e for e in typed_parameters(module, group, **declaration) if e.name in self._roots]
         weights = weight_perpendicular
         if not isinstance(weights, Mapping):
@@ -81,9 +81,3 @@ class InputWeightedPenalty:
             norm = matrix_norm(rest @ self._roots[entry.name].to(rest), "frobenius")
             terms.append(self.weight_perpendicular[entry.name] * norm**self.power)
         return torch.stack(terms).sum()
-
-
-def _root(covariance: Tensor) -> Tensor:
-    """Σ^½, symmetric."""
-    values, vectors = torch.linalg.eigh(covariance.double())
-    return (vectors * values.clamp_min(0).sqrt()) @ vectors.mT

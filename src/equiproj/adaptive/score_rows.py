@@ -24,6 +24,7 @@ class ScoreRow(NamedTuple):
             twentieth of the free solution is left. 0 where the loss does not depend on W − P(W), or that is always 0.
         effective_rank: (Σσ²)² / Σσ⁴ of the gradient's singular values, noise included.
         sparsity: Hoyer's measure of the gradient's entries, 0 where all are equal and 1 where one alone is not zero.
+        log_evidence: of the penalty with that λ⊥ over strict equivariance, 9.6.
 
     Examples:
         >>> ScoreRow("weight", 4.0, 2.0, 0.01, 2.0, 1.0, 0.1, 1.0, 3.0, 0.2).excess
@@ -40,6 +41,7 @@ class ScoreRow(NamedTuple):
     weight: float
     effective_rank: float
     sparsity: float
+    log_evidence: float = 0.0
 
     @property
     def excess(self) -> float:
@@ -72,6 +74,11 @@ class ScoreTest:
     def weights(self) -> dict[str, float]:
         """λ⊥ of each weight, for `ProjectionPenalty(norm="frobenius", power=2, weight_perpendicular=...)`."""
         return {row.name: row.weight for row in self.rows}
+
+    @property
+    def log_evidence(self) -> float:
+        """Of all weights together, as if they were independent; what one norm has more than another speaks for it."""
+        return sum(row.log_evidence for row in self.rows)
 
     @property
     def p_value(self) -> float:

@@ -1,6 +1,6 @@
 """Whether the gradient at the strict solution contradicts the symmetry, and the weight of the penalty that follows."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from equiproj.adaptive.evidence import Evidence, greatest_evidence
+from equiproj.adaptive.input_covariance import power_of
 from equiproj.adaptive.lanczos import SpectralMeasure, exact_measures, spectral_measure
 from equiproj.adaptive.linearised import Batch, LinearisedLoss, Loss, linearised_loss, perpendicular
 from equiproj.adaptive.score_rows import ScoreRow, ScoreTest
@@ -36,6 +37,7 @@ def score_test(
     n_steps: int = 10,
     chunk_size: int = 64,
     n_draws: int = 0,
+    covariances: Mapping[str, Tensor] | None = None,
     seed: int = 0,
     **declaration: Any,
 ) -> ScoreTest:
@@ -66,6 +68,8 @@ def score_test(
         chunk_size: examples whose gradients are held at a time.
         n_draws: gradients that a dense Gaussian W − P(W) could have made, for `choose_norm`: a product and a gradient
             in memory for each.
+        covariances: of `input_covariances`; λ⊥ and the evidence are then those of `InputWeightedPenalty`, for the
+            weights that have one.
         seed: of the random vectors.
         declaration: `layers`, `parameters`, `skip`, `strict`, `example`, `input_type`, `hidden_type`, `output_type`,
             `include_bias` as for `typed_parameters`.
@@ -97,7 +101,10 @@ def score_test(
     with torch.no_grad(), evaluating(module):
         probes = [_probes(entry, n_probes, seed) for entry in entries]
         variances = variance_of_mean(linearised, probes, observations, chunk_size, n_draws, seed)
-        found = [_local(linearised, k, variance.mean, probes[k], n_steps) for k, variance in enumerate(variances)]
+        found = [
+            _local(linearised, k, variance.mean, probes[k], n_steps, (covariances or {}).get(entries[k].name))
+            for k, variance in enumerate(variances)
+        ]
         rows = [
             _row(linearised, entry, variance, local, scale)
             for entry, variance, local in zip(entries, variances, found, strict=True)
@@ -136,15 +143,26 @@ def _dense_draws(linearised: LinearisedLoss, index: int, gradient: Tensor, varia
 
 
 class _Local(NamedTuple):
-    """The quadratic approximation around P(W), in the kernel of P: gradient, rise of the loss, spectra."""
+    """The quadratic approximation around P(W), in the kernel of P: gradient, rise of the loss, trace and spectra of H.
+
+    The spectra are those of H and the gradient in the coordinates in which the penalty is the Frobenius norm.
+    """
 
     gradient: Tensor
     rise: float
+    trace: float
     score: SpectralMeasure
     curvature: SpectralMeasure
 
 
-def _local(linearised: LinearisedLoss, index: int, gradient: Tensor, probes: Tensor, n_steps: int) -> _Local:
+def _local(
+    linearised: LinearisedLoss,
+    index: int,
+    gradient: Tensor,
+    probes: Tensor,
+    n_steps: int,
+    covariance: Tensor | None,
+) -> _Local:
     entry, product = linearised.parameters[index], partial(linearised.curvature, index)
     value = entry.read_as_held()
     rest, rise = perpendicular(entry, value.reshape(1, -1)), 0.0
@@ -152,18 +170,37 @@ def _local(linearised: LinearisedLoss, index: int, gradient: Tensor, probes: Ten
         bent = product(rest)[0]
         rise = float(0.5 * (rest[0] @ bent) - gradient @ rest[0])
         gradient = gradient - bent
+    score, curvature = _spectra(product, gradient, probes, n_steps)
+    trace = float(curvature.integral(lambda h: h))
+    if covariance is not None:
+        change = partial(_times, entry, power_of(covariance, -0.5).to(gradient))
+        score, curvature = _spectra(
+            lambda vectors: change(product(change(vectors))), change(gradient[None])[0], probes, n_steps
+        )
+    return _Local(gradient, rise, trace, score, curvature)
+
+
+def _spectra(
+    product: Callable[[Tensor], Tensor], gradient: Tensor, probes: Tensor, n_steps: int
+) -> tuple[SpectralMeasure, SpectralMeasure]:
     if len(probes) == len(gradient):
-        return _Local(gradient, rise, *exact_measures(product, gradient, probes / len(probes) ** 0.5))
+        return exact_measures(product, gradient, probes / len(probes) ** 0.5)
     measure = spectral_measure(product, torch.cat([gradient[None], probes]), n_steps)
-    return _Local(gradient, rise, measure.of(0, 1), measure.of(1, 1 + len(probes)))
+    return measure.of(0, 1), measure.of(1, 1 + len(probes))
+
+
+def _times(entry: TypedParameter, factor: Tensor, vectors: Tensor) -> Tensor:
+    """Flat values of a weight, each as a matrix times a factor of its columns; layers with such inputs store rows."""
+    rows = entry.projector.weight_shape[0]
+    return (vectors.reshape(len(vectors), rows, -1) @ factor).flatten(1)
 
 
 def _row(
     linearised: LinearisedLoss, entry: TypedParameter, variance: Variance, local: _Local, scale: float
 ) -> ScoreRow:
-    size, n_examples, n_outputs = local.score.total(), linearised.n_examples, linearised.n_outputs()
-    dimension, trace = local.curvature.total(), float(local.curvature.integral(lambda h: h))
-    evidence = Evidence(0.0, 0.0, 0.0)
+    size, n_examples, n_outputs = float(local.gradient.square().sum()), linearised.n_examples, linearised.n_outputs()
+    dimension, trace = local.curvature.total(), local.trace
+    evidence = Evidence(0.0, 0.0, 0.0, 0.0)
     if trace > 0:
         evidence = greatest_evidence(
             local.score,
@@ -188,6 +225,7 @@ def _row(
         weight=evidence.weight * (scale if evidence.tau_squared > 0 else 1),
         effective_rank=effective_rank(matrix),
         sparsity=hoyer_sparsity(matrix),
+        log_evidence=evidence.gain,
     )
 
 

@@ -5,10 +5,11 @@ import torch
 from torch import nn
 from torch.nn.functional import unfold
 
+from equiproj import score_test
 from equiproj.adaptive import InputWeightedPenalty, input_covariances
-from equiproj.adaptive.input_covariance import patches
+from equiproj.adaptive.input_covariance import patches, power_of
 from equiproj.groups import CyclicGroup
-from equiproj.projections import ConvProjector
+from equiproj.projections import ConvProjector, project_linear
 from equiproj.representations import regular, trivial
 from equiproj.testing.moves import move_weight
 
@@ -66,6 +67,36 @@ def test_the_penalty_is_what_the_rest_does_to_the_outputs():
     torch.testing.assert_close(penalty(), expected)
     penalty().backward()
     assert layer.weight.grad is not None
+
+
+@pytest.mark.parametrize("even_in_outputs", [False, True])
+def test_the_evidence_tells_which_norm_the_truth_was_drawn_from(even_in_outputs):
+    """Smooth inputs; what breaks the symmetry is even in the entries of W, or in what it does to the outputs."""
+    rho, generator = regular(CyclicGroup(8)), torch.Generator().manual_seed(1)
+    steps = torch.fft.fftfreq(8, d=1 / 8)
+    first = torch.fft.ifft(1 / (1 + steps.square()) ** 2).real.double()
+    covariance = first[(torch.arange(8)[:, None] - torch.arange(8)) % 8]
+    broken = torch.randn(8, 8, generator=generator, dtype=torch.float64)
+    if even_in_outputs:
+        broken = 0.3 * broken @ power_of(covariance, -0.5)
+    inputs = torch.randn(400, 8, generator=generator, dtype=torch.float64) @ power_of(covariance, 0.5)
+    layer, types = nn.Linear(8, 8, bias=False, dtype=torch.float64), {"layers": {"": (rho, rho)}}
+    nn.init.zeros_(layer.weight)
+    rest = broken - project_linear(broken, rho, rho)
+    targets = inputs @ rest.T + 0.3 * torch.randn(400, 8, generator=generator, dtype=torch.float64)
+    given = {"loss": lambda a, b: (a - b).square().sum(1).mean(), "batches": [(inputs, targets)], **types}
+    sigma = input_covariances(layer, batches=[inputs], shrinkage=0.0, **types)
+    gain = score_test(layer, covariances=sigma, **given).log_evidence - score_test(layer, **given).log_evidence
+    assert (gain > 3) if even_in_outputs else (gain < -3)
+
+
+def test_the_identity_as_covariance_is_the_frobenius_norm():
+    torch.manual_seed(0)
+    layer, inputs = nn.Linear(4, 4, bias=False), torch.randn(50, 4)
+    given = {"loss": nn.functional.mse_loss, "batches": [(inputs, inputs)], "layers": {"": (RHO, RHO)}}
+    plain = score_test(layer, **given).rows[0]
+    weighted = score_test(layer, covariances={"weight": torch.eye(4)}, **given).rows[0]
+    assert weighted[1:] == pytest.approx(plain[1:], rel=1e-4)
 
 
 def test_equivariant_weights_are_not_pushed():

@@ -216,6 +216,21 @@ def test_weights_for_more_examples_are_smaller():
     assert more.tau_squared == here.tau_squared
 
 
+def test_a_large_weight_by_lanczos_and_by_all_of_its_curvature():
+    generator = torch.Generator().manual_seed(10)
+    layer, rho = nn.Linear(20, 20, bias=False, dtype=torch.float64), 5 * regular(GROUP)
+    layer.weight.data = project_linear(layer.weight.data, rho, rho)
+    inputs = torch.randn(200, 20, generator=generator, dtype=torch.float64)
+    broken = 0.1 * torch.randn(20, 20, generator=generator, dtype=torch.float64)
+    targets = layer(inputs).detach() + inputs @ broken.T + torch.randn(200, 20, generator=generator)
+    given = {"loss": squared_error, "batches": [(inputs, targets)], "layers": {"": (rho, rho)}}
+    (exact,), (few,) = (score_test(layer, n_probes=n, **given).rows for n in (400, 16))
+    assert few.score == pytest.approx(exact.score, rel=1e-9)
+    assert few.curvature == pytest.approx(exact.curvature, rel=0.05)
+    assert few.weight == pytest.approx(exact.weight, rel=0.1)
+    assert few.p_value == pytest.approx(exact.p_value, abs=0.02)
+
+
 def test_tuples_and_dictionaries_are_batches_too():
     class Two(nn.Module):
         def __init__(self) -> None:

@@ -83,5 +83,5 @@ def test_zeros_and_equal_singular_values_have_risks():
 
 def test_too_few_draws_cannot_choose():
     ones = torch.ones(3, 3)
-    with pytest.raises(ValueError, match=r"expected score_test\(n_draws=19\) or more to choose a norm, found 5 draws"):
+    with pytest.raises(ValueError, match=r"expected score_test\(n_draws=39\) or more to choose a norm, found 5 draws"):
         choose_norm(ScoreTest((), {"w": ones}, {"w": ones}, {"w": ones.expand(5, 3, 3)}))
