@@ -1,5 +1,6 @@
 """The penalty's weight and norm chosen by the data: score test, evidence, and a norm weighted by what goes in."""
 
+from equiproj.adaptive.group_discovery import GroupRanking, GroupRow, rank_groups_by_distance, rank_groups_by_score
 from equiproj.adaptive.input_covariance import input_covariances
 from equiproj.adaptive.input_weighted import InputWeightedPenalty
 from equiproj.adaptive.score_rows import ScoreRow, ScoreTest
@@ -7,6 +8,8 @@ from equiproj.adaptive.score_test import score_test
 from equiproj.adaptive.stein import NormChoice, SteinRisk, choose_norm, stein_risks
 
 __all__ = [
+    "GroupRanking",
+    "GroupRow",
     "InputWeightedPenalty",
     "NormChoice",
     "ScoreRow",
@@ -14,6 +17,8 @@ __all__ = [
     "SteinRisk",
     "choose_norm",
     "input_covariances",
+    "rank_groups_by_distance",
+    "rank_groups_by_score",
     "score_test",
     "stein_risks",
 ]

@@ -191,3 +191,26 @@ def test_kernels_of_another_size():
         projector(draw(1, 1, 5, 5))
     with pytest.raises(ValueError, match=r"expected a weight with 4 axes, found shape \(3, 3\)"):
         projector(draw(3, 3))
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (3, 1), (3, 5), (2, 5), (4, 2)], ids=str)
+@pytest.mark.parametrize("group", [CyclicGroup(2), DihedralGroup(1), DihedralGroup(2)], ids=str)
+def test_kernels_of_unequal_axes_are_exact_for_groups_that_keep_the_axes(group, shape):
+    rho = regular(group)
+    projector = ConvProjector(trivial(group) + rho, rho, shape)
+    assert not projector.is_sampled
+    assert_is_projection(projector)
+    # an oracle of flips alone: C_2 turns by half, D_1 mirrors the last axis, D_2 is both
+    weight = draw(group.order, 1, *shape)
+    found = ConvProjector(trivial(group), rho, shape)(weight)
+    flips = {CyclicGroup(2): [(), (-2, -1)], DihedralGroup(1): [(), (-1,)]}.get(group, [(), (-2, -1), (-1,), (-2,)])
+    base = torch.stack([weight[k].flip(axes) for k, axes in enumerate(flips)]).mean(0)
+    torch.testing.assert_close(found, torch.stack([base.flip(axes) for axes in flips]))
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (3, 5)], ids=str)
+@pytest.mark.parametrize("group", [CyclicGroup(4), DihedralGroup(4), CyclicGroup(8)], ids=str)
+def test_kernels_of_unequal_axes_are_refused_for_groups_that_turn_one_into_the_other(group, shape):
+    size = max(shape)
+    with pytest.raises(ValueError, match=rf"found \({shape[0]}, {shape[1]}\): .* fits \({size}, {size}\); groups that"):
+        ConvProjector(trivial(group), regular(group), shape)

@@ -1,0 +1,263 @@
+"""Which group a trained network, or its data, is symmetric to: candidates in a table, from two measures."""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from equiproj.adaptive.score_test import score_test
+from equiproj.groups import Group, is_subgroup, parse_group
+from equiproj.layers import TypedParameter, typed_parameters
+from equiproj.projections import equivariant_dimension
+from equiproj.regularisers import project_
+from equiproj.representations import Representation
+
+_N_DRAWS = 10_000  # of random weights
+_CLOSE = 0.25  # of the distance of random weights
+_ROUNDING = 1e-9  # of a projection in float64
+
+
+@dataclass(frozen=True)
+class GroupRow:
+    """One candidate.
+
+    Args:
+        group: the candidate.
+        measure: what was measured.
+        null: its mean under the null hypothesis.
+        p_value: of the null hypothesis.
+        is_kept: whether the group is a symmetry as far as this measure can tell.
+        verdict: the same in words, with the reason.
+    """
+
+    group: Group
+    measure: float
+    null: float
+    p_value: float
+    is_kept: bool
+    verdict: str
+
+    @property
+    def ratio(self) -> float:
+        """Measured over expected."""
+        return self.measure / self.null if self.null > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class GroupRanking:
+    """Candidates from the most to the least symmetric.
+
+    Args:
+        measure: what the numbers are.
+        rows: a row for each candidate.
+
+    Examples:
+        >>> from equiproj.adaptive import GroupRanking, GroupRow
+        >>> from equiproj.groups import CyclicGroup
+        >>> print(GroupRanking("distance", (GroupRow(CyclicGroup(4), 0.1, 0.8, 1e-4, True, "close"),)))
+        group                     distance      null     ratio         p  verdict
+        CyclicGroup(4)                 0.1       0.8     0.125    0.0001  close
+        largest: CyclicGroup(4)
+    """
+
+    measure: str
+    rows: tuple[GroupRow, ...]
+
+    @property
+    def largest(self) -> tuple[Group, ...]:
+        """The groups that are kept and in no other one that is; several where none contains all, none where none is."""
+        kept = [row.group for row in self.rows if row.is_kept]
+        return tuple(g for g in kept if not any(is_subgroup(g, h) and not is_subgroup(h, g) for h in kept))
+
+    def __str__(self) -> str:
+        lines = [f"{'group':22}  {self.measure:>10}  {'null':>8}  {'ratio':>8}  {'p':>8}  verdict"]
+        for row in self.rows:
+            numbers = f"{row.measure:10.3g}  {row.null:8.3g}  {row.ratio:8.3g}  {row.p_value:8.2g}"
+            lines.append(f"{row.group!s:22}  {numbers}  {row.verdict}")
+        return "\n".join([*lines, f"largest: {', '.join(map(str, self.largest)) or 'none of these'}"])
+
+
+def rank_groups_by_distance(
+    module: nn.Module, groups: Sequence[Group | str], *, level: float = 0.05, seed: int = 0, **declaration: Any
+) -> GroupRanking:
+    """Measured ‖W − PW‖ / ‖W‖ of a trained network against that of random weights of the same norms.
+
+    The null hypothesis is that each weight points anywhere: then ‖W − PW‖² / ‖W‖² of a layer follows the law
+    beta(d_⊥/2, d_G/2) with the dimensions of the two parts (equation 10.1). A group is kept where the distance is at
+    most a quarter of the expected one, smaller than in all but a share `level` of draws divided by the number of
+    candidates, and every candidate inside it is kept. Where the weights that one of these fixes contain all that the
+    group fixes (types of both in one order, as without regular fields), W stands for its projection onto them, and the
+    question is what the group has beyond.
+
+    This sees a symmetry only if the order of the network's channels follows the types: in a single layer, or after
+    training that pulled it there. A plain network of several layers has its hidden channels in no order, and looks
+    random to every group.
+
+    Args:
+        module: a trained network.
+        groups: candidates, or their names (`parse_group`).
+        level: of the tests together.
+        seed: of the draws.
+        declaration: `layers`, `parameters`, `skip`, `example`, `input_type`, `hidden_type`, `output_type` as for
+            `typed_parameters`, or a function from a group to it, such as `standard`.
+
+    Raises:
+        ValueError: layers that do not fit a candidate, or no candidates.
+
+    Examples:
+        >>> from equiproj.adaptive import rank_groups_by_distance
+        >>> _ = torch.manual_seed(0)
+        >>> layer = project_(nn.Conv2d(1, 1, 7, bias=False), "C4")
+        >>> rank_groups_by_distance(layer, ["C2", "C4", "D4"]).largest
+        (CyclicGroup(4),)
+    """
+    candidates = _candidates(groups)
+    generator = np.random.default_rng(seed)
+    found: dict[Group, tuple[float, float, float]] = {}
+    bases: dict[Group, _Weights] = {}
+    for group in sorted(candidates, key=lambda g: sum(is_subgroup(h, g) for h in candidates)):
+        entries = typed_parameters(module, group, **_declared(declaration, group))
+        inside = [bases[h] for h in reversed(bases) if is_subgroup(h, group)]
+        weights, projected = _within([*inside, _all_of(entries)], entries)
+        found[group] = _distance(weights, projected, generator)
+        measured, null, p_value = found[group]
+        if measured <= _CLOSE * null and p_value <= level / len(candidates):
+            bases[group] = projected
+    kept = [group in bases for group in candidates]
+    words = ("closer than random", "not closer than random", "not closer than random in")
+    return _ranking("distance", candidates, [found[group] for group in candidates], kept, words)
+
+
+class _Weights(NamedTuple):
+    """Values of all weights, in float64, and the dimensions of the spaces that they lie in."""
+
+    values: list[Tensor]
+    dimensions: list[int]
+
+
+@torch.no_grad()
+def _all_of(entries: Sequence[TypedParameter]) -> _Weights:
+    values = [entry.read().double() for entry in entries]
+    return _Weights(values, [value.numel() for value in values])
+
+
+@torch.no_grad()
+def _within(spaces: Sequence[_Weights], entries: Sequence[TypedParameter]) -> tuple[_Weights, _Weights]:
+    """The first space that contains the equivariant weights, and these; the last is that of all weights."""
+    dimensions = [equivariant_dimension(entry.projector) for entry in entries]
+    expected = [entry.projector(value) for entry, value in zip(entries, spaces[-1].values, strict=True)]
+    for space in spaces[:-1]:
+        projected = [
+            entry.projector(value.reshape(whole.shape))
+            for entry, value, whole in zip(entries, space.values, expected, strict=True)
+        ]
+        if all(torch.allclose(a, b, rtol=0, atol=_ROUNDING) for a, b in zip(projected, expected, strict=True)):
+            return space, _Weights(projected, dimensions)
+    return spaces[-1], _Weights(expected, dimensions)
+
+
+def _distance(weights: _Weights, projected: _Weights, generator: np.random.Generator) -> tuple[float, float, float]:
+    """Distance, its root mean square for random weights, and the share of those that are as close."""
+    squares = np.array([float(value.square().sum()) for value in weights.values])
+    rest = sum(float((a - b).square().sum()) for a, b in zip(weights.values, projected.values, strict=True))
+    shares = squares / max(squares.sum(), np.finfo(float).tiny)
+    halves = [((a - b) / 2, b / 2) for a, b in zip(weights.dimensions, projected.dimensions, strict=True)]
+    # without one of the two parts the other has everything
+    drawn = [generator.beta(a, b, _N_DRAWS) if a and b else np.full(_N_DRAWS, float(b == 0)) for a, b in halves]
+    random, measured = shares @ np.stack(drawn), rest / max(squares.sum(), np.finfo(float).tiny)
+    p_value = (1 + int((random <= measured).sum())) / (1 + _N_DRAWS)
+    return measured**0.5, float(random.mean()) ** 0.5, p_value
+
+
+def rank_groups_by_score(
+    module: nn.Module,
+    groups: Sequence[Group | str],
+    *,
+    loss: Callable[[Any, Any], Tensor],
+    batches: Sequence[tuple[Any, Any]],
+    fit: Callable[[nn.Module, Group], None] | None = None,
+    level: float = 0.05,
+    **declaration: Any,
+) -> GroupRanking:
+    """The gradient of the loss outside the equivariant weights, at equivariant networks, against its noise.
+
+    If the data are symmetric under G, the gradient at an equivariant network is equivariant in the mean, wherever the
+    network stands, and (1 − P)∇ is noise (`score_test`). For each candidate a copy of the network is projected, fitted
+    if `fit` is given, projected again and tested. Without `fit` the whole law of inputs and targets is tested; at the
+    strict solution the inputs matter less the better it explains the targets, and the noise is smallest. A group is
+    rejected if its own test rejects it at the level, corrected for the number of candidates by Holm's method, or if a
+    candidate inside it is rejected: a symmetric group with at most the probability `level`, as far as p-values hold.
+
+    Args:
+        module: a network, trained or not; it is not changed.
+        groups: candidates, or their names.
+        loss: of outputs and targets, as `score_test` wants it.
+        batches: pairs (inputs, targets); better others than those that `fit` uses.
+        fit: trains a strictly equivariant copy in place: one that projects after each of its steps (`project_`).
+        level: of the tests together.
+        declaration: as for `rank_groups_by_distance`.
+
+    Raises:
+        ValueError: as `score_test`, or no candidates.
+    """
+    candidates = _candidates(groups)
+    found = []
+    for group in candidates:
+        declared = _declared(declaration, group)
+        strict = project_(copy.deepcopy(module), group, **declared)
+        if fit is not None:
+            fit(strict, group)
+            project_(strict, group, **declared)
+        tested = score_test(strict, group, loss=loss, batches=batches, n_steps=1, **declared)
+        score, noise = (sum(getattr(row, name) for row in tested.rows) for name in ("score", "noise"))
+        found.append((score, noise, tested.p_value))
+    kept = [not rejected for rejected in _holm([p_value for *_, p_value in found], level)]
+    return _ranking("score", candidates, found, kept, ("not rejected", "rejected", "rejected with"))
+
+
+def _candidates(groups: Sequence[Group | str]) -> list[Group]:
+    found = [parse_group(group) if isinstance(group, str) else group for group in groups]
+    if not found:
+        raise ValueError("expected at least one candidate group, found none")
+    return found
+
+
+def _declared(declaration: dict[str, Any], group: Group) -> dict[str, Any]:
+    """The declaration for one group."""
+    made = {name: each for name, each in declaration.items() if callable(each) and not isinstance(each, Representation)}
+    return declaration | {name: make(group) for name, make in made.items()}
+
+
+def _holm(p_values: Sequence[float], level: float) -> list[bool]:
+    """Which hypotheses Holm's step-down method rejects.
+
+    Examples:
+        >>> _holm([0.01, 0.04, 0.03], 0.05)
+        [True, False, False]
+    """
+    rejected = [False] * len(p_values)
+    for rank, position in enumerate(np.argsort(p_values)):
+        if p_values[position] > level / (len(p_values) - rank):
+            break
+        rejected[position] = True
+    return rejected
+
+
+def _ranking(
+    measure: str,
+    candidates: Sequence[Group],
+    found: Sequence[tuple[float, float, float]],
+    kept: Sequence[bool],
+    words: tuple[str, str, str],
+) -> GroupRanking:
+    """The table; a symmetry under a group is one under all that it contains."""
+    rows = []
+    for group, numbers, is_kept in zip(candidates, found, kept, strict=True):
+        missing = [h for h, other in zip(candidates, kept, strict=True) if not other and is_subgroup(h, group)]
+        verdict = words[0] if is_kept and not missing else words[1] if not is_kept else f"{words[2]} {missing[0]}"
+        rows.append(GroupRow(group, *numbers, is_kept and not missing, verdict))
+    return GroupRanking(measure, tuple(sorted(rows, key=lambda row: row.ratio)))
