@@ -38,12 +38,12 @@ def vector_norm(
     # Division by the largest entry keeps |x|^p from under- and overflowing.
     divisor = torch.where(largest > 0, largest, 1)
     if p == 2:
-        length = (magnitude / divisor).square().sum(dim, keepdim=True).sqrt() * divisor
+        length = magnitude.div_(divisor).square_().sum(dim, keepdim=True).sqrt() * divisor
         return length, vectors / torch.where(length > 0, length, 1)
-    scaled = magnitude / divisor
+    scaled = magnitude.div_(divisor)
     root = scaled.pow(p).sum(dim, keepdim=True).pow(1 / p)
-    slope = (scaled / torch.where(root > 0, root, 1)).pow(p - 1)
-    return largest * root, vectors.sgn() * slope
+    slope = scaled.div_(torch.where(root > 0, root, 1)).pow_(p - 1)
+    return largest * root, slope.mul_(vectors.sgn()) if not vectors.is_complex() else vectors.sgn() * slope
 
 
 def mixed_norm(

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from equiproj.regularisers.accumulation import accumulate
 from equiproj.regularisers.checks import is_transformed
 from equiproj.regularisers.layer_weights import LayerWeight, LayerWeights
 from equiproj.regularisers.packs import WeightPack
@@ -58,6 +59,32 @@ class PackSums:
             terms = [factor * unit for factor, unit in zip(factors.values(), units, strict=True)]
             terms = [term.sum() if term.ndim > 0 else term for term in terms]
             return sum(terms[1:], start=terms[0])
+
+    def accumulate(self, index: int, factor: float) -> Tensor:
+        """The penalty of pack `index`, without history; its gradient, times `factor`, is added to those of the weights.
+
+        A λ that is a tensor has its gradient added, too.
+        """
+        weights = self._packs[index]
+        with torch.no_grad():
+            values = weights.read()
+        with torch.autocast(values[0].device.type, enabled=False):
+            factors = self._factors(index, values[0])
+            with torch.no_grad():
+                rows = weights.as_rows(values)
+                parts = self._parts_in_use(index, rows, factors)
+                if self._weight.adapted is not None:
+                    self._weight.record(index, self._slope(index, factors, parts), parts[0], rows)
+                for own, each in zip(factors.values(), parts, strict=True):
+                    if isinstance(own, Tensor):
+                        accumulate((weights.spread(own) if own.ndim > 0 else own) * each.slope, weights, factor)
+                    else:
+                        accumulate(each.slope, weights, own * factor)
+            value = torch.stack([(own * each.value).sum() for own, each in zip(factors.values(), parts, strict=True)])
+            total = value.sum()
+            if total.requires_grad:
+                total.backward(torch.full_like(total, factor))
+        return total.detach()
 
     def _factors(self, index: int, rows: Tensor) -> dict[Side, LayerWeight]:
         """λ of the parts of a pack that are penalised, as `LayerWeights.of`; there is always one."""

@@ -78,7 +78,7 @@ class PartNorms(nn.Module):
             values, slope = self._of_matrices(stacks, f"left_{side}_{index}", part, rows)
             value = self._in_order(index, values) if each else sum((v.sum() for v in values), start=rows.new_zeros(()))
         projected = weights.project(slope)
-        return value, slope - projected if side == "perpendicular" else projected
+        return value, slope.sub_(projected) if side == "perpendicular" else projected
 
     def _of_matrices(self, stacks: MatrixStacks, block: str, part: Tensor, rows: Tensor) -> tuple[list[Tensor], Tensor]:
         values, slopes = [], []
@@ -86,7 +86,8 @@ class PartNorms(nn.Module):
             kept = not_rounding(matrices, whole, dim=(-2, -1))
             norms, subgradient = self._norms(matrices * kept, f"{block}_{number}")
             values.append(norms if self.power == 1 else norms.square())
-            slopes.append(kept * subgradient if self.power == 1 else 2 * norms[..., None, None] * kept * subgradient)
+            # in place: large weights have no room to spare in a cache
+            slopes.append(subgradient.mul_(kept if self.power == 1 else kept.mul_(2 * norms[..., None, None])))
         return values, stacks.paste(slopes)
 
     def _in_order(self, index: int, values: Sequence[Tensor]) -> Tensor:

@@ -7,21 +7,20 @@ import torch
 from torch import Tensor, nn
 
 from equiproj.groups import Group
-from equiproj.layers import FeatureType, LayerTypes, ParameterTypes, TypedParameter, coverage, typed_parameters
+from equiproj.layers import FeatureType, LayerTypes, ParameterTypes, coverage, typed_parameters
 from equiproj.norms import CustomNorm, Norm, NormMethod, NormName, parse_norm
-from equiproj.projections import ConvProjector
 from equiproj.regularisers.bundles import bundle
 from equiproj.regularisers.checks import Power, one_or_two
 from equiproj.regularisers.copies import CopiedWithNetwork
 from equiproj.regularisers.layer_weights import LayerWeights, PenaltyWeight
+from equiproj.regularisers.methods import check_strides, chosen_method
 from equiproj.regularisers.module_tree import ModuleTree
 from equiproj.regularisers.pack_sums import PackSums
 from equiproj.regularisers.packs import pack
 from equiproj.regularisers.part_norms import PartNorms
 from equiproj.regularisers.report import EquivarianceReport, measure
+from equiproj.regularisers.shares import Shares, dealt
 from equiproj.regularisers.weight_in_use import WeightInUse
-
-_METHODS = ("exact", "gram", "power")
 
 
 class ProjectionPenalty(CopiedWithNetwork):
@@ -72,6 +71,10 @@ class ProjectionPenalty(CopiedWithNetwork):
         image_shape: pixels; if given, convolutions are measured as operators with circular padding on such images
             (`operator_norm`).
         example: a batch to infer types with, as for `typed_parameters`.
+        every: k: of k calls one computes the penalty, and k-fold; the others are 0 and cost nothing.
+        sample: n: the weights are dealt into n parts of about equal size, of which a call computes one, n-fold. They
+            take turns in a random order, so that the expectation is the whole penalty and its gradient.
+        seed: of the orders.
 
     Raises:
         ValueError: unknown norm or method, weights that are negative, or by name and not of all and only the penalised
@@ -129,9 +132,13 @@ class ProjectionPenalty(CopiedWithNetwork):
         method: NormMethod | None = None,
         image_shape: tuple[int, ...] | None = None,
         example: Any = None,
+        every: int = 1,
+        sample: int = 1,
+        seed: int = 0,
     ) -> None:
+        self._shares = Shares(every, sample, seed)
         self.norm = parse_norm(norm)
-        self.method = _method(self.norm, method, image_shape)
+        self.method = chosen_method(self.norm, method, image_shape)
         self.power, self.schedule, self.image_shape = one_or_two(power), schedule, image_shape
         self.n_calls = 0
         typed = typed_parameters(
@@ -148,17 +155,21 @@ class ProjectionPenalty(CopiedWithNetwork):
             example=example,
         )
         if image_shape is not None:
-            _check_strides(typed)
+            check_strides(typed)
         self._network, self._typed = module, tuple(typed)
         self._tree = ModuleTree(module)
         self.coverage = coverage(module, typed, skip)
         self._bundles = tuple(bundle(typed))
-        self._packs = tuple(pack(self._bundles))
+        parts = [pack(bundle(part)) for part in dealt(typed, sample)]
+        self._packs = tuple(weights for part in parts for weights in part)
+        numbers = iter(range(len(self._packs)))
+        self._packs_of_part = [[next(numbers) for _ in part] for part in parts]
         self._parts = PartNorms(self._packs, self.norm, self.power, self.method, image_shape)
         self._equivariant = LayerWeights("weight_equivariant", weight_equivariant, self._packs)
         self._weight = WeightInUse(weight_perpendicular, target, balance, self.power, self._packs)
-        if self._weight.adapted is not None and schedule is not None:
-            raise ValueError("expected a schedule, or a weight that adapts itself (target, balance); found both")
+        if self._weight.adapted is not None and (schedule is not None or self._shares.is_partial):
+            other = "a schedule" if schedule is not None else "every or sample above 1"
+            raise ValueError(f"expected {other}, or a weight that adapts itself (target, balance); found both")
         self._sums = PackSums(self._packs, self._parts, self._weight, self._equivariant)
 
     @property
@@ -172,7 +183,7 @@ class ProjectionPenalty(CopiedWithNetwork):
         return self._equivariant.read()
 
     def __call__(self, step: int | None = None) -> Tensor:
-        """The penalty; `step` goes to the schedule, and is counted by calls where it is not given.
+        """The penalty; `step` goes to the schedule, `every` and `sample`, and is counted by calls where not given.
 
         Raises:
             ValueError: a λ that is a tensor has become negative.
@@ -182,12 +193,53 @@ class ProjectionPenalty(CopiedWithNetwork):
         """
         self._tree.check("penalty")
         self._weight.begin()
-        total = torch.stack([self._sums.of(index) for index in range(len(self._packs))]).sum()
-        if self.schedule is None:
-            return total
-        multiplier = self.schedule(self.n_calls if step is None else step)
+        indices, multiplier = self._turn(step)
+        if not indices:
+            return self._zero().requires_grad_(torch.is_grad_enabled())
+        total = torch.stack([self._sums.of(index) for index in indices]).sum()
+        return total if multiplier is None else multiplier * total
+
+    def backward_(self, factor: float = 1.0, step: int | None = None) -> Tensor:
+        """Add the gradient of factor · penalty to `.grad` of the weights at once, and return the penalty, detached.
+
+        To rounding what `(factor * penalty()).backward()` does, without a graph and without a copy of the weights: what
+        it holds besides is of the size of a few of the largest weight at most. No hook on a parameter sees it. Call it
+        between the task's `backward()` and the optimiser's step. Under DDP that is after the gradients have been
+        averaged, on every rank. With a `GradScaler`, after `scaler.unscale_(optimiser)`, or with
+        `factor=scaler.get_scale()` before. In gradient accumulation once for all parts of the batch.
+
+        Args:
+            factor: multiplies the gradient; a tensor as λ has its gradient added, too.
+            step: as for a call.
+
+        Raises:
+            ValueError: a factor other than 1 with `target` or `balance`, which read the penalty's gradient.
+            RuntimeError: as for a call.
+        """
+        self._tree.check("penalty")
+        if factor != 1 and self._weight.adapted is not None:
+            raise ValueError(f"expected factor 1 with target or balance, found {factor}")
+        self._weight.begin()
+        indices, given = self._turn(step)
+        if not indices:
+            return self._zero()
+        multiplier = 1.0 if given is None else float(given)
+        return multiplier * torch.stack([self._sums.accumulate(index, factor * multiplier) for index in indices]).sum()
+
+    def _turn(self, step: int | None) -> tuple[Sequence[int], float | None]:
+        """The packs that a step computes, and what multiplies them, None for nothing."""
+        if self.schedule is None and not self._shares.is_partial:
+            return range(len(self._packs)), None
+        now = self.n_calls if step is None else step
+        turn = self._shares.at(now) if self._shares.is_partial else (0, 1)
+        multiplier = 1.0 if self.schedule is None else self.schedule(now)
         self.n_calls += step is None
-        return multiplier * total
+        return ((), None) if turn is None else (self._packs_of_part[turn[0]], turn[1] * multiplier)
+
+    def _zero(self) -> Tensor:
+        """The penalty of a step that is left out."""
+        with torch.no_grad():
+            return self._packs[0].read()[0].new_zeros((), dtype=torch.float32)
 
     def update(self) -> None:
         """Adapt λ_⊥ to `target` or `balance`: once a step, after `backward()` and before the gradients are cleared.
@@ -223,26 +275,3 @@ class ProjectionPenalty(CopiedWithNetwork):
         self.n_calls = int(state["n_calls"])
         self._parts.load_state_dict(state["norms"])
         self._weight.load_state_dict(state["weight"])
-
-
-def _check_strides(typed: Sequence[TypedParameter]) -> None:
-    for entry in typed:
-        stride = tuple(getattr(entry.layer, "stride", (1,)))
-        if isinstance(entry.projector, ConvProjector) and set(stride) != {1}:
-            raise ValueError(f"{entry.name}: expected stride 1 for image_shape=, found {stride}")
-
-
-def _method(norm: Norm | CustomNorm, method: NormMethod | None, image_shape: tuple[int, ...] | None) -> NormMethod:
-    if norm.schatten_order in (None, 2):
-        if method is not None:
-            raise ValueError(
-                f"norm {str(norm)!r} does not come from singular values: leave method out, found {method!r}"
-            )
-        return "exact"
-    if method is None:
-        return "gram"
-    if method not in _METHODS:
-        raise ValueError(f"expected method {', '.join(map(repr, _METHODS))} or None, found {method!r}")
-    if method == "power" and image_shape is not None:
-        raise ValueError("method 'power' measures kernels; with image_shape= use 'gram' or 'exact'")
-    return method
