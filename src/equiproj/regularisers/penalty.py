@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from equiproj.groups import Group
 from equiproj.layers import FeatureType, LayerTypes, ParameterTypes, coverage, typed_parameters
 from equiproj.norms import CustomNorm, Norm, NormMethod, NormName, parse_norm
+from equiproj.projections import Sampling
 from equiproj.regularisers.bundles import bundle
 from equiproj.regularisers.checks import Power, one_or_two
 from equiproj.regularisers.copies import CopiedWithNetwork
@@ -70,6 +71,7 @@ class ProjectionPenalty(CopiedWithNetwork):
             its state held here; cheaper for very wide layers, and less exact: see `power_iteration`).
         image_shape: pixels; if given, convolutions are measured as operators with circular padding on such images
             (`operator_norm`).
+        sampling: rings of sampled kernels, as for `typed_parameters`.
         example: a batch to infer types with, as for `typed_parameters`.
         every: k: of k calls one computes the penalty, and k-fold; the others are 0 and cost nothing.
         sample: n: the weights are dealt into n parts of about equal size, of which a call computes one, n-fold. They
@@ -131,6 +133,7 @@ class ProjectionPenalty(CopiedWithNetwork):
         include_bias: bool = False,
         method: NormMethod | None = None,
         image_shape: tuple[int, ...] | None = None,
+        sampling: Sampling | None = None,
         example: Any = None,
         every: int = 1,
         sample: int = 1,
@@ -152,6 +155,7 @@ class ProjectionPenalty(CopiedWithNetwork):
             hidden_type=hidden_type,
             output_type=output_type,
             include_bias=include_bias,
+            sampling=sampling,
             example=example,
         )
         if image_shape is not None:
