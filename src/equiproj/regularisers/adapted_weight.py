@@ -56,7 +56,7 @@ class AdaptedWeight(nn.Module):
             raise ValueError(f"expected balance to be a finite number above 0, found {balance}")
         self.target, self.balance, self.power = target, balance, power
         for name in ("value", "task", "penalty", "ratio"):
-            self.register_buffer(name, torch.zeros(()))
+            self.register_buffer(name, torch.zeros((), device="cpu"))
 
     @torch.no_grad()
     def update(self, task: Tensor, penalty: Tensor, ratio: Tensor) -> None:

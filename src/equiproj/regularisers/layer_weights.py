@@ -50,7 +50,7 @@ class LayerWeights:
                 [_checked(self._of_parameter(each), given[each]) for each in names] for names in self._names
             ]
             numbers = [[0.0 if isinstance(v, Tensor) else v for v in own] for own in self._each]
-            self._numbers = [torch.tensor(own, dtype=torch.float64) for own in numbers]
+            self._numbers = [torch.tensor(own, dtype=torch.float64, device="cpu") for own in numbers]
             self._held: dict[tuple[int, torch.device, torch.dtype], Tensor] = {}
         else:
             self._one, self._each = _checked(name, given), None

@@ -132,21 +132,25 @@ class MatrixStacks:
         self._tables: dict[torch.device, tuple[list[Tensor], Tensor]] = {}
         self._view = _view_of(weights.projectors[0], norm) if len(weights.projectors) == 1 else None
         if self._view is not None:  # without tables, which would take more memory than a large weight
-            self.n_entries = [torch.tensor([[[math.prod(self._view.shape)]]])]
+            self.n_entries = [torch.tensor([[[math.prod(self._view.shape)]]], device="cpu")]
             return
         tables, n_entries = [], 0
         for projector in weights.projectors:
             size = math.prod(projector.weight_shape)
-            entries = torch.arange(n_entries, n_entries + size).view(1, *projector.weight_shape)
+            entries = torch.arange(n_entries, n_entries + size, device="cpu").view(1, *projector.weight_shape)
             tables.append(_seen_by(norm, as_matrices(entries, projector)[0]))
             n_entries += size
         stacks = [_padded(stack, n_entries) for stack in _stacked(tables, norm)]
         # where each entry stands among those of all stacks
         everywhere = torch.cat([stack.flatten() for stack in stacks])
-        back = everywhere.new_empty(n_entries + 1).scatter_(0, everywhere, torch.arange(everywhere.numel()))[:-1]
+        back = everywhere.new_empty(n_entries + 1).scatter_(
+            0, everywhere, torch.arange(everywhere.numel(), device="cpu")
+        )[:-1]
         self._padded = everywhere.numel() > n_entries
         self._shapes = [stack.shape for stack in stacks]
-        self.n_entries = [torch.tensor([int((m < n_entries).sum()) for m in stack]).view(-1, 1, 1) for stack in stacks]
+        self.n_entries = [
+            torch.tensor([int((m < n_entries).sum()) for m in stack], device="cpu").view(-1, 1, 1) for stack in stacks
+        ]
         self._tables[torch.device("cpu")] = [stack.flatten() for stack in stacks], back
 
     def cut(self, rows: Tensor) -> list[Tensor]:

@@ -94,7 +94,7 @@ class PartNorms(nn.Module):
         """What stacks have of their matrices, as a vector in the order of the pack's parameters."""
         if index not in self._orders:
             weights, stacks = self._packs[index]
-            numbers = torch.arange(1, 1 + len(weights.parameters), dtype=torch.float64)
+            numbers = torch.arange(1, 1 + len(weights.parameters), dtype=torch.float64, device="cpu")
             rows = weights.spread(numbers).expand(weights.n_rows, weights.n_entries)
             # padding is zero
             self._orders[index] = torch.cat([stack.amax((-2, -1)).flatten() for stack in stacks.cut(rows)]).argsort()
@@ -105,8 +105,11 @@ class PartNorms(nn.Module):
     def _norms(self, matrices: Tensor, block: str) -> tuple[Tensor, Tensor]:
         if self.method != "power":
             return norm_and_subgradient(matrices, self.norm, self.method)
-        # The state follows the weights when those have been moved to another device or precision.
-        iterate = power_iteration(matrices, getattr(self, block).to(matrices), cast(float, self.norm.schatten_order))
+        order, left = cast(float, self.norm.schatten_order), getattr(self, block)
+        # The state follows the weights when those have been moved to another device or precision; a network that was
+        # built without numbers has none to follow.
+        left = start_block(matrices, order) if left.is_meta and not matrices.is_meta else left.to(matrices)
+        iterate = power_iteration(matrices, left, order)
         if not is_transformed(iterate.left):
             setattr(self, block, iterate.left)
         return iterate.value, iterate.subgradient

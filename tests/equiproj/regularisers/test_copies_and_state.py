@@ -4,6 +4,7 @@ import copy
 import io
 import pickle
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -136,3 +137,41 @@ def test_a_learnt_weight_is_copied_with_its_owner() -> None:
     with torch.no_grad():
         copied.zero_()
     assert other() == 0 < penalty()
+
+
+@pytest.mark.parametrize("options", [*OPTIONS[:3], {"norm": "nuclear", "weight_equivariant": 0.1}])
+def test_a_network_may_be_built_without_numbers(options: dict[str, Any]) -> None:
+    """As libraries do that load the weights afterwards."""
+
+    def build() -> tuple[nn.Module, ProjectionPenalty]:
+        network = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU(), nn.Conv2d(8, 1, 3))
+        return network, ProjectionPenalty(network, "C4", include_bias=True, **options)
+
+    with torch.device("meta"):
+        network, penalty = build()
+    loaded, expected = build()
+    network.load_state_dict(loaded.state_dict(), assign=True)
+    torch.testing.assert_close(penalty(), expected())
+
+
+@pytest.mark.slow
+def test_a_pretrained_model_of_transformers_keeps_its_penalty_to_itself(tmp_path: Path) -> None:
+    from transformers import PretrainedConfig, PreTrainedModel
+
+    class Network(PreTrainedModel):
+        config_class = PretrainedConfig
+
+        def __init__(self, config: PretrainedConfig) -> None:
+            super().__init__(config)
+            self.network = two_layers()
+            self.penalty = ProjectionPenalty(self.network, norm="spectral", method="power", **TYPES)
+            self.post_init()
+
+        def _init_weights(self, module: nn.Module) -> None:
+            """As torch draws them."""
+
+    network = Network(PretrainedConfig())
+    network.save_pretrained(tmp_path)
+    loaded, told = Network.from_pretrained(tmp_path, output_loading_info=True)
+    assert not any(told[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    torch.testing.assert_close(loaded.penalty(), network.penalty())
