@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from equiproj import ProjectionPenalty, ProximalPenalty
+from equiproj.bridges import attach
 from equiproj.groups import CyclicGroup, DihedralGroup
 from equiproj.norms import matrix_norm, operator_norm
 from equiproj.projections import ConvProjector, LinearProjector
@@ -112,3 +113,29 @@ def test_projections_are_those_of_the_cpu(projector, device):
     found = projector(weight.to(device))
     assert found.device.type == device.type
     torch.testing.assert_close(found.cpu(), projector(weight), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [ProjectionPenalty, ProximalPenalty])
+def test_a_penalty_follows_a_network_that_a_trainer_moves(kind, device):
+    """Built on the CPU and attached, as by the callbacks; restored from a checkpoint after the network was moved."""
+    trained = []
+    for place in (torch.device("cpu"), device):
+        torch.manual_seed(0)
+        module, images = network(), torch.randn(2, 1, 6, 6)
+        state = None
+        for _ in range(2):
+            penalty = kind(module, GROUP, target=0.1)
+            module.to(place)
+            optimiser = torch.optim.SGD(module.parameters(), lr=1e-3)
+            if state is not None:
+                penalty.load_state_dict(state)
+            attach(optimiser, penalty)
+            for _ in range(3):
+                optimiser.zero_grad()
+                module(images.to(place)).square().mean().backward()
+                optimiser.step()
+            state = penalty.state_dict()
+            module.cpu()
+        trained.append((list(module.parameters()), penalty.weight_perpendicular))
+    torch.testing.assert_close(*(weights for weights, _ in trained), atol=1e-4, rtol=1e-3)
+    assert trained[0][1] == pytest.approx(trained[1][1], rel=1e-2)

@@ -139,7 +139,7 @@ class ProximalPenalty(CopiedWithNetwork):
                 if r > 0:  # else not even rounded
                     assign(parameter, value)
             if self._adapted is not None:
-                before = self._left[index] if self._left else rows
+                before = self._left[index].to(rows.device) if self._left else rows  # a trainer may have moved them
                 moved = torch.where(torch.as_tensor(rate) > 0, (rows - before) / rate, 0)
                 sums = [moved.square().sum(), unit_square, rest.square().sum(), shrunk.square().sum()]
                 squares.append(torch.stack(sums).to(self._adapted.value))

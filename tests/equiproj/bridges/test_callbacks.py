@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from equiproj import ProjectionPenalty, ProximalPenalty
 from equiproj.bridges import lightning_callback, trainer_callback
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = pytest.mark.slow  # both libraries take seconds to import
 N_STEPS = 6
 FEATURES = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
 TARGETS = torch.randn(8, 8, generator=torch.Generator().manual_seed(1))
