@@ -40,6 +40,7 @@ DOMAIN = replace(
     particles.DOMAIN,
     name="particles_about_axis",
     title="N-body, SO(2)",
+    dials=(0.0, 1.0),
     augment=augment,
     average=average,
     declaration=declaration,
