@@ -1,71 +1,92 @@
-"""Cost of the penalty beside the plain training step of an ACDNet-sized network, interleaved in one run.
+"""Cost of the penalty beside the plain training step of four networks, interleaved in one run.
 
-    python benchmarks/penalty_cost.py                                  # the full size: half a minute a step on 1 core
-    python benchmarks/penalty_cost.py --batch 2 --patch 32 --repeats 2 # small; the penalty does not shrink along
+    python benchmarks/penalty_cost.py                                          # all four on one CPU thread: 3 minutes
+    python benchmarks/penalty_cost.py --networks resnet18 --norms frobenius --rounds 1        # a few seconds
 
-The plain step is forward, mean squared error, backward and Adam of 78 convolutions 36→36, 5×5, in residual blocks. A
-penalty is its forward and backward pass, accumulated into the gradients of the step before; it does not depend on
-batch or patch. `naive` is one SVD per layer, differentiated by autograd. EQ-Reg is a whole step on its doubled batch,
-of which the plain step is subtracted. All figures are medians, by CUDA events on a GPU and by the wall clock elsewhere.
+The plain step is forward, loss, backward and Adam of
+
+* `study`: the network of the default study, 6 convolutions of 16 channels, batch 8 of 32×32;
+* `acdnet`: 78 convolutions 36→36, 5×5, in residual blocks, batch 2 of 64×64 (published: 32, a sixteenth of the shares);
+* `resnet18`: ResNet-18 for small images (3×3 stem, no pooling), batch 16 of 32×32;
+* `vit_s`: ViT-S, 12 layers of width 384, batch 4 of 65 tokens (images of 32×32 in patches of 4×4).
+
+A penalty does not depend on the batch. *In the loss* is its forward and backward pass, *in place* `backward_`, both
+accumulated into the gradients of the plain step; options are taken in place, and their cost is the mean over the steps
+in which every weight has its turn once. Of `acdnet` there are three yardsticks besides: `naive` is one SVD per layer,
+differentiated by autograd; EQ-Reg a whole step on its doubled batch less the plain step. Every figure is a share of
+the plain step that was taken just before it: the median over rounds, with the smallest and the largest. Times are
+those of the processor, which others that compute beside do not lengthen by making it wait, and of CUDA events on a GPU.
+
+Memory is how far the peak of the resident memory of a fresh process rises when the penalty is built, and beyond the
+plain step's level when it is computed (Linux alone; on one CPU thread, at once given back when freed).
 """
 
 import argparse
 import csv
+import io
+import json
+import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from penalty_networks import GROUP, NETWORKS, Case, build
+from torch import nn
 
 from equiproj import ProjectionPenalty
 from equiproj.baselines import EQReg
-from equiproj.groups import CyclicGroup
 from equiproj.projections import project_conv
-from equiproj.representations import regular
 
-GROUP = CyclicGroup(4)
-# (norm, power, method), and the share of the plain step it may cost where there is a target.
-PENALTIES: list[tuple[str, int, str | None, float | None]] = [
-    ("frobenius", 2, None, 0.005),
-    ("frobenius", 1, None, 0.015),
-    ("spectral", 1, "gram", 0.015),
-    ("spectral", 1, "power", 0.015),
-    ("spectral", 1, "exact", None),
-    ("nuclear", 1, "gram", None),
-    ("nuclear", 1, "power", None),
-    ("nuclear", 1, "exact", None),
-    ("schatten:3", 1, "gram", None),
-    ("entrywise:1", 1, None, 0.015),
-    ("entrywise:4", 1, None, 0.015),
-    ("entrywise:inf", 1, None, 0.015),
-    ("induced:1", 1, None, 0.015),
-    ("induced:inf", 1, None, 0.015),
-    ("mixed:2,1", 1, None, 0.015),
-    ("mixed:1,inf", 1, None, 0.015),
-]
+# (norm, power, method), and the share of the plain step it may cost.
+NORMS: dict[str, tuple[str, int, str | None, float]] = {
+    "frobenius, squared": ("frobenius", 2, None, 5),
+    "frobenius": ("frobenius", 1, None, 15),
+    "spectral, gram": ("spectral", 1, "gram", 15),
+    "nuclear": ("nuclear", 1, None, 15),
+    "entrywise:1": ("entrywise:1", 1, None, 15),
+    "mixed:2,1": ("mixed:2,1", 1, None, 15),
+}
+# Keywords of the penalty; as many parts as there are weights to share out at most.
+OPTIONS: dict[str, dict[str, int]] = {
+    "in place": {},
+    "every=8": {"every": 8},
+    "sample=8": {"sample": 8},
+    "every=8, sample=6": {"every": 8, "sample": 6},
+}
+COLUMNS = ("network", "what", "option", "ms", "percent", "lowest", "highest", "target")
 
 
-class ResidualBlocks(nn.Module):
-    """As many convolutions as asked for, two to a block."""
+def plain_step_of(case: Case) -> Callable[[], None]:
+    optimiser = torch.optim.Adam(case.network.parameters(), lr=1e-6)
 
-    def __init__(self, n_layers: int, n_channels: int, kernel_size: int) -> None:
-        super().__init__()
-        convolution = partial(nn.Conv2d, n_channels, n_channels, kernel_size, padding=kernel_size // 2)
-        self.blocks = nn.ModuleList(
-            nn.Sequential(convolution(), nn.ReLU(), convolution()) for _ in range(n_layers // 2)
-        )
+    def step() -> None:
+        optimiser.zero_grad()
+        nn.functional.mse_loss(case.network(case.inputs), case.targets).backward()
+        optimiser.step()
 
-    def forward(self, features: Tensor) -> Tensor:
-        for block in self.blocks:
-            features = features + 0.1 * block(features)
-        return features
+    return step
 
 
-def timed(work: Callable[[], object], device: torch.device) -> float:
-    """Milliseconds of one call."""
+def penalty_of(case: Case, norm: str, **options: int) -> ProjectionPenalty:
+    kind, power, method, _ = NORMS[norm]
+    return ProjectionPenalty(
+        case.network,
+        GROUP,
+        norm=kind,
+        power=power,
+        method=method,
+        layers=case.types,
+        weight_perpendicular=1e-6,
+        **options,
+    )
+
+
+def seconds_of(work: Callable[[], object], device: torch.device) -> float:
+    """Time of one call."""
     if device.type == "cuda":
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         torch.cuda.synchronize()
@@ -73,117 +94,186 @@ def timed(work: Callable[[], object], device: torch.device) -> float:
         work()
         end.record()
         torch.cuda.synchronize()
-        return start.elapsed_time(end)
-    start = time.perf_counter()
+        return start.elapsed_time(end) / 1e3
+    begin = time.process_time()
     work()
-    return 1e3 * (time.perf_counter() - start)
+    return time.process_time() - begin
 
 
-def naive_spectral(network: nn.Module, types: dict[str, tuple]) -> None:
-    total = torch.zeros(())
-    for name, (rho_in, rho_out) in types.items():
-        weight = network.get_submodule(name).weight
-        part = weight - project_conv(weight, rho_in, rho_out)
-        total = total.to(weight) + torch.linalg.matrix_norm(part.flatten(1), 2)
-    total.backward()
+def works_of(case: Case, norm: str) -> dict[str, tuple[Callable[[], object], int]]:
+    """What is timed of a norm, and of how many steps it is the cost."""
+    whole = penalty_of(case, norm)
+    works: dict[str, tuple[Callable[[], object], int]] = {"in the loss": (lambda: whole().backward(), 1)}
+    for name, options in OPTIONS.items():
+        options = {**options, "sample": min(options.get("sample", 1), len(case.types))}
+        n_steps = options.get("every", 1) * options["sample"]
+        penalty = penalty_of(case, norm, **options)
+        works[name] = (lambda penalty=penalty, n_steps=n_steps: [penalty.backward_() for _ in range(n_steps)]), n_steps
+    return works
 
 
-def measure(arguments: argparse.Namespace) -> list[dict[str, object]]:
-    torch.manual_seed(0)
-    device = torch.device(arguments.device)
-    network = ResidualBlocks(arguments.layers, arguments.width, arguments.kernel).to(device)
-    optimiser = torch.optim.Adam(network.parameters(), lr=2e-4)
-    shape = (arguments.batch, arguments.width, arguments.patch, arguments.patch)
-    images, targets = torch.randn(shape, device=device), torch.randn(shape, device=device)
-    rho = arguments.width // GROUP.order * regular(GROUP)
-    types = {name: (rho, rho) for name, layer in network.named_modules() if isinstance(layer, nn.Conv2d)}
+def yardsticks_of(case: Case) -> dict[str, Callable[[], object]]:
+    """What others do."""
 
-    def plain_step() -> None:
-        optimiser.zero_grad()
-        nn.functional.mse_loss(network(images), targets).backward()
-        optimiser.step()
+    def naive() -> None:
+        total = torch.zeros((), device=case.inputs.device)
+        for name, types in case.types.items():
+            weight = case.network.get_submodule(name).weight
+            total = total + torch.linalg.matrix_norm((weight - project_conv(weight, *types)).flatten(1), 2)
+        total.backward()
 
-    def eqreg_step() -> None:
-        regulariser = EQReg(network, GROUP, types)
-        doubled, doubled_targets = regulariser.double(images, targets, generator=torch.Generator().manual_seed(0))
-        optimiser.zero_grad()
-        loss = nn.functional.mse_loss(network(doubled), doubled_targets) + 1e-6 * regulariser.penalty()
-        loss.backward()
-        optimiser.step()
+    def eqreg() -> None:
+        regulariser = EQReg(case.network, GROUP, case.types)
+        doubled, targets = regulariser.double(case.inputs, case.targets, generator=torch.Generator().manual_seed(0))
+        (nn.functional.mse_loss(case.network(doubled), targets) + 1e-6 * regulariser.penalty()).backward()
         regulariser.remove()
 
-    cheap: dict[str, Callable[[], None]] = {}
-    targets_of: dict[str, float | None] = {"EQ-Reg, extra": None}
-    for norm, power, method, limit in PENALTIES:
-        name = f"{norm}{', squared' if power == 2 else ''}{f', {method}' if method else ''}"
-        penalty = ProjectionPenalty(network, GROUP, norm=norm, power=power, method=method, layers=types)
-        cheap[name], targets_of[name] = (lambda penalty=penalty: penalty().backward()), limit
-    cheap["spectral, naive"], targets_of["spectral, naive"] = (lambda: naive_spectral(network, types)), None
-    times: dict[str, list[float]] = {name: [] for name in ("plain step", "EQ-Reg step", *cheap)}
-    for repeat in range(arguments.repeats + 1):
-        # The first round warms caches and kernels up and is not kept.
-        round_times = {"plain step": [timed(plain_step, device)]}
-        for name, work in cheap.items():
-            round_times[name] = [timed(work, device) for _ in range(arguments.penalty_repeats)]
-        round_times["EQ-Reg step"] = [timed(eqreg_step, device)]
-        if repeat:
-            for name, values in round_times.items():
-                times[name] += values
-        print(f"round {repeat} of {arguments.repeats}: plain step {round_times['plain step'][0]:.0f} ms", flush=True)
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    medians["EQ-Reg, extra"] = medians.pop("EQ-Reg step") - medians["plain step"]
-    plain = medians.pop("plain step")
-    rows: list[dict[str, object]] = [{"what": "plain step", "ms": round(plain, 2), "percent": 100.0, "target": ""}]
-    for name, milliseconds in medians.items():
-        limit = targets_of[name]
-        row = {"what": name, "ms": round(milliseconds, 2), "percent": round(100 * milliseconds / plain, 3)}
-        rows.append({**row, "target": "" if limit is None else f"{100 * limit:g}"})
+    return {"spectral, naive": naive, "EQ-Reg": eqreg}
+
+
+def measure(name: str, norms: list[str], n_rounds: int, device: torch.device) -> list[dict[str, object]]:
+    case = build(name).to(device)
+    step = plain_step_of(case)
+    works = {(norm, option): work for norm in norms for option, work in works_of(case, norm).items()}
+    for what, work in yardsticks_of(case).items() if name == "acdnet" else ():
+        works[what, ""] = work, 1
+    seconds: dict[tuple[str, str], list[float]] = {key: [] for key in works}
+    shares: dict[tuple[str, str], list[float]] = {key: [] for key in works}
+    plains: list[float] = []
+    for _ in range(2):  # caches and kernels
+        step()
+    for _ in range(n_rounds):
+        for key, (work, n_steps) in works.items():
+            if key[1] in ("in the loss", "in place", ""):
+                plains.append(seconds_of(step, device))
+            plain = plains[-1]
+            own = seconds_of(work, device) / n_steps - (plain if key[0] == "EQ-Reg" else 0)
+            seconds[key].append(own)
+            shares[key].append(100 * own / plain)
+    print(f"{name}: plain step {1e3 * statistics.median(plains):.1f} ms", flush=True)
+    rows: list[dict[str, object]] = [row_of(name, "plain step", "", plains, [100.0], "")]
+    for (what, option), values in shares.items():
+        target = NORMS[what][3] if what in NORMS else ""
+        rows.append(row_of(name, what, option, seconds[what, option], values, target))
     return rows
 
 
-def write_tables(rows: list[dict[str, object]], setting: str, prefix: Path) -> str:
+def row_of(
+    network: str, what: str, option: str, seconds: list[float], shares: list[float], target: object
+) -> dict[str, object]:
+    milliseconds = round(1e3 * statistics.median(seconds), 3)
+    figures = [round(value, 2) for value in (statistics.median(shares), min(shares), max(shares))]
+    return dict(zip(COLUMNS, (network, what, option, milliseconds, *figures, target), strict=True))
+
+
+def resident(field: str) -> float:
+    """Megabytes of this process, `VmRSS` now or `VmHWM` at most since the last reset."""
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(lines[field].split()[0]) / 1024
+
+
+def rise_of(work: Callable[[], object]) -> float:
+    """How far the peak of resident memory lies above what is resident before, in megabytes."""
+    before = resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    work()
+    return resident("VmHWM") - before
+
+
+def measure_memory(name: str, norm: str) -> dict[str, object]:
+    """In a process of its own, because what a step frees would serve the penalty's build."""
+    case = build(name)
+    step = plain_step_of(case)
+    for _ in range(2):
+        step()
+    made: list[ProjectionPenalty] = []
+    before = resident("VmRSS")
+    built = rise_of(lambda: made.append(penalty_of(case, norm)))
+    kept, penalty = resident("VmRSS") - before, made[0]
+    step()
+    penalty().backward()
+    sizes = [parameter.numel() * parameter.element_size() / 2**20 for parameter in case.network.parameters()]
+    figures = {
+        "weights": sum(sizes),
+        "largest weight": max(sizes),
+        "build, peak": built,
+        "build, kept": kept,
+        "in the loss, peak": rise_of(lambda: penalty().backward()),
+        "in place, peak": rise_of(penalty.backward_),
+    }
+    return {"network": name, "what": norm, **{what: round(value, 1) for what, value in figures.items()}}
+
+
+def memory_of(name: str, norm: str) -> dict[str, object]:
+    """`measure_memory` in a fresh process whose allocator gives everything back."""
+    limits = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, __file__, "--memory-of", name, norm]
+    done = subprocess.run(command, env=os.environ | limits, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def table_of(columns: tuple[str, ...], rows: list[dict[str, object]]) -> str:
+    lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(str(row[column]) for column in columns)} |" for row in rows)]) + "\n"
+
+
+def shares_table(rows: list[dict[str, object]]) -> str:
+    """One row for each network and norm, one column for each option: % of the plain step, lowest to highest."""
+    cells: dict[tuple[object, object], dict[str, object]] = {}
+    for row in rows:
+        if row["what"] != "plain step":
+            cell = f"{row['percent']} ({row['lowest']}–{row['highest']})"
+            cells.setdefault((row["network"], row["what"]), {})[str(row["option"] or "in the loss")] = cell
+    columns = ("network", "what", "in the loss", *OPTIONS)
+    found = [{**dict.fromkeys(columns, ""), "network": key[0], "what": key[1], **each} for key, each in cells.items()]
+    return table_of(columns, found)
+
+
+def write(path: Path, text: str) -> None:
+    partial_path = path.with_name(f"{path.name}.part")
+    partial_path.write_text(text)
+    partial_path.replace(path)
+
+
+def write_tables(rows: list[dict[str, object]], memory: list[dict[str, object]], setting: str, prefix: Path) -> str:
     prefix.parent.mkdir(parents=True, exist_ok=True)
-    lines = [setting, "", "| | ms | % of the plain step | target, % |", "|---|---:|---:|---:|"]
-    lines += [f"| {row['what']} | {row['ms']} | {row['percent']} | {row['target']} |" for row in rows]
-    table = "\n".join(lines) + "\n"
-    partial = prefix.with_suffix(".csv.part")
-    with partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["what", "ms", "percent", "target"])
-        writer.writeheader()
-        writer.writerows(rows)
-    partial.replace(prefix.with_suffix(".csv"))
-    partial = prefix.with_suffix(".md.part")
-    partial.write_text(table)
-    partial.replace(prefix.with_suffix(".md"))
-    return table
+    table = io.StringIO()
+    writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write(prefix.with_suffix(".csv"), table.getvalue())
+    text = f"{setting}\n\n% of the plain step: median (lowest to highest of the rounds).\n\n{shares_table(rows)}"
+    if memory:
+        text += f"\nResident memory, MB.\n\n{table_of(tuple(memory[0]), memory)}"
+    write(prefix.with_suffix(".md"), text)
+    return text
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch", type=int, default=32, help="images in a batch (%(default)s)")
-    parser.add_argument("--patch", type=int, default=64, help="pixels along each side (%(default)s)")
-    parser.add_argument("--layers", type=int, default=78, help="convolutions, an even number (%(default)s)")
-    parser.add_argument("--width", type=int, default=36, help="channels, a multiple of 4 (%(default)s)")
-    parser.add_argument("--kernel", type=int, default=5, help="kernel size in pixels, odd (%(default)s)")
-    parser.add_argument("--repeats", type=int, default=3, help="rounds kept, one plain step each (%(default)s)")
-    parser.add_argument("--penalty-repeats", type=int, default=10, help="calls of each penalty a round (%(default)s)")
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS), help="(all)")
+    parser.add_argument("--norms", nargs="+", choices=list(NORMS), default=list(NORMS), help="(all)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds kept (%(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (%(default)s)")
     default = "cuda" if torch.cuda.is_available() else "cpu"
     parser.add_argument("--device", default=default, help="torch device (%(default)s here)")
+    parser.add_argument("--memory-of", nargs=2, metavar=("NETWORK", "NORM"), help=argparse.SUPPRESS)
     output = Path("benchmarks/results/penalty_cost")
     parser.add_argument("--output", type=Path, default=output, help="path of the tables without suffix (%(default)s)")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    rows = measure(arguments)
-    device = (
-        torch.cuda.get_device_name() if arguments.device.startswith("cuda") else f"CPU, {arguments.threads} thread(s)"
-    )
-    setting = (
-        f"{arguments.layers} convolutions {arguments.width}→{arguments.width}, {arguments.kernel}×{arguments.kernel}; "
-        f"batch {arguments.batch} of {arguments.patch}×{arguments.patch}; {device}; torch {torch.__version__}; "
-        f"medians of {arguments.repeats} steps and {arguments.repeats * arguments.penalty_repeats} calls"
-    )
-    print(write_tables(rows, setting, arguments.output))
+    if arguments.memory_of:
+        print(json.dumps(measure_memory(*arguments.memory_of)))
+        return
+    device = torch.device(arguments.device)
+    rows = [row for name in arguments.networks for row in measure(name, arguments.norms, arguments.rounds, device)]
+    memory = []
+    if device.type == "cpu" and sys.platform == "linux":
+        norms = [norm for norm in ("frobenius, squared", "spectral, gram") if norm in arguments.norms]
+        memory = [memory_of(name, norm) for name in arguments.networks for norm in norms]
+    machine = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {arguments.threads} thread(s)"
+    setting = f"{machine}; torch {torch.__version__}; {arguments.rounds} rounds"
+    print(write_tables(rows, memory, setting, arguments.output))
 
 
 if __name__ == "__main__":

@@ -100,7 +100,9 @@ class PackSums:
         """‖part‖^power of a pack, of all weights or of each as λ is, with its gradient in the rows (6.3 and 6.4)."""
         projected, found = self._packs[index].project(rows), []
         for side, factor in factors.items():
-            part = rows - projected if side == "perpendicular" else projected
+            part = projected
+            if side == "perpendicular":  # in the place of PW, where that is not needed
+                part = rows - projected if "equivariant" in factors else projected.neg_().add_(rows)
             each = isinstance(factor, Tensor) and factor.ndim > 0
             found.append(PartInUse(part, *self._parts.value_and_slope(index, side, part, rows, each=each)))
         return found

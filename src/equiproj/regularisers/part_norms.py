@@ -72,8 +72,8 @@ class PartNorms(nn.Module):
             values, slope = self._of_operators(weights, part, rows)
             value = torch.stack(values) if each else sum(values, start=rows.new_zeros(()))
         elif self.is_quadratic:
-            squares = part.square()
-            return weights.sums(squares) if each else squares.sum(), 2 * part
+            value = weights.sums(part.square()) if each else part.square().sum()
+            return value, 2 * part
         else:
             values, slope = self._of_matrices(stacks, f"left_{side}_{index}", part, rows)
             value = self._in_order(index, values) if each else sum((v.sum() for v in values), start=rows.new_zeros(()))
