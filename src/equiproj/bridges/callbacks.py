@@ -36,8 +36,8 @@ def lightning_callback(penalty: Penalty, *, optimiser: int = 0, name: str = "pen
     """
     try:
         from lightning.pytorch import Callback
-    except ImportError:  # the same classes by their older name
-        from pytorch_lightning import Callback
+    except ImportError:
+        Callback = _older_lightning_callback()
 
     class PenaltyCallback(Callback):
         """Attaches the penalty; see `lightning_callback`."""
@@ -73,6 +73,15 @@ def lightning_callback(penalty: Penalty, *, optimiser: int = 0, name: str = "pen
                 self.attachment = None
 
     return PenaltyCallback()
+
+
+def _older_lightning_callback() -> Any:
+    """The same class by the name that the package had before."""
+    try:
+        from pytorch_lightning import Callback
+    except ImportError as error:
+        raise ImportError("expected the package lightning, or pytorch_lightning, found neither") from error
+    return Callback
 
 
 def trainer_callback(penalty: Penalty, *, name: str = "penalty") -> Any:

@@ -1,6 +1,7 @@
 """In Lightning and in transformers a penalty trains as the loop that adds it by hand does, resumed or not."""
 
 import logging
+import sys
 
 import pytest
 import torch
@@ -124,6 +125,19 @@ def test_lightning_that_is_interrupted_lets_go(tmp_path):
     with pytest.raises(ZeroDivisionError):
         trainer.fit(module)
     assert not trainer.optimizers[0]._optimizer_step_pre_hooks
+
+
+@pytest.mark.parametrize("older", [True, False])
+def test_the_older_package_will_do_and_none_is_named(older, monkeypatch):
+    pytorch_lightning = pytest.importorskip("pytorch_lightning")
+    monkeypatch.setitem(sys.modules, "lightning.pytorch", None)
+    penalty = KINDS["given"](network())
+    if older:
+        assert isinstance(lightning_callback(penalty), pytorch_lightning.Callback)
+        return
+    monkeypatch.setitem(sys.modules, "pytorch_lightning", None)
+    with pytest.raises(ImportError, match="expected the package lightning, or pytorch_lightning, found neither"):
+        lightning_callback(penalty)
 
 
 class Model(nn.Module):
