@@ -53,8 +53,8 @@ def network() -> nn.Module:
     """Two convolutions and a linear layer; all between them commutes with quarter turns."""
     first, second = (GROUP.order * n for n in FIELDS)
     return nn.Sequential(
-        *(nn.Conv2d(1, first, 3, padding=1), nn.ReLU(), nn.AvgPool2d(2)),
-        *(nn.Conv2d(first, second, 3, padding=1), nn.ReLU(), nn.AvgPool2d(2)),
+        *(nn.Conv2d(1, first, 3, padding=1), nn.SiLU(), nn.AvgPool2d(2)),
+        *(nn.Conv2d(first, second, 3, padding=1), nn.SiLU(), nn.AvgPool2d(2)),
         *(nn.Flatten(), nn.Linear(4 * second, 10)),
     )
 
@@ -83,7 +83,7 @@ def average(module: nn.Module) -> Predict:
 
 DOMAIN = Domain(
     name="digits",
-    title="digits (C_4)",
+    title="digits, C_4",
     dial="share of images that stay upright",
     dials=(0.0, 0.5, 1.0),
     metrics={"test accuracy [%]": 1},
@@ -94,9 +94,11 @@ DOMAIN = Domain(
     augment=augment,
     average=average,
     declaration=declaration,
-    n_steps=300,
+    n_steps=200,
     batch_size=32,
-    learning_rate=2e-2,
+    learning_rate=1e-2,
+    weights=(1e-3, 3e-2, 1.0),
+    proximal_weights=(0.01, 1.0),
 )
 
 
