@@ -37,6 +37,10 @@ class _AttachSubgradient(torch.autograd.Function):
             subgradient = first_order_only(subgradient, matrix)
         return (grad_value[..., None, None] * subgradient).to(matrix.dtype), None, None
 
+
+class _AttachSubgradientWithTangents(_AttachSubgradient):
+    """In forward mode too, which a compiler of graphs refuses to look into."""
+
     @staticmethod
     def jvp(ctx: Any, tangent: Tensor, *_: Tensor | None) -> Tensor:
         ctx.has_tangents = True
@@ -92,7 +96,8 @@ def attach_subgradient(
         >>> norm.backward(); matrix.grad
         tensor([[0.6000, 0.8000]])
     """
-    return _AttachSubgradient.apply(matrix, value, subgradient)
+    attach = _AttachSubgradient if torch.compiler.is_compiling() else _AttachSubgradientWithTangents
+    return attach.apply(matrix, value, subgradient)
 
 
 def widen(matrix: Inexact[Tensor, "*batch rows columns"]) -> Inexact[Tensor, "*batch rows columns"]:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from equiproj.projections.routes import Route, is_sampled, weight_map
-from equiproj.projections.self_adjoint import SelfAdjoint
+from equiproj.projections.self_adjoint import self_adjoint
 from equiproj.representations import Representation
 
 
@@ -60,7 +60,7 @@ class LinearProjector:
     def __call__(self, weight: Float[Tensor, "*batch rows columns"]) -> Float[Tensor, "*batch rows columns"]:
         """Project weights with any leading batch axes."""
         _check_weight(weight, self.weight_shape, *self.axes)
-        return SelfAdjoint.apply(weight.flatten(-2), self.flat_map).reshape(weight.shape)
+        return self_adjoint(weight.flatten(-2), self.flat_map).reshape(weight.shape)
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class ConvProjector:
         """Project weights ``(*batch, c_out, c_in / n_blocks, *kernel)``."""
         _check_weight(weight, self.weight_shape, *self.axes)
         flat = weight.flatten(-len(self.weight_shape))
-        return SelfAdjoint.apply(flat, self.flat_map).reshape(weight.shape)
+        return self_adjoint(flat, self.flat_map).reshape(weight.shape)
 
 
 def _check_weight(

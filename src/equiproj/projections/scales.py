@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from equiproj.projections.orbits import OrbitAverage
-from equiproj.projections.self_adjoint import SelfAdjoint
+from equiproj.projections.self_adjoint import self_adjoint
 from equiproj.representations import Representation
 
 _NOT_ZERO = 1e-9  # entries of an orthogonal matrix below are rounding
@@ -66,7 +66,7 @@ class ScaleProjector:
         """
         if tuple(factors.shape[-2:]) != self.weight_shape:
             raise ValueError(f"expected {self.rho.dim} factors for {self.rho}, found shape {tuple(factors.shape)}")
-        return SelfAdjoint.apply(factors.flatten(-2), self.flat_map).reshape(factors.shape)
+        return self_adjoint(factors.flatten(-2), self.flat_map).reshape(factors.shape)
 
 
 def mixed_channels(rho: Representation) -> np.ndarray:

@@ -9,32 +9,37 @@ import torch
 from torch import Tensor
 
 
-class SelfAdjoint(torch.autograd.Function):
-    """Applies a self-adjoint linear map to a weight; the backward pass applies it again.
+def self_adjoint(weight: Tensor, project: Callable[[Tensor], Tensor]) -> Tensor:
+    """Apply a self-adjoint linear map to a weight; the backward pass applies it again.
 
     This replaces autograd's scatter in the backward pass of a gather by another gather, and keeps no graph.
-    The map has to accept any leading batch axes.
+
+    Args:
+        weight: what is mapped.
+        project: the map; it has to accept any leading batch axes.
+
+    Examples:
+        >>> self_adjoint(torch.ones(2), lambda weight: 2 * weight)
+        tensor([2., 2.])
     """
+    applied: Tensor = (_SelfAdjoint if torch.compiler.is_compiling() else _WithTangents).apply(weight, project)
+    return applied
+
+
+class _SelfAdjoint(torch.autograd.Function):
+    """forward and backward: the map."""
 
     @staticmethod
     def forward(weight: Tensor, project: Callable[[Tensor], Tensor]) -> Tensor:
-        """Apply the map."""
         return project(weight)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Callable[[Tensor], Tensor]], output: Tensor) -> None:
-        """Keep the map for the backward pass."""
         ctx.project = inputs[1]
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        """The adjoint is the map itself."""
-        return SelfAdjoint.apply(gradient, ctx.project), None
-
-    @staticmethod
-    def jvp(ctx: Any, tangent: Tensor, _: None) -> Tensor:
-        """The map is linear."""
-        return SelfAdjoint.apply(tangent, ctx.project)
+        return self_adjoint(gradient, ctx.project), None
 
     @staticmethod
     def vmap(
@@ -43,5 +48,13 @@ class SelfAdjoint(torch.autograd.Function):
         """A mapped axis is one more batch axis."""
         axis = in_dims[0]
         if axis is None:
-            return SelfAdjoint.apply(weight, project), None
-        return SelfAdjoint.apply(weight.movedim(axis, 0), project), 0
+            return self_adjoint(weight, project), None
+        return self_adjoint(weight.movedim(axis, 0), project), 0
+
+
+class _WithTangents(_SelfAdjoint):
+    """In forward mode too, which a compiler of graphs refuses to look into."""
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, _: None) -> Tensor:
+        return self_adjoint(tangent, ctx.project)

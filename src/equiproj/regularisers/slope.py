@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from equiproj.norms.subgradient import first_order_only
-from equiproj.projections.self_adjoint import SelfAdjoint
+from equiproj.projections.self_adjoint import self_adjoint
 from equiproj.regularisers.packs import WeightPack
 
 # Slopes as a function of the weights of a pack, which autograd can follow.
@@ -143,7 +143,7 @@ def quadratic_slopes(pack: WeightPack, sides: Sequence[str]) -> Slopes:
 
     def slopes(weights: Sequence[Tensor]) -> list[Tensor]:
         rows = pack.join(weights)
-        projected: Tensor = SelfAdjoint.apply(rows, pack.project)
+        projected = self_adjoint(rows, pack.project)
         return [2 * (rows - projected if side == "perpendicular" else projected) for side in sides]
 
     return slopes

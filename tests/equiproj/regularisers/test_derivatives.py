@@ -1,5 +1,8 @@
 """Derivatives of the penalty: by `torch.func`, forward, of second order; right, or an error and never a zero."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -213,3 +216,25 @@ def test_a_weight_that_adapts_itself_needs_gradients_in_place() -> None:
     module = Penalised("frobenius", 1, target=0.2)
     with pytest.raises(RuntimeError, match="target and balance read gradients"):
         grad(module.of)(module.values())
+
+
+COMPILED = """
+import torch
+from equiproj.norms import matrix_norm
+
+weight = torch.randn(4, 4, requires_grad=True)
+compiled = torch.compile(lambda weight: matrix_norm(weight, "mixed:2,1"), fullgraph=True, backend="aot_eager")
+found, expected = compiled(weight), matrix_norm(weight, "mixed:2,1")
+torch.testing.assert_close(found, expected)
+torch.testing.assert_close(*(torch.autograd.grad(value, weight) for value in (found, expected)))
+"""
+
+
+@pytest.mark.slow
+def test_a_norm_with_forward_derivatives_compiles_to_one_graph() -> None:
+    """In a process of its own, without annotation checks; dynamo refuses functions with a `jvp`."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILED], capture_output=True, text=True, env=environment, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
