@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from jaxtyping import Float
@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from equiproj.groups import Group
-from equiproj.layers import TypedParameter, typed_parameters
+from equiproj.layers import Declaration, TypedParameter, typed_parameters
 from equiproj.layers.evaluating import evaluating
 from equiproj.projections import LinearProjector
 from equiproj.representations import grid, tensor_product
@@ -23,7 +23,7 @@ def input_covariances(
     *,
     batches: Iterable[Any],
     shrinkage: float = 0.1,
-    **declaration: Any,
+    **declaration: Unpack[Declaration],
 ) -> dict[str, Float[Tensor, "columns columns"]]:
     """Σ = mean of x xᵀ over what each layer is given, averaged over the group and shrunk, by the name of the weight.
 

@@ -1,14 +1,14 @@
 """The penalty measured in what it does to a layer's outputs: ‖(W − P(W)) Σ^½‖_F."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
 
 from equiproj.adaptive.input_covariance import input_covariances, power_of
 from equiproj.groups import Group
-from equiproj.layers import typed_parameters
+from equiproj.layers import Declaration, typed_parameters
 from equiproj.norms import matrix_norm
 from equiproj.regularisers.bundles import as_matrices
 from equiproj.regularisers.checks import Power, non_negative, one_or_two
@@ -56,7 +56,7 @@ class InputWeightedPenalty:
         weight_perpendicular: float | Mapping[str, float] = 1.0,
         power: Power = 2,
         shrinkage: float = 0.1,
-        **declaration: Any,
+        **declaration: Unpack[Declaration],
     ) -> None:
         self.power = one_or_two(power)
         self.covariances = input_covariances(module, group, batches=batches, shrinkage=shrinkage, **declaration)

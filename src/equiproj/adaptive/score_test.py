@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from equiproj.adaptive.score_rows import ScoreRow, ScoreTest
 from equiproj.adaptive.shape import effective_rank, hoyer_sparsity
 from equiproj.adaptive.variance import Variance, variance_of_mean
 from equiproj.groups import Group
-from equiproj.layers import TypedParameter, typed_parameters
+from equiproj.layers import TypedParameter, WeightDeclaration, typed_parameters
 from equiproj.layers.evaluating import evaluating
 from equiproj.regularisers.bundles import as_matrices
 
@@ -39,7 +39,7 @@ def score_test(
     n_draws: int = 0,
     covariances: Mapping[str, Tensor] | None = None,
     seed: int = 0,
-    **declaration: Any,
+    **declaration: Unpack[WeightDeclaration],
 ) -> ScoreTest:
     """λ⊥ of every weight from the gradients at the strict solution, without a grid and without validation data.
 

@@ -12,12 +12,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from equiproj.adaptive.score_rows import ScoreTest
+from equiproj.norms import NormName
+from equiproj.regularisers.checks import Power
 
 _N_THRESHOLDS = 64
 # How rarely a dense matrix may promise another norm as much as was found: 5 %, shared by two norms.
 _LEVEL = 0.025
 _TINY = 1e-30
-_OTHERS = ("nuclear", "entrywise:1")
+_OTHERS: tuple[NormName, ...] = ("nuclear", "entrywise:1")
 
 
 class SteinRisk(NamedTuple):
@@ -49,8 +51,8 @@ class NormChoice:
         'nuclear'
     """
 
-    norm: str
-    power: int
+    norm: NormName
+    power: Power
     weights: Mapping[str, float]
     risks: Mapping[str, float]
     p_values: Mapping[str, float]
@@ -87,7 +89,7 @@ def choose_norm(found: ScoreTest) -> NormChoice:
         for k in range(n_draws)
     ]
     risks = _total(list(each.values()))
-    p_values = {
+    p_values: dict[str, float] = {
         norm: (1 + sum(_promise(total, norm) >= _promise(risks, norm) for total in drawn)) / (1 + n_draws)
         for norm in _OTHERS
     }
