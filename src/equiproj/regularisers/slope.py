@@ -43,6 +43,10 @@ class _AttachSlopes(torch.autograd.Function):
         own = (part.to(weight.dtype) for part, weight in zip(parts, weights, strict=True))
         return (*(None,) * (3 + 2 * ctx.n_values), *own)
 
+
+class _AttachSlopesWithTangents(_AttachSlopes):
+    """In forward mode too, which a compiler of graphs refuses to look into."""
+
     @staticmethod
     def jvp(ctx: Any, *tangents: Tensor | None) -> tuple[Tensor, ...]:
         ctx.has_tangents = True
@@ -124,7 +128,8 @@ def attach_slopes(
         tensor([[0., 1.],
                 [2., 3.]])
     """
-    attached: tuple[Tensor, ...] = _AttachSlopes.apply(pack, again, len(values), *values, *slopes, *weights)
+    attach = _AttachSlopes if torch.compiler.is_compiling() else _AttachSlopesWithTangents
+    attached: tuple[Tensor, ...] = attach.apply(pack, again, len(values), *values, *slopes, *weights)
     return attached
 
 
