@@ -44,13 +44,15 @@ class Attachment:
     def _before(self, optimiser: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self._inside:  # an optimiser whose step calls the one that it inherits runs the hooks twice
             return None
-        self._inside = True
         if not isinstance(self.penalty, ProjectionPenalty):
+            self._inside = True
             return None
         closure = kwargs.get("closure") if "closure" in kwargs else (args[1] if len(args) > 1 else None)
         if closure is None:
             self.value = add_gradient(optimiser, self.penalty)
+            self._inside = True
             return None
+        self._inside = True
         # The gradients of a step with a closure are made, and cleared before that, inside the closure.
         closure = self._with_penalty(optimiser, self.penalty, closure)
         if "closure" in kwargs:
@@ -69,7 +71,9 @@ class Attachment:
 
         def closure_and_penalty() -> Any:
             nonlocal step
+            self._inside = False  # should the closure fail, the next step is a new one
             loss = closure()
+            self._inside = True
             if loss is None and not _has_gradients(optimiser):
                 return None  # how Lightning skips a step
             self.value = add_gradient(optimiser, penalty, step)
@@ -95,8 +99,7 @@ def attach(optimiser: Any, penalty: object) -> Attachment:
         penalty: built on the module that the optimiser trains.
 
     Raises:
-        ValueError: not such a penalty or optimiser.
-        RuntimeError: at a step, where the optimiser holds none of the penalty's weights.
+        ValueError: not such a penalty or optimiser, or one that holds none of the penalty's weights.
 
     Examples:
         >>> layer = torch.nn.Linear(4, 4, bias=False)
@@ -112,6 +115,9 @@ def attach(optimiser: Any, penalty: object) -> Attachment:
         raise ValueError(f"expected a ProjectionPenalty or a ProximalPenalty, found {type(penalty).__name__}")
     if not hasattr(optimiser, "register_step_pre_hook"):
         raise ValueError(f"expected a torch optimiser, found {type(optimiser).__name__}")
+    own = {id(tensor) for tensor in penalty.held()}
+    if not any(id(parameter) in own for group in optimiser.param_groups for parameter in group["params"]):
+        raise ValueError("expected an optimiser that holds weights of the penalty, found one that holds none")
     return Attachment(optimiser, penalty)
 
 
@@ -122,9 +128,6 @@ def add_gradient(optimiser: Optimizer, penalty: ProjectionPenalty, step: int | N
         optimiser: whose parameters get it.
         penalty: in the loss.
         step: for a schedule, as for the penalty's call.
-
-    Raises:
-        RuntimeError: as for `attach`.
 
     Examples:
         >>> layer = torch.nn.Linear(2, 2, bias=False)
@@ -139,8 +142,6 @@ def add_gradient(optimiser: Optimizer, penalty: ProjectionPenalty, step: int | N
         value = penalty(step)
     if value.requires_grad:
         gradients = torch.autograd.grad(value, parameters, allow_unused=True)
-        if all(gradient is None for gradient in gradients):
-            raise RuntimeError("expected an optimiser that holds weights of the penalty, found one that holds none")
         for parameter, gradient in zip(parameters, gradients, strict=True):
             _accumulate(parameter, gradient)
     penalty.update()

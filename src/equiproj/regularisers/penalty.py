@@ -260,6 +260,10 @@ class ProjectionPenalty(CopiedWithNetwork):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.norm}, {self.coverage})"
 
+    def held(self) -> list[Tensor]:
+        """The tensors of the network that training changes, and the penalty reads."""
+        return [tensor for entry in self._typed for tensor in entry.held()]
+
     def breakdown(self) -> EquivarianceReport:
         """‖PW‖ and ‖W − PW‖ of every penalised weight, exact, without touching the penalty's state."""
         return measure(self._typed, self._bundles, self.norm, self.coverage, self.image_shape)

@@ -150,6 +150,10 @@ class ProximalPenalty(CopiedWithNetwork):
                 self._adapted.update(task_norm, penalty_norm, rest_norm / norm)
             self._left = left
 
+    def held(self) -> list[Tensor]:
+        """The tensors of the network that the step changes."""
+        return [tensor for weights, _ in self._packs for entry in weights.parameters for tensor in entry.held()]
+
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs: nothing where λ_⊥ is given."""
         if self._adapted is None:

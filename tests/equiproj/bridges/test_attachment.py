@@ -57,6 +57,8 @@ PENALTIES = {
     "given": {"weight_perpendicular": 0.3},
     "squared": {"weight_perpendicular": 0.3, "power": 2, "include_bias": True},
     "scheduled": {"weight_perpendicular": 0.3, "schedule": lambda step: 0.5**step},
+    "every second step": {"every": 2},
+    "one of two parts": {"sample": 2},
     "target": {"target": 0.3},
     "balance": {"balance": 0.5, "power": 2},
 }
@@ -209,6 +211,17 @@ def test_fsdp2(one_process):
         torch.testing.assert_close(a.detach(), b.full_tensor().detach(), atol=1e-6, rtol=1e-5)
 
 
+def test_a_closure_that_fails_leaves_the_next_step_its_penalty():
+    module = network()
+    optimiser = OPTIMISERS["SGD"](module.parameters())
+    attachment = attach(optimiser, ProjectionPenalty(module, "C4", **TYPES))
+    with pytest.raises(ZeroDivisionError):
+        optimiser.step(lambda: 1 / 0)
+    assert attachment.value is None
+    optimiser.step()
+    assert attachment.value is not None
+
+
 def test_a_line_search_is_one_step_of_a_schedule():
     steps = []
     module = network()
@@ -290,9 +303,9 @@ def test_parameters_of_another_optimiser_get_no_gradient():
     assert module[0].weight.grad is not None
     assert module[2].weight.grad is None
     elsewhere = torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=0.1)
-    attach(elsewhere, penalty)
-    with pytest.raises(RuntimeError, match="found one that holds none"):
-        elsewhere.step()
+    for kind in (penalty, ProximalPenalty(module, "C4", **TYPES)):
+        with pytest.raises(ValueError, match="found one that holds none"):
+            attach(elsewhere, kind)
 
 
 class Inherited(torch.optim.SGD):
