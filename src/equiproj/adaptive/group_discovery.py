@@ -191,6 +191,7 @@ def rank_groups_by_score(
     strict solution the inputs matter less the better it explains the targets, and the noise is smallest. A group is
     rejected if its own test rejects it at the level, corrected for the number of candidates by Holm's method, or if a
     candidate inside it is rejected: a symmetric group with at most the probability `level`, as far as p-values hold.
+    Groups whose kernels are sampled (C_8, SO(2)) are tested up to sampling: enough data reject them for that alone.
 
     Args:
         module: a network, trained or not; it is not changed.
