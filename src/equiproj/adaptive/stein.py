@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from equiproj.adaptive.score_rows import ScoreTest
-from equiproj.norms import NormName
+from equiproj.norms.names import NormName
 from equiproj.regularisers.checks import Power
 
 _N_THRESHOLDS = 64

@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from equiproj.norms.names import KNOWN_NORMS, CustomNorm, ExactOrGram, Norm, NormMethod, NormName, parse_norm
+from equiproj.norms.names import KNOWN_NORMS, CustomNorm, Norm, parse_norm
 
 if TYPE_CHECKING:
     from equiproj.norms.gram import gram_iteration
@@ -20,11 +20,8 @@ if TYPE_CHECKING:
 __all__ = [
     "KNOWN_NORMS",
     "CustomNorm",
-    "ExactOrGram",
     "MapIterate",
     "Norm",
-    "NormMethod",
-    "NormName",
     "PowerIterate",
     "gram_iteration",
     "kernel_spectrum",

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from equiproj.layers import TypedParameter
-from equiproj.norms import CustomNorm, ExactOrGram, Norm, matrix_norm, operator_norm
+from equiproj.norms import CustomNorm, Norm, matrix_norm, operator_norm
+from equiproj.norms.names import ExactOrGram
 from equiproj.projections import ConvProjector, Projector
 
 

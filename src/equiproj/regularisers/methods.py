@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from equiproj.layers import TypedParameter
-from equiproj.norms import CustomNorm, Norm, NormMethod
+from equiproj.norms import CustomNorm, Norm
+from equiproj.norms.names import NormMethod
 from equiproj.projections import ConvProjector
 
 _METHODS = ("exact", "gram", "power")

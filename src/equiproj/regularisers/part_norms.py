@@ -6,8 +6,9 @@ from typing import Literal, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from equiproj.norms import CustomNorm, ExactOrGram, Norm, NormMethod, power_iteration, start_block
+from equiproj.norms import CustomNorm, Norm, power_iteration, start_block
 from equiproj.norms.matrix import norm_and_subgradient
+from equiproj.norms.names import ExactOrGram, NormMethod
 from equiproj.regularisers.bundles import stack_norms
 from equiproj.regularisers.checks import is_transformed
 from equiproj.regularisers.packs import MatrixStacks, WeightPack, not_rounding

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from equiproj.groups import Group
 from equiproj.layers import FeatureType, LayerTypes, ParameterTypes, coverage, typed_parameters
-from equiproj.norms import CustomNorm, Norm, NormMethod, NormName, parse_norm
+from equiproj.norms import CustomNorm, Norm, parse_norm
+from equiproj.norms.names import NormMethod, NormName
 from equiproj.projections import Sampling
 from equiproj.regularisers.bundles import bundle
 from equiproj.regularisers.checks import Power, one_or_two

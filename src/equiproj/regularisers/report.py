@@ -9,7 +9,8 @@ from torch import nn
 
 from equiproj.groups import Group
 from equiproj.layers import Coverage, TypedParameter, WeightDeclaration, coverage, typed_parameters
-from equiproj.norms import CustomNorm, Norm, NormName, parse_norm
+from equiproj.norms import CustomNorm, Norm, parse_norm
+from equiproj.norms.names import NormName
 from equiproj.regularisers.bundles import Bundle, bundle, stack_norms
 
 
