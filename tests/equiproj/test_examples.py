@@ -13,5 +13,7 @@ ROOMS = ("groups", "representations", "projections", "norms", "regularisers", "b
 def test_every_public_object_has_an_example(room):
     module = importlib.import_module(f"equiproj.{room}")
     public = {name: getattr(module, name) for name in module.__all__}
+    # names of norms and methods for a type checker are plain strings when they run
+    public = {name: item for name, item in public.items() if item is not str}
     bare = [name for name, item in public.items() if callable(item) and ">>>" not in (inspect.getdoc(item) or "")]
     assert not bare

@@ -32,6 +32,11 @@ class GroupRow:
         p_value: of the null hypothesis.
         is_kept: whether the group is a symmetry as far as this measure can tell.
         verdict: the same in words, with the reason.
+
+    Examples:
+        >>> from equiproj.groups import CyclicGroup
+        >>> GroupRow(CyclicGroup(2), measure=3.0, null=2.0, p_value=0.2, is_kept=True, verdict="not rejected").ratio
+        1.5
     """
 
     group: Group
@@ -204,6 +209,22 @@ def rank_groups_by_score(
 
     Raises:
         ValueError: as `score_test`, or no candidates.
+
+    Examples:
+        >>> from equiproj.adaptive import rank_groups_by_score
+        >>> from equiproj.representations import regular
+        >>> seed = torch.Generator().manual_seed(0)
+        >>> inputs = torch.randn(300, 4, generator=seed)
+        >>> targets = inputs @ torch.tensor([[1.0], [2.0], [1.0], [2.0]])  # half turns keep it, quarter turns do not
+        >>> ranking = rank_groups_by_score(
+        ...     torch.nn.Linear(4, 1, bias=False),
+        ...     ["C4"],
+        ...     loss=torch.nn.functional.mse_loss,
+        ...     batches=[(inputs, targets)],
+        ...     input_type=regular,
+        ... )
+        >>> ranking.rows[0].is_kept
+        False
     """
     candidates = _candidates(groups)
     found = []
