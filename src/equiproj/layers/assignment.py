@@ -1,20 +1,24 @@
 """Giving weights other values, through their parametrisations, all or none."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import _SpectralNorm
 
-from equiproj.layers.parameters import TypedParameter, is_sharded
+from equiproj.layers.parameters import TypedParameter
+from equiproj.layers.sharding import write
 
 
 def assign(parameter: TypedParameter, value: Tensor) -> None:
     """Give a weight or bias another value, of either shape that it is read in; call it without gradients.
 
+    Of a sharded weight each process keeps its shard; all of them have to call this, with the same value.
+
     Raises:
-        ValueError: the weight is sharded, or its parametrisation cannot hold the value.
+        ValueError: its parametrisation cannot hold the value.
 
     Examples:
         >>> from equiproj.groups import CyclicGroup
@@ -27,16 +31,20 @@ def assign(parameter: TypedParameter, value: Tensor) -> None:
         0.0
     """
     layer, attribute = parameter.layer, parameter.attribute
-    plain = attribute in layer._parameters or attribute in layer._buffers
-    if plain and is_sharded(getattr(layer, attribute)):
-        raise ValueError(f"{parameter.name}: expected a whole weight, found a sharded one; change it before sharding")
-    value = value.reshape(parameter.read_as_held().shape)
-    if plain:
-        getattr(layer, attribute).copy_(value)
+    if not parametrize.is_parametrized(layer, attribute):
+        held = getattr(layer, attribute)
+        write(held, value.reshape(held.shape))
         return
-    if not all(hasattr(step, "right_inverse") for step in _steps(parameter)):
+    steps = list(_steps(parameter))
+    if not all(hasattr(step, "right_inverse") for step in steps):
         raise ValueError(f"{parameter.name}: its parametrisation has no right_inverse to take the projection")
-    setattr(layer, attribute, value)
+    value = value.reshape(parameter.read_as_held().shape)
+    parts: Any = value
+    for step in reversed(steps):
+        parts = cast(Any, step).right_inverse(parts)
+    # not by setattr, which would put whole tensors in the place of sharded ones
+    for held, part in zip(_originals(parameter), [parts] if isinstance(parts, Tensor) else parts, strict=True):
+        write(held, part)
     tolerance = 1e3 * torch.finfo(value.dtype).eps * value.abs().max()
     if not torch.allclose(parameter.read_as_held(), value, rtol=0, atol=float(tolerance)):
         raise ValueError(f"{parameter.name}: its parametrisation cannot represent the projected value")
@@ -58,12 +66,11 @@ def assign_all(values: Sequence[tuple[TypedParameter, Tensor]]) -> None:
         0.0
     """
 
-    # what may fail goes first, so that only that has to be put back
     def may_fail(entry: TypedParameter) -> bool:
-        held = entry.layer._parameters.get(entry.attribute)
-        return parametrize.is_parametrized(entry.layer, entry.attribute) or (held is not None and is_sharded(held))
+        return parametrize.is_parametrized(entry.layer, entry.attribute)
 
-    restore = [_memory(entry) for entry, _ in values if parametrize.is_parametrized(entry.layer, entry.attribute)]
+    # what may fail goes first, so that only that has to be put back
+    restore = [_memory(entry) for entry, _ in values if may_fail(entry)]
     try:
         for entry, value in sorted(values, key=lambda pair: not may_fail(pair[0])):
             assign(entry, value)
@@ -105,3 +112,11 @@ def spectrally_normed(parameter: TypedParameter) -> Tensor | None:
 
 def _steps(parameter: TypedParameter) -> Iterator[nn.Module]:
     return parameter.layer.get_submodule(f"parametrizations.{parameter.attribute}").children()
+
+
+def _originals(parameter: TypedParameter) -> list[Tensor]:
+    """What the first step of a parametrisation is given, in its order."""
+    held = cast(
+        parametrize.ParametrizationList, parameter.layer.get_submodule(f"parametrizations.{parameter.attribute}")
+    )
+    return [held.original] if held.is_tensor else [getattr(held, f"original{i}") for i in range(held.ntensors)]

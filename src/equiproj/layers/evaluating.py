@@ -5,7 +5,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from torch import nn
+from torch.func import functional_call
 from torch.nn.utils.parametrize import is_parametrized
+
+from equiproj.layers.sharding import gathered, is_sharded
 
 
 @contextmanager
@@ -32,11 +35,15 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 def evaluated(layer: nn.Module, attribute: str) -> Any:
     """A tensor of a layer, its parametrisation in evaluation mode: reading advances no power iteration.
 
+    A parametrisation of sharded tensors computes with whole ones.
+
     Examples:
         >>> evaluated(nn.Linear(2, 3), "weight").shape
         torch.Size([3, 2])
     """
     if not is_parametrized(layer, attribute):
         return getattr(layer, attribute)
-    with evaluating(layer.get_submodule(f"parametrizations.{attribute}")):
-        return getattr(layer, attribute)
+    steps = layer.get_submodule(f"parametrizations.{attribute}")
+    with evaluating(steps):
+        sharded = {name: gathered(held) for name, held in steps.named_parameters() if is_sharded(held)}
+        return functional_call(steps, sharded, ()) if sharded else getattr(layer, attribute)

@@ -19,6 +19,7 @@ from equiproj.layers.declaration import FeatureType, LayerTypes, ParameterTypes,
 from equiproj.layers.evaluating import evaluated
 from equiproj.layers.flow import Inference, SideTypes, inferred
 from equiproj.layers.kinds import Part, Role, kind_of
+from equiproj.layers.sharding import gathered
 from equiproj.projections import ConvProjector, LinearProjector, Projector, Sampling
 from equiproj.representations import Representation
 
@@ -61,8 +62,7 @@ class TypedParameter:
 
         It is evaluated in evaluation mode: the power iteration of a spectral norm is the forward pass's to advance.
         """
-        value = evaluated(self.layer, self.attribute)
-        return value.full_tensor() if is_sharded(value) else value
+        return gathered(evaluated(self.layer, self.attribute))
 
     def held(self) -> list[Tensor]:
         """The tensors that training changes: the weight itself, or those from which a parametrisation computes it."""
@@ -81,22 +81,12 @@ class TypedParameter:
             return torch.zeros_like(self.read_as_held())
         if held.grad is None:
             raise RuntimeError(f"{self.name}: expected a gradient, found none; call backward() before")
-        return held.grad.full_tensor() if is_sharded(held.grad) else held.grad
+        return gathered(held.grad)
 
     @property
     def project(self) -> Callable[[Tensor], Tensor]:
         """P on a value of the shape that the layer holds, (c_out,) for a bias; without a reference to the layer."""
         return partial(_project_as_held, self.projector)
-
-
-def is_sharded(value: Tensor) -> bool:
-    """Whether a weight is a `DTensor`; asked of its method, because importing the class takes half a second.
-
-    Examples:
-        >>> is_sharded(torch.zeros(2))
-        False
-    """
-    return hasattr(value, "full_tensor")
 
 
 def typed_parameters(

@@ -40,7 +40,9 @@ def start_block(
         torch.Size([3, 3])
     """
     left = torch.linalg.svd(matrix, full_matrices=False)[0]
-    return left[..., :_BLOCK_SIZE].contiguous() if p == math.inf else left
+    left = left[..., :_BLOCK_SIZE] if p == math.inf else left
+    # column after column, as a QR decomposition leaves it: a step that is compiled for the first block fits the next
+    return left.mT.contiguous().mT
 
 
 def power_iteration(

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from equiproj.groups import Group
 from equiproj.layers import Declaration, TypedParameter, assign_all, spectrally_normed, typed_parameters
+from equiproj.layers.sharding import gathered, reshard, write
 
 
 @torch.no_grad()
@@ -18,14 +19,14 @@ def project_(module: nn.Module, group: Group | str | None = None, **declaration:
     equivariant network needs, besides, that what is computed between the layers commutes with the group.
 
     Args:
-        module: any module with layers of a known kind, not sharded.
+        module: any module with layers of a known kind. One that FSDP2 has sharded stays so: every process calls this,
+            and keeps its shards of P(W).
         group: the group, where `layers=` does not give representations.
         declaration: `layers`, `parameters`, `skip`, `strict`, `example`, `input_type`, `hidden_type`, `output_type`,
             `sampling` as for `typed_parameters`.
 
     Raises:
-        ValueError: layers that do not fit the declaration, sharded weights, or a parametrisation that cannot hold
-            the projected value.
+        ValueError: layers that do not fit the declaration, or a parametrisation that cannot hold the projected value.
 
     Examples:
         >>> from equiproj.groups import CyclicGroup
@@ -34,6 +35,7 @@ def project_(module: nn.Module, group: Group | str | None = None, **declaration:
         True
     """
     found = typed_parameters(module, group, include_bias=True, include_statistics=True, **declaration)
+    reshard(module)
     assign_all([(entry, entry.projector(entry.read())) for entry in found if spectrally_normed(entry) is None])
     for entry in found:
         _project_spectrally_normed(entry)
@@ -72,6 +74,7 @@ def project_initial_(
         [[3.5355, 0.0], [0.0, 3.5355]]
     """
     found = typed_parameters(module, group, include_bias=True, **declaration)
+    reshard(module)
     assign_all([(entry, _at_its_scale(entry)) for entry in found if spectrally_normed(entry) is None])
     for entry in found:
         _project_spectrally_normed(entry)
@@ -91,4 +94,5 @@ def _project_spectrally_normed(parameter: TypedParameter) -> None:
     """Project W itself: what the layer uses is a multiple of it, whatever its power iteration has come to."""
     held = spectrally_normed(parameter)
     if held is not None:
-        held.copy_(parameter.projector(held.reshape(parameter.projector.weight_shape)).reshape(held.shape))
+        value = gathered(held)
+        write(held, parameter.projector(value.reshape(parameter.projector.weight_shape)).reshape(value.shape))

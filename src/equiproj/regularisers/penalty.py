@@ -21,6 +21,7 @@ from equiproj.regularisers.pack_sums import PackSums
 from equiproj.regularisers.packs import pack
 from equiproj.regularisers.part_norms import PartNorms
 from equiproj.regularisers.report import EquivarianceReport, measure
+from equiproj.regularisers.schedule import Schedule
 from equiproj.regularisers.shares import Shares, dealt
 from equiproj.regularisers.weight_in_use import WeightInUse
 
@@ -41,7 +42,10 @@ class ProjectionPenalty(CopiedWithNetwork):
     matrix b − P(b). Without it a network reaches exact equivariance only with `bias=False` or `project_`.
 
     *Autocast*: computed in float32 (float64 for float64 weights) whatever the context. *torch.compile*: the network
-    and the penalty compile. *DDP*: every rank computes the same penalty; add it to the loss and call backward once.
+    and the penalty compile, into one graph for all steps of a schedule. *DDP*: every rank computes the same penalty;
+    add it to the loss of every backward pass, under `no_sync` too. DDP takes for unused what its output does not use:
+    with `find_unused_parameters` a penalty of such a layer belongs into the wrapped module's forward pass, whose output
+    it then is a part of; elsewhere torch raises a RuntimeError.
     *FSDP2* (`fully_shard`): sharded weights are gathered for the penalty, each rank keeps its shard of the gradient;
     build the penalty before or after sharding. FSDP1 is not supported: its weights are not whole between forwards.
 
@@ -143,8 +147,8 @@ class ProjectionPenalty(CopiedWithNetwork):
         self._shares = Shares(every, sample, seed)
         self.norm = parse_norm(norm)
         self.method = chosen_method(self.norm, method, image_shape)
-        self.power, self.schedule, self.image_shape = one_or_two(power), schedule, image_shape
-        self.n_calls = 0
+        self.power, self.image_shape = one_or_two(power), image_shape
+        self._schedule = Schedule(schedule)
         typed = typed_parameters(
             module,
             group,
@@ -202,7 +206,14 @@ class ProjectionPenalty(CopiedWithNetwork):
         if not indices:
             return self._zero().requires_grad_(torch.is_grad_enabled())
         total = torch.stack([self._sums.of(index) for index in indices]).sum()
+        if isinstance(multiplier, Tensor):
+            multiplier = multiplier.to(total)
         return total if multiplier is None else multiplier * total
+
+    @property
+    def n_calls(self) -> int:
+        """Steps that have been counted, for a schedule and for what computes the penalty in some of them."""
+        return self._schedule.n_calls
 
     def backward_(self, factor: float = 1.0, step: int | None = None) -> Tensor:
         """Add the gradient of factor · penalty to `.grad` of the weights at once, and return the penalty, detached.
@@ -231,15 +242,16 @@ class ProjectionPenalty(CopiedWithNetwork):
         multiplier = 1.0 if given is None else float(given)
         return multiplier * torch.stack([self._sums.accumulate(index, factor * multiplier) for index in indices]).sum()
 
-    def _turn(self, step: int | None) -> tuple[Sequence[int], float | None]:
+    def _turn(self, step: int | None) -> tuple[Sequence[int], float | Tensor | None]:
         """The packs that a step computes, and what multiplies them, None for nothing."""
-        if self.schedule is None and not self._shares.is_partial:
-            return range(len(self._packs)), None
-        now = self.n_calls if step is None else step
-        turn = self._shares.at(now) if self._shares.is_partial else (0, 1)
-        multiplier = 1.0 if self.schedule is None else self.schedule(now)
-        self.n_calls += step is None
-        return ((), None) if turn is None else (self._packs_of_part[turn[0]], turn[1] * multiplier)
+        if not self._shares.is_partial:
+            whole = range(len(self._packs))
+            return whole, None if self._schedule.function is None else self._schedule.multiplier(step)
+        turn = self._shares.at(self.n_calls if step is None else step)
+        multiplier = self._schedule.multiplier(step)
+        if turn is None:
+            return (), None
+        return self._packs_of_part[turn[0]], turn[1] if multiplier is None else turn[1] * multiplier
 
     def _zero(self) -> Tensor:
         """The penalty of a step that is left out."""
@@ -281,6 +293,6 @@ class ProjectionPenalty(CopiedWithNetwork):
         """
         if set(state) != set(self.state_dict()):
             raise ValueError(f"expected the state of a penalty ({', '.join(self.state_dict())}), found {list(state)}")
-        self.n_calls = int(state["n_calls"])
+        self._schedule.n_calls = int(state["n_calls"])
         self._parts.load_state_dict(state["norms"])
         self._weight.load_state_dict(state["weight"])

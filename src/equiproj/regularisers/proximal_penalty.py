@@ -1,12 +1,14 @@
 """The Frobenius penalty applied beside the optimiser: one proximal step after each of the optimiser's."""
 
-from typing import Any, Unpack
+from typing import Any, NamedTuple, Unpack
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from equiproj.groups import Group
-from equiproj.layers import TypedParameter, WeightDeclaration, assign, coverage, typed_parameters
+from equiproj.layers import TypedParameter, WeightDeclaration, assign_all, coverage, typed_parameters
+from equiproj.layers.sharding import reshard
 from equiproj.norms import parse_norm
 from equiproj.regularisers.adapted_weight import adapted_weight
 from equiproj.regularisers.bundles import bundle
@@ -14,6 +16,14 @@ from equiproj.regularisers.checks import Power, non_negative, one_or_two
 from equiproj.regularisers.copies import CopiedWithNetwork
 from equiproj.regularisers.layer_weights import LayerWeights, PenaltyWeight
 from equiproj.regularisers.packs import MatrixStacks, not_rounding, pack
+
+
+class _PackStep(NamedTuple):
+    """What the weights of a pack become, all of its rows, and what λ_⊥ is adapted to, where it is."""
+
+    values: list[tuple[TypedParameter, Tensor]]
+    rows: Tensor
+    seen: Tensor | None
 
 
 class ProximalPenalty(CopiedWithNetwork):
@@ -31,7 +41,8 @@ class ProximalPenalty(CopiedWithNetwork):
     `equiproj.regularisers.project_initial_` starts it at P(W) without.
 
     Args:
-        module: any module with linear or convolution layers, not sharded.
+        module: any module with layers of a known kind. FSDP2 may shard it before or after: every process then calls
+            `step`, computes with whole weights and keeps its shards of them.
         group: the group, where `layers` does not give representations.
         weight_perpendicular: λ_⊥ ≥ 0; 0 leaves every bit of the weights as it is. 1 where neither it nor `target` nor
             `balance` is given. A number; or a tensor without axes, read in every step; or one of both for each
@@ -85,6 +96,13 @@ class ProximalPenalty(CopiedWithNetwork):
         given = 1.0 if weight_perpendicular is None else weight_perpendicular
         self._network, self._given = module, LayerWeights("weight_perpendicular", given, packs)
         self._packs = tuple((weights, MatrixStacks(weights, parse_norm("frobenius"))) for weights in packs)
+        # what may fail is written together and first, so that a step is done whole or not at all
+        may_fail = [
+            index
+            for index, weights in enumerate(packs)
+            if any(is_parametrized(parameter.layer, parameter.attribute) for parameter in weights.parameters)
+        ]
+        self._together = [may_fail, *([index] for index in range(len(packs)) if index not in may_fail)]
         # the weights as the last step left them: what the optimiser has done since is the task's
         self._left: list[Tensor] = []
         if self._adapted is not None:
@@ -107,11 +125,12 @@ class ProximalPenalty(CopiedWithNetwork):
                 leaves alone what it does not train.
 
         Raises:
-            ValueError: a negative learning rate or λ, a sharded weight, or a parametrisation that cannot hold the
-                value.
+            ValueError: a negative learning rate or λ, or a parametrisation that cannot hold the value; all weights are
+                then as they were.
         """
         if not isinstance(learning_rate, torch.optim.Optimizer):
             non_negative("learning_rate", learning_rate)
+        reshard(self._network)
         rates = [
             [
                 0.0 if zero else _rate(parameter, learning_rate)
@@ -121,34 +140,17 @@ class ProximalPenalty(CopiedWithNetwork):
         ]
         if not any(map(any, rates)):
             return
-        squares, left = [], []
-        for index, (weights, stacks) in enumerate(self._packs):
-            values, own = weights.read(), rates[index]
-            rows = weights.join(values)
-            # a number for all, as nearly always, or one for each entry
-            rate: float | Tensor = own[0]
-            if len(set(own)) > 1:
-                rate = weights.join([torch.full_like(v, r) for v, r in zip(values, own, strict=True)])
-            weight = self._given.of(index, rows) if self._adapted is None else self._adapted.value
-            if isinstance(weight, Tensor) and weight.ndim > 0:
-                weight = weights.spread(weight).expand_as(rows)
-            projected = weights.project(rows)
-            rest, unit_square = self._shrunk(stacks, rows - projected, rows, rate * weight)
-            shrunk = projected + rest
-            for parameter, value, r in zip(weights.parameters, weights.split(shrunk), own, strict=True):
-                if r > 0:  # else not even rounded
-                    assign(parameter, value)
-            if self._adapted is not None:
-                before = self._left[index].to(rows.device) if self._left else rows  # a trainer may have moved them
-                moved = torch.where(torch.as_tensor(rate) > 0, (rows - before) / rate, 0)
-                sums = [moved.square().sum(), unit_square, rest.square().sum(), shrunk.square().sum()]
-                squares.append(torch.stack(sums).to(self._adapted.value))
-                left.append(shrunk)
+        done: dict[int, _PackStep] = {}
+        for together in self._together:
+            steps = {index: self._step_of(index, rates[index]) for index in together}
+            assign_all([pair for each in steps.values() for pair in each.values])
+            done |= {} if self._adapted is None else steps
         if self._adapted is not None:
-            task_norm, penalty_norm, rest_norm, norm = torch.stack(squares).sum(0).sqrt()
+            seen = torch.stack([each.seen for _, each in sorted(done.items()) if each.seen is not None])
+            task_norm, penalty_norm, rest_norm, norm = seen.sum(0).sqrt()
             if self._left:
                 self._adapted.update(task_norm, penalty_norm, rest_norm / norm)
-            self._left = left
+            self._left = [each.rows for _, each in sorted(done.items())]
 
     def held(self) -> list[Tensor]:
         """The tensors of the network that the step changes."""
@@ -165,6 +167,29 @@ class ProximalPenalty(CopiedWithNetwork):
         if self._adapted is not None:
             self._adapted.load_state_dict(state["weight"])
             self._left = [rows.to(self._adapted.value.device) for rows in state["left"]]
+
+    def _step_of(self, index: int, own: list[float]) -> _PackStep:
+        """What a pack's weights become at learning rates of their own."""
+        weights, stacks = self._packs[index]
+        before = weights.join(weights.read())
+        # a number for all, as nearly always, or one for each entry
+        rate: float | Tensor = own[0]
+        if len(set(own)) > 1:
+            rate = weights.join([torch.full_like(v, r) for v, r in zip(weights.split(before), own, strict=True)])
+        weight = self._given.of(index, before) if self._adapted is None else self._adapted.value
+        if isinstance(weight, Tensor) and weight.ndim > 0:
+            weight = weights.spread(weight).expand_as(before)
+        projected = weights.project(before)
+        rest, unit_square = self._shrunk(stacks, before - projected, before, rate * weight)
+        rows, seen = projected + rest, None
+        if self._adapted is not None:
+            since = self._left[index].to(before.device) if self._left else before  # a trainer may have moved them
+            moved = torch.where(torch.as_tensor(rate) > 0, (before - since) / rate, 0)
+            squares = [moved.square().sum(), unit_square, rest.square().sum(), rows.square().sum()]
+            seen = torch.stack(squares).to(self._adapted.value)
+        # where nothing moves, nothing is even rounded
+        values = [(p, v) for p, v, r in zip(weights.parameters, weights.split(rows), own, strict=True) if r > 0]
+        return _PackStep(values, rows, seen)
 
     def _shrunk(self, stacks: MatrixStacks, rest: Tensor, rows: Tensor, reach: float | Tensor) -> tuple[Tensor, Tensor]:
         """What is kept of W − P(W), as rows, and the square of the penalty's gradient before, at λ = 1."""

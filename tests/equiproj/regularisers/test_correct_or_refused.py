@@ -1,6 +1,7 @@
 """What once gave a wrong number without a word: now the right one, or an error that names the tensor."""
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch.nn.utils.parametrizations import orthogonal, spectral_norm, weight_no
 from equiproj import ProjectionPenalty, ProximalPenalty, equivariance_report, measured_defect, project_
 from equiproj.groups import CyclicGroup
 from equiproj.layers import typed_parameters
+from equiproj.regularisers import project_initial_
 from equiproj.representations import regular, trivial
 
 GROUP = CyclicGroup(4)
@@ -82,12 +84,13 @@ def test_rates_are_those_of_the_optimiser() -> None:
     assert torch.equal(network[1].weight, kept)  # what the optimiser does not train is not moved
 
 
-def test_project_writes_all_or_nothing() -> None:
+@pytest.mark.parametrize("change", [project_, project_initial_, lambda *a, **k: ProximalPenalty(*a, **k).step(0.1)])
+def test_what_changes_weights_writes_all_or_nothing(change: Callable[..., object]) -> None:
     network = two_layers()
     orthogonal(network[1])  # the projection of an orthogonal matrix is none
     state = copy.deepcopy(network.state_dict())
     with pytest.raises(ValueError, match=r"1.weight: its parametrisation cannot represent the projected value"):
-        project_(network, **TYPES)
+        change(network, **TYPES)
     assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
 
 

@@ -213,15 +213,6 @@ def test_a_weight_normed_layer_is_shrunk_through_its_parametrisation() -> None:
     )
 
 
-def test_a_sharded_weight_is_refused_and_stays(network: Residual, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = weights_of(network)
-    penalty = ProximalPenalty(network, GROUP)
-    monkeypatch.setattr(nn.Parameter, "full_tensor", lambda weight: weight.data, raising=False)  # what tells a DTensor
-    with pytest.raises(ValueError, match=r"head\.weight: expected a whole weight, found a sharded one"):
-        penalty.step(0.1)
-    assert all(torch.equal(value, before[name]) for name, value in weights_of(network).items())
-
-
 def test_what_does_not_fit_is_told(network: Residual) -> None:
     with pytest.raises(ValueError, match="expected power 1 or 2, found 3"):
         ProximalPenalty(network, GROUP, power=3)

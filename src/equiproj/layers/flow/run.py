@@ -19,6 +19,7 @@ from equiproj.layers.flow.leaves import follow
 from equiproj.layers.flow.reshaping import NoRuleError
 from equiproj.layers.flow.state import Event, State
 from equiproj.layers.kinds import kind_of
+from equiproj.layers.sharding import reshard
 
 _RULES = {**entrywise.RULES, **shaping.RULES, **products.RULES}
 # What is done to a parameter before it meets features, and leaves each of its axes an axis of it.
@@ -41,15 +42,8 @@ def run(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], sta
         follower = _Follower(state)
         stack.enter_context(_watched(module, follower))
         stack.enter_context(follower)
-        stack.callback(_reshard, module)
+        stack.callback(reshard, module)
         return module(*args, **kwargs)
-
-
-def _reshard(module: nn.Module) -> None:
-    """Weights that FSDP2 gathered for the run, and keeps for a backward pass, are given back."""
-    for each in module.modules():
-        if hasattr(each, "unshard") and callable(reshard := getattr(each, "reshard", None)):
-            reshard()
 
 
 class _Follower(TorchFunctionMode):
