@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SMALL = Path(__file__).with_name("small.yaml")
@@ -98,9 +99,35 @@ def hostile_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished_study(snakemake: Snakemake, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a small study that ran from the download to the report, watched by `ctmar watch`."""
-    folder = tmp_path_factory.mktemp("study")
+def finished_study(
+    snakemake: Snakemake, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Path:
+    """The folder of a small study that ran from the download to the report, watched by `ctmar watch`.
+
+    All workers of a test run have the same one: it is read, copied and planned in, never run in.
+    """
+    several = hasattr(request.config, "workerinput")
+    root = tmp_path_factory.getbasetemp().parent if several else tmp_path_factory.getbasetemp()
+    folder = root / "finished" / "study"
+    with FileLock(root / "finished.lock"):
+        if not (seen_of(folder) / "exit_code.txt").exists():
+            run_to_the_end(snakemake, folder)
+    return folder
+
+
+@pytest.fixture
+def copied_study(finished_study: Path, tmp_path: Path) -> Path:
+    """A copy of the finished study, to run Snakemake in; without the marks of a Snakemake that plans in it just now."""
+
+    def marks(folder: str, names: list[str]) -> list[str]:
+        return [name for name in names if Path(folder).name == ".snakemake" and name in ("ctmar", "locks")]
+
+    return shutil.copytree(finished_study, tmp_path / "checkout", symlinks=True, ignore=marks)
+
+
+def run_to_the_end(snakemake: Snakemake, folder: Path) -> None:
+    """Run the small study in a folder while `ctmar watch` looks on."""
+    folder.mkdir(parents=True)
     seen = seen_of(folder)
     seen.mkdir()
     command = [
@@ -122,7 +149,6 @@ def finished_study(snakemake: Snakemake, tmp_path_factory: pytest.TempPathFactor
             (seen / "exit_code.txt").write_text(str(watching.wait(60)))  # it ends by itself
         finally:
             watching.kill()
-    return folder
 
 
 def seen_of(study: Path) -> Path:

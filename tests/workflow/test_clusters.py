@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import os
-import shutil
 import stat
 from pathlib import Path
 
@@ -75,10 +74,8 @@ def cluster(request, tmp_path, monkeypatch):
     return request.param, fake
 
 
-def test_a_study_goes_on_there_and_a_failed_job_is_one(finished_study, snakemake, tmp_path, cluster):
-    name, fake = cluster
-    folder = tmp_path / "study"
-    shutil.copytree(finished_study, folder)
+def test_a_study_goes_on_there_and_a_failed_job_is_one(copied_study, snakemake, cluster):
+    (name, fake), folder = cluster, copied_study
     profile = ("--workflow-profile", str(PROFILES / name), "--jobs", "2", "--latency-wait", "5", "--retries", "0")
     quickly = ("--seconds-between-status-checks", "1")
     again = ("--forcerun", "evaluate_references", "--until", "evaluate_references")

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -10,12 +9,6 @@ import yaml
 
 pytestmark = pytest.mark.workflow
 SHARED = {"acquire", "ingest", "split", "simulate", "join_pairs"}
-
-
-@pytest.fixture
-def checkout(finished_study, tmp_path) -> Path:
-    """A folder in which the small study is finished."""
-    return shutil.copytree(finished_study, tmp_path / "checkout", symlinks=True)
 
 
 @pytest.fixture
@@ -48,25 +41,25 @@ def contents(folder: Path) -> dict[str, tuple[str, int]]:
     }
 
 
-def test_a_second_study_shares_the_pairs_and_touches_nothing_of_the_first(checkout, snakemake, snakemake_on, study):
-    before = contents(checkout)
+def test_a_second_study_shares_the_pairs_and_touches_nothing_of_the_first(copied_study, snakemake, snakemake_on, study):
+    before = contents(copied_study)
     second = snakemake_on(study("second", "training", epochs=1))
-    done = second(checkout)
+    done = second(copied_study)
     assert done.returncode == 0, done.stderr[-4000:]
     ran = planned(done.stdout + done.stderr)
     assert not ran & SHARED
     assert {"train", "evaluate_references", "show_data", "report"} <= ran
-    assert contents(checkout) == before
+    assert contents(copied_study) == before
     for one in (second, snakemake):
-        again = one(checkout, "--dry-run")
+        again = one(copied_study, "--dry-run")
         assert "Nothing to be done" in again.stdout + again.stderr
-    page = (checkout / "reports" / "index.html").read_text()
+    page = (copied_study / "reports" / "index.html").read_text()
     assert re.findall(r'<a href="(.*?)">(.*?)</a>', page) == [
         ("second/index.html", "second"),
         ("small/index.html", "small"),
     ]
     for name in ("catalogue.csv", "quarantine.csv", "split.csv", "thumbnails.npz"):
-        first, other = (checkout / "results" / study / "data" / name for study in ("small", "second"))
+        first, other = (copied_study / "results" / study / "data" / name for study in ("small", "second"))
         assert first.read_bytes() == other.read_bytes()
 
 

