@@ -114,7 +114,7 @@ def build(name: str) -> Case:
     if name == "study":
         network, shape = build_network("dncnn", fields=4, depth=6, group_order=4), (8, 3, 32, 32)
     elif name == "acdnet":
-        network, shape = ResidualBlocks(78, 36, 5), (2, 36, 64, 64)
+        network, shape = ResidualBlocks(78, 36, 5), (1, 36, 64, 64)
     elif name == "resnet18":
         network, shape = ResNet18(), (16, 3, 32, 32)
     else:
