@@ -1,7 +1,7 @@
 """Cost of the penalty beside the plain training step of four networks, interleaved in one run.
 
-    python benchmarks/penalty_cost.py                                          # all four: three minutes of one processor
-    python benchmarks/penalty_cost.py --networks resnet18 --norms frobenius --rounds 1 # a few seconds
+    python benchmarks/penalty_cost.py                     # all four: three minutes of one processor
+    python benchmarks/penalty_cost.py --networks resnet18 --norms frobenius --rounds 1    # a few seconds
 
 The plain step is forward, loss, backward and Adam of
 
