@@ -251,7 +251,7 @@ class ProjectionPenalty(CopiedWithNetwork):
         multiplier = self._schedule.multiplier(step)
         if turn is None:
             return (), None
-        return self._packs_of_part[turn[0]], turn[1] if multiplier is None else turn[1] * multiplier
+        return self._packs_of_part[turn[0]], float(turn[1]) if multiplier is None else turn[1] * multiplier
 
     def _zero(self) -> Tensor:
         """The penalty of a step that is left out."""
