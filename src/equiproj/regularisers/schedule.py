@@ -59,7 +59,7 @@ _SCHEDULES: WeakValueDictionary[int, Schedule] = WeakValueDictionary()
 
 
 def _next(n_calls: Tensor, function: Callable[[int], float] | None, step: int | None) -> float | None:
-    value = None if function is None else function(int(n_calls) if step is None else step)
+    value = None if function is None else float(function(int(n_calls) if step is None else step))
     if step is None:
         n_calls.add_(1)
     return value
