@@ -61,6 +61,8 @@ def place_of(target: str) -> str:
     for table in (PAGES, FILES, FOLDERS):
         if target in table:
             return table[target]
+    if target.startswith("docs/notebooks/"):  # a page by notebooks.py
+        return f"notebooks/{Path(target).stem}.md"
     if target.startswith("docs/"):
         return target.removeprefix("docs/")
     raise ValueError(f"{target} is linked from a page of the site but is not on it: add it to {Path(__file__).name}")

@@ -1,5 +1,7 @@
 """Every page of the documentation site: whole, offline, and every link leads somewhere."""
 
+import base64
+import json
 import re
 import tomllib
 from html.parser import HTMLParser
@@ -91,6 +93,21 @@ def test_every_link_and_everything_loaded_is_there(site: Path, pages: dict[Path,
             elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].anchors:
                 missing.append(f"{path.relative_to(site.resolve())}: {address} (no such anchor)")
     assert missing == []
+
+
+def test_every_notebook_is_a_page_with_what_its_cells_printed_and_drew(site: Path, pages: dict[Path, Page]):
+    notebooks = sorted((REPOSITORY / "docs" / "notebooks").glob("*.ipynb"))
+    assert notebooks
+    for path in notebooks:
+        page = " ".join(pages[(site / "notebooks" / f"{path.stem}.html").resolve()].text.split())
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        outputs = [output for cell in cells for output in cell.get("outputs", [])]
+        printed = [" ".join("".join(output["text"]).split()) for output in outputs if "text" in output]
+        assert len(printed) > 3
+        assert [text for text in printed if text not in page] == []
+        drawn = [output["data"]["image/png"] for output in outputs if "image/png" in output.get("data", {})]
+        on_site = [picture.read_bytes() for picture in sorted((site / "notebooks").glob(f"{path.stem}-*.png"))]
+        assert on_site == [base64.b64decode(picture) for picture in drawn]
 
 
 def test_every_formula_was_rendered_and_every_equation_has_an_anchor(site: Path, pages: dict[Path, Page]):
