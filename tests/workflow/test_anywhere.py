@@ -1,5 +1,6 @@
 """The workflow from any folder, as a module of another, and after everything has been moved."""
 
+import json
 import os
 import re
 import subprocess
@@ -40,8 +41,15 @@ def run() -> Run:
     return in_folder
 
 
-@pytest.mark.parametrize("snakefile", ["Snakefile", "workflow/Snakefile"])
-@pytest.mark.parametrize("study", ["config", "workstation", "paper"])
+@pytest.mark.parametrize(
+    ("snakefile", "study"),
+    [
+        ("Snakefile", "config"),
+        ("workflow/Snakefile", "config"),
+        ("Snakefile", "workstation"),
+        ("workflow/Snakefile", "paper"),
+    ],
+)
 def test_every_study_is_planned_from_a_folder_of_the_users(run, tmp_path, snakefile, study):
     chosen = () if study == "config" else ("--configfile", REPOSITORY / "config" / f"{study}.yaml")
     results = tmp_path / "my results"
@@ -184,11 +192,13 @@ rule everything:
     return folder / "Snakefile"
 
 
-def test_two_copies_side_by_side_run_to_their_reports_each_below_its_prefix(run, tmp_path):
+def test_two_copies_side_by_side_run_to_their_reports_each_below_its_prefix(run, finished_study, tmp_path):
     folder = tmp_path / "a folder of mine"
-    study = {**TINY["study"], "runs": [{"method": "plain"}, {"method": "strict"}]}
-    with_files({"study": study}, folder / "own")  # its weights would have to be real
+    with_files({"study": TINY["study"]}, folder / "own")  # its weights would have to be real
     workflow_of(folder, first="one/first", second="second")
+    for prefix in ("one/first", "second"):
+        (folder / prefix / "resources").mkdir(parents=True)
+        (folder / prefix / "resources" / "packages").symlink_to(finished_study / "resources" / "packages")
     done = run(folder)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     made = {path.relative_to(folder).parts[0] for path in folder.rglob("*") if path.is_file()}
@@ -196,7 +206,10 @@ def test_two_copies_side_by_side_run_to_their_reports_each_below_its_prefix(run,
     for prefix in ("one/first", "second"):
         below = folder / prefix
         assert {path.name for path in below.iterdir()} == {"benchmarks", "logs", "reports", "resources", "results"}
-        assert (below / "reports" / "mine" / "index.html").stat().st_size > 100_000
+        page = (below / "reports" / "mine" / "index.html").read_text()
+        assert "Let G = D4 be the group of the study, the turns by 90° and the mirror images." in page
+        (strict,) = below.glob("results/mine/runs/*/strict/*/model.json")
+        assert json.loads(strict.read_text())["defect_max"] < 1e-5  # over all eight elements
         assert (below / "results" / "mine" / "mlflow" / "synchronised.json").is_file()
     (folder / "second" / "results" / "mine" / "kernels.json").write_text("{}")
     assert again(run, folder) == {"everything", "second_report", "second_paper", "second_provenance"}

@@ -19,7 +19,7 @@ from ctmar.store.atomic import is_leftover
 from ctmar.store.run_lock import read_holder
 
 pytestmark = pytest.mark.workflow
-N_KILLS = int(os.environ.get("EQUIPROJ_KILLS", "6"))  # 30 take a quarter of an hour on two cores
+N_KILLS = int(os.environ.get("EQUIPROJ_KILLS", "4"))  # 30 take a quarter of an hour on two cores
 SEED = int(os.environ.get("EQUIPROJ_KILLS_SEED", "0"))
 MOST_OF_A_KIND = -(-N_KILLS // 4)  # of four; else all hit what comes before the trainings
 STUDY = Path("results", "small")

@@ -1,4 +1,4 @@
-"""A study with code of the user's own, and one with mirror images, from the download to the report."""
+"""A study with code of the user's own, to the report."""
 
 import json
 import re
@@ -33,9 +33,11 @@ def error(prediction, truth, metal):
 
 
 @pytest.fixture(scope="module")
-def tutorial(tmp_path_factory, snakemake_on):
+def tutorial(tmp_path_factory, finished_study, snakemake_on):
     """The tutorial's own text and a metric, with the sizes of a tiny study."""
     folder = tmp_path_factory.mktemp("tutorial")
+    (folder / "resources").mkdir()
+    (folder / "resources" / "packages").symlink_to(finished_study / "resources" / "packages")
     (folder / "my_code.py").write_text(block("python") + METRIC)
     tiny = {
         name: TINY[name] for name in ("source", "ingest", "split", "simulation", "training", "evaluation", "timing")
@@ -81,14 +83,3 @@ def test_what_is_no_norm_ends_the_study_before_it_starts(tutorial):
     done = snakemake(folder, "--dry-run")
     assert done.returncode != 0
     assert "study.runs.norm: 'my_code:ky_fan' is no norm: ‖cA‖ = |c|‖A‖" in done.stdout + done.stderr
-
-
-def test_a_study_with_mirror_images_runs_to_the_report(tmp_path, snakemake_on):
-    done = snakemake_on(Path(__file__).with_name("d4.yaml"))(tmp_path)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
-    assert (
-        "Let G = D4 be the group of the study, the turns by 90° and the mirror images."
-        in (tmp_path / "reports" / "d4" / "index.html").read_text()
-    )
-    strict = [json.loads(path.read_text()) for path in tmp_path.glob("results/d4/runs/*/strict/*/model.json")]
-    assert strict[0]["defect_max"] < 1e-5  # over all eight elements
