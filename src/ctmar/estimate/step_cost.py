@@ -36,7 +36,8 @@ def measure_cost(pairs_train: Path, study: Study, training: Training, settings: 
     """Time a step with every method and norm of a study, on its networks and on those that it only times.
 
     A repeat is the median of 8 steps, or one step of a network that is only timed; the table holds medians over
-    repeats. Ratios and differences to the plain step are taken within a repeat. ``penalty_milliseconds`` is what a step
+    repeats. Ratios and differences to the plain step are taken within a repeat; ``ratio_low`` and ``ratio_high`` are
+    the ends of what the repeats say, on which verdicts on cost hang. ``penalty_milliseconds`` is what a step
     takes beyond the plain one, whatever the method (for EQ-Reg and augmentation that includes turning the images),
     ``penalty_share`` the same over the method's step.
     ``step_memory_mb`` is what a run keeps (weights, buffers, moments of Adam; a residual pathway keeps two sets of
@@ -167,9 +168,12 @@ def compare(seconds: list[float], plain_seconds: list[float]) -> dict[str, float
         1.2
     """
     pairs = list(zip(seconds, plain_seconds, strict=True))
+    ratios = [own / plain for own, plain in pairs]
     return {
         "milliseconds_per_step": round(1000 * statistics.median(seconds), 4),
-        "ratio_to_plain": round(statistics.median(own / plain for own, plain in pairs), 4),
+        "ratio_to_plain": round(statistics.median(ratios), 4),
+        "ratio_low": round(min(ratios), 4),
+        "ratio_high": round(max(ratios), 4),
         "penalty_milliseconds": round(1000 * statistics.median(own - plain for own, plain in pairs), 4),
         "penalty_share": round(statistics.median((own - plain) / own for own, plain in pairs), 4),
     }

@@ -53,7 +53,7 @@ from ctmar.store.tables import read_rows, write_rows
 
 Row = dict[str, Any]
 Rows = list[dict[str, str]]
-_COST_NUMBERS = ("ratio_to_plain", "penalty_milliseconds", "n_parameters")
+_COST_NUMBERS = ("ratio_to_plain", "ratio_low", "ratio_high", "penalty_milliseconds", "n_parameters")
 
 
 def collect(

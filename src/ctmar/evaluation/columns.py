@@ -72,6 +72,8 @@ COST_COLUMNS = (
     "n_parameters",
     "milliseconds_per_step",
     "ratio_to_plain",
+    "ratio_low",
+    "ratio_high",
     "penalty_milliseconds",
     "penalty_share",
     "step_memory_mb",

@@ -58,10 +58,28 @@ class Cost:
         """The network in words."""
         return f"steps of network {self.network} ({self.n_parameters:,} parameters)"
 
+    def ratios(self, model: Model) -> "Ratios":
+        """Step times for the method and norm of a model by the plain step; NaN where the table lacks them."""
+        return Ratios.of(self.rows.get((model.method, model.norm)))
+
     def value(self, model: Model, column: str) -> float:
         """A column for the method and norm of a model; NaN where the table lacks it."""
         row = self.rows.get((model.method, model.norm))
         return float(row[column]) if row is not None else float("nan")
+
+
+class Ratios(NamedTuple):
+    """Step times by the plain step, over the repeats of a timing: a verdict hangs on all of them."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, row: Mapping[str, str] | None) -> "Ratios":
+        """Those of a row of the table of `measure_cost`."""
+        return (
+            cls(float("nan"), float("nan")) if row is None else cls(float(row["ratio_low"]), float(row["ratio_high"]))
+        )
 
 
 class Finding(NamedTuple):

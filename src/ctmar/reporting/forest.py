@@ -53,7 +53,7 @@ def forest_chart(models: pd.DataFrame, measure: str, title: str, rule: float | N
 
 
 def ratio_chart(cost: pd.DataFrame) -> Spec:
-    """Step time of every method relative to the plain step of the same network.
+    """Step time of every method relative to the plain step of the same network, with the range over repeats.
 
     Args:
         cost: rows of one network with series, kind, colour and shape.
@@ -63,12 +63,19 @@ def ratio_chart(cost: pd.DataFrame) -> Spec:
         label=cost["series"],
         text=[f"{value:.2f} ×" for value in cost["ratio_to_plain"]],
     )
-    columns = ["ratio_to_plain"] * 3
+    columns = ["ratio_to_plain", "ratio_low", "ratio_high"]
     title = "step time relative to the plain step"
+    ranges = [
+        f"{low:.2f} to {high:.2f} over the repeats"
+        for low, high in zip(cost["ratio_low"], cost["ratio_high"], strict=True)
+    ]
     table = table.assign(
-        says=[f"{name}\n{title}: {text}" for name, text in zip(table["label"], table["text"], strict=True)]
+        says=[
+            f"{name}\n{title}: {text} ({over})"
+            for name, text, over in zip(table["label"], table["text"], ranges, strict=True)
+        ]
     )
-    shown = clean(table, ["row", "kind", "label", "colour", "shape", "says", "facets", "text", "ratio_to_plain"])
+    shown = clean(table, ["row", "kind", "label", "colour", "shape", "says", "facets", "text", *columns])
     return _forest(shown, columns, title, 1.0, bool(cost["ratio_to_plain"].max() > 4))
 
 

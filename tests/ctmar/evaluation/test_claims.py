@@ -20,10 +20,13 @@ from .conftest import PAIRS
 SETTINGS = Judgement()
 
 
-def cost(ratios: dict[tuple[str, str], float], network: str = "n", size: int = 1_600_000) -> list[dict[str, str]]:
-    """Rows of the cost table for a plain step of 10 ms."""
+def cost(
+    ratios: dict[tuple[str, str], float], network: str = "n", size: int = 1_600_000, spread: float = 1.0
+) -> list[dict[str, str]]:
+    """Rows of the cost table for a plain step of 10 ms; repeats differ by a factor in what a step takes beyond it."""
     return [
         {"network": network, "method": method, "norm": norm, "ratio_to_plain": str(ratio)}
+        | {"ratio_low": str(1 + (ratio - 1) / spread), "ratio_high": str(1 + (ratio - 1) * spread)}
         | {"penalty_milliseconds": str(10 * (ratio - 1)), "n_parameters": str(size)}
         for (method, norm), ratio in ratios.items()
     ]
@@ -77,7 +80,7 @@ def test_a_study_that_agrees(usual):
 
 
 def test_a_better_and_no_dearer_norm_contradicts_frobenius(usual):
-    rows = [{**row, "penalty_milliseconds": "0.1"} for row in COST]
+    rows = [{**row, "ratio_low": "1.01", "ratio_high": "1.01"} for row in COST]
     assert verdicts(usual(spectral=35), rows)["Frobenius is"] == "disagrees"
     assert verdicts(usual(spectral=35))["Frobenius is"] == "not decided"
 
@@ -87,6 +90,22 @@ def test_an_expensive_spectral_norm_agrees(usual):
     assert verdicts(usual(), rows)["The spectral"] == "agrees"
     rows = cost({**RATIOS, ("projection", "spectral"): 1.44})
     assert verdicts(usual(), rows)["The spectral"] == "not decided"
+
+
+@pytest.mark.parametrize(
+    ("claim", "ratio", "sure"),
+    [
+        (("The spectral", "projection", "spectral"), 1.12, "agrees"),
+        (("The spectral", "projection", "spectral"), 1.095, "disagrees"),
+        (("Competitive with", "eqreg", "none"), 1.03, "agrees"),
+    ],
+)
+def test_repeats_that_contradict_each_other_decide_nothing_about_cost(usual, claim, ratio, sure):
+    """The same timing of one machine once gave +13.9 % and once +9.5 %, and each a verdict."""
+    about, *timed = claim
+    ratios = {**RATIOS, tuple(timed): ratio}
+    assert verdicts(usual(), cost(ratios))[about] == sure
+    assert verdicts(usual(), cost(ratios, spread=1.3))[about] == "not decided"
 
 
 def test_infinity_that_does_not_degrade(usual):

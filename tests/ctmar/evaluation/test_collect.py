@@ -20,7 +20,8 @@ from ctmar.store.tables import write_rows
 from .conftest import PAIRS
 
 SETTINGS = Judgement()
-COST = {"ratio_to_plain": 1.01, "penalty_milliseconds": 0.2, "n_parameters": 1_600_000}
+RATIOS = dict.fromkeys(("ratio_to_plain", "ratio_low", "ratio_high"), 1.01)
+COST = RATIOS | {"penalty_milliseconds": 0.2, "n_parameters": 1_600_000}
 OWN = own_metric("my_metrics:error")
 
 

@@ -107,6 +107,8 @@ def test_every_table_holds_what_was_tested_and_no_more(cross_fitted, tmp_path):
         "method": "plain",
         "norm": "none",
         "ratio_to_plain": 1,
+        "ratio_low": 1,
+        "ratio_high": 1,
         "penalty_milliseconds": 0,
         "n_parameters": 7,
     }

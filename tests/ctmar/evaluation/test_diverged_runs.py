@@ -21,7 +21,8 @@ PRIMARY = [
     {"method": "projection", "against": "plain"},
     {"method": "strict", "against": "plain"},
 ]
-COST = {"ratio_to_plain": 1.01, "penalty_milliseconds": 0.2, "n_parameters": 1_600_000}
+RATIOS = dict.fromkeys(("ratio_to_plain", "ratio_low", "ratio_high"), 1.01)
+COST = RATIOS | {"penalty_milliseconds": 0.2, "n_parameters": 1_600_000}
 PENALTY = {"method": "projection", "norm": "frobenius"}
 
 

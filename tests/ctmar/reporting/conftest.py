@@ -332,6 +332,8 @@ def write_cost(path: Path, settings: list[tuple]) -> None:
                 "norm": norm,
                 "milliseconds_per_step": 48.0 * ratio,
                 "ratio_to_plain": ratio,
+                "ratio_low": ratio,
+                "ratio_high": ratio,
                 "penalty_milliseconds": 48.0 * (ratio - 1),
                 "penalty_share": 1 - 1 / ratio,
                 "step_memory_mb": 512.0,
