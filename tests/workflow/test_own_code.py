@@ -1,4 +1,4 @@
-"""A study with code of the user's own, to the report."""
+"""A study with code of the user's own, from the download to the report."""
 
 import json
 import re
@@ -33,11 +33,9 @@ def error(prediction, truth, metal):
 
 
 @pytest.fixture(scope="module")
-def tutorial(tmp_path_factory, finished_study, snakemake_on):
+def tutorial(tmp_path_factory, snakemake_on):
     """The tutorial's own text and a metric, with the sizes of a tiny study."""
     folder = tmp_path_factory.mktemp("tutorial")
-    (folder / "resources").mkdir()
-    (folder / "resources" / "packages").symlink_to(finished_study / "resources" / "packages")
     (folder / "my_code.py").write_text(block("python") + METRIC)
     tiny = {
         name: TINY[name] for name in ("source", "ingest", "split", "simulation", "training", "evaluation", "timing")
