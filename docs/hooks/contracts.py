@@ -16,7 +16,7 @@ class House:
 
 
 def read_houses(repository: Path) -> list[House]:
-    """Read the contracts of import-linter."""
+    """Read the contracts of import-linter; those about the inside of a room are not drawn."""
     contracts = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
     fences: dict[str, list[str]] = {}
     houses = []
@@ -25,7 +25,7 @@ def read_houses(repository: Path) -> list[House]:
             importer, imported = exception.split(" -> ")
             fences.setdefault(importer.removesuffix(".**"), []).append(imported)
     for contract in contracts["contracts"]:
-        if contract["type"] == "layers":
+        if contract["type"] == "layers" and contract["containers"] in (["equiproj"], ["ctmar"]):
             (package,) = contract["containers"]
             names = [[name.strip() for name in row.replace(":", "|").split("|")] for row in contract["layers"]]
             # `__main__` starts the command line and holds nothing

@@ -1,6 +1,7 @@
 """Types of channels from the way that tensors take through a network."""
 
-from equiproj.layers.flow.inference import Inference, SideTypes, inferred, repeated, watched
+from equiproj.layers.flow.forward_pass import SideTypes
+from equiproj.layers.flow.inference import Inference, inferred, repeated, watched
 from equiproj.layers.flow.slots import TypeConflictError
 from equiproj.layers.flow.state import Event
 
