@@ -11,13 +11,8 @@ from equiproj.layers.declaration import (
     WeightDeclaration,
     named_layer,
 )
-from equiproj.layers.parameters import (
-    TypedParameter,
-    coverage,
-    inferred_types,
-    plain_parameters,
-    typed_parameters,
-)
+from equiproj.layers.parameters import coverage, inferred_types, plain_parameters, typed_parameters
+from equiproj.layers.typed_parameter import TypedParameter
 
 __all__ = [
     "Coverage",

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import _SpectralNorm
 
-from equiproj.layers.parameters import TypedParameter
 from equiproj.layers.sharding import write
+from equiproj.layers.typed_parameter import TypedParameter
 
 
 def assign(parameter: TypedParameter, value: Tensor) -> None:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import ParametrizationList, is_parametrized
 
+from equiproj.layers.declaration import skipping
 from equiproj.layers.evaluating import evaluated
 from equiproj.layers.kinds import kind_of
 
@@ -90,14 +90,14 @@ def coverage_of(
         >>> found.share, found.names
         (0.25, ('in_proj_weight',))
     """
-    patterns = (skip,) if isinstance(skip, str) else tuple(skip)
+    is_skipped = skipping(skip)
     keys = {_key(owner, attribute) for owner, attribute, _ in covered}
     maps = {_key(owner, attribute) for owner, attribute, role in covered if role == "map"}
     n_covered = n_entries = n_vectors_covered = 0
     missing, vectors, skipped = [], [], []
     for name, key, tensor, is_weight in _held(module):
         is_matrix = key in maps or is_weight or sum(size > 1 for size in tensor.shape) > 1
-        if key not in keys and any(fnmatchcase(name, pattern) for pattern in patterns):
+        if key not in keys and is_skipped(name):
             skipped.append(name)
         elif is_matrix:
             n_entries += tensor.numel()

@@ -1,7 +1,8 @@
 """How the channels of a layer transform: the names of types, and what is declared by the name of a layer."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any, TypedDict
 
 from torch import nn
@@ -20,7 +21,7 @@ ParameterTypes = Mapping[str, tuple[Representation, Representation]]
 # Every torch.nn convolution, transposed or not, with one to three axes.
 Layer = nn.Linear | _ConvNd
 
-Declared = tuple[str, nn.Module, Representation, Representation]
+Declared = tuple[str, nn.Module, Kind, Representation, Representation]  # of a layer: name, …, rho_in, rho_out
 
 _TERM = re.compile(r"(?:(\d+|rest)\s*\*\s*)?(trivial|regular)")
 
@@ -57,6 +58,17 @@ class WeightDeclaration(Declaration, total=False):
     """
 
     include_bias: bool
+
+
+def skipping(skip: str | Sequence[str]) -> Callable[[str], bool]:
+    """What tells of the name of a parameter whether one of the patterns leaves it out.
+
+    Examples:
+        >>> list(map(skipping("head.*"), ["head.weight", "body.weight"]))
+        [True, False]
+    """
+    patterns = (skip,) if isinstance(skip, str) else tuple(skip)
+    return lambda name: any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def named_layer(module: nn.Module, name: str) -> nn.Module:
@@ -117,7 +129,7 @@ def declared_layers(module: nn.Module, group: Group | None, layers: LayerTypes) 
                 raise ValueError(f"layer {name!r} has {n_channels} {side} channels; they do not fit {rho} ({rho.dim})")
             if group is not None and rho.group != group:
                 raise ValueError(f"layer {name!r}: expected representations of {group}, found {rho}")
-        yield name, layer, rho_in, rho_out
+        yield name, layer, kind, rho_in, rho_out
 
 
 def type_named(feature_type: FeatureType, group: Group) -> Representation:

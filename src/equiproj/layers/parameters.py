@@ -1,92 +1,24 @@
-"""The weights and biases of a module, each with its projection: read, projected and set."""
+"""The weights and biases of a module, each with its projection: those of all layers, or of the named ones."""
 
-import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
-from functools import partial
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
+from torch import nn
 from torch.nn.utils import parametrize
 
 from equiproj.groups import Group, parse_group
 from equiproj.layers.coverage import Coverage, coverage_of
-from equiproj.layers.declaration import FeatureType, LayerTypes, ParameterTypes, declared_layers, named_layer
-from equiproj.layers.evaluating import evaluated
-from equiproj.layers.flow import Inference, SideTypes, inferred
-from equiproj.layers.kinds import Part, Role, kind_of
-from equiproj.layers.sharding import gathered
-from equiproj.projections import ConvProjector, LinearProjector, Projector, Sampling
+from equiproj.layers.declaration import FeatureType, LayerTypes, ParameterTypes, declared_layers, named_layer, skipping
+from equiproj.layers.flow import SideTypes, inferred
+from equiproj.layers.kinds import kind_of
+from equiproj.layers.tensors import declared_tensor, inferred_tensors, tensors_of_layer
+from equiproj.layers.typed_parameter import TypedParameter
+from equiproj.projections import ConvProjector, Sampling
 from equiproj.representations import Representation
 
 _N_REASONS = 3  # printed
-_PRECISIONS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-
-
-@dataclass(frozen=True)
-class TypedParameter:
-    """A tensor of a layer, read afresh at every use, with the projection onto its equivariant part.
-
-    A bias is the matrix (c_out, 1) of a linear map from the constant 1, on which the group acts trivially.
-
-    Attributes:
-        name: of the tensor, below the whole module.
-        layer: the module that holds it.
-        attribute: its name there.
-        projector: the projection of a matrix or kernel.
-        role: `map`, `bias`, `scale` or `statistic` (:class:`~equiproj.layers.kinds.Part`).
-
-    Examples:
-        >>> from equiproj.groups import CyclicGroup
-        >>> network = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1))
-        >>> [parameter.name for parameter in typed_parameters(network, CyclicGroup(4))]
-        ['0.weight', '2.weight']
-    """
-
-    name: str
-    layer: nn.Module
-    attribute: str
-    projector: Projector
-    role: Role = "map"
-
-    def read(self) -> Tensor:
-        """The current value as a matrix or kernel, whole, with its autograd history."""
-        return self.read_as_held().reshape(self.projector.weight_shape)
-
-    def read_as_held(self) -> Tensor:
-        """The current value in the shape that the layer holds, (c_out,) for a bias; a parametrisation is evaluated.
-
-        It is evaluated in evaluation mode: the power iteration of a spectral norm is the forward pass's to advance.
-        """
-        return gathered(evaluated(self.layer, self.attribute))
-
-    def held(self) -> list[Tensor]:
-        """The tensors that training changes: the weight itself, or those from which a parametrisation computes it."""
-        if parametrize.is_parametrized(self.layer, self.attribute):
-            return list(self.layer.get_submodule(f"parametrizations.{self.attribute}").parameters(recurse=False))
-        return [getattr(self.layer, self.attribute)]
-
-    def read_gradient(self) -> Tensor:
-        """What backward passes left in `.grad` of a plain parameter, whole, as the layer holds it; zero if frozen.
-
-        Raises:
-            RuntimeError: the parameter is trained and has no gradient.
-        """
-        held = getattr(self.layer, self.attribute)
-        if not held.requires_grad:
-            return torch.zeros_like(self.read_as_held())
-        if held.grad is None:
-            raise RuntimeError(f"{self.name}: expected a gradient, found none; call backward() before")
-        return gathered(held.grad)
-
-    @property
-    def project(self) -> Callable[[Tensor], Tensor]:
-        """P on a value of the shape that the layer holds, (c_out,) for a bias; without a reference to the layer."""
-        return partial(_project_as_held, self.projector)
 
 
 def typed_parameters(
@@ -155,20 +87,20 @@ def typed_parameters(
         raise ValueError("expected a group, or representations for each layer in layers=; found neither")
     if layers is not None and not layers and not parameters:
         raise ValueError("expected at least one layer in layers=, found none")
-    patterns = (skip,) if isinstance(skip, str) else tuple(skip)
+    is_skipped = skipping(skip)
     roles = {"map", *(("bias", "scale") if include_bias else ()), *(("statistic",) if include_statistics else ())}
-    declared = [_declared_parameter(module, group, name, types) for name, types in (parameters or {}).items()]
+    declared = [declared_tensor(module, group, name, types) for name, types in (parameters or {}).items()]
     taken = {entry.name for entry in declared}
     reasons: tuple[str, ...] = ()
     typed: Iterator[TypedParameter] = iter(())
     if layers is not None:
-        typed = (entry for each in declared_layers(module, group, layers) for entry in _declared_layer(*each))
+        typed = (entry for each in declared_layers(module, group, layers) for entry in tensors_of_layer(each))
     elif group is not None:
         sides = SideTypes(input_type, hidden_type, output_type)
-        inference = inferred(module, group, sides, example, lambda name: name in taken or _matches(name, patterns))
-        typed, reasons = _inferred_parameters(module, inference), inference.reasons
+        inference = inferred(module, group, sides, example, lambda name: name in taken or is_skipped(name))
+        typed, reasons = inferred_tensors(module, inference), inference.reasons
     found = _once_each([*(entry for entry in typed if entry.role in roles and entry.name not in taken), *declared])
-    _check_coverage(coverage(module, found, patterns), reasons, strict=strict, chosen=layers is not None)
+    _check_coverage(coverage(module, found, skip), reasons, strict=strict, chosen=layers is not None)
     return found if sampling is None else [_sampled_by(entry, sampling) for entry in found]
 
 
@@ -204,26 +136,6 @@ def inferred_types(
     return {name: types for name, types in found.types.items() if (kind := kinds[name]) is not None and kind.maps}
 
 
-def _sampled_by(entry: TypedParameter, sampling: Sampling) -> TypedParameter:
-    if not isinstance(entry.projector, ConvProjector) or not entry.projector.is_sampled:
-        return entry
-    return replace(entry, projector=replace(entry.projector, route=sampling))
-
-
-def _once_each(found: Sequence[TypedParameter]) -> list[TypedParameter]:
-    """Tied weights are one weight: it is listed where it is first."""
-    listed: dict[object, TypedParameter] = {}
-    for entry in found:
-        held = entry.layer._parameters.get(entry.attribute)
-        first = listed.setdefault((entry.layer, entry.attribute) if held is None else id(held), entry)
-        if first.projector != entry.projector:
-            raise ValueError(
-                f"{entry.name}: expected the types of {first.name}, whose tensor it is, "
-                f"found {entry.projector.rho_in} → {entry.projector.rho_out}"
-            )
-    return list(listed.values())
-
-
 def coverage(module: nn.Module, parameters: Sequence[TypedParameter], skip: str | Sequence[str] = ()) -> Coverage:
     """Which share of a module's parameters is among the given ones, and what is not.
 
@@ -241,15 +153,6 @@ def coverage(module: nn.Module, parameters: Sequence[TypedParameter], skip: str 
     return coverage_of(
         module, [(entry.layer, entry.attribute, entry.role) for entry in parameters if entry.role != "statistic"], skip
     )
-
-
-def _check_coverage(found: Coverage, reasons: Sequence[str], *, strict: bool, chosen: bool) -> None:
-    why = f". Types were not followed further: {'; '.join(reasons[:_N_REASONS])}" if reasons else ""
-    if found.missing and strict:
-        raise ValueError(f"expected every matrix parameter to be covered, found {found}{why}")
-    if found.missing and not chosen:
-        text = f"covered: {found}{why}. Declare them by layers= or parameters=, or leave them out by skip=."
-        warnings.warn(text, UserWarning, stacklevel=4)
 
 
 def plain_parameters(module: nn.Module, layers: LayerTypes) -> list[TypedParameter]:
@@ -276,100 +179,30 @@ def plain_parameters(module: nn.Module, layers: LayerTypes) -> list[TypedParamet
     return found
 
 
-def _declared_layer(
-    name: str, layer: nn.Module, rho_in: Representation, rho_out: Representation
-) -> Iterator[TypedParameter]:
-    kind = kind_of(layer)
-    if kind is None:
-        raise ValueError(f"layer {name!r}: expected a layer of a known kind, found {type(layer).__name__}")
-    try:
-        parts = list(kind.parts(layer, rho_in, rho_out))
-    except ValueError as error:
-        raise ValueError(f"layer {name!r}: {error}") from error
-    yield from _parameters_of_layer(name, layer, parts)
+def _sampled_by(entry: TypedParameter, sampling: Sampling) -> TypedParameter:
+    if not isinstance(entry.projector, ConvProjector) or not entry.projector.is_sampled:
+        return entry
+    return replace(entry, projector=replace(entry.projector, route=sampling))
 
 
-def _inferred_parameters(module: nn.Module, inference: Inference) -> Iterator[TypedParameter]:
-    for name, parts in inference.parts.items():
-        yield from _parameters_of_layer(name, named_layer(module, name), parts)
-    for name, (owner, part) in inference.parameters.items():
-        yield TypedParameter(name, owner, part.attribute, part.projector, part.role)
+def _once_each(found: Sequence[TypedParameter]) -> list[TypedParameter]:
+    """Tied weights are one weight: it is listed where it is first."""
+    listed: dict[object, TypedParameter] = {}
+    for entry in found:
+        held = entry.layer._parameters.get(entry.attribute)
+        first = listed.setdefault((entry.layer, entry.attribute) if held is None else id(held), entry)
+        if first.projector != entry.projector:
+            raise ValueError(
+                f"{entry.name}: expected the types of {first.name}, whose tensor it is, "
+                f"found {entry.projector.rho_in} → {entry.projector.rho_out}"
+            )
+    return list(listed.values())
 
 
-def _matches(name: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def _parameters_of_layer(name: str, layer: nn.Module, parts: Sequence[Part]) -> Iterator[TypedParameter]:
-    """All tensors that the layer has, whatever their role."""
-    prefix = f"{name}." if name else ""
-    try:
-        for part in parts:
-            path, _, attribute = part.attribute.rpartition(".")
-            owner = layer.get_submodule(path)
-            if _holds(owner, attribute):
-                _check_size(part, evaluated(owner, attribute))
-                yield TypedParameter(f"{prefix}{part.attribute}", owner, attribute, part.projector, part.role)
-    except ValueError as error:
-        raise ValueError(f"layer {name!r}: {error}") from error
-
-
-def _check_numbers(attribute: str, held: Tensor) -> None:
-    if is_lazy(held):
-        raise ValueError(f"expected {attribute} to have a shape, found a lazy one; run the network once before")
-    if held.dtype not in _PRECISIONS or held.numel() == 0:
-        found = f"{held.dtype} of shape {tuple(held.shape)}"
-        raise ValueError(f"expected {attribute} to hold real floating-point numbers of 16 bits or more, found {found}")
-
-
-def _check_size(part: Part, held: Tensor) -> None:
-    _check_numbers(part.attribute, held)
-    if held.numel() != math.prod(part.projector.weight_shape):
-        raise ValueError(
-            f"expected {part.attribute} to map {part.projector.rho_in} to {part.projector.rho_out}, found shape "
-            f"{tuple(held.shape)}; declare its tensors by parameters="
-        )
-
-
-def _holds(owner: nn.Module, attribute: str) -> bool:
-    """Whether there is such a tensor; a network without bias, or without running statistics, has none."""
-    if attribute in owner._parameters or attribute in owner._buffers:
-        return getattr(owner, attribute) is not None
-    if parametrize.is_parametrized(owner, attribute):
-        return True
-    if isinstance(getattr(owner, attribute, None), Tensor):
-        raise ValueError(
-            f"expected {attribute} to be a parameter or a parametrisation, found a hook of the old "
-            "style; use torch.nn.utils.parametrizations"
-        )
-    return False
-
-
-def _declared_parameter(
-    module: nn.Module, group: Group | None, name: str, types: tuple[Representation, Representation]
-) -> TypedParameter:
-    path, _, attribute = name.rpartition(".")
-    try:
-        owner = module.get_submodule(path)
-        held = _holds(owner, attribute)
-    except (AttributeError, ValueError) as error:
-        raise ValueError(f"parameter {name!r}: {error}") from None
-    if not held:
-        raise ValueError(f"parameter {name!r}: expected the name of a parameter of {type(module).__name__}")
-    _check_numbers(f"parameter {name!r}", evaluated(owner, attribute))
-    rho_out, rho_in = types
-    shape = tuple(evaluated(owner, attribute).shape)
-    if group is not None and not rho_out.group == rho_in.group == group:
-        raise ValueError(f"parameter {name!r}: expected representations of {group}, found {rho_out} and {rho_in}")
-    if len(shape) > 2 and shape[:2] == (rho_out.dim, rho_in.dim):
-        return TypedParameter(name, owner, attribute, ConvProjector(rho_in, rho_out, shape[2:]))
-    if math.prod(shape) != rho_out.dim * rho_in.dim:
-        raise ValueError(
-            f"parameter {name!r}: expected {rho_out.dim} x {rho_in.dim} entries for {rho_out} and {rho_in}, "
-            f"found shape {shape}"
-        )
-    return TypedParameter(name, owner, attribute, LinearProjector(rho_in, rho_out))
-
-
-def _project_as_held(projector: Projector, value: Tensor) -> Tensor:
-    return projector(value.reshape(projector.weight_shape)).reshape(value.shape)
+def _check_coverage(found: Coverage, reasons: Sequence[str], *, strict: bool, chosen: bool) -> None:
+    why = f". Types were not followed further: {'; '.join(reasons[:_N_REASONS])}" if reasons else ""
+    if found.missing and strict:
+        raise ValueError(f"expected every matrix parameter to be covered, found {found}{why}")
+    if found.missing and not chosen:
+        text = f"covered: {found}{why}. Declare them by layers= or parameters=, or leave them out by skip=."
+        warnings.warn(text, UserWarning, stacklevel=4)
