@@ -12,9 +12,11 @@ from equiproj.layers import Declaration, typed_parameters
 from equiproj.norms import matrix_norm
 from equiproj.regularisers.bundles import as_matrices
 from equiproj.regularisers.checks import Power, non_negative, one_or_two
+from equiproj.regularisers.copies import CopiedWithNetwork
+from equiproj.regularisers.module_tree import ModuleTree
 
 
-class InputWeightedPenalty:
+class InputWeightedPenalty(CopiedWithNetwork):
     """Σ_l λ_l ‖(W_l − P(W_l)) Σ_l^½‖_F^power, a scalar to add to a loss; Σ_l is that of `input_covariances`.
 
     ‖R Σ^½‖_F² = E‖R x‖²: entries that no input reaches cost nothing, and those that many inputs reach cost much. For
@@ -59,6 +61,7 @@ class InputWeightedPenalty:
         **declaration: Unpack[Declaration],
     ) -> None:
         self.power = one_or_two(power)
+        self._network, self._tree = module, ModuleTree(module)
         self.covariances = input_covariances(module, group, batches=batches, shrinkage=shrinkage, **declaration)
         self._roots = {name: power_of(covariance, 0.5) for name, covariance in self.covariances.items()}
         self._typed = [e for e in typed_parameters(module, group, **declaration) if e.name in self._roots]
@@ -73,7 +76,13 @@ class InputWeightedPenalty:
         }
 
     def __call__(self) -> Tensor:
-        """The penalty."""
+        """The penalty.
+
+        Raises:
+            RuntimeError: a module of the network is another one than when the penalty was built, or there are more; or
+                this is a copy, and the network was not copied with it.
+        """
+        self._tree.check("penalty")
         terms = []
         for entry in self._typed:
             weight = entry.read()

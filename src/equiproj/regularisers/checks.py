@@ -1,6 +1,7 @@
 """What a caller gives to a penalty."""
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -40,6 +41,26 @@ def non_negative(name: str, weight: float) -> float:
     if not 0 <= weight < math.inf:
         raise ValueError(f"expected {name} to be a finite number of at least 0, found {weight}")
     return float(weight)
+
+
+def check_state(state: Iterable[str], own: Iterable[str]) -> None:
+    """Make sure that a state holds what a penalty's own does.
+
+    Raises:
+        ValueError: it holds something else.
+
+    Examples:
+        >>> check_state({"weight": 1.0}, ["n_calls"])
+        Traceback (most recent call last):
+        ...
+        ValueError: expected the state of such a penalty (n_calls), found weight
+    """
+    expected, found = list(own), list(state)
+    if set(expected) != set(found):
+        raise ValueError(
+            f"expected the state of such a penalty ({', '.join(expected) or 'nothing'}), "
+            f"found {', '.join(found) or 'nothing'}"
+        )
 
 
 def is_transformed(tensor: Tensor) -> bool:

@@ -12,7 +12,7 @@ from equiproj.norms import CustomNorm, Norm, parse_norm
 from equiproj.norms.names import NormMethod, NormName
 from equiproj.projections import Sampling
 from equiproj.regularisers.bundles import bundle
-from equiproj.regularisers.checks import Power, one_or_two
+from equiproj.regularisers.checks import Power, check_state, one_or_two
 from equiproj.regularisers.copies import CopiedWithNetwork
 from equiproj.regularisers.layer_weights import LayerWeights, PenaltyWeight
 from equiproj.regularisers.methods import check_strides, chosen_method
@@ -291,8 +291,8 @@ class ProjectionPenalty(CopiedWithNetwork):
         Raises:
             ValueError: it is the state of something else.
         """
-        if set(state) != set(self.state_dict()):
-            raise ValueError(f"expected the state of a penalty ({', '.join(self.state_dict())}), found {list(state)}")
+        check_state(state, self.state_dict())
+        check_state(state["weight"], self._weight.state_dict())
         self._schedule.n_calls = int(state["n_calls"])
         self._parts.load_state_dict(state["norms"])
         self._weight.load_state_dict(state["weight"])

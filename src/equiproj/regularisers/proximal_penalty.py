@@ -12,9 +12,10 @@ from equiproj.layers.sharding import reshard
 from equiproj.norms import parse_norm
 from equiproj.regularisers.adapted_weight import adapted_weight
 from equiproj.regularisers.bundles import bundle
-from equiproj.regularisers.checks import Power, non_negative, one_or_two
+from equiproj.regularisers.checks import Power, check_state, non_negative, one_or_two
 from equiproj.regularisers.copies import CopiedWithNetwork
 from equiproj.regularisers.layer_weights import LayerWeights, PenaltyWeight
+from equiproj.regularisers.module_tree import ModuleTree
 from equiproj.regularisers.packs import MatrixStacks, not_rounding, pack
 
 
@@ -94,7 +95,8 @@ class ProximalPenalty(CopiedWithNetwork):
         self.coverage = coverage(module, typed, declaration.get("skip", ()))
         packs = pack(bundle(typed))
         given = 1.0 if weight_perpendicular is None else weight_perpendicular
-        self._network, self._given = module, LayerWeights("weight_perpendicular", given, packs)
+        self._network, self._tree = module, ModuleTree(module)
+        self._given = LayerWeights("weight_perpendicular", given, packs)
         self._packs = tuple((weights, MatrixStacks(weights, parse_norm("frobenius"))) for weights in packs)
         # what may fail is written together and first, so that a step is done whole or not at all
         may_fail = [
@@ -127,7 +129,10 @@ class ProximalPenalty(CopiedWithNetwork):
         Raises:
             ValueError: a negative learning rate or λ, or a parametrisation that cannot hold the value; all weights are
                 then as they were.
+            RuntimeError: a module of the network is another one than when the penalty was built, or there are more; or
+                this is a copy, and the network was not copied with it.
         """
+        self._tree.check("penalty")
         if not isinstance(learning_rate, torch.optim.Optimizer):
             non_negative("learning_rate", learning_rate)
         reshard(self._network)
@@ -163,7 +168,12 @@ class ProximalPenalty(CopiedWithNetwork):
         return {"weight": self._adapted.state_dict(), "left": [rows.clone() for rows in self._left]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put back what `state_dict` returned."""
+        """Put back what `state_dict` returned.
+
+        Raises:
+            ValueError: it is the state of something else.
+        """
+        check_state(state, self.state_dict())
         if self._adapted is not None:
             self._adapted.load_state_dict(state["weight"])
             self._left = [rows.to(self._adapted.value.device) for rows in state["left"]]

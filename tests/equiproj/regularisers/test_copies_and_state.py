@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from equiproj import ProjectionPenalty, ProximalPenalty
+from equiproj.adaptive import InputWeightedPenalty
 from equiproj.groups import CyclicGroup
 from equiproj.representations import regular
 
@@ -67,17 +68,29 @@ def test_the_state_is_saved_beside_and_put_back(options: dict[str, Any]) -> None
 
 def test_the_state_of_something_else_is_refused() -> None:
     module = WithPenalty()
-    with pytest.raises(ValueError, match=r"expected the state of a penalty \(n_calls, norms, weight\), found \['0"):
+    with pytest.raises(ValueError, match=r"expected the state of such a penalty \(n_calls, norms, weight\), found 0"):
         module.penalty.load_state_dict(module.network.state_dict())
+    for kind in (ProjectionPenalty, ProximalPenalty):
+        given, adapted = kind(module.network, **TYPES), kind(module.network, target=0.5, **TYPES)
+        for penalty, other in ((given, adapted), (adapted, given)):
+            with pytest.raises(ValueError, match="expected the state of such a penalty"):
+                penalty.load_state_dict(other.state_dict())
 
 
-def penalties(network: nn.Module) -> list[ProjectionPenalty | ProximalPenalty]:
-    return [ProjectionPenalty(network, **TYPES), ProximalPenalty(network, **TYPES)]
+Penalty = ProjectionPenalty | ProximalPenalty | InputWeightedPenalty
 
 
-def works(penalty: ProjectionPenalty | ProximalPenalty, network: nn.Module) -> bool:
+def penalties(network: nn.Module) -> list[Penalty]:
+    weighted = InputWeightedPenalty(network, batches=[torch.eye(4)], **TYPES)
+    return [ProjectionPenalty(network, **TYPES), ProximalPenalty(network, **TYPES), weighted]
+
+
+KINDS = pytest.mark.parametrize("kind", [0, 1, 2], ids=["in the loss", "proximal", "weighted by inputs"])
+
+
+def works(penalty: Penalty, network: nn.Module) -> bool:
     """Whether it is the penalty of this very network."""
-    if isinstance(penalty, ProjectionPenalty):
+    if not isinstance(penalty, ProximalPenalty):
         penalty().backward()
         return all(layer.weight.grad is not None for layer in network)
     before = [layer.weight.clone() for layer in network]
@@ -85,13 +98,20 @@ def works(penalty: ProjectionPenalty | ProximalPenalty, network: nn.Module) -> b
     return not any(torch.equal(layer.weight, old) for layer, old in zip(network, before, strict=True))
 
 
+def saved_and_loaded(what: Any) -> Any:
+    buffer = io.BytesIO()
+    torch.save(what, buffer)
+    buffer.seek(0)
+    return torch.load(buffer, weights_only=False)
+
+
 @dataclass
 class Training:
-    penalty: ProjectionPenalty | ProximalPenalty
+    penalty: Penalty
     network: nn.Module
 
 
-@pytest.mark.parametrize("kind", [0, 1], ids=["in the loss", "proximal"])
+@KINDS
 def test_both_in_one_object_are_copied_as_one_whichever_is_first(kind: int) -> None:
     network = two_layers()
     penalty = penalties(network)[kind]
@@ -101,14 +121,17 @@ def test_both_in_one_object_are_copied_as_one_whichever_is_first(kind: int) -> N
         copy.deepcopy({"penalty": penalty, "network": network}).values(),
         vars(copy.deepcopy(Training(penalty, network))).values(),
         pickle.loads(pickle.dumps((penalty, network))),
+        pickle.loads(pickle.dumps((network, penalty)))[::-1],
+        pickle.loads(pickle.dumps(pickle.loads(pickle.dumps((penalty, network))))),
+        saved_and_loaded((penalty, network)),
     ):
         assert of_other is not network
         assert works(other, of_other)
         assert all(layer.weight.grad is None for layer in network)
     network.penalty = penalty
-    other = copy.deepcopy(network)
-    assert other.penalty is not penalty
-    assert works(other.penalty, other)
+    for other in (copy.deepcopy(network), saved_and_loaded(network)):
+        assert other.penalty is not penalty
+        assert works(other.penalty, other)
 
 
 def test_a_copy_has_the_state_of_its_moment() -> None:
@@ -119,7 +142,7 @@ def test_a_copy_has_the_state_of_its_moment() -> None:
     assert (penalty.n_calls, module.penalty.n_calls) == (1, 2)
 
 
-@pytest.mark.parametrize("kind", [0, 1], ids=["in the loss", "proximal"])
+@KINDS
 def test_a_copy_without_its_network_says_so(kind: int) -> None:
     network = two_layers()
     other = copy.deepcopy(penalties(network)[kind])
@@ -129,14 +152,29 @@ def test_a_copy_without_its_network_says_so(kind: int) -> None:
     assert works(shallow, network)
 
 
+@KINDS
+@pytest.mark.parametrize("refers_to_itself", [False, True])
+def test_a_penalty_pickled_without_its_network_says_so(kind: int, refers_to_itself: bool) -> None:
+    network = two_layers()
+    network.others = [network] if refers_to_itself else []
+    for other in (saved_and_loaded(penalties(network)[kind]), pickle.loads(pickle.dumps(penalties(network)[kind]))):
+        with pytest.raises(
+            RuntimeError, match=r"expected to be pickled in one object with its network.*state_dict\(\)"
+        ):
+            works(other, network)
+
+
 def test_a_learnt_weight_is_copied_with_its_owner() -> None:
     weight = nn.Parameter(torch.tensor(0.5))
     network = two_layers()
     penalty = ProjectionPenalty(network, weight_perpendicular=weight, **TYPES)
-    other, _, copied = copy.deepcopy((penalty, network, weight))
-    with torch.no_grad():
-        copied.zero_()
-    assert other() == 0 < penalty()
+    for other, _, copied in (
+        copy.deepcopy((penalty, network, weight)),
+        pickle.loads(pickle.dumps((penalty, network, weight))),
+    ):
+        with torch.no_grad():
+            copied.zero_()
+        assert other() == 0 < penalty()
 
 
 @pytest.mark.parametrize("options", [*OPTIONS[:3], {"norm": "nuclear", "weight_equivariant": 0.1}])

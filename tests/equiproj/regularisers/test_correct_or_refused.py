@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import orthogonal, spectral_norm, weight_norm
 
 from equiproj import ProjectionPenalty, ProximalPenalty, equivariance_report, measured_defect, project_
+from equiproj.adaptive import InputWeightedPenalty
 from equiproj.groups import CyclicGroup
 from equiproj.layers import typed_parameters
 from equiproj.regularisers import project_initial_
@@ -123,13 +125,19 @@ def test_an_operator_norm_of_a_strided_layer_is_refused_by_name() -> None:
 
 
 def test_a_penalty_says_that_its_network_has_changed() -> None:
-    network = two_layers()
-    penalty = ProjectionPenalty(network, **TYPES)
-    network[1] = nn.Linear(4, 4)
-    with pytest.raises(RuntimeError, match=r"penalty: '1' of its network is another module since it was built"):
-        penalty()
-    network = two_layers()
-    penalty = ProjectionPenalty(network, **TYPES)
-    network.append(nn.Linear(4, 4))
-    with pytest.raises(RuntimeError, match="penalty: its network has more or fewer modules than when it was built"):
-        penalty()
+    uses: dict[Callable[[nn.Module], object], Callable[[Any], object]] = {
+        lambda network: ProjectionPenalty(network, **TYPES): lambda penalty: penalty(),
+        lambda network: ProximalPenalty(network, **TYPES): lambda penalty: penalty.step(0.1),
+        lambda network: InputWeightedPenalty(network, batches=[torch.eye(4)], **TYPES): lambda penalty: penalty(),
+    }
+    for build, use in uses.items():
+        network = two_layers()
+        penalty = build(network)
+        network[1] = nn.Linear(4, 4)
+        with pytest.raises(RuntimeError, match=r"penalty: '1' of its network is another module since it was built"):
+            use(penalty)
+        network = two_layers()
+        penalty = build(network)
+        network.append(nn.Linear(4, 4))
+        with pytest.raises(RuntimeError, match="penalty: its network has more or fewer modules than when it was built"):
+            use(penalty)
