@@ -7,7 +7,6 @@ chosen on the validation set.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -58,6 +57,7 @@ class Domain:
         learning_rate: the first one; it falls to zero as a cosine.
         weights: grid of λ⊥ for the squared Frobenius penalty.
         proximal_weights: grid of λ⊥ for the proximal step.
+        broken: whether positions other than 0 break the group that the methods are told.
     """
 
     name: str
@@ -77,6 +77,7 @@ class Domain:
     learning_rate: float
     weights: tuple[float, ...] = (1e-3, 1e-2, 1e-1, 1.0)
     proximal_weights: tuple[float, ...] = (0.01, 0.1, 1.0)
+    broken: bool = True
 
 
 @dataclass(frozen=True)
@@ -90,13 +91,12 @@ class Addition:
 
 
 class Trained(NamedTuple):
-    """A network at its end, the loss on the validation set, λ⊥, and what it took."""
+    """A network at its end, the loss on the validation set, λ⊥, and how many trainings it took."""
 
     network: nn.Module
     validation: float
     weight: float
     trainings: int
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Unit:
 
     def train(self, data: Data, add: Callable[[nn.Module], Addition], weight: float = 0.0) -> Trained:
         """One training from the start, with what a method adds."""
-        began, domain, network = time.perf_counter(), self.domain, self.start()
+        domain, network = self.domain, self.start()
         added = add(network)
         optimiser = torch.optim.Adam(network.parameters(), lr=domain.learning_rate)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, domain.n_steps)
@@ -130,7 +130,7 @@ class Unit:
             added.weights(optimiser)
             schedule.step()
         validation = self.loss_of(network.eval(), data.validation)
-        return Trained(network, validation, weight, 1, time.perf_counter() - began)
+        return Trained(network, validation, weight, 1)
 
     @torch.no_grad()
     def loss_of(self, predict: Predict, batch: Batch) -> float:
@@ -180,10 +180,10 @@ class Unit:
 
 
 def tuned(unit: Unit, data: Data, method: Callable[..., Addition], grid: tuple[float, ...]) -> Trained:
-    """The best on the validation set, with what the whole grid took."""
+    """The best on the validation set, with the trainings of the whole grid."""
     found = [unit.train(data, partial(method, weight), weight) for weight in grid]
     best = min(found, key=lambda trained: trained.validation)
-    return best._replace(trainings=len(found), seconds=sum(trained.seconds for trained in found))
+    return best._replace(trainings=len(found))
 
 
 def adaptive(unit: Unit, data: Data, strict: Trained) -> Trained:
@@ -191,9 +191,8 @@ def adaptive(unit: Unit, data: Data, strict: Trained) -> Trained:
 
     Two looks: at the strict network, and at the one that was trained with what the first look gave.
     """
-    domain, trained, seconds = unit.domain, strict, strict.seconds
+    domain, trained = unit.domain, strict
     for _ in range(N_LOOKS):
-        began = time.perf_counter()
         found = score_test(
             trained.network,
             loss=domain.loss,
@@ -205,8 +204,7 @@ def adaptive(unit: Unit, data: Data, strict: Trained) -> Trained:
             **domain.declaration(),
         )
         trained = unit.train(data, partial(unit.penalised, found.weights), median(found.weights.values()))
-        seconds += time.perf_counter() - began
-    return trained._replace(trainings=1 + N_LOOKS, seconds=seconds)
+    return trained._replace(trainings=1 + N_LOOKS)
 
 
 def trained_methods(unit: Unit, data: Data) -> Iterator[tuple[str, Trained, Predict]]:

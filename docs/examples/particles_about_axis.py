@@ -44,6 +44,7 @@ DOMAIN = replace(
     augment=augment,
     average=average,
     declaration=declaration,
+    broken=False,
 )
 
 

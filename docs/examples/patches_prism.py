@@ -40,6 +40,7 @@ DOMAIN = replace(
     augment=augment,
     average=average,
     declaration=declaration,
+    broken=False,
 )
 
 
