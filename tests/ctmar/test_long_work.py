@@ -1,3 +1,6 @@
+import platform
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -39,3 +42,17 @@ def test_after_an_error_nothing_waiting_is_begun():
         work()
     assert begun == []
     assert all(job.cancelled() for job in waiting)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has this knob")
+def test_memory_that_was_freed_is_used_again():
+    """Page faults of arrays that come and go: of a process that keeps them, and of one that is not told to."""
+    come_and_go = "; [numpy.ones(2**18) for _ in range(8)]" * 20
+    faults = "resource.getrusage(resource.RUSAGE_SELF).ru_minflt"
+    code = f"import numpy, resource{come_and_go}; before = {faults}{come_and_go}; print({faults} - before)"
+    told = f"from ctmar.long_work import keep_freed_memory; keep_freed_memory(); {code}"
+    not_kept, kept = (
+        int(subprocess.run([sys.executable, "-c", text], capture_output=True, check=True).stdout)
+        for text in (code, told)
+    )
+    assert kept < not_kept / 10

@@ -41,6 +41,8 @@ rule cost:
         f"{LOGS}/cost.log",
     benchmark:
         f"{BENCHMARKS}/cost.tsv"
+    # as soon as no job runs; what needs one core then runs beside what waits for this
+    priority: 1
     conda:
         "../../envs/ctmar.yaml"
     threads: ALL_CORES

@@ -12,7 +12,7 @@ else:
     ruleorder: join_pairs > import_pairs
 
 
-# Simulate the artefacts of metal masks in one shard of a subset
+# Simulate the artefacts of metal masks in one shard of a subset; one thread, because shards and subsets fill the cores
 rule simulate:
     input:
         slices=f"{SLICES}/slices.h5",
@@ -24,11 +24,13 @@ rule simulate:
         f"{LOGS}/simulate/{{pairs}}/{{subset}}-{{shard}}.log",
     benchmark:
         f"{BENCHMARKS}/simulate/{{pairs}}/{{subset}}-{{shard}}.tsv"
+    # pairs come before what waits for them, so that no core waits
+    priority: 2
     conda:
         "../../envs/ctmar.yaml"
-    threads: 2
+    threads: 1
     resources:
-        **on_site(lambda wildcards: DATA.simulation(wildcards.subset, threads=2)),
+        **on_site(lambda wildcards: DATA.simulation(wildcards.subset, threads=1)),
     params:
         settings=lambda wildcards, input: as_json_with_paths(SIMULATIONS[wildcards.pairs]),
         simulation=lambda wildcards: as_json(SIMULATIONS[wildcards.pairs]),
@@ -50,6 +52,7 @@ rule join_pairs:
         f"{LOGS}/simulate/{{pairs}}/{{subset}}.log",
     benchmark:
         f"{BENCHMARKS}/simulate/{{pairs}}/{{subset}}.tsv"
+    priority: 2
     localrule: True
     conda:
         "../../envs/ctmar.yaml"
@@ -72,11 +75,12 @@ rule simulate_signals:
         f"{LOGS}/simulate/{{pairs}}/signals.log",
     benchmark:
         f"{BENCHMARKS}/simulate/{{pairs}}/signals.tsv"
+    priority: 2
     conda:
         "../../envs/ctmar.yaml"
-    threads: 2
+    threads: 1
     resources:
-        **on_site(DATA.signals(threads=2)),
+        **on_site(DATA.signals(threads=1)),
     params:
         settings=lambda wildcards, input: as_json_with_paths(SIMULATIONS[wildcards.pairs]),
         simulation=lambda wildcards: as_json(SIMULATIONS[wildcards.pairs]),

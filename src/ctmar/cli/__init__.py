@@ -9,12 +9,14 @@ import sys
 from ctmar.cli.app import app
 from ctmar.cli.repeated_mistakes import remember, stop_at_a_known_mistake
 from ctmar.errors import InputError
+from ctmar.long_work import keep_freed_memory
 
 __all__ = ["app", "main"]
 
 
 def main() -> None:
     """Run the command line; a mistake or the machine's limit ends in one line on stderr and exit code 2 or 1."""
+    keep_freed_memory()
     try:
         stop_at_a_known_mistake()
         app()

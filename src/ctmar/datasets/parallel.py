@@ -3,9 +3,7 @@
 A damaged file can crash a decoder and take the process with it: that file is found and left out, the rest goes on.
 """
 
-import ctypes
 import os
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -14,10 +12,7 @@ from multiprocessing import get_context
 from typing import TypeVar
 
 from ctmar.errors import InputError
-from ctmar.long_work import ahead
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # names of glibc's malloc.h
-_KEPT_BYTES = 2**26
+from ctmar.long_work import ahead, keep_freed_memory
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -106,19 +101,7 @@ def _without_the_lost(
 
 def _pool(n_workers: int) -> ProcessPoolExecutor:
     # spawn: a fork would copy the locks of a running progress bar
-    return ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"), initializer=_keep_freed_memory)
-
-
-def _keep_freed_memory() -> None:
-    """Tell the C library to keep what was freed, up to 64 MB: images of a few megabytes come and go all the time.
-
-    Given back to the system and asked for again they cost a fifth of the time of reading uncompressed slices. Only
-    glibc has this knob; elsewhere nothing happens.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        for parameter in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD):
-            mallopt(parameter, _KEPT_BYTES)
+    return ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"), initializer=keep_freed_memory)
 
 
 def _check_that_it_lives(pool: ProcessPoolExecutor) -> None:

@@ -24,7 +24,7 @@ from ctmar.errors import InputError, InterruptedWorkError
 from ctmar.jobs.endings import WorkerFailedError, outcome_of
 from ctmar.jobs.gpus import VISIBLE
 from ctmar.jobs.one_run import Work
-from ctmar.long_work import Progress
+from ctmar.long_work import Progress, keep_freed_memory
 from ctmar.store.attempt_records import Outcome
 
 _SECONDS_BETWEEN_LOOKS = 0.2
@@ -180,6 +180,7 @@ def _team(work: Work, n_workers: int, gpus: Sequence[str], progress: Progress) -
 
 def _serve(pipe: Connection, work: Work, gpu: str | None) -> None:
     """The life of a worker."""
+    keep_freed_memory()
     asked_to_stop: list[int] = []
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the job decides
     for number in (signal.SIGTERM, signal.SIGUSR1):

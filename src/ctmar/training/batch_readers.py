@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from ctmar.errors import InputError
-from ctmar.long_work import ahead
+from ctmar.long_work import ahead, keep_freed_memory
 from ctmar.training.patches import Batch, PatchSampler
 
 StartMethod = Literal["spawn", "fork", "forkserver"]
@@ -76,6 +76,7 @@ def _in_order(pool: ProcessPoolExecutor, steps: range, n_processes: int) -> Iter
 def _become_reader(sampler: PatchSampler) -> None:
     global _sampler
     _sampler = sampler
+    keep_freed_memory()
     torch.set_num_threads(1)
     # Ctrl-C is for the training process; handlers that a fork copied would keep the pool from ending this process
     signal.signal(signal.SIGINT, signal.SIG_IGN)
