@@ -61,9 +61,11 @@ help: ## this list
 		{ echo "equiproj needs Python 3.11 or newer; name one with: make report PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv .venv
 
+# pip compiles on one core, and others' tests, too
 .venv/installed: .venv/bin/pip envs/cpu.txt pyproject.toml
-	pip install --quiet --requirement envs/cpu.txt
-	pip install --quiet --no-deps --editable .
+	pip install --quiet --no-compile --requirement envs/cpu.txt
+	pip install --quiet --no-compile --no-deps --editable .
+	python -m compileall -q -j 0 -x '/tests?/' .venv/lib src
 	touch $@
 
 .venv/installed-test: .venv/installed envs/cpu-test.txt envs/oracles.txt
