@@ -149,12 +149,13 @@ class Loop:
         if not state.layers:
             record_layers(state)
         self.run()
+        is_validated = not (state.best or state.average or state.method.finishes)
         kept = finish(state)
-        scores = self.validate(state.predictor)
+        if not is_validated:  # the record of the epoch that is kept describes the weights that are written
+            scores = self.validate(state.predictor)
+            state.records[kept - 1] = state.records[kept - 1].model_copy(update=scores.fields)
         if broken_weights(state) is not None:  # a layer may hide what it is fed with
-            raise diverged_after_step(state, None, scores.loss)
-        # the record of the epoch that is kept describes the weights that are written
-        state.records[kept - 1] = state.records[kept - 1].model_copy(update=scores.fields)
+            raise diverged_after_step(state, None, state.records[kept - 1].validation_loss)
         record_kept_layers(state, kept)
         return kept
 

@@ -53,6 +53,11 @@ class Method:
     state: Callable[[], dict[str, Any]] = dict
     load_state: Callable[[dict[str, Any]], object] = _nothing
 
+    @property
+    def finishes(self) -> bool:
+        """Whether anything is done after the last step; if not, the network is what its last epoch left."""
+        return self.finish is not _nothing
+
 
 def all_parameters(network: nn.Module) -> Callable[[], list[dict[str, Any]]]:
     """The `Method.parameter_groups` of a method that trains every parameter alike."""
