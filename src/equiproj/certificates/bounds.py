@@ -1,7 +1,7 @@
 """How bounds of features pass through the parts of a network (docs/derivation.md, section 7)."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -14,7 +14,7 @@ from equiproj.representations import Representation
 from equiproj.representations.action import act, move_channels
 
 _MOST_ELEMENTS = 48  # of a group whose every element is tried on matrices; beyond, ‖g⁻¹Tg − T‖ ≤ 2 ‖T − PT‖
-_OURS = 1 + 1e-9  # what the float64 arithmetic of the bound itself may lack
+EXCESS = 1 + 1e-9  # what the float64 arithmetic of the bound itself may lack
 
 
 class Affine(NamedTuple):
@@ -47,16 +47,28 @@ class Affine(NamedTuple):
         """
         return Affine(math.hypot(self.rate, other.rate), math.hypot(self.rest, other.rest))
 
+    def least(self, other: "Affine") -> "Affine":
+        """The other one where it is nowhere larger.
+
+        Examples:
+            >>> Affine(3.0, 1.0).least(Affine(2.0, 1.0)), Affine(3.0, 1.0).least(Affine(2.0, 5.0))
+            (Affine(rate=2.0, rest=1.0), Affine(rate=3.0, rest=1.0))
+        """
+        return other if other.rate <= self.rate and other.rest <= self.rest else self
+
 
 @dataclass(frozen=True)
 class Features:
     """Of features h(x) as a computer finds them: bounds of ‖h(x)‖ and ‖h(gx) − g h(x)‖; their type and image size.
+
+    Also how far h(x) can be from its value at the input that the certificate starts from, or at one of several.
 
     Args:
         rho: type of the channels.
         image_shape: pixels; () without any.
         size: bound of ‖h(x)‖.
         defect: bound of ‖h(gx) − g h(x)‖ for every g.
+        deviation: bound of ‖h(x) − h(x₀)‖ for that input x₀, with h(x₀) as float64 finds it.
         linear: the layer that they come from, so that an affine map of channels behind it can be joined to it.
     """
 
@@ -64,6 +76,7 @@ class Features:
     image_shape: tuple[int, ...]
     size: Affine
     defect: Affine
+    deviation: Affine
     linear: "LinearMap | None" = None
 
     @property
@@ -75,6 +88,10 @@ class Features:
     def n_pixels(self) -> int:
         """Entries of a channel."""
         return math.prod(self.image_shape)
+
+    def within_size(self) -> "Features":
+        """The same; two features of one size are never farther apart than twice that."""
+        return replace(self, defect=self.defect.least(2 * self.size))
 
 
 @dataclass(frozen=True)
@@ -135,10 +152,10 @@ class LinearMap:
         return self._norm(self.kernel.abs())
 
     def _norm(self, kernel: Tensor) -> float:
-        matrix = _OURS * float(matrix_norm(kernel.flatten(1), "spectral"))
+        matrix = EXCESS * float(matrix_norm(kernel.flatten(1), "spectral"))
         if kernel.ndim == 2 or self.whole_windows:
             return matrix
-        return _OURS * float(operator_norm_bound(kernel, kernel.ndim - 2))
+        return EXCESS * float(operator_norm_bound(kernel, kernel.ndim - 2))
 
 
 class LayerBounds(NamedTuple):
@@ -161,6 +178,7 @@ def through_linear(part: LinearMap) -> tuple[Features, LayerBounds]:
         part.image_shape,
         size=whole * source.size + Affine(0.0, bias_size) + part.rounding,
         defect=whole * source.defect + commutator * source.size + Affine(0.0, bias_defect) + 2 * part.rounding,
+        deviation=whole * source.deviation + part.rounding,
         linear=part,
     )
     return features, LayerBounds(whole, perpendicular, commutator, bias_defect)
@@ -171,7 +189,7 @@ def constant_bounds(constant: Tensor, rho: Representation) -> tuple[float, float
     group = _finite(rho)
     turned = (act(constant, g, group, rho) for g in group.elements)
     moved = [float((image - constant).norm()) for image in turned]
-    return _OURS * float(constant.norm()), _OURS * max(moved)
+    return EXCESS * float(constant.norm()), EXCESS * max(moved)
 
 
 def through_contraction(
@@ -183,6 +201,7 @@ def through_contraction(
         features.image_shape if image_shape is None else image_shape,
         size=factor * features.size + rounding,
         defect=factor * features.defect + 2 * rounding,
+        deviation=factor * features.deviation + rounding,
     )
 
 
@@ -191,7 +210,8 @@ def added(first: Features, second: Features, second_factor: float, unit: float) 
     size, factor = first.size + abs(second_factor) * second.size, abs(second_factor)
     rounding = (2 * unit) * size
     defect = first.defect + factor * second.defect + 2 * rounding
-    return Features(first.rho, first.image_shape, size + rounding, defect)
+    deviation = first.deviation + factor * second.deviation + rounding
+    return Features(first.rho, first.image_shape, size + rounding, defect, deviation)
 
 
 def _moved(kernel: Tensor, g: Any, group: FiniteGroup, rows: Representation, columns: Representation) -> Tensor:

@@ -117,8 +117,9 @@ def _shifted(step: Step, features: Features, scale: float, shift: Tensor) -> Fea
     size, defect = constant_bounds(shift, features.rho)
     whole = abs(scale) * features.size + Affine(0.0, size)
     rounding = (2 * step.unit) * whole
-    moved = abs(scale) * features.defect + Affine(0.0, defect)
-    return Features(features.rho, features.image_shape, whole + rounding, moved + 2 * rounding)
+    moved = abs(scale) * features.defect + Affine(0.0, defect) + 2 * rounding
+    deviation = abs(scale) * features.deviation + rounding
+    return Features(features.rho, features.image_shape, whole + rounding, moved, deviation)
 
 
 def _image(step: Step, position: int, constant: int) -> Tensor:

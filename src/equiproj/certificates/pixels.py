@@ -8,7 +8,7 @@ import torch
 
 from equiproj.certificates.bounds import Features, through_contraction
 from equiproj.certificates.steps import Step, each, rule
-from equiproj.certificates.trace import BATCH, Reference
+from equiproj.certificates.trace import Reference
 from equiproj.projections import samples_symmetrically
 from equiproj.representations import Representation, direct_sum
 
@@ -104,10 +104,11 @@ def concatenation(step: Step) -> Features:
     features = [step.checked(step.known[one.name], one) for one in parts]
     if any(one.shape[1] != known.rho.dim for one, known in zip(parts, features, strict=True)):
         raise step.refusal("expected whole channels")
-    size, defect = features[0].size, features[0].defect
+    size, defect, deviation = features[0].size, features[0].defect, features[0].deviation
     for other in features[1:]:
         size, defect = size.beside(other.size), defect.beside(other.defect)
-    return Features(direct_sum([one.rho for one in features]), features[0].image_shape, size, defect)
+        deviation = deviation.beside(other.deviation)
+    return Features(direct_sum([one.rho for one in features]), features[0].image_shape, size, defect, deviation)
 
 
 @rule(_ATEN.view.default)
@@ -115,9 +116,13 @@ def view(step: Step) -> Features:
     """The channels in another shape; images of one pixel may become vectors."""
     features, old, new = step.features(), step.shape(), step.operation.shape
     image = len(features.image_shape)
-    if new[0] == BATCH == old[0] and new[len(new) - image :] == old[len(old) - image :] and len(new) >= 2 + image:
+    if (
+        new[0] == step.n_inputs == old[0]
+        and new[len(new) - image :] == old[len(old) - image :]
+        and len(new) >= 2 + image
+    ):
         return features
-    if new[0] == BATCH and len(new) == 2 and features.n_pixels == 1:
+    if new[0] == step.n_inputs and len(new) == 2 and features.n_pixels == 1:
         return replace(features, image_shape=(), linear=None)
     raise step.refusal("expected the channels alone in another shape")
 

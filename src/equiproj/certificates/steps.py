@@ -8,9 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from equiproj.certificates.bounds import Features, LinearMap, through_linear
-from equiproj.certificates.trace import Constant, Operation, Reference, typed_weight
+from equiproj.certificates.centres import UNIT, Centres
+from equiproj.certificates.trace import Constant, Operation, Reference, Trace, typed_weight
+from equiproj.groups import FiniteGroup
 from equiproj.layers import TypedParameter
 from equiproj.projections import Projector
+from equiproj.representations import Representation
 
 
 class LayerConstants(NamedTuple):
@@ -37,14 +40,16 @@ class Declared:
     Args:
         module: the network.
         parameters: its declared weights.
-        n_axes: axes of its images, 0 without any.
-        unit: unit roundoff of what it computes.
+        group: the group.
+        rho_in: type of its input.
+        image_shape: pixels of its input, () without any.
     """
 
     module: nn.Module
     parameters: list[TypedParameter]
-    n_axes: int
-    unit: float
+    group: FiniteGroup
+    rho_in: Representation
+    image_shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -54,24 +59,33 @@ class Step:
     Args:
         operation: what is called.
         network: what it is part of.
+        traced: the operations of the network.
         known: bounds of the values before it, by name.
         constants: is told what a layer contributes.
+        centres: values at the inputs that the certificate starts from.
     """
 
     operation: Operation
     network: Declared
+    traced: Trace
     known: dict[str, Features]
     constants: list[LayerConstants]
+    centres: Centres
 
     @property
     def unit(self) -> float:
-        """Unit roundoff."""
-        return self.network.unit
+        """Unit roundoff of the network, and of the values at the centres beside it."""
+        return self.traced.unit + UNIT
 
     @property
     def n_axes(self) -> int:
         """Axes of the images."""
-        return self.network.n_axes
+        return len(self.network.image_shape)
+
+    @property
+    def n_inputs(self) -> int:
+        """Inputs of the batch."""
+        return self.traced.n_inputs
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -103,12 +117,14 @@ class Step:
         return self.known[reference.name]
 
     def checked(self, features: Features, reference: Reference) -> Features:
-        """Features that are a square image as large as their bounds say.
+        """Features of one input each that are a square image as large as their bounds say.
 
         Raises:
             ValueError: they are not.
         """
         shape = features.image_shape
+        if reference.shape[0] != self.n_inputs:
+            raise self.refusal("expected each image of the batch by itself")
         if reference.shape[len(reference.shape) - len(shape) :] != shape:
             raise self.refusal("expected a convolution behind circular padding")
         if len(set(shape)) > 1:

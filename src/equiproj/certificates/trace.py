@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from equiproj.layers import TypedParameter
 from equiproj.layers.evaluating import evaluating
 
-BATCH = 2  # images of the example: what mixes them has no rule
+BATCH = 2  # images of an example: what mixes them has no rule
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class Trace:
         output_name: the operation whose value the network returns.
         output_shape: of that value.
         unit: largest unit roundoff of what is computed.
+        n_inputs: inputs of the batch.
     """
 
     operations: tuple[Operation, ...]
@@ -73,16 +74,17 @@ class Trace:
     output_name: str
     output_shape: tuple[int, ...]
     unit: float
+    n_inputs: int
 
 
-def trace(module: nn.Module, input_shape: tuple[int, ...]) -> Trace:
-    """Trace a network for inputs (batch, *input_shape).
+def trace(module: nn.Module, input_shape: tuple[int, ...], n_inputs: int = BATCH) -> Trace:
+    """Trace a network for inputs (n_inputs, *input_shape), at least two.
 
     Raises:
         ValueError: `torch.export` cannot trace it, for example because it branches on values.
     """
     first = next(module.parameters())
-    example = torch.zeros(BATCH, *input_shape, dtype=first.dtype, device=first.device)
+    example = torch.zeros(n_inputs, *input_shape, dtype=first.dtype, device=first.device)
     with evaluating(module), _one_precision_of_cudnn(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch, about itself
         try:
@@ -99,7 +101,7 @@ def trace(module: nn.Module, input_shape: tuple[int, ...]) -> Trace:
         **signature.inputs_to_lifted_tensor_constants,
     }
     constants = {name: Constant(held[target].detach(), frozenset({target})) for name, target in names.items()}
-    return _read(program.graph, constants)
+    return _read(program.graph, constants, n_inputs)
 
 
 def typed_weight(weight: Constant, module: nn.Module, parameters: list[TypedParameter]) -> TypedParameter:
@@ -123,7 +125,7 @@ def typed_weight(weight: Constant, module: nn.Module, parameters: list[TypedPara
     return found[0]
 
 
-def _read(graph: fx.Graph, constants: dict[str, Constant]) -> Trace:
+def _read(graph: fx.Graph, constants: dict[str, Constant], n_inputs: int) -> Trace:
     operations, inputs, outputs, precisions = [], [], [], [0.0]
     for node in graph.nodes:
         value = node.meta.get("val")
@@ -141,7 +143,7 @@ def _read(graph: fx.Graph, constants: dict[str, Constant]) -> Trace:
             operations.append(_operation(node, constants))
     if len(outputs) != 1 or not isinstance(outputs[0], fx.Node) or outputs[0].name in constants:
         raise ValueError("expected a network with one output that depends on its input")
-    return Trace(tuple(operations), inputs[0], outputs[0].name, _shape(outputs[0]), max(precisions))
+    return Trace(tuple(operations), inputs[0], outputs[0].name, _shape(outputs[0]), max(precisions), n_inputs)
 
 
 def _computed(node: fx.Node, constants: dict[str, Constant]) -> Constant:

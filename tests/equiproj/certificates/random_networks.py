@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from equiproj.certificates import DefectBound
+from equiproj.certificates import DefectBound, LocalDefectBound
 from equiproj.groups import CyclicGroup, DihedralGroup, FiniteGroup
 from equiproj.representations import Representation, regular, trivial
 from equiproj.representations.action import act
@@ -132,6 +132,28 @@ def attack(network: nn.Module, group: FiniteGroup, bound: DefectBound, n_in: int
     return largest
 
 
+def attack_near(
+    network: nn.Module, group: FiniteGroup, bound: LocalDefectBound, centres: Tensor, n_out: int, n_steps: int
+) -> float:
+    """The same over images that are no farther than the bound's radius from the centres."""
+    network.eval().requires_grad_(False)
+    directions = torch.randn_like(centres).requires_grad_(True)
+    types = centres.shape[1] * trivial(group), n_out * trivial(group)
+    largest = 0.0
+    for step in range(n_steps):
+        g = group.elements[1 + step % (len(group.elements) - 1)]
+        length = directions.detach().flatten(1).norm(dim=1)[:, None, None, None]
+        images = centres + bound.radius * (1 - 1e-6) * directions / length
+        defects = _defects(network, group, g, images, *types)
+        largest = max(largest, defects.max().item() / bound.value)
+        (gradient,) = torch.autograd.grad(defects.sum(), directions)
+        with torch.no_grad():
+            directions += (
+                0.5 * length * gradient / gradient.flatten(1).norm(dim=1).clamp(min=1e-30)[:, None, None, None]
+            )
+    return largest
+
+
 def _ratios(
     network: nn.Module,
     group: FiniteGroup,
@@ -141,5 +163,12 @@ def _ratios(
     rho_in: Representation,
     rho_out: Representation,
 ) -> Tensor:
+    limits = bound.slope * images.flatten(1).norm(dim=1) + bound.offset
+    return _defects(network, group, g, images, rho_in, rho_out) / limits
+
+
+def _defects(
+    network: nn.Module, group: FiniteGroup, g: object, images: Tensor, rho_in: Representation, rho_out: Representation
+) -> Tensor:
     difference = network(act(images.clone(), g, group, rho_in)) - act(network(images.clone()), g, group, rho_out)
-    return difference.flatten(1).norm(dim=1) / (bound.slope * images.flatten(1).norm(dim=1) + bound.offset)
+    return difference.flatten(1).norm(dim=1)

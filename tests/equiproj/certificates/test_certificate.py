@@ -86,16 +86,31 @@ def test_a_bias_alone_gives_its_exact_offset() -> None:
 
 
 def test_constants_multiply_along_a_chain() -> None:
-    """Two layers by hand: slope = ‖T₂‖ c E₁ + E₂ c ‖T₁‖, with c the constant of the activation."""
+    """Two layers by hand: slope = ‖T₂‖ c E₁ + E₂ c ‖T₁‖ with the activation's constant c; sizes at 0 are measured."""
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Linear(1, 4), nn.SiLU(), nn.Linear(4, 1)).double()
+    network = project_(nn.Sequential(nn.Linear(1, 4), nn.SiLU(), nn.Linear(4, 1)).double(), GROUP)
+    with torch.no_grad():  # far from equivariant, the size of the answers would say more
+        for parameter in network.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
     bound = certified_defect_bound(network, GROUP)
     first, activation, second = bound.layers
     c = activation.lipschitz
     slope = second.lipschitz * c * first.commutator + second.commutator * c * first.lipschitz
     assert bound.slope == pytest.approx(slope)
-    size = network[0].bias.norm().item()
-    assert bound.offset == pytest.approx(second.lipschitz * c * first.bias_defect + second.commutator * c * size)
+    size = network[1](network[0].bias).norm().item()
+    assert bound.offset == pytest.approx(second.lipschitz * c * first.bias_defect + second.commutator * size)
+
+
+def test_no_two_answers_are_farther_apart_than_twice_their_size() -> None:
+    """A chain of layers that break the symmetry: D would be 4 S by (7.2), and is capped."""
+    turn = torch.tensor([[1.0, 0.0], [0.0, -1.0]], dtype=torch.float64)
+    layers = [nn.Linear(2, 2, bias=False).double() for _ in range(2)]
+    for layer in layers:
+        layer.weight = nn.Parameter(turn)
+    rho = regular(CyclicGroup(2))
+    bound = certified_defect_bound(nn.Sequential(*layers), CyclicGroup(2), layers={"0": (rho, rho), "1": (rho, rho)})
+    assert [layer.commutator for layer in bound.layers] == [pytest.approx(2), pytest.approx(2)]
+    assert (bound.slope, bound.offset) == (pytest.approx(2), 0)
 
 
 def test_the_bound_does_not_depend_on_the_image_size_without_biases(unbiased: nn.Module) -> None:
