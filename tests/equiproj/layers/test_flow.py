@@ -125,6 +125,50 @@ class Split(nn.Module):
         return self.last(self.middle(torch.cat([second.relu() * first.sigmoid(), h[:, 4:]], 1)))
 
 
+class ZeroPadded(nn.Module):
+    """The shortcut of the first residual networks: every other pixel, and zeros for the channels that are missing."""
+
+    def __init__(self, n_zeros: tuple[int, int] = (4, 4)) -> None:
+        super().__init__()
+        self.n_zeros, width = n_zeros, 8 + sum(n_zeros)
+        self.first, self.deeper, self.last = nn.Conv2d(1, 8, 2), nn.Conv2d(8, width, 3, 2, 1), nn.Conv2d(width, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.first(x).relu()
+        shortcut = functional.pad(h[:, :, ::2, ::2], (0, 0, 0, 0, *self.n_zeros))
+        return self.last((shortcut + self.deeper(h)).relu())
+
+
+class ChannelsLast(nn.Module):
+    """Layers on images whose channels are the last axis, which is padded by nothing while the pixels are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv2d(1, 8, 3), nn.Conv2d(8, 1, 3)
+        self.norm, self.middle = nn.LayerNorm(8), nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = functional.pad(self.norm(self.first(x).permute(0, 2, 3, 1)), (0, 0, 1, 1, 1, 1))
+        return self.last(self.middle(h).relu().permute(0, 3, 1, 2))
+
+
+class TalkingHeads(Patches):
+    """The heads of an attention are mixed before and after its softmax: they are channels that nothing moves."""
+
+    def __init__(self) -> None:
+        super().__init__(True)
+        self.before, self.after = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(len(x), -1, -1), x], dim=1) + self.positions
+        q, k, v = self.qkv(self.norm(x)).reshape(len(x), 17, 3, 4, 4).permute(2, 0, 3, 1, 4).unbind(0)
+        logits = self.before((q @ k.transpose(-2, -1)).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        shares = self.after(logits.softmax(-1).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        x = x + self.scale * self.project((shares @ v).transpose(1, 2).reshape(len(x), 17, 16))
+        return self.head(x[:, 0])
+
+
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], bool]] = {
     "head before body": (HeadFirst, False),
     "flatten": (
@@ -146,6 +190,10 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], bool]] = {
         True,
     ),
     "split": (Split, True),
+    "zeros for channels": (ZeroPadded, True),
+    "zeros behind the channels": (lambda: ZeroPadded((0, 8)), True),
+    "channels last": (ChannelsLast, True),
+    "talking heads": (TalkingHeads, False),
 }
 
 
@@ -302,6 +350,25 @@ def test_what_no_rule_describes_is_not_covered_and_the_reason_is_told() -> None:
     with pytest.raises(ValueError, match="expected every matrix parameter to be covered"):
         typed_parameters(network, GROUP, input_type="regular", strict=True)
     assert len(typed_parameters(network, GROUP, input_type="regular", parameters={"2.weight": (RHO, RHO)})) == 2
+
+
+@pytest.mark.parametrize(
+    ("between", "width", "reason"),
+    [
+        (lambda h: functional.pad(h, (0, 0, 0, 0, 4, 4), value=1.0), 16, "'pad' in '1' pads channels by other than"),
+        (lambda h: functional.pad(h.flatten(2), (2, 2)), 260, "'pad' in '1' pads an axis of points"),
+        (lambda h: h[:, :, ::2], 16, "'getitem' in '1' takes every other entry"),
+        (lambda h: h[:, ::2], 16, "'getitem' in '1' takes every other entry"),
+    ],
+    ids=["ones", "points", "rows of an even size", "channels"],
+)
+def test_what_is_padded_or_left_out_otherwise_is_not_followed(
+    between: Callable[[Tensor], Tensor], width: int, reason: str
+) -> None:
+    middle = type("Between", (nn.Module,), {"forward": lambda self, h: between(h)})()
+    network = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), middle, nn.Linear(width, 4))
+    with pytest.warns(UserWarning, match=reason):
+        typed_parameters(network, GROUP, example=torch.randn(1, 1, 16, 16))
 
 
 def test_any_function_of_token_numbers_is_invariant() -> None:

@@ -22,7 +22,7 @@ _KEEPING_TYPES = ("add", "sub", "rsub", *_MULTIPLYING)
 _REDUCING = "mean sum amax amin std var norm logsumexp prod all any median nanmean"
 _POOLING = """max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d
 adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d lp_pool1d lp_pool2d lp_pool3d
-interpolate upsample upsample_nearest upsample_bilinear pad boolean_dispatch"""
+interpolate upsample upsample_nearest upsample_bilinear boolean_dispatch"""
 
 
 def _nonlinear(call: Call) -> None:
@@ -102,8 +102,6 @@ def _pooling(call: Call) -> None:
     feature = call.operand(0, "input")
     digits = [int(character) for character in call.name if character.isdigit()]
     n_pooled = digits[0] if digits else max(len(feature.shape) - 2, 0)
-    if call.name == "pad":
-        n_pooled = len(call.value(1, "pad")) // 2
     pooled = [axis.settled() for axis in feature.axes[len(feature.axes) - n_pooled :]]
     if any(axis.kind in ("channels", "points") for axis in pooled):
         raise NoRuleError(f"pools an axis of {pooled[0].kind}")

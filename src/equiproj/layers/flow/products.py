@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from equiproj.layers.flow.axes import Axes, Axis, Feature
+from equiproj.layers.flow.axes import FREE, Axes, Axis, Feature
 from equiproj.layers.flow.call import Call, Rule
 from equiproj.layers.flow.reshaping import NoRuleError
 from equiproj.layers.flow.slots import TypeConflictError
 
 
-def _one_axis_of_channels(axes: Axes) -> Axes:
-    if sum(axis.settled().kind == "channels" for axis in axes) > 1:
+def _one_axis_of_channels(call: Call, axes: Axes) -> Axes:
+    """Beside others, channels that nothing moves, such as heads that were mixed, are an axis like that of a batch."""
+    if _n_of_channels(axes) > 1:
+        axes = tuple(FREE if call.state.is_invariant(axis) else axis for axis in axes)
+    if _n_of_channels(axes) > 1:
         raise NoRuleError("makes a matrix with channels on both sides")
     return axes
+
+
+def _n_of_channels(axes: Axes) -> int:
+    return sum(axis.settled().kind == "channels" for axis in axes)
 
 
 def _matmul(call: Call) -> None:
@@ -25,7 +32,7 @@ def _matmul(call: Call) -> None:
     leading = [Feature(f.axes[:-2], f.shape[:-2]) for f in (first, second) if len(f.shape) > 2]
     before = call.state.together(leading, call.where) if leading else ()
     axes = (*before, _as_output(call, first.axes[-2]), _as_output(call, second.axes[-1], second.shape[-1], second))
-    call.result(_one_axis_of_channels(axes))
+    call.result(_one_axis_of_channels(call, axes))
 
 
 def _as_output(call: Call, axis: Axis, size: int = 0, operand: Feature | None = None) -> Axis:
@@ -51,7 +58,7 @@ def _einsum(call: Call) -> None:
             met = call.state.meet(known[letter], (axis, size), call.where) if letter in known else axis
             known[letter] = (met, max(size, known.get(letter, (met, size))[1]))
     axes = tuple(_as_output(call, *known[letter]) for letter in output)
-    call.result(_one_axis_of_channels(axes))
+    call.result(_one_axis_of_channels(call, axes))
 
 
 def _attention(call: Call) -> None:

@@ -132,10 +132,7 @@ def _indexed(call: Call) -> None:
         if isinstance(each, int) or (isinstance(each, Tensor) and each.ndim == 0 and each.dtype != torch.bool):
             _one_of(call, feature, dim, int(each))
         elif isinstance(each, slice):
-            start, stop, step = each.indices(size)
-            if step != 1:
-                raise NoRuleError("takes every other entry")
-            axes.append(part_of(call.state, feature.axes[dim], size, start, max(stop - start, 0), call.where))
+            axes.append(_sliced(call, feature.axes[dim].settled(), size, each))
         elif (
             feature.axes[dim].settled().kind == "free"
             and isinstance(each, Tensor | list)
@@ -146,6 +143,35 @@ def _indexed(call: Call) -> None:
             raise NoRuleError("picks entries by a tensor")
         dim += 1
     call.state.keep(call.out, Feature((*axes, *feature.axes[dim:]), tuple(call.out.shape), source=feature.source))
+
+
+def _sliced(call: Call, axis: Axis, size: int, taken: slice) -> Axis:
+    """A run of entries, or every other one of pixels, from one side as far as from the other."""
+    start, stop, step = taken.indices(size)
+    if step == 1:
+        return part_of(call.state, axis, size, start, max(stop - start, 0), call.where)
+    kept = range(start, stop, step)
+    if axis.kind == "free" or (axis.kind == "pixels" and len(kept) > 0 and kept[0] + kept[-1] == size - 1):
+        return axis
+    raise NoRuleError("takes every other entry")
+
+
+def _padded(call: Call) -> None:
+    """Zeros are of any type: padded channels are new ones."""
+    feature = call.operand(0, "input")
+    widths = list(call.value(1, "pad"))
+    axes = [axis.settled() for axis in feature.axes]
+    zeros = call.value(2, "mode", "constant") == "constant" and not call.value(3, "value")
+    for back, (before, after) in enumerate(zip(widths[::2], widths[1::2], strict=True), start=1):
+        if (before, after) == (0, 0) or axes[-back].kind in ("free", "pixels"):
+            continue
+        if axes[-back].kind != "channels":
+            raise NoRuleError(f"pads an axis of {axes[-back].kind}")
+        if not zeros or min(before, after) < 0:
+            raise NoRuleError("pads channels by other than zeros")
+        new = [call.state.new_channels(n, call.where).blocks if n else () for n in (before, after)]
+        axes[-back] = Axis("channels", (*new[0], *axes[-back].blocks, *new[1]))
+    call.result(tuple(axes))
 
 
 def _without_ellipsis(index: Sequence[Any], n_axes: int) -> list[Any]:
@@ -206,6 +232,7 @@ RULES: dict[str, Rule] = {
     **_named(_REPEATING, _expand),
     **_named("chunk split tensor_split split_with_sizes", _pieces),
     **_named("unbind", _unbind),
+    **_named("pad", _padded),
     **_named("getitem", _indexed),
     **_named("cat concat concatenate stack", _joined),
 }

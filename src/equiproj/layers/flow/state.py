@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from equiproj.groups import Group
 from equiproj.layers.flow.axes import FREE, Axes, Axis, Feature, OpenAxis, Source
-from equiproj.layers.flow.slots import Block, Blocks, Slot, TypeConflictError, unify
+from equiproj.layers.flow.slots import Block, Blocks, Slot, TypeConflictError, resolved, unify
 from equiproj.representations import Representation, trivial
 
 
@@ -99,6 +99,13 @@ class State:
     def invariant(self, n_channels: int, origin: str) -> Blocks:
         """Channels that nothing moves."""
         return self.known(n_channels * trivial(self.group), origin)
+
+    def is_invariant(self, axis: Axis) -> bool:
+        """Whether an axis is of channels that are known to be moved by nothing."""
+        blocks = resolved(axis.settled().blocks)
+        known = [block.slot.known for block in blocks if not block.grid]
+        invariant = [rho is not None and 1 * rho == rho.dim * trivial(self.group) for rho in known]
+        return bool(blocks) and len(known) == len(blocks) and all(invariant)
 
     def new_channels(self, n_channels: int, origin: str) -> Axis:
         """Channels of a type that is not known yet."""
