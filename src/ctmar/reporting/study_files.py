@@ -171,7 +171,9 @@ class StudyTables:
 
 def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a table as dictionaries."""
-    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+    # by column: `to_dict("records")` takes five times as long for the hundred columns of a model
+    names, columns = [str(name) for name in table], [column.tolist() for _, column in table.items()]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def text_rows(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tests.ctmar.reporting.conftest import study_config
+from tests.ctmar.reporting.conftest import study_config, write_study
 
-from ctmar.config import Run
+from ctmar.config import Config, Run
 from ctmar.config.labels import series_label
 from ctmar.config.methods import METHODS, Kind
 from ctmar.errors import InputError
@@ -20,7 +20,7 @@ from ctmar.reporting.network_section import network_section
 from ctmar.reporting.page import build_report, render_page, series_marks
 from ctmar.reporting.report_origin import public_config
 from ctmar.reporting.required_columns import IDENTITY
-from ctmar.reporting.study_files import RunRecord, read_results
+from ctmar.reporting.study_files import RunRecord, StudyTables, read_results
 
 
 class Outline(HTMLParser):
@@ -261,7 +261,16 @@ def test_small_studies_have_pages_without_holes(make_study, tmp_path, settings, 
     assert "NMAR</th>" not in text
 
 
-def test_pictures_give_way_before_a_page_is_too_large(results, config, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def few(tmp_path_factory) -> tuple[StudyTables, Config]:
+    """A study of few settings, one of them not chosen: what a page gives up does not hang on how many there are."""
+    settings = [PLAIN, PENALTY, ("projection", "frobenius", 1e-1, 0.0, 0.0, 0.31, 0.0041), MIXED]
+    config = study_config(settings, [0, 1])
+    return read_results(write_study(tmp_path_factory.mktemp("few"), settings, [0, 1]), config), config
+
+
+def test_pictures_give_way_before_a_page_is_too_large(few, tmp_path, monkeypatch):
+    results, config = few
     whole = build_report(results, config, tmp_path / "whole.html").read_text(encoding="utf-8")
     bare = render_page(results, config, 0.0)
     monkeypatch.setattr(page_module, "MAXIMUM_BYTES", len(bare.encode()) + 1000)
@@ -273,7 +282,8 @@ def test_pictures_give_way_before_a_page_is_too_large(results, config, tmp_path,
 
 
 @pytest.mark.slow
-def test_of_very_many_settings_the_chosen_ones_have_rows_and_the_banner_says_so(results, config, tmp_path, monkeypatch):
+def test_of_very_many_settings_the_chosen_ones_have_rows_and_the_banner_says_so(few, tmp_path, monkeypatch):
+    results, config = few
     bare = render_page(results, config, 0.0, every_setting=False)
     monkeypatch.setattr(page_module, "MAXIMUM_BYTES", len(bare.encode()) + 1000)
     text = build_report(results, config, tmp_path / "index.html").read_text(encoding="utf-8")
@@ -284,7 +294,8 @@ def test_of_very_many_settings_the_chosen_ones_have_rows_and_the_banner_says_so(
 
 
 @pytest.mark.slow
-def test_a_page_that_is_too_large_is_refused_and_not_written(results, config, tmp_path, monkeypatch):
+def test_a_page_that_is_too_large_is_refused_and_not_written(few, tmp_path, monkeypatch):
+    results, config = few
     monkeypatch.setattr(page_module, "MAXIMUM_BYTES", 1000)
     with pytest.raises(InputError, match="expected a page below 1,000 bytes"):
         build_report(results, config, tmp_path / "index.html")

@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from benchmarks.gpu_check.graphs import LIKE_STRICT, methods_with
 
 from ctmar.config.methods import METHODS
-from ctmar.models.build import NETWORKS
+from ctmar.models.build import NETWORKS as BUILDERS
 
+NETWORKS = list(BUILDERS)
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -25,11 +27,16 @@ def rows() -> list[dict]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def test_every_method_has_its_networks():
+    assert set(LIKE_STRICT) < set(methods_with(0)) == set(METHODS)
+    assert set(methods_with(len(NETWORKS))) == set(METHODS) - set(LIKE_STRICT)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("network", NETWORKS)
 def test_every_method_is_one_graph(rows: list[dict], network: str):
     found = [row for row in rows if row["network"] == network]
-    assert {row["method"] for row in found} == set(METHODS)
+    assert {row["method"] for row in found} == set(methods_with(NETWORKS.index(network)))
     assert [row for row in found if (row["graphs"], row["breaks"]) != (1, 0)] == []
     penalties = [row for row in found if "penalty" in row]
     assert penalties

@@ -86,7 +86,7 @@ def test_every_norm_reaches_the_target(norm: str) -> None:
     power = 1 + NORMS.index(norm) % 2
     layer, wanted = convex_problem()
     penalty = ProjectionPenalty(layer, norm=norm, target=0.3, power=power, **TYPES)
-    solve(layer, wanted, penalty, 1500, rate=0.02)
+    solve(layer, wanted, penalty, 500, rate=0.02)
     assert penalty.breakdown().total_ratio == pytest.approx(0.3, rel=0.05)
 
 
