@@ -26,6 +26,7 @@ def _settings_of_the_tests() -> Path:
 
 os.environ["XDG_CONFIG_HOME"] = str(_settings_of_the_tests())
 
+SLOW = ("workflow", "slow", "browser")
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -36,3 +37,13 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"development data not found at {folder}; set EQUIPROJ_SHARED to the folder that holds data/")
     return folder
+
+
+@pytest.hookimpl(trylast=True)  # the rooms have set their marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files that run Snakemake first, then slow ones: of files dealt to workers a long one must not be last."""
+    places: dict[Path, int] = {}
+    for item in items:
+        place = next((number for number, mark in enumerate(SLOW) if item.get_closest_marker(mark)), len(SLOW))
+        places[item.path] = min(place, places.get(item.path, place))
+    items.sort(key=lambda item: places[item.path])

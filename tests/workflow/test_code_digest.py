@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.workflow.planned import rules_planned
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RULES = {
@@ -29,18 +30,13 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def planned(text: str) -> set[str]:
-    """Rules of a dry run's table of jobs."""
-    return set(re.findall(r"^(\w+) +\d+$", text, re.MULTILINE)) - {"total"}
-
-
 @pytest.mark.workflow
 def test_the_attenuation_of_water_runs_its_steps_again(finished_study, snakemake_of, checkout):
     units = checkout / "src" / "ctmar" / "units.py"
     units.write_text(units.read_text().replace("= 0.192", "= 0.200"))
     done = snakemake_of(checkout)(finished_study, "--dry-run")
-    assert {"ingest", "simulate", "train", "evaluate_references", "report"} <= planned(done.stdout), done.stderr
-    assert "acquire" not in planned(done.stdout)
+    assert {"ingest", "simulate", "train", "evaluate_references", "report"} <= rules_planned(done.stdout), done.stderr
+    assert "acquire" not in rules_planned(done.stdout)
 
 
 @pytest.mark.workflow
@@ -48,7 +44,7 @@ def test_a_change_of_the_report_makes_the_report_again_and_nothing_else(finished
     page = checkout / "src" / "ctmar" / "reporting" / "page.py"
     page.write_text(page.read_text().replace("MAXIMUM_BYTES = 25_000_000", "MAXIMUM_BYTES = 25_000_001"))
     done = snakemake_of(checkout)(finished_study, "--dry-run")
-    assert planned(done.stdout) == {"report", "paper", "provenance", "all"}, done.stderr
+    assert rules_planned(done.stdout) == {"report", "paper", "provenance", "all"}, done.stderr
 
 
 @pytest.mark.workflow
@@ -56,4 +52,4 @@ def test_a_comment_in_every_module_runs_nothing_but_where_it_came_from(finished_
     for path in (checkout / "src").rglob("*.py"):
         path.write_text(f"# a comment\n{path.read_text()}")
     done = snakemake_of(checkout)(finished_study, "--dry-run")
-    assert planned(done.stdout) == {"provenance", "all"}, done.stderr  # the copy is no git working tree
+    assert rules_planned(done.stdout) == {"provenance", "all"}, done.stderr  # the copy is no git working tree

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.workflow.planned import rules_planned
 
 pytestmark = pytest.mark.workflow
 SHARED = {"acquire", "ingest", "split", "simulate", "join_pairs"}
@@ -27,10 +28,6 @@ def study(snakemake, tmp_path):
     return write
 
 
-def planned(text: str) -> set[str]:
-    return set(re.findall(r"^(\w+) +\d+$", text, re.MULTILINE)) - {"total"}
-
-
 def contents(folder: Path) -> dict[str, tuple[str, int]]:
     """Digest and time of every file of the finished study and of what studies share."""
     files = [path for name in ("results/small", "reports/small", "resources") for path in (folder / name).rglob("*")]
@@ -46,7 +43,7 @@ def test_a_second_study_shares_the_pairs_and_touches_nothing_of_the_first(copied
     second = snakemake_on(study("second", "training", epochs=1))
     done = second(copied_study)
     assert done.returncode == 0, done.stderr[-4000:]
-    ran = planned(done.stdout + done.stderr)
+    ran = rules_planned(done.stdout + done.stderr)
     assert not ran & SHARED
     assert {"train", "evaluate_references", "show_data", "report"} <= ran
     assert contents(copied_study) == before
@@ -79,7 +76,7 @@ def test_a_study_makes_again_what_its_settings_change_and_leaves_that_of_the_fir
 ):
     done = snakemake_on(study("second", section, **change))(finished_study, "--dry-run", "--workflow-profile", "none")
     assert done.returncode == 0, done.stderr
-    assert planned(done.stdout) & SHARED == again
+    assert rules_planned(done.stdout) & SHARED == again
     made = set(re.findall(r"^ +output: (.*)$", done.stdout, re.MULTILINE))
     outputs = {path for line in made for path in line.split(", ")}
     assert outputs

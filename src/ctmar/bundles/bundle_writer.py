@@ -12,7 +12,7 @@ from ctmar.bundles.crate import METADATA, Publication, crate_metadata
 from ctmar.bundles.private_traces import refuse_traces
 from ctmar.config import Config, validate_section
 from ctmar.errors import InputError
-from ctmar.store.atomic import atomic_path, check_target, temporary_path
+from ctmar.store.atomic import atomic_folder, atomic_path, check_target
 from ctmar.store.provenance import sha256_of
 
 CHECKSUMS = "checksums.sha256"
@@ -86,13 +86,9 @@ def _write_zip(entries: Entries, output: Path) -> None:
 
 
 def _write_folder(entries: Entries, output: Path) -> None:
-    temporary = temporary_path(output)
-    try:
+    with atomic_folder(output) as folder:
         for name, content in entries.items():
-            path = temporary / name
+            path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb") as file:
                 _copy(content, file)
-        temporary.rename(output)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

@@ -56,7 +56,7 @@ def this_environment(checkout: Checkout, own_code: Iterable[Path] = ()) -> Envir
 def _imported(own_code: Iterable[Path], source: Path) -> list[str]:
     """Distributions whose modules some files import."""
     modules = {name for path in own_code for name in Closure.of_script(path, source).imported}
-    known = metadata.packages_distributions()
+    known = metadata.packages_distributions() if modules else {}  # reads what every installed package says of itself
     return sorted({distribution for module in modules for distribution in known.get(module, ())})
 
 

@@ -71,7 +71,7 @@ def _left(folder: Path, job_prefix: str | None, tell: Tell) -> list[OrphanedProc
 def _clear(folder: Path, known: list[Path], tell: Tell) -> None:
     removed = remove_half_written(folder / name for name in WRITTEN_INTO)
     if removed:
-        tell(f"removed {removed} half-written files")
+        tell(f"removed {removed} half-written files or folders")
     locks = folder / ".snakemake" / "locks"
     if locks.is_dir() and any(locks.iterdir()):
         shutil.rmtree(locks)
@@ -81,10 +81,10 @@ def _clear(folder: Path, known: list[Path], tell: Tell) -> None:
 
 
 def remove_half_written(folders: Iterator[Path]) -> int:
-    """Remove what writers that have ended left half-written below folders; returns how many files that were."""
-    found = [path for folder in folders for path in _files(folder) if path.name.startswith(".") and is_leftover(path)]
+    """Remove what writers that have ended left half-written below folders; returns how many files and folders."""
+    found = [path for folder in folders for path in _leftovers(folder)]
     for path in found:
-        path.unlink(missing_ok=True)
+        _remove(path)
     return len(found)
 
 
@@ -92,19 +92,16 @@ def clean(folder: Path) -> tuple[int, int]:
     """Remove below a folder the checkpoints of finished runs, and what writers that have ended left half-written.
 
     Returns:
-        How many files were removed, and their bytes.
+        How many files and folders were removed, and their bytes.
 
     Raises:
         InputError: there is no such folder.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: expected a folder of runs, found {'a file' if folder.exists() else 'nothing'}")
-    found = [path for path in _files(folder) if path.name.startswith(".") and is_leftover(path)]
-    found += [path for path in _files(folder) if path.name == "checkpoint.pt" and _is_finished(RunFolder(path.parent))]
-    n_bytes = sum(path.stat().st_size for path in found)
-    for path in found:
-        path.unlink(missing_ok=True)
-    return len(found), n_bytes
+    found = [*_leftovers(folder)]
+    found += [path for path in folder.rglob("checkpoint.pt") if _is_finished(RunFolder(path.parent))]
+    return len(found), sum(map(_remove, found))
 
 
 def _is_finished(folder: RunFolder) -> bool:
@@ -116,6 +113,20 @@ def _is_finished(folder: RunFolder) -> bool:
     return idle and all(path.is_file() for path in (*folder.of_network, folder.metrics))
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for parent, _, names in os.walk(folder):
-        yield from (Path(parent, name) for name in names)
+def _leftovers(folder: Path) -> Iterator[Path]:
+    """Half-written files and folders."""
+    for parent, folders, names in os.walk(folder):
+        found = [name for name in (*folders, *names) if name.startswith(".") and is_leftover(Path(parent, name))]
+        folders[:] = [name for name in folders if name not in found]  # nothing in them is whole
+        yield from (Path(parent, name) for name in found)
+
+
+def _remove(path: Path) -> int:
+    """Remove a file or a folder; how many bytes that were."""
+    files = [one for one in (path, *path.rglob("*")) if one.is_file()]
+    n_bytes = sum(one.stat().st_size for one in files)
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+    return n_bytes

@@ -1,7 +1,5 @@
 """Two studies side by side: one page in the style of the report, and its tables as CSV."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from ctmar.reporting.environment import asset, environment
 from ctmar.reporting.marks import assign_marks
 from ctmar.reporting.shown_tables import Context, Measure, Table, decimals, judge_difference, model_table
 from ctmar.reporting.wording import listing, plural
+from ctmar.store.atomic import atomic_folder
 from ctmar.store.tables import write_rows
 
 PAGE = "index.html"
@@ -124,15 +123,9 @@ def write_comparison(found: StudyComparison, output: Path) -> None:
     """
     if output.exists() and (not output.is_dir() or {path.name for path in output.iterdir()} - _OWN_FILES):
         raise InputError(f"{output}: expected a new folder or one of an earlier `ctmar compare`, found other files")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".compare-", dir=output.parent) as folder:
-        made = Path(folder) / "made"
-        made.mkdir()
+    with atomic_folder(output) as made:
         _write_tables(found, made)
         (made / PAGE).write_text(render_comparison(found), encoding="utf-8")
-        if output.exists():
-            shutil.rmtree(output)
-        made.rename(output)
 
 
 def _write_tables(found: StudyComparison, folder: Path) -> None:

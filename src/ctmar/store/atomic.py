@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -62,16 +63,42 @@ def atomic_path(target: Path | str) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_path(target)
     try:
-        yield temporary
-        temporary.replace(target)
-    except Exception as error:
-        # the system tells the name when a file is opened, and not when it cannot grow
-        if (full := _full_disk(error)) is not None:
-            raise OSError(full.errno, full.strerror, str(target)) from error
-        raise
+        with full_disk_names(target):
+            yield temporary
+            temporary.replace(target)
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+@contextmanager
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside ``target`` and put it in its place when the block ends without an error.
+
+    Raises:
+        OSError: of the block; that of a full disk names ``target``.
+    """
+    temporary = temporary_path(target)
+    try:
+        with full_disk_names(target):
+            temporary.mkdir(parents=True)
+            yield temporary
+            if target.exists():
+                shutil.rmtree(target)
+            temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def full_disk_names(target: Path) -> Iterator[None]:
+    """Let the error of a full disk name the file: the system does when it is opened, and not when it cannot grow."""
+    try:
+        yield
+    except Exception as error:
+        if (full := _full_disk(error)) is not None:
+            raise OSError(full.errno, full.strerror, str(target)) from error
+        raise
 
 
 def _full_disk(error: BaseException | None) -> OSError | None:
@@ -96,7 +123,7 @@ _TEMPORARY = re.compile(
 
 
 def is_leftover(path: Path) -> bool:
-    """Whether a file is what a writer that has ended left half-written.
+    """Whether a file or folder is what a writer that has ended left half-written.
 
     Of a writer on another machine that is sure only after an hour in which the file has not grown.
     """
@@ -134,13 +161,16 @@ def remove_leftovers(target: Path | str) -> None:
 
 
 def seconds_silent(path: Path) -> float:
-    """How long ago a file was written or touched, by the clock of its file system, which may differ from ours.
+    """Seconds since a file or folder was written or touched, by the clock of its file system, which may not be ours.
 
     Raises:
         FileNotFoundError: it is not there.
     """
-    with path.open("rb") as file:  # opened, because a network's file system tells the true time only then
-        touched = os.fstat(file.fileno()).st_mtime
+    descriptor = os.open(path, os.O_RDONLY)  # opened, because a network's file system tells the true time only then
+    try:
+        touched = os.fstat(descriptor).st_mtime
+    finally:
+        os.close(descriptor)
     now = temporary_path(path.with_name("now"))
     try:
         now.touch()

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from ctmar.config.section import Section
+from ctmar.store.atomic import full_disk_names
 from ctmar.store.writer import Writer
 
 Outcome = Literal["finished", "stopped", "out of time", "out of memory", "machine", "error"]
@@ -111,5 +112,5 @@ class AttemptsFile:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # the empty line ends what a kill may have cut off before
         line = f"\n{record.model_dump_json()}\n".encode()
-        with self.path.open("ab", buffering=0) as file:
+        with full_disk_names(self.path), self.path.open("ab", buffering=0) as file:
             file.write(line)

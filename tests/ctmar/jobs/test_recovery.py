@@ -150,8 +150,14 @@ def test_half_written_files_of_dead_writers_go_and_those_of_the_living_stay(kill
     dead, living = (temporary_path(target, who) for who in (dataclasses.replace(me, started=0), me))
     for path in (dead, living, target):
         path.touch()
-    assert "removed 1 half-written files" in command("recover", folder, "--end")[1]
+    (elsewhere := temporary_path(folder / "reports" / "paper", dataclasses.replace(me, machine="0123abcd"))).mkdir(
+        parents=True
+    )
+    (elsewhere / "page").touch()
+    os.utime(elsewhere, (0, 0))  # a folder, and silent for hours
+    assert "removed 2 half-written files or folders" in command("recover", folder, "--end")[1]
     assert sorted(target.parent.iterdir()) == sorted([living, target])
+    assert not elsewhere.exists()
 
 
 def test_a_snakemake_of_another_machine_that_is_heard_of_lives(tmp_path, command):

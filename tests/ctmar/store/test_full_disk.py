@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
+from ctmar.store.attempt_records import AttemptsFile, End
 from ctmar.store.new_hdf5 import new_hdf5
 
 LIMIT_BYTES = 65536
@@ -58,6 +59,11 @@ def write():
             assert number < 20, "goes on though the disk is full"
             writer.append(Slice(noise.random((64, 64)).astype(np.float32), "p", "s", f"{number}", 1.0, 1.0))
 """,
+    "folder": """
+def write():
+    from ctmar.store.atomic import atomic_folder
+    with atomic_folder(target) as folder: (folder / "page").write_text('a' * 10**6)
+""",
     "fields": """
 def write():
     from ctmar.store.benchmark import write_fields
@@ -78,6 +84,14 @@ def test_every_writer_names_its_file_and_leaves_nothing(tmp_path: Path, writer: 
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(target.with_suffix(".npz") if writer == "npz" else target)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_attempt_that_cannot_be_written_down_names_its_file(tmp_path: Path):
+    path = AttemptsFile.beside(tmp_path / "a.sha256").path
+    path.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left") as caught:
+        AttemptsFile(path).append(End(attempt="1", outcome="finished", message="", seconds=1.0))
+    assert caught.value.filename == str(path)
 
 
 def test_a_new_file_holds_what_h5py_itself_would_write(tmp_path: Path):

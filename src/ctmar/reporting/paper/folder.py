@@ -1,7 +1,5 @@
 """The folder ``paper`` beside a report: what an author needs of it, made from its page and its study."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from ctmar.reporting.paper.methods_paragraph import methods_latex, methods_markd
 from ctmar.reporting.paper.page_tree import read_page
 from ctmar.reporting.paper.paper_tables import PaperTable, tables
 from ctmar.reporting.study_files import StudyTables
+from ctmar.store.atomic import atomic_folder
 
 _README = """# For a paper
 
@@ -47,18 +46,13 @@ def write_paper(results: StudyTables, config: Config, page: Path, output: Path) 
         raise InputError(f"{page}: expected the page of `ctmar report`, found {error.strerror}") from None
     if output.is_dir() and any(output.iterdir()) and not (output / "references.bib").is_file():
         raise InputError(f"{output}: expected a new folder or one of an earlier `ctmar paper`, found other files")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".paper-", dir=output.parent) as folder:
-        made = Path(folder) / output.name
-        n_files = 0
+    n_files = 0
+    with atomic_folder(output) as made:
         for name, content in _files(results, config, text):
             path = made / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
             n_files += 1
-        if output.exists():
-            shutil.rmtree(output)
-        made.rename(output)
     return n_files
 
 
