@@ -1,16 +1,16 @@
-"""Which group a trained network, or its data, is symmetric to: candidates in a table, from two measures."""
+"""Which group a trained network, or its data, is symmetric to: two measures of each candidate."""
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from equiproj.adaptive.group_ranking import GroupRanking, candidate_groups, ranked
 from equiproj.adaptive.score_test import score_test
-from equiproj.groups import Group, is_subgroup, parse_group
+from equiproj.groups import Group, is_subgroup
 from equiproj.layers import TypedParameter, typed_parameters
 from equiproj.projections import equivariant_dimension
 from equiproj.regularisers import project_
@@ -19,71 +19,6 @@ from equiproj.representations import Representation
 _N_DRAWS = 10_000  # of random weights
 _CLOSE = 0.25  # of the distance of random weights
 _ROUNDING = 1e-9  # of a projection in float64
-
-
-@dataclass(frozen=True)
-class GroupRow:
-    """One candidate.
-
-    Args:
-        group: the candidate.
-        measure: what was measured.
-        null: its mean under the null hypothesis.
-        p_value: of the null hypothesis.
-        is_kept: whether the group is a symmetry as far as this measure can tell.
-        verdict: the same in words, with the reason.
-
-    Examples:
-        >>> from equiproj.groups import CyclicGroup
-        >>> GroupRow(CyclicGroup(2), measure=3.0, null=2.0, p_value=0.2, is_kept=True, verdict="not rejected").ratio
-        1.5
-    """
-
-    group: Group
-    measure: float
-    null: float
-    p_value: float
-    is_kept: bool
-    verdict: str
-
-    @property
-    def ratio(self) -> float:
-        """Measured over expected."""
-        return self.measure / self.null if self.null > 0 else 0.0
-
-
-@dataclass(frozen=True)
-class GroupRanking:
-    """Candidates from the most to the least symmetric.
-
-    Args:
-        measure: what the numbers are.
-        rows: a row for each candidate.
-
-    Examples:
-        >>> from equiproj.adaptive import GroupRanking, GroupRow
-        >>> from equiproj.groups import CyclicGroup
-        >>> print(GroupRanking("distance", (GroupRow(CyclicGroup(4), 0.1, 0.8, 1e-4, True, "close"),)))
-        group                     distance      null     ratio         p  verdict
-        CyclicGroup(4)                 0.1       0.8     0.125    0.0001  close
-        largest: CyclicGroup(4)
-    """
-
-    measure: str
-    rows: tuple[GroupRow, ...]
-
-    @property
-    def largest(self) -> tuple[Group, ...]:
-        """The groups that are kept and in no other one that is; several where none contains all, none where none is."""
-        kept = [row.group for row in self.rows if row.is_kept]
-        return tuple(g for g in kept if not any(is_subgroup(g, h) and not is_subgroup(h, g) for h in kept))
-
-    def __str__(self) -> str:
-        lines = [f"{'group':22}  {self.measure:>10}  {'null':>8}  {'ratio':>8}  {'p':>8}  verdict"]
-        for row in self.rows:
-            numbers = f"{row.measure:10.3g}  {row.null:8.3g}  {row.ratio:8.3g}  {row.p_value:8.2g}"
-            lines.append(f"{row.group!s:22}  {numbers}  {row.verdict}")
-        return "\n".join([*lines, f"largest: {', '.join(map(str, self.largest)) or 'none of these'}"])
 
 
 def rank_groups_by_distance(
@@ -120,12 +55,12 @@ def rank_groups_by_distance(
         >>> rank_groups_by_distance(layer, ["C2", "C4", "D4"]).largest
         (CyclicGroup(4),)
     """
-    candidates = _candidates(groups)
+    candidates = candidate_groups(groups)
     generator = np.random.default_rng(seed)
     found: dict[Group, tuple[float, float, float]] = {}
     bases: dict[Group, _Weights] = {}
     for group in sorted(candidates, key=lambda g: sum(is_subgroup(h, g) for h in candidates)):
-        entries = typed_parameters(module, group, **_declared(declaration, group))
+        entries = typed_parameters(module, group, **declaration_for(declaration, group))
         inside = [bases[h] for h in reversed(bases) if is_subgroup(h, group)]
         weights, projected = _within([*inside, _all_of(entries)], entries)
         found[group] = _distance(weights, projected, generator)
@@ -134,7 +69,7 @@ def rank_groups_by_distance(
             bases[group] = projected
     kept = [group in bases for group in candidates]
     words = ("closer than random", "not closer than random", "not closer than random in")
-    return _ranking("distance", candidates, [found[group] for group in candidates], kept, words)
+    return ranked("distance", candidates, [found[group] for group in candidates], kept, words)
 
 
 class _Weights(NamedTuple):
@@ -226,10 +161,10 @@ def rank_groups_by_score(
         >>> ranking.rows[0].is_kept
         False
     """
-    candidates = _candidates(groups)
+    candidates = candidate_groups(groups)
     found = []
     for group in candidates:
-        declared = _declared(declaration, group)
+        declared = declaration_for(declaration, group)
         strict = project_(copy.deepcopy(module), group, **declared)
         if fit is not None:
             fit(strict, group)
@@ -238,17 +173,10 @@ def rank_groups_by_score(
         score, noise = (sum(getattr(row, name) for row in tested.rows) for name in ("score", "noise"))
         found.append((score, noise, tested.p_value))
     kept = [not rejected for rejected in _holm([p_value for *_, p_value in found], level)]
-    return _ranking("score", candidates, found, kept, ("not rejected", "rejected", "rejected with"))
+    return ranked("score", candidates, found, kept, ("not rejected", "rejected", "rejected with"))
 
 
-def _candidates(groups: Sequence[Group | str]) -> list[Group]:
-    found = [parse_group(group) if isinstance(group, str) else group for group in groups]
-    if not found:
-        raise ValueError("expected at least one candidate group, found none")
-    return found
-
-
-def _declared(declaration: dict[str, Any], group: Group) -> dict[str, Any]:
+def declaration_for(declaration: dict[str, Any], group: Group) -> dict[str, Any]:
     """The declaration for one group."""
     made = {name: each for name, each in declaration.items() if callable(each) and not isinstance(each, Representation)}
     return declaration | {name: make(group) for name, make in made.items()}
@@ -267,19 +195,3 @@ def _holm(p_values: Sequence[float], level: float) -> list[bool]:
             break
         rejected[position] = True
     return rejected
-
-
-def _ranking(
-    measure: str,
-    candidates: Sequence[Group],
-    found: Sequence[tuple[float, float, float]],
-    kept: Sequence[bool],
-    words: tuple[str, str, str],
-) -> GroupRanking:
-    """The table; a symmetry under a group is one under all that it contains."""
-    rows = []
-    for group, numbers, is_kept in zip(candidates, found, kept, strict=True):
-        missing = [h for h, other in zip(candidates, kept, strict=True) if not other and is_subgroup(h, group)]
-        verdict = words[0] if is_kept and not missing else words[1] if not is_kept else f"{words[2]} {missing[0]}"
-        rows.append(GroupRow(group, *numbers, is_kept and not missing, verdict))
-    return GroupRanking(measure, tuple(sorted(rows, key=lambda row: row.ratio)))

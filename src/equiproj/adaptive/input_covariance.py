@@ -61,7 +61,9 @@ def input_covariances(
         if isinstance(entry.layer, _ConvTransposeNd) or getattr(entry.layer, "groups", 1) != 1:
             raise ValueError(f"{entry.name}: expected a convolution with groups=1 that is not transposed")
     sums = {entry.name: _Moments() for entry in entries}
-    handles = [entry.layer.register_forward_pre_hook(partial(_record, sums[entry.name])) for entry in entries]
+    handles = [
+        entry.layer.register_forward_pre_hook(partial(_record, sums[entry.name]), with_kwargs=True) for entry in entries
+    ]
     try:
         with torch.no_grad(), evaluating(module):
             for inputs in batches:
@@ -85,8 +87,8 @@ class _Moments:
         self.n += len(rows)
 
 
-def _record(moments: _Moments, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-    (value,) = inputs
+def _record(moments: _Moments, layer: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
+    (value,) = (*inputs, *named.values())
     wide = value.to(torch.promote_types(value.dtype, torch.float32))
     moments.add(patches(wide, layer) if isinstance(layer, _ConvNd) else wide.reshape(-1, wide.shape[-1]))
 

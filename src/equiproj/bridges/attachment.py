@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from equiproj.regularisers import ProjectionPenalty, ProximalPenalty
+from equiproj.regularisers.accumulation import add_to_gradient
 
 Penalty = ProjectionPenalty | ProximalPenalty
 
@@ -143,7 +144,8 @@ def add_gradient(optimiser: Optimizer, penalty: ProjectionPenalty, step: int | N
     if value.requires_grad:
         gradients = torch.autograd.grad(value, parameters, allow_unused=True)
         for parameter, gradient in zip(parameters, gradients, strict=True):
-            _accumulate(parameter, gradient)
+            if gradient is not None:
+                add_to_gradient(parameter, gradient)
     penalty.update()
     return value.detach()
 
@@ -158,18 +160,6 @@ def _unscale(optimiser: Optimizer, parameters: list[Tensor]) -> None:
         if parameter.grad is not None:
             parameter.grad.div_(scale.to(parameter.grad))
     optimiser.grad_scale = None  # type: ignore[attr-defined]
-
-
-@torch.no_grad()
-def _accumulate(parameter: Tensor, gradient: Tensor | None) -> None:
-    if gradient is None:
-        return
-    if parameter.grad is None:
-        parameter.grad = gradient
-    elif parameter.grad.is_sparse:
-        parameter.grad = gradient + parameter.grad
-    else:
-        parameter.grad.add_(gradient)  # in place: DDP keeps gradients in its buckets
 
 
 def _has_gradients(optimiser: Optimizer) -> bool:

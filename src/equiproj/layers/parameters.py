@@ -12,7 +12,7 @@ from equiproj.groups import Group, parse_group
 from equiproj.layers.coverage import Coverage, coverage_of
 from equiproj.layers.declaration import FeatureType, LayerTypes, ParameterTypes, declared_layers, named_layer, skipping
 from equiproj.layers.flow import SideTypes, inferred
-from equiproj.layers.kinds import kind_of
+from equiproj.layers.kinds import Role, kind_of
 from equiproj.layers.tensors import declared_tensor, inferred_tensors, tensors_of_layer
 from equiproj.layers.typed_parameter import TypedParameter
 from equiproj.projections import ConvProjector, Sampling
@@ -88,7 +88,11 @@ def typed_parameters(
     if layers is not None and not layers and not parameters:
         raise ValueError("expected at least one layer in layers=, found none")
     is_skipped = skipping(skip)
-    roles = {"map", *(("bias", "scale") if include_bias else ()), *(("statistic",) if include_statistics else ())}
+    roles: set[Role] = {
+        "map",
+        *(("bias", "scale") if include_bias else ()),
+        *(("statistic",) if include_statistics else ()),
+    }
     declared = [declared_tensor(module, group, name, types) for name, types in (parameters or {}).items()]
     taken = {entry.name for entry in declared}
     reasons: tuple[str, ...] = ()
@@ -98,7 +102,7 @@ def typed_parameters(
     elif group is not None:
         sides = SideTypes(input_type, hidden_type, output_type)
         inference = inferred(module, group, sides, example, lambda name: name in taken or is_skipped(name))
-        typed, reasons = inferred_tensors(module, inference), inference.reasons
+        typed, reasons = inferred_tensors(module, inference, roles), inference.reasons
     found = _once_each([*(entry for entry in typed if entry.role in roles and entry.name not in taken), *declared])
     _check_coverage(coverage(module, found, skip), reasons, strict=strict, chosen=layers is not None)
     return found if sampling is None else [_sampled_by(entry, sampling) for entry in found]

@@ -1,7 +1,7 @@
 """The tensors of declared and of inferred types: found in their modules, and checked against their projections."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from equiproj.groups import Group
 from equiproj.layers.declaration import Declared, named_layer
 from equiproj.layers.evaluating import evaluated
 from equiproj.layers.flow import Inference
-from equiproj.layers.kinds import Part
+from equiproj.layers.kinds import Part, Role
 from equiproj.layers.typed_parameter import TypedParameter
 from equiproj.projections import ConvProjector, LinearProjector
 from equiproj.representations import Representation
@@ -34,8 +34,8 @@ def tensors_of_layer(declared: Declared) -> Iterator[TypedParameter]:
     yield from _parameters_of_layer(name, layer, parts)
 
 
-def inferred_tensors(module: nn.Module, inference: Inference) -> Iterator[TypedParameter]:
-    """All tensors whose types a run of the module has shown, those of layers first.
+def inferred_tensors(module: nn.Module, inference: Inference, roles: Collection[Role]) -> Iterator[TypedParameter]:
+    """The tensors whose types a run of the module has shown: all of its layers, and others that have one of the roles.
 
     Raises:
         ValueError: as `tensors_of_layer`.
@@ -43,7 +43,9 @@ def inferred_tensors(module: nn.Module, inference: Inference) -> Iterator[TypedP
     for name, parts in inference.parts.items():
         yield from _parameters_of_layer(name, named_layer(module, name), parts)
     for name, (owner, part) in inference.parameters.items():
-        yield TypedParameter(name, owner, part.attribute, part.projector, part.role)
+        if part.role in roles:
+            _check_numbers(f"parameter {name!r}", evaluated(owner, part.attribute))
+            yield TypedParameter(name, owner, part.attribute, part.projector, part.role)
 
 
 def _parameters_of_layer(name: str, layer: nn.Module, parts: Sequence[Part]) -> Iterator[TypedParameter]:

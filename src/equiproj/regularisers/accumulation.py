@@ -36,6 +36,21 @@ def accumulate(slope: Tensor, pack: WeightPack, factor: float) -> None:
         if not value.is_leaf:
             value.backward((factor * part).to(value.dtype))
             continue
-        if value.grad is None:
-            value.grad = torch.zeros_like(value)
-        value.grad.add_(part, alpha=factor)
+        add_to_gradient(value, part, factor)
+
+
+@torch.no_grad()
+def add_to_gradient(parameter: Tensor, part: Tensor, factor: float = 1.0) -> None:
+    """Add factor · part to `.grad`: in place, because DDP keeps gradients in its buckets; a sparse one becomes dense.
+
+    Examples:
+        >>> weight = torch.zeros(2, requires_grad=True)
+        >>> add_to_gradient(weight, torch.ones(2), 0.5)
+        >>> weight.grad
+        tensor([0.5000, 0.5000])
+    """
+    if parameter.grad is None:
+        parameter.grad = torch.zeros_like(parameter)
+    elif parameter.grad.is_sparse:
+        parameter.grad = parameter.grad.to_dense()
+    parameter.grad.add_(part, alpha=factor)

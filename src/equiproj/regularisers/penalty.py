@@ -21,8 +21,8 @@ from equiproj.regularisers.pack_sums import PackSums
 from equiproj.regularisers.packs import pack
 from equiproj.regularisers.part_norms import PartNorms
 from equiproj.regularisers.report import EquivarianceReport, measure
-from equiproj.regularisers.schedule import Schedule
 from equiproj.regularisers.shares import Shares, dealt
+from equiproj.regularisers.turns import Turns
 from equiproj.regularisers.weight_in_use import WeightInUse
 
 
@@ -144,11 +144,10 @@ class ProjectionPenalty(CopiedWithNetwork):
         sample: int = 1,
         seed: int = 0,
     ) -> None:
-        self._shares = Shares(every, sample, seed)
+        shares = Shares(every, sample, seed)
         self.norm = parse_norm(norm)
         self.method = chosen_method(self.norm, method, image_shape)
         self.power, self.image_shape = one_or_two(power), image_shape
-        self._schedule = Schedule(schedule)
         typed = typed_parameters(
             module,
             group,
@@ -171,12 +170,11 @@ class ProjectionPenalty(CopiedWithNetwork):
         self._bundles = tuple(bundle(typed))
         parts = [pack(bundle(part)) for part in dealt(typed, sample)]
         self._packs = tuple(weights for part in parts for weights in part)
-        numbers = iter(range(len(self._packs)))
-        self._packs_of_part = [[next(numbers) for _ in part] for part in parts]
+        self._turns = Turns([len(part) for part in parts], shares, schedule)
         self._parts = PartNorms(self._packs, self.norm, self.power, self.method, image_shape)
         self._equivariant = LayerWeights("weight_equivariant", weight_equivariant, self._packs)
         self._weight = WeightInUse(weight_perpendicular, target, balance, self.power, self._packs)
-        if self._weight.adapted is not None and (schedule is not None or self._shares.is_partial):
+        if self._weight.adapted is not None and not self._turns.are_equal:
             other = "a schedule" if schedule is not None else "every or sample above 1"
             raise ValueError(f"expected {other}, or a weight that adapts itself (target, balance); found both")
         self._sums = PackSums(self._packs, self._parts, self._weight, self._equivariant)
@@ -202,7 +200,7 @@ class ProjectionPenalty(CopiedWithNetwork):
         """
         self._tree.check("penalty")
         self._weight.begin()
-        indices, multiplier = self._turn(step)
+        indices, multiplier = self._turns.at(step)
         if not indices:
             return self._zero().requires_grad_(torch.is_grad_enabled())
         total = torch.stack([self._sums.of(index) for index in indices]).sum()
@@ -213,7 +211,7 @@ class ProjectionPenalty(CopiedWithNetwork):
     @property
     def n_calls(self) -> int:
         """Steps that have been counted, for a schedule and for what computes the penalty in some of them."""
-        return self._schedule.n_calls
+        return self._turns.n_calls
 
     def backward_(self, factor: float = 1.0, step: int | None = None) -> Tensor:
         """Add the gradient of factor · penalty to `.grad` of the weights at once, and return the penalty, detached.
@@ -236,27 +234,16 @@ class ProjectionPenalty(CopiedWithNetwork):
         if factor != 1 and self._weight.adapted is not None:
             raise ValueError(f"expected factor 1 with target or balance, found {factor}")
         self._weight.begin()
-        indices, given = self._turn(step)
+        indices, given = self._turns.at(step)
         if not indices:
             return self._zero()
         multiplier = 1.0 if given is None else float(given)
         return multiplier * torch.stack([self._sums.accumulate(index, factor * multiplier) for index in indices]).sum()
 
-    def _turn(self, step: int | None) -> tuple[Sequence[int], float | Tensor | None]:
-        """The packs that a step computes, and what multiplies them, None for nothing."""
-        if not self._shares.is_partial:
-            whole = range(len(self._packs))
-            return whole, None if self._schedule.function is None else self._schedule.multiplier(step)
-        turn = self._shares.at(self.n_calls if step is None else step)
-        multiplier = self._schedule.multiplier(step)
-        if turn is None:
-            return (), None
-        return self._packs_of_part[turn[0]], float(turn[1]) if multiplier is None else turn[1] * multiplier
-
     def _zero(self) -> Tensor:
         """The penalty of a step that is left out."""
-        with torch.no_grad():
-            return self._packs[0].read()[0].new_zeros((), dtype=torch.float32)
+        first = self._packs[0].parameters[0].held()[0]  # as it is held: nothing is computed or gathered
+        return torch.zeros((), dtype=torch.promote_types(first.dtype, torch.float32), device=first.device)
 
     def update(self) -> None:
         """Adapt λ_⊥ to `target` or `balance`: once a step, after `backward()` and before the gradients are cleared.
@@ -293,6 +280,6 @@ class ProjectionPenalty(CopiedWithNetwork):
         """
         check_state(state, self.state_dict())
         check_state(state["weight"], self._weight.state_dict())
-        self._schedule.n_calls = int(state["n_calls"])
+        self._turns.n_calls = int(state["n_calls"])
         self._parts.load_state_dict(state["norms"])
         self._weight.load_state_dict(state["weight"])

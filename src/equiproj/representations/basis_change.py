@@ -9,9 +9,8 @@ from jaxtyping import Float
 
 from equiproj.groups import Group
 from equiproj.groups.group import Element
-from equiproj.representations.representation import Representation, Summand
+from equiproj.representations.representation import Representation, Summand, check_orthogonal
 
-_ROUNDING = 1e-6  # lets float32 matrices pass as orthogonal
 _SAME = 1e-12
 
 
@@ -65,9 +64,7 @@ def in_basis(rho: Representation, basis: Float[np.ndarray, "dim dim"]) -> Repres
     matrix = np.ascontiguousarray(basis, dtype=np.float64)
     if matrix.shape != (rho.dim, rho.dim):
         raise ValueError(f"expected a basis of shape {(rho.dim, rho.dim)} for {rho}, found {matrix.shape}")
-    excess = np.abs(matrix @ matrix.T - np.eye(rho.dim)).max()
-    if excess > _ROUNDING:
-        raise ValueError(f"expected an orthogonal matrix Q, found QQᵀ away from the unit by {excess:.2g}")
+    check_orthogonal(matrix, "Q")
     if np.abs(matrix - np.eye(rho.dim)).max() < _SAME:
         return rho
     return Representation(((1, BasisChangeSummand(rho, matrix.tobytes())),))

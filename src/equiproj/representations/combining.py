@@ -14,9 +14,13 @@ from torch import Tensor
 
 from equiproj.groups import FiniteGroup, Group, SymmetricGroup
 from equiproj.groups.group import Element
-from equiproj.representations.representation import PermutationSummand, Representation, Summand
-
-_ROUNDING = 1e-6  # lets float32 matrices pass as orthogonal and as a homomorphism
+from equiproj.representations.representation import (
+    ROUNDING,
+    PermutationSummand,
+    Representation,
+    Summand,
+    check_orthogonal,
+)
 
 
 @dataclass(frozen=True)
@@ -199,11 +203,9 @@ def from_matrices(group: FiniteGroup, matrices: Mapping[Element, Float[Tensor, "
     if len(sizes) > 1:
         raise ValueError(f"expected matrices of one size, found {sorted(sizes)}")
     stack = torch.stack([matrices[g].detach().double().cpu() for g in group.elements]).numpy()
-    excess = np.abs(stack @ stack.transpose(0, 2, 1) - np.eye(stack.shape[1])).max()
-    if excess > _ROUNDING:
-        raise ValueError(f"expected orthogonal matrices, found ρ(g)ρ(g)ᵀ away from the unit by {excess:.2g}")
+    check_orthogonal(stack, "ρ(g)")
     for position in range(group.order):
         mismatch = np.abs(stack[position] @ stack - stack[group.table[position]]).max()
-        if mismatch > _ROUNDING:
+        if mismatch > ROUNDING:
             raise ValueError(f"expected ρ(g)ρ(h) = ρ(gh), found a deviation of {mismatch:.2g}")
     return Representation(((1, _MatrixSummand(group, stack.shape[1], stack.tobytes())),))

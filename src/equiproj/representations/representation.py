@@ -14,6 +14,8 @@ from torch import Tensor
 from equiproj.groups import Group
 from equiproj.groups.group import Element
 
+ROUNDING = 1e-6  # lets float32 matrices pass as orthogonal and as a homomorphism
+
 
 class Summand(ABC):
     """One building block of a representation: a frozen dataclass that knows a matrix per element."""
@@ -143,3 +145,24 @@ def _merged(terms: Iterable[tuple[int, Summand]]) -> tuple[tuple[int, Summand], 
         else:
             merged.append((count, summand))
     return tuple(merged)
+
+
+def check_orthogonal(matrices: Float64[np.ndarray, "*n dim dim"], name: str) -> None:
+    """Make sure that matrices given by a caller are orthogonal, to the rounding of float32.
+
+    Args:
+        matrices: one or several.
+        name: what they are called in the message.
+
+    Raises:
+        ValueError: one is not, or holds NaN.
+
+    Examples:
+        >>> check_orthogonal(np.array([[2.0]]), "Q")
+        Traceback (most recent call last):
+        ...
+        ValueError: expected Q to be orthogonal, found Q Qᵀ away from the unit by 3
+    """
+    excess = np.abs(matrices @ matrices.swapaxes(-1, -2) - np.eye(matrices.shape[-1])).max()
+    if not excess <= ROUNDING:
+        raise ValueError(f"expected {name} to be orthogonal, found {name} {name}ᵀ away from the unit by {excess:.2g}")

@@ -56,7 +56,7 @@ ALLOWED = {
     ("equiproj.regularisers.checks", "non_negative", "float"): "a number of Python",
     ("equiproj.layers.assignment", "assign", "float"): "not reached: plain parameters have returned before",
     ("equiproj.layers.assignment", "assign", "allclose"): "not reached: plain parameters have returned before",
-    ("equiproj.regularisers.penalty", "ProjectionPenalty._turn", "float"): "how often a part counts: Python's",
+    ("equiproj.regularisers.turns", "Turns.at", "float"): "how often a part counts: Python's",
     ("equiproj.regularisers.proximal_penalty", "_rate", "float"): "of a number, unless the optimiser holds a tensor",
 }
 

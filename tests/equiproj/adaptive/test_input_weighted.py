@@ -123,6 +123,25 @@ def test_what_has_no_such_norm_is_refused(layer, arguments, message):
         InputWeightedPenalty(layer, **given)
 
 
+class ByName(nn.Module):
+    """Calls its layer by the name of the argument."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(4, 4)
+
+    def forward(self, features):
+        return self.inner(input=features)
+
+
+def test_a_layer_may_be_called_by_name():
+    given = {"batches": [torch.randn(9, 4)], "shrinkage": 0.0}
+    network = nn.Sequential(ByName())
+    (named,) = input_covariances(network, layers={"0.inner": (RHO, RHO)}, **given).values()
+    (expected,) = input_covariances(nn.Linear(4, 4), layers={"": (RHO, RHO)}, **given).values()
+    torch.testing.assert_close(named, expected)
+
+
 def test_invariant_inputs_need_no_channels_to_move():
     layer = nn.Conv2d(1, 4, 3)
     (sigma,) = input_covariances(layer, batches=[torch.randn(2, 1, 5, 5)], layers={"": (trivial(GROUP), RHO)}).values()

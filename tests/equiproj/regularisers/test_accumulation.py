@@ -68,6 +68,24 @@ def test_half_precision(network: nn.Module, dtype: torch.dtype) -> None:
         torch.testing.assert_close(parameter.grad, wanted)
 
 
+@pytest.mark.parametrize("adapts", [False, True])
+def test_sparse_gradients_of_an_embedding_become_whole(adapts: bool) -> None:
+    found = []
+    for sparse, in_the_loss in ((False, True), (True, False)):
+        torch.manual_seed(0)
+        layer = nn.Embedding(6, 8, sparse=sparse)
+        penalty = ProjectionPenalty(layer, GROUP, output_type="regular", target=0.2 if adapts else None)
+        for _ in range(2):
+            loss = layer(torch.tensor([1, 4])).square().sum()
+            layer.zero_grad()
+            (loss + penalty() if in_the_loss else loss).backward()
+            if not in_the_loss:
+                penalty.backward_()
+            penalty.update()
+        found.append(layer.weight.grad)
+    torch.testing.assert_close(*found)
+
+
 class LargestTensor(TorchDispatchMode):
     """Remembers how many entries the largest result of an operation has."""
 

@@ -96,6 +96,26 @@ def test_what_changes_weights_writes_all_or_nothing(change: Callable[..., object
     assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
 
 
+class Rotated(nn.Module):
+    """Multiplies features by a complex phase of each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = nn.Linear(4, 8), nn.Linear(8, 4)
+        self.phase = nn.Parameter(torch.ones(8, dtype=torch.complex64))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return self.head((self.body(features) * self.phase).real)
+
+
+def test_a_complex_parameter_outside_of_layers_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match=r"expected parameter 'phase' to hold real .*complex64"):
+        typed_parameters(Rotated(), GROUP, input_type="regular", include_bias=True)
+    for options in ({"include_bias": True, "skip": "phase"}, {}):
+        found = typed_parameters(Rotated(), GROUP, input_type="regular", **options)
+        assert "phase" not in {entry.name for entry in found}
+
+
 def test_a_spectrally_normed_layer_becomes_equivariant() -> None:
     network = two_layers()
     spectral_norm(network[0])

@@ -30,6 +30,7 @@ def test_the_expectation_is_the_whole_penalty(network: nn.Module, norm: str, eve
     penalty = ProjectionPenalty(network, GROUP, every=every, sample=sample, seed=3, **options)
     values = [penalty(step) for step in range(every * sample)]
     assert sum(value.item() != 0 for value in values) == sample
+    assert {value.dtype for value in values} == {torch.float64}
     torch.testing.assert_close(torch.stack(values).mean(), whole)
     means = [torch.stack(each).mean(0) for each in zip(*(gradients(network, v) for v in values), strict=True)]
     for found, expected in zip(means, wanted, strict=True):

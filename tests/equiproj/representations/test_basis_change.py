@@ -58,8 +58,9 @@ def test_values():
 def test_other_shapes_and_skew_bases_are_refused():
     with pytest.raises(ValueError, match=r"expected a basis of shape \(2, 2\)"):
         in_basis(irrep(SO2(), 2), np.eye(3))
-    with pytest.raises(ValueError, match="expected an orthogonal matrix Q"):
-        in_basis(irrep(SO2(), 2), np.array([[1.0, 1.0], [0.0, 1.0]]))
+    for entry in (1.0, np.nan):
+        with pytest.raises(ValueError, match="expected Q to be orthogonal"):
+            in_basis(irrep(SO2(), 2), np.array([[1.0, entry], [0.0, 1.0]]))
 
 
 def test_matrices_that_permute_are_known_to():

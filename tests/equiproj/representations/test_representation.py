@@ -134,7 +134,8 @@ def test_own_matrices():
         (lambda: irrep(SO2(), -1), "expected a label"),
         (lambda: from_matrices(CyclicGroup(2), {0: torch.eye(1)}), "found none for 1"),
         (lambda: from_matrices(CyclicGroup(2), {0: torch.eye(1), 1: torch.eye(2)}), "matrices of one size"),
-        (lambda: from_matrices(CyclicGroup(2), {0: torch.eye(1), 1: 2 * torch.eye(1)}), "expected orthogonal matrices"),
+        (lambda: from_matrices(CyclicGroup(2), {0: torch.eye(1), 1: 2 * torch.eye(1)}), r"ρ\(g\) to be orthogonal"),
+        (lambda: from_matrices(CyclicGroup(2), {0: torch.eye(1), 1: torch.nan * torch.eye(1)}), "from the unit by nan"),
         (
             lambda: from_matrices(CyclicGroup(3), {0: torch.eye(1), 1: -torch.eye(1), 2: torch.eye(1)}),
             r"expected ρ\(g\)ρ\(h\) = ρ\(gh\), found a deviation of 2",
