@@ -97,8 +97,33 @@ class O2(Group):
         return in_space(turn_matrix(g[0]) @ MIRROR if g[1] else turn_matrix(g[0]), n_axes)
 
 
+class _OrthogonalMatrices(Group):
+    """Groups of space whose elements are 3 × 3 float64 matrices on (x, y, z)."""
+
+    standard_axes: ClassVar[int] = 3
+
+    @property
+    def identity(self) -> np.ndarray:
+        """The unit matrix."""
+        return np.eye(3)
+
+    def multiply(self, a: Element, b: Element) -> np.ndarray:
+        """Matrix product."""
+        return np.asarray(a) @ np.asarray(b)
+
+    def inverse(self, a: Element) -> np.ndarray:
+        """Matrix transpose."""
+        return np.asarray(a).T
+
+    def spatial_matrix(self, g: Element, n_axes: int) -> np.ndarray:
+        """The element itself, on three axes."""
+        if n_axes != 3:
+            raise ValueError(f"expected 3 axes for {self}, found {n_axes}")
+        return np.asarray(g, dtype=np.float64)
+
+
 @dataclass(frozen=True)
-class SO3(Group):
+class SO3(_OrthogonalMatrices):
     """Rotations of space; an element is its 3 × 3 float64 matrix on (x, y, z).
 
     Examples:
@@ -108,41 +133,20 @@ class SO3(Group):
         True
     """
 
-    standard_axes: ClassVar[int] = 3
-
-    @property
-    def identity(self) -> np.ndarray:
-        """The unit matrix."""
-        return np.eye(3)
-
     @property
     def generators(self) -> tuple[np.ndarray, ...]:
         """Turns by the golden angle about z and about x."""
         about_z = in_space(turn_matrix(GOLDEN_ANGLE), 3)
         return about_z, np.roll(about_z, (1, 1), (0, 1))
 
-    def multiply(self, a: Element, b: Element) -> np.ndarray:
-        """Matrix product."""
-        return np.asarray(a) @ np.asarray(b)
-
-    def inverse(self, a: Element) -> np.ndarray:
-        """Matrix transpose."""
-        return np.asarray(a).T
-
     def sample(self, n_samples: int, generator: torch.Generator | None = None) -> list[np.ndarray]:
         """Draw independent rotations: unit quaternions of Gaussian numbers are uniform on the 3-sphere."""
         drawn = torch.randn(n_samples, 4, generator=generator, dtype=torch.float64).numpy()
         return [_rotation_of_quaternion(q / np.linalg.norm(q)) for q in drawn]
 
-    def spatial_matrix(self, g: Element, n_axes: int) -> np.ndarray:
-        """The element itself, on three axes."""
-        if n_axes != 3:
-            raise ValueError(f"expected 3 axes for {self}, found {n_axes}")
-        return np.asarray(g, dtype=np.float64)
-
 
 @dataclass(frozen=True)
-class O3(Group):
+class O3(_OrthogonalMatrices):
     """Rotations of space and their products with the inversion x → −x; an element is its 3 × 3 float64 matrix.
 
     Examples:
@@ -150,37 +154,16 @@ class O3(Group):
         [[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0]]
     """
 
-    standard_axes: ClassVar[int] = 3
-
-    @property
-    def identity(self) -> np.ndarray:
-        """The unit matrix."""
-        return np.eye(3)
-
     @property
     def generators(self) -> tuple[np.ndarray, ...]:
         """Those of SO3, and the inversion."""
         return *SO3().generators, 0.0 - np.eye(3)
-
-    def multiply(self, a: Element, b: Element) -> np.ndarray:
-        """Matrix product."""
-        return np.asarray(a) @ np.asarray(b)
-
-    def inverse(self, a: Element) -> np.ndarray:
-        """Matrix transpose."""
-        return np.asarray(a).T
 
     def sample(self, n_samples: int, generator: torch.Generator | None = None) -> list[np.ndarray]:
         """Draw independent rotations, half of them times the inversion."""
         rotations = SO3().sample(n_samples, generator)
         coins = torch.rand(n_samples, generator=generator).tolist()
         return [-rotation if coin < 0.5 else rotation for rotation, coin in zip(rotations, coins, strict=True)]
-
-    def spatial_matrix(self, g: Element, n_axes: int) -> np.ndarray:
-        """The element itself, on three axes."""
-        if n_axes != 3:
-            raise ValueError(f"expected 3 axes for {self}, found {n_axes}")
-        return np.asarray(g, dtype=np.float64)
 
 
 def _rotation_of_quaternion(unit: np.ndarray) -> np.ndarray:

@@ -21,9 +21,17 @@ class Bundle:
 
     def stack(self) -> Tensor:
         """Current values (n, *weight_shape), in float32 or wider, with their autograd history."""
-        stacked = torch.stack([parameter.read() for parameter in self.parameters])
-        # W − PW is a small difference of large numbers: half precision would leave little of it.
-        return stacked.float() if stacked.dtype in (torch.float16, torch.bfloat16) else stacked
+        return widened(torch.stack([parameter.read() for parameter in self.parameters]))
+
+
+def widened(weights: Tensor) -> Tensor:
+    """In float32 or wider: W − PW is a small difference of large numbers, half precision would leave little of it.
+
+    Examples:
+        >>> widened(torch.ones(1, dtype=torch.bfloat16)).dtype, widened(torch.ones(1, dtype=torch.float64)).dtype
+        (torch.float32, torch.float64)
+    """
+    return weights.to(torch.promote_types(weights.dtype, torch.float32))
 
 
 def bundle(parameters: Sequence[TypedParameter]) -> list[Bundle]:

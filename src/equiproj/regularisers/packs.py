@@ -13,7 +13,7 @@ from torch import Tensor
 from equiproj.layers import TypedParameter
 from equiproj.norms import CustomNorm, Norm
 from equiproj.projections import ConvProjector, OrbitAverage, Projector
-from equiproj.regularisers.bundles import Bundle, as_matrices
+from equiproj.regularisers.bundles import Bundle, as_matrices, widened
 
 # Above this many entries a bundle's arithmetic takes longer than its calls: it keeps rows of its own, one per weight,
 # whose short index tables all its weights share.
@@ -61,11 +61,11 @@ class WeightPack:
 
     def join(self, values: Sequence[Tensor]) -> Tensor:
         """Values as rows (n_rows, n_entries), in float32 or wider."""
-        return _widened(torch.cat([value.reshape(-1) for value in values]).view(self.n_rows, -1))
+        return widened(torch.cat([value.reshape(-1) for value in values]).view(self.n_rows, -1))
 
     def as_rows(self, values: Sequence[Tensor]) -> Tensor:
         """As `join`, of a single value without a copy."""
-        return self.join(values) if len(values) > 1 else _widened(values[0].reshape(1, -1))
+        return self.join(values) if len(values) > 1 else widened(values[0].reshape(1, -1))
 
     def split(self, rows: Tensor) -> list[Tensor]:
         """Rows as values, in the order and the shapes of `read`."""
@@ -83,11 +83,6 @@ class WeightPack:
         if len(self.parameters) == self.n_rows:
             return rows.sum(-1)
         return torch.stack([part.sum() for part in rows.reshape(-1).split(self._sizes)])
-
-
-def _widened(rows: Tensor) -> Tensor:
-    """In float32 or wider: W − PW is a small difference of large numbers, half precision would leave little of it."""
-    return rows.float() if rows.dtype in (torch.float16, torch.bfloat16) else rows
 
 
 def pack(bundles: Sequence[Bundle]) -> list[WeightPack]:
