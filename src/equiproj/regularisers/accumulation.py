@@ -33,10 +33,41 @@ def accumulate(slope: Tensor, pack: WeightPack, factor: float) -> None:
             value = parameter.read_as_held()
         if not value.requires_grad:
             continue
-        if not value.is_leaf:
-            value.backward((factor * part).to(value.dtype))
-            continue
-        add_to_gradient(value, part, factor)
+        if value.is_leaf:
+            add_to_gradient(value, part, factor)
+        else:
+            pass_on(value, (factor * part).to(value.dtype))
+
+
+def pass_on(value: Tensor, gradient: Tensor) -> None:
+    """As `value.backward(gradient)`, unseen by hooks on parameters: those of DDP would count it as a pass of theirs.
+
+    Examples:
+        >>> weight = torch.ones(2, requires_grad=True)
+        >>> pass_on(3 * weight, torch.ones(2))
+        >>> weight.grad
+        tensor([3., 3.])
+    """
+    leaves = _leaves(value)
+    gradients = torch.autograd.grad(value, leaves, gradient, allow_unused=True)
+    for leaf, each in zip(leaves, gradients, strict=True):
+        if each is not None:
+            add_to_gradient(leaf, each)
+
+
+def _leaves(value: Tensor) -> list[Tensor]:
+    """The tensors that a value was computed from, and whose gradients are kept."""
+    if value.grad_fn is None:
+        return [value]
+    found, seen, left = [], {value.grad_fn}, [value.grad_fn]
+    while left:
+        node = left.pop()
+        if hasattr(node, "variable"):
+            found.append(node.variable)
+        new = {each for each, _ in node.next_functions if each is not None} - seen
+        seen |= new
+        left += new
+    return found
 
 
 @torch.no_grad()

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from equiproj.regularisers.accumulation import accumulate
+from equiproj.regularisers.accumulation import accumulate, pass_on
 from equiproj.regularisers.checks import is_transformed
 from equiproj.regularisers.layer_weights import LayerWeight, LayerWeights
 from equiproj.regularisers.packs import WeightPack
@@ -83,7 +83,7 @@ class PackSums:
             value = torch.stack([(own * each.value).sum() for own, each in zip(factors.values(), parts, strict=True)])
             total = value.sum()
             if total.requires_grad:
-                total.backward(torch.full_like(total, factor))
+                pass_on(total, torch.full_like(total, factor))
         return total.detach()
 
     def _factors(self, index: int, rows: Tensor) -> dict[Side, LayerWeight]:

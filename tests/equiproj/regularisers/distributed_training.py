@@ -2,6 +2,7 @@
 
 import copy
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -115,9 +116,9 @@ def check_proximal(part: Tensor) -> None:
 class WithSpare(nn.Module):
     """A network with a layer that its forward pass does not use."""
 
-    def __init__(self) -> None:
+    def __init__(self, wrap: Callable[[nn.Module], nn.Module] = nn.Sequential) -> None:
         super().__init__()
-        self.body, self.spare = build(), nn.Linear(8, 8, bias=False)
+        self.body, self.spare = build(wrap), wrap(nn.Linear(8, 8, bias=False))
 
     def forward(self, batch: Tensor) -> Tensor:
         return self.body(batch)
@@ -134,9 +135,11 @@ class WithPenalty(nn.Module):
         return self.network(batch), self.penalty()
 
 
-def penalty_of(network: nn.Module, *, spare: bool = True) -> ProjectionPenalty:
-    layers = {"body.2.0": (2 * RHO, 2 * RHO)} | ({"spare": (2 * RHO, 2 * RHO)} if spare else {})
-    return ProjectionPenalty(network, layers=layers, weight_equivariant=0.1, **MIXED)
+def penalty_of(network: nn.Module, *, spare: bool = True, **options: Any) -> ProjectionPenalty:
+    kinds = nn.Conv2d | nn.Linear
+    inner = [n for n, layer in network.named_modules() if isinstance(layer, kinds) and layer.weight.shape[:2] == (8, 8)]
+    layers = dict.fromkeys(inner if spare else inner[:1], (2 * RHO, 2 * RHO))
+    return ProjectionPenalty(network, layers=layers, weight_equivariant=0.1, **MIXED, **options)
 
 
 def gradients(network: nn.Module) -> list[Tensor]:
@@ -152,6 +155,15 @@ def check_accumulated(part: Tensor) -> None:
         with wrapped.no_sync() if number == 0 else nullcontext():
             (0.5 * (wrapped(image[None]).square().mean() + penalty())).backward()
     assert_same(gradients(parallel), gradients(plain), "no_sync")
+
+
+def check_shards_are_given_their_gradient_at_once(part: Tensor) -> None:
+    plain, sharded = build(weight_norm), shard(build(weight_norm))
+    (plain(BATCH).square().mean() + attach(plain, MIXED)()).backward()
+    sharded(part).square().mean().backward()
+    attach(sharded, MIXED).backward_()
+    found = [p.grad.full_tensor() for p in sharded.parameters()]
+    assert_same(found, gradients(plain), "backward_ of shards")
 
 
 def check_unused(part: Tensor) -> None:
@@ -173,6 +185,24 @@ def check_unused(part: Tensor) -> None:
         assert_same(gradients(beside), expected, f"penalty beside, {spare=}")
 
 
+def check_unused_is_given_at_once(part: Tensor) -> None:
+    """DDP need not know of what `backward_` adds, not even where autograd passes it on: a parametrisation, a λ."""
+    for wrap in (nn.Sequential, weight_norm):
+        plain, beside = WithSpare(wrap), WithSpare(wrap)
+        for network in (plain, beside):
+            network.level = nn.Parameter(torch.tensor(0.5))
+        wrapped = DistributedDataParallel(beside, find_unused_parameters=True)
+        one, other = (penalty_of(network, weight_perpendicular=network.level) for network in (plain, beside))
+        for step in range(2):  # the second tells that the count of DDP was not disturbed
+            plain.zero_grad()
+            beside.zero_grad()
+            (plain(BATCH).square().mean() + one()).backward()
+            wrapped(part).square().mean().backward()
+            other.backward_()
+            assert all(p.grad is not None for p in (beside.level, *beside.spare.parameters()))
+            assert_same(gradients(beside), gradients(plain), f"backward_, {wrap.__name__}, {step=}")
+
+
 def check_unused_is_refused(part: Tensor) -> None:
     """DDP looks at the output alone: what only a penalty beside it uses counts as unused, and it says so."""
     network = WithSpare()
@@ -192,6 +222,8 @@ def run(rank: int, rendezvous: str) -> None:
     check_proximal(part)
     check_accumulated(part)
     check_unused(part)
+    check_unused_is_given_at_once(part)
+    check_shards_are_given_their_gradient_at_once(part)
     check_unused_is_refused(part)
     dist.destroy_process_group()
 
