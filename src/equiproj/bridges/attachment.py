@@ -28,8 +28,8 @@ class Attachment:
         True
     """
 
-    def __init__(self, optimiser: Optimizer, penalty: Penalty) -> None:
-        self.penalty = penalty
+    def __init__(self, optimiser: Optimizer, penalty: Penalty, max_gradient_norm: float | None = None) -> None:
+        self.penalty, self.max_gradient_norm = penalty, max_gradient_norm
         self.value: Tensor | None = None  # of the penalty in the loss, at the last step, without its graph
         self._inside = False
         self._handles = (
@@ -50,7 +50,7 @@ class Attachment:
             return None
         closure = kwargs.get("closure") if "closure" in kwargs else (args[1] if len(args) > 1 else None)
         if closure is None:
-            self.value = add_gradient(optimiser, self.penalty)
+            self.value = self._added(optimiser, self.penalty)
             self._inside = True
             return None
         self._inside = True
@@ -65,6 +65,13 @@ class Attachment:
             self.penalty.step(optimiser)
         self._inside = False
 
+    def _added(self, optimiser: Optimizer, penalty: ProjectionPenalty, step: int | None = None) -> Tensor:
+        value = add_gradient(optimiser, penalty, step)
+        if self.max_gradient_norm is not None:
+            parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+            torch.nn.utils.clip_grad_norm_(parameters, self.max_gradient_norm)
+        return value
+
     def _with_penalty(
         self, optimiser: Optimizer, penalty: ProjectionPenalty, closure: Callable[[], Any]
     ) -> Callable[[], Any]:
@@ -77,14 +84,14 @@ class Attachment:
             self._inside = True
             if loss is None and not _has_gradients(optimiser):
                 return None  # how Lightning skips a step
-            self.value = add_gradient(optimiser, penalty, step)
+            self.value = self._added(optimiser, penalty, step)
             step = max(penalty.n_calls - 1, 0)  # a line search calls again, within one step of a schedule
             return loss if loss is None else loss + self.value
 
         return closure_and_penalty
 
 
-def attach(optimiser: Any, penalty: object) -> Attachment:
+def attach(optimiser: Any, penalty: object, *, max_gradient_norm: float | None = None) -> Attachment:
     """Apply a penalty with every step of an optimiser, until `.remove()` of what this returns.
 
     A `ProjectionPenalty` adds its gradient to `.grad` of the optimiser's parameters before each step, as if it had been
@@ -92,15 +99,19 @@ def attach(optimiser: Any, penalty: object) -> Attachment:
     `ProximalPenalty` takes its own step after each one, with the learning rates that the optimiser has by then. Any
     torch optimiser, with or without a closure, a `GradScaler` included; under DDP every rank adds the same.
 
-    Gradients are clipped before the step and thus without the penalty's part. Keep the penalty's state with the
-    optimiser's: `penalty.state_dict()`.
+    A loop that clips gradients does so before the step, and thus without the penalty's part: its gradient comes on top
+    of the clipped one, however long it is. To clip both together, as if the penalty were in the loss, turn the loop's
+    clipping off and give its bound here. Keep the penalty's state with the optimiser's: `penalty.state_dict()`.
 
     Args:
         optimiser: of the training loop; parameters that it does not hold get no gradient.
         penalty: built on the module that the optimiser trains.
+        max_gradient_norm: bound of the Euclidean norm of the gradient of all parameters of the optimiser, task and
+            penalty together (`torch.nn.utils.clip_grad_norm_`), above 0; nothing is clipped without it.
 
     Raises:
-        ValueError: not such a penalty or optimiser, or one that holds none of the penalty's weights.
+        ValueError: not such a penalty or optimiser, one that holds none of the penalty's weights, or a bound that is
+            not above 0 or is given with a `ProximalPenalty`, which adds no gradient.
 
     Examples:
         >>> layer = torch.nn.Linear(4, 4, bias=False)
@@ -119,7 +130,12 @@ def attach(optimiser: Any, penalty: object) -> Attachment:
     own = {id(tensor) for tensor in penalty.held()}
     if not any(id(parameter) in own for group in optimiser.param_groups for parameter in group["params"]):
         raise ValueError("expected an optimiser that holds weights of the penalty, found one that holds none")
-    return Attachment(optimiser, penalty)
+    if max_gradient_norm is not None and not (isinstance(penalty, ProjectionPenalty) and max_gradient_norm > 0):
+        raise ValueError(
+            f"expected max_gradient_norm above 0 and with a ProjectionPenalty, found {max_gradient_norm} with a "
+            f"{type(penalty).__name__}"
+        )
+    return Attachment(optimiser, penalty, max_gradient_norm)
 
 
 def add_gradient(optimiser: Optimizer, penalty: ProjectionPenalty, step: int | None = None) -> Tensor:

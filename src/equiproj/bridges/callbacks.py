@@ -12,7 +12,9 @@ from equiproj.bridges.attachment import Attachment, Penalty, attach
 PENALTY_FILE = "equiproj_penalty.pt"  # beside the optimiser's state in a checkpoint of transformers
 
 
-def lightning_callback(penalty: Penalty, *, optimiser: int = 0, name: str = "penalty") -> Any:
+def lightning_callback(
+    penalty: Penalty, *, optimiser: int = 0, name: str = "penalty", max_gradient_norm: float | None = None
+) -> Any:
     """A `lightning.pytorch.Callback` that applies a penalty while a `Trainer` fits.
 
     As `attach` does, from the start of training to its end, interrupted or not. Logs the penalty as `name` and λ_⊥ as
@@ -23,6 +25,8 @@ def lightning_callback(penalty: Penalty, *, optimiser: int = 0, name: str = "pen
         penalty: built on the `LightningModule`, or on a part of it.
         optimiser: which of the module's optimisers trains the penalty's weights.
         name: of the penalty in logs and checkpoints; one for each where there are several.
+        max_gradient_norm: as for `attach`, in the place of the `gradient_clip_val` of the `Trainer`, which bounds the
+            task's gradient alone.
 
     Raises:
         ImportError: neither `lightning` nor `pytorch_lightning` is installed.
@@ -49,7 +53,7 @@ def lightning_callback(penalty: Penalty, *, optimiser: int = 0, name: str = "pen
             return name
 
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-            self.attachment = attach(trainer.optimizers[optimiser], penalty)
+            self.attachment = attach(trainer.optimizers[optimiser], penalty, max_gradient_norm=max_gradient_norm)
 
         def on_train_batch_end(self, trainer: Any, pl_module: Any, *_: Any) -> None:
             for key, value in logged(penalty, self.attachment, name).items():
@@ -84,7 +88,7 @@ def _older_lightning_callback() -> Any:
     return Callback
 
 
-def trainer_callback(penalty: Penalty, *, name: str = "penalty") -> Any:
+def trainer_callback(penalty: Penalty, *, name: str = "penalty", max_gradient_norm: float | None = None) -> Any:
     """A `transformers.TrainerCallback` that applies a penalty while a `Trainer` trains.
 
     As `attach` does. Adds the penalty as `name` and λ_⊥ as `name_weight` to the logs, and writes the penalty's state
@@ -93,6 +97,8 @@ def trainer_callback(penalty: Penalty, *, name: str = "penalty") -> Any:
     Args:
         penalty: built on the model that the `Trainer` is given, or on a part of it.
         name: of the penalty in logs.
+        max_gradient_norm: as for `attach`, in the place of the `max_grad_norm` of the `TrainingArguments`, which bounds
+            the task's gradient alone: set that to 0, it is 1 by default.
 
     Raises:
         ImportError: `transformers` is not installed.
@@ -118,7 +124,8 @@ def trainer_callback(penalty: Penalty, *, name: str = "penalty") -> Any:
             optimiser = kwargs["optimizer"]
             self._remove()  # after a training that was interrupted
             # accelerate's wrapper calls the step of the optimiser inside
-            self.attachment = attach(getattr(optimiser, "optimizer", optimiser), penalty)
+            inner = getattr(optimiser, "optimizer", optimiser)
+            self.attachment = attach(inner, penalty, max_gradient_norm=max_gradient_norm)
 
         def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             self._remove()

@@ -1,6 +1,7 @@
 """A penalty on an optimiser trains as the loop that adds it by hand does."""
 
 import copy
+from functools import partial
 
 import pytest
 import torch
@@ -31,26 +32,36 @@ def loss_of(module):
     return (module(FEATURES) - TARGETS).square().mean()
 
 
-def by_hand(module, optimiser, penalty, n_steps=4):
+def train(module, optimiser, penalty, by_hand, n_steps=4):
     for _ in range(n_steps):
         optimiser.zero_grad()
-        (loss_of(module) + penalty()).backward()
-        penalty.update()
+        (loss_of(module) + penalty() if by_hand else loss_of(module)).backward()
+        if by_hand:
+            penalty.update()
         optimiser.step()
-
-
-def attached(module, optimiser, penalty, n_steps=4):
-    attachment = attach(optimiser, penalty)
-    for _ in range(n_steps):
-        optimiser.zero_grad()
-        loss_of(module).backward()
-        optimiser.step()
-    return attachment
 
 
 def assert_same_weights(one, other, **tolerance):
     for (name, a), b in zip(one.named_parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(a, b, msg=lambda text, name=name: f"{name}: {text}", **tolerance)
+
+
+def assert_as_by_hand(run=train, optimiser="SGD", atol=1e-6, rtol=1e-5, max_gradient_norm=None, **options):
+    """Run a training with the penalty added by hand, and with it attached; returns what each run did."""
+    make = OPTIMISERS[optimiser] if isinstance(optimiser, str) else optimiser
+    trained, returned = [], []
+    for by_hand in (True, False):
+        module = network()
+        penalty = ProjectionPenalty(module, "C4", **TYPES, **options)
+        own = make(module.parameters())
+        if not by_hand:
+            attach(own, penalty, max_gradient_norm=max_gradient_norm)
+        returned.append(run(module, own, penalty, by_hand))
+        trained.append((module, penalty.weight_perpendicular))
+    (one, given), (other, adapted) = trained
+    assert_same_weights(one, other, atol=atol, rtol=rtol)
+    assert given == pytest.approx(adapted, rel=1e-4)
+    return returned
 
 
 PENALTIES = {
@@ -67,14 +78,24 @@ PENALTIES = {
 @pytest.mark.parametrize("name", OPTIMISERS)
 @pytest.mark.parametrize("kind", PENALTIES)
 def test_any_optimiser_trains_as_by_hand(name, kind):
-    trained = []
-    for train in (by_hand, attached):
-        module = network()
-        penalty = ProjectionPenalty(module, "C4", **TYPES, **PENALTIES[kind])
-        train(module, OPTIMISERS[name](module.parameters()), penalty)
-        trained.append((module, penalty.weight_perpendicular))
-    assert_same_weights(trained[0][0], trained[1][0], atol=1e-6, rtol=1e-5)
-    assert trained[0][1] == pytest.approx(trained[1][1])
+    assert_as_by_hand(optimiser=name, **PENALTIES[kind])
+
+
+@pytest.mark.parametrize("kind", ["given", "target"])
+def test_gradients_are_clipped_with_the_penaltys_part(kind):
+    lengths = []
+
+    def clipped(module, optimiser, penalty, by_hand):
+        for _ in range(4):
+            optimiser.zero_grad()
+            (loss_of(module) + penalty() if by_hand else loss_of(module)).backward()
+            if by_hand:
+                penalty.update()
+                lengths.append(float(nn.utils.clip_grad_norm_(module.parameters(), 0.2)))
+            optimiser.step()
+
+    assert_as_by_hand(clipped, max_gradient_norm=0.2, **PENALTIES[kind])
+    assert min(lengths) > 0.2
 
 
 @pytest.mark.parametrize("kind", [{"weight_perpendicular": 2.0}, {"target": 0.3}])
@@ -109,61 +130,50 @@ def test_what_is_attached_can_be_removed():
     assert_same_weights(module, plain, atol=0, rtol=0)
 
 
+def closure_of(module, optimiser, penalty, by_hand):
+    def closure():
+        optimiser.zero_grad()
+        loss = loss_of(module) + penalty() if by_hand else loss_of(module)
+        loss.backward()
+        if by_hand:
+            penalty.update()
+        return loss
+
+    return closure
+
+
 @pytest.mark.parametrize("kind", ["given", "scheduled", "balance"])
 @pytest.mark.parametrize("positional", [True, False])
 def test_a_closure_adds_the_penalty_to_its_loss(kind, positional):
-    trained = []
-    for by_hook in (False, True):
-        module = network()
-        penalty = ProjectionPenalty(module, "C4", **TYPES, **PENALTIES[kind])
-        optimiser = OPTIMISERS["SGD"](module.parameters())
-        if by_hook:
-            attach(optimiser, penalty)
+    def run(module, optimiser, *how):
+        closure = closure_of(module, optimiser, *how)
+        return [optimiser.step(closure) if positional else optimiser.step(closure=closure) for _ in range(3)]
 
-        def closure(module=module, penalty=penalty, optimiser=optimiser, by_hook=by_hook):
-            optimiser.zero_grad()
-            loss = loss_of(module) if by_hook else loss_of(module) + penalty()
-            loss.backward()
-            if not by_hook:
-                penalty.update()
-            return loss
-
-        losses = [optimiser.step(closure) if positional else optimiser.step(closure=closure) for _ in range(3)]
-        trained.append((module, losses))
-    assert_same_weights(trained[0][0], trained[1][0], atol=1e-6, rtol=1e-5)
-    torch.testing.assert_close(trained[0][1], trained[1][1])
+    torch.testing.assert_close(*assert_as_by_hand(run, **PENALTIES[kind]))
 
 
 def test_lbfgs_minimises_loss_and_penalty_together():
-    trained = []
-    for by_hook in (False, True):
-        module = network()
-        penalty = ProjectionPenalty(module, "C4", **TYPES, power=2, weight_perpendicular=0.1)
-        optimiser = torch.optim.LBFGS(module.parameters(), max_iter=6, line_search_fn="strong_wolfe")
-        if by_hook:
-            attach(optimiser, penalty)
+    def run(module, optimiser, *how):
+        optimiser.step(closure_of(module, optimiser, *how))
 
-        def closure(module=module, penalty=penalty, optimiser=optimiser, by_hook=by_hook):
-            optimiser.zero_grad()
-            loss = loss_of(module) if by_hook else loss_of(module) + penalty()
-            loss.backward()
-            return loss
+    def lbfgs(parameters):
+        return torch.optim.LBFGS(parameters, max_iter=6, line_search_fn="strong_wolfe")
 
-        optimiser.step(closure)
-        trained.append(module)
-    assert_same_weights(*trained, atol=1e-4, rtol=1e-3)
+    assert_as_by_hand(run, lbfgs, atol=1e-4, rtol=1e-3, power=2, weight_perpendicular=0.1)
 
 
 def test_a_weight_for_each_parameter_and_a_learnable_one():
     trained = []
-    for by_hook in (False, True):
+    for by_hand in (True, False):
         module = network()
         learnable = nn.Parameter(torch.tensor(0.2))
         penalty = ProjectionPenalty(
             module, "C4", **TYPES, weight_perpendicular={"0.weight": learnable, "2.weight": 0.5}, power=2
         )
         optimiser = OPTIMISERS["SGD"]([{"params": module.parameters()}, {"params": [learnable], "lr": 0.001}])
-        (attached if by_hook else by_hand)(module, optimiser, penalty)
+        if not by_hand:
+            attach(optimiser, penalty)
+        train(module, optimiser, penalty, by_hand)
         trained.append((module, learnable))
     assert_same_weights(trained[0][0], trained[1][0], atol=1e-6, rtol=1e-5)
     torch.testing.assert_close(trained[0][1], trained[1][1])
@@ -179,33 +189,25 @@ def one_process(tmp_path):
 
 @pytest.mark.parametrize("kind", ["given", "balance"])
 def test_ddp(one_process, kind):
-    trained = []
-    for by_hook in (False, True):
-        module = network()
-        penalty = ProjectionPenalty(module, "C4", **TYPES, **PENALTIES[kind])
-        optimiser = OPTIMISERS["SGD"](module.parameters())
-        if by_hook:
-            parallel = nn.parallel.DistributedDataParallel(module, gradient_as_bucket_view=True)
-            attach(optimiser, penalty)
-            for _ in range(4):
-                optimiser.zero_grad()
-                loss_of(parallel).backward()
-                optimiser.step()
-        else:
-            by_hand(module, optimiser, penalty)
-        trained.append(module)
-    assert_same_weights(*trained, atol=1e-6, rtol=1e-5)
+    def run(module, optimiser, penalty, by_hand):
+        wrapped = module if by_hand else nn.parallel.DistributedDataParallel(module, gradient_as_bucket_view=True)
+        train(wrapped, optimiser, penalty, by_hand)
+
+    assert_as_by_hand(run, **PENALTIES[kind])
 
 
 def test_fsdp2(one_process):
     trained = []
-    for by_hook in (False, True):
+    for by_hand in (True, False):
         module = network()
-        if by_hook:
+        if not by_hand:
             mesh = torch.distributed.device_mesh.init_device_mesh("cpu", (1,))
             torch.distributed.fsdp.fully_shard(module, mesh=mesh)
         penalty = ProjectionPenalty(module, "C4", **TYPES, **PENALTIES["given"])
-        (attached if by_hook else by_hand)(module, OPTIMISERS["SGD"](module.parameters()), penalty)
+        optimiser = OPTIMISERS["SGD"](module.parameters())
+        if not by_hand:
+            attach(optimiser, penalty, max_gradient_norm=1e6)
+        train(module, optimiser, penalty, by_hand)
         trained.append(module)
     for a, b in zip(trained[0].parameters(), trained[1].parameters(), strict=True):
         torch.testing.assert_close(a.detach(), b.full_tensor().detach(), atol=1e-6, rtol=1e-5)
@@ -214,12 +216,13 @@ def test_fsdp2(one_process):
 def test_a_closure_that_fails_leaves_the_next_step_its_penalty():
     module = network()
     optimiser = OPTIMISERS["SGD"](module.parameters())
-    attachment = attach(optimiser, ProjectionPenalty(module, "C4", **TYPES))
+    penalty = ProjectionPenalty(module, "C4", **TYPES)
+    attachment, expected = attach(optimiser, penalty), float(penalty().detach())
     with pytest.raises(ZeroDivisionError):
         optimiser.step(lambda: 1 / 0)
     assert attachment.value is None
     optimiser.step()
-    assert attachment.value is not None
+    assert float(attachment.value) == pytest.approx(expected)
 
 
 def test_a_line_search_is_one_step_of_a_schedule():
@@ -230,56 +233,43 @@ def test_a_line_search_is_one_step_of_a_schedule():
     optimiser = torch.optim.LBFGS(module.parameters(), max_iter=4)
     attach(optimiser, penalty)
 
-    def closure():
-        optimiser.zero_grad()
-        loss = loss_of(module)
-        loss.backward()
-        return loss
-
     for _ in range(2):
-        optimiser.step(closure)
+        optimiser.step(closure_of(module, optimiser, penalty, by_hand=False))
     assert set(steps) == {0, 1}
     assert len(steps) > 2
     assert steps == sorted(steps)
 
 
 def test_accumulated_batches_have_one_penalty():
-    trained = []
-    for by_hook in (False, True):
-        module = network()
-        penalty = ProjectionPenalty(module, "C4", **TYPES)
-        optimiser = OPTIMISERS["SGD"](module.parameters())
-        attachment = attach(optimiser, penalty) if by_hook else None
+    def run(module, optimiser, penalty, by_hand):
         for half in (slice(0, 8), slice(8, 16)):
             ((module(FEATURES[half]) - TARGETS[half]).square().mean() / 2).backward()
-        if attachment is None:
+        if by_hand:
             penalty().backward()
         optimiser.step()
-        trained.append(module)
-    assert_same_weights(*trained, atol=1e-7, rtol=1e-5)
-    assert float(attachment.value) == pytest.approx(float(ProjectionPenalty(network(), "C4", **TYPES)().detach()))
+
+    assert_as_by_hand(run, atol=1e-7)
 
 
 @pytest.mark.parametrize("fused", [False, True])
-@pytest.mark.parametrize("kind", ["given", "balance"])
+@pytest.mark.parametrize("kind", ["given", "balance", "clipped"])
 def test_scaled_gradients(fused, kind):
-    trained = []
-    for by_hook in (False, True):
-        module = network()
-        penalty = ProjectionPenalty(module, "C4", **TYPES, **PENALTIES[kind])
-        optimiser = torch.optim.Adam(module.parameters(), lr=0.05, fused=fused)
-        if not by_hook:
-            by_hand(module, optimiser, penalty)
-        else:
-            scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
-            attach(optimiser, penalty)
-            for _ in range(4):
-                optimiser.zero_grad()
-                scaler.scale(loss_of(module)).backward()
-                scaler.step(optimiser)
-                scaler.update()
-        trained.append(module)
-    assert_same_weights(*trained, atol=1e-5, rtol=1e-4)
+    bound = 0.2 if kind == "clipped" else None
+
+    def run(module, optimiser, penalty, by_hand):
+        scaler = torch.amp.GradScaler("cpu", init_scale=1024.0, enabled=not by_hand)
+        for _ in range(4):
+            optimiser.zero_grad()
+            scaler.scale(loss_of(module) + penalty() if by_hand else loss_of(module)).backward()
+            if by_hand:
+                penalty.update()
+                nn.utils.clip_grad_norm_(module.parameters(), bound or torch.inf)
+            scaler.step(optimiser)
+            scaler.update()
+
+    adam = partial(torch.optim.Adam, lr=0.05, fused=fused)
+    options = PENALTIES["given" if bound else kind]
+    assert_as_by_hand(run, adam, atol=1e-5, rtol=1e-4, max_gradient_norm=bound, **options)
 
 
 @pytest.mark.parametrize("fused", [False, True])
@@ -320,8 +310,10 @@ def test_an_inherited_step_has_one_penalty():
     trained = []
     for kind in (torch.optim.SGD, Inherited):
         module = network()
-        attached(module, kind(module.parameters(), lr=0.1), ProjectionPenalty(module, "C4", **TYPES))
-        attached(module, kind(module.parameters(), lr=0.1), ProximalPenalty(module, "C4", **TYPES))
+        for build in (ProjectionPenalty, ProximalPenalty):
+            optimiser, penalty = kind(module.parameters(), lr=0.1), build(module, "C4", **TYPES)
+            attach(optimiser, penalty)
+            train(module, optimiser, penalty, by_hand=False)
         trained.append(module)
     assert_same_weights(*trained, atol=0, rtol=0)
 
@@ -353,3 +345,6 @@ def test_other_things_are_refused():
         attach(OPTIMISERS["SGD"](module.parameters()), module)
     with pytest.raises(ValueError, match="expected a torch optimiser, found str"):
         attach("Adam", ProjectionPenalty(module, "C4", **TYPES))
+    for build, bound in ((ProjectionPenalty, 0.0), (ProjectionPenalty, torch.nan), (ProximalPenalty, 1.0)):
+        with pytest.raises(ValueError, match="expected max_gradient_norm above 0 and with a ProjectionPenalty, found"):
+            attach(OPTIMISERS["SGD"](module.parameters()), build(module, "C4", **TYPES), max_gradient_norm=bound)

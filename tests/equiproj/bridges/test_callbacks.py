@@ -22,6 +22,7 @@ KINDS = {
     "scheduled": lambda module: ProjectionPenalty(module, "C4", schedule=lambda step: 0.5**step, **TYPES),
     "proximal": lambda module: ProximalPenalty(module, "C4", target=0.3, **TYPES),
 }
+BOUNDS = {"given": 0.2}  # of the gradient that this kind is trained with
 every_kind = pytest.mark.parametrize("kind", KINDS)
 with_state = pytest.mark.parametrize("kind", ["target", "scheduled", "proximal"])
 
@@ -41,6 +42,7 @@ def by_hand(kind):
         (loss if kind == "proximal" else loss + penalty()).backward()
         if kind != "proximal":
             penalty.update()
+        nn.utils.clip_grad_norm_(module.parameters(), BOUNDS.get(kind, torch.inf))
         optimiser.step()
         if kind == "proximal":
             penalty.step(optimiser)
@@ -75,7 +77,7 @@ def lightning_module():
     return Module()
 
 
-def fit(module, penalty, folder, n_steps, **settings):
+def fit(module, penalty, folder, n_steps, bound=None):
     lightning = pytest.importorskip("lightning.pytorch")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     trainer = lightning.Trainer(
@@ -86,8 +88,7 @@ def fit(module, penalty, folder, n_steps, **settings):
         enable_progress_bar=False,
         enable_model_summary=False,
         default_root_dir=folder,
-        callbacks=[lightning_callback(penalty)],
-        **settings,
+        callbacks=[lightning_callback(penalty, max_gradient_norm=bound)],
     )
     return trainer
 
@@ -96,7 +97,7 @@ def fit(module, penalty, folder, n_steps, **settings):
 def test_lightning_trains_as_by_hand(kind, tmp_path):
     module = lightning_module()
     penalty = KINDS[kind](module.network)
-    trainer = fit(module, penalty, tmp_path, N_STEPS)
+    trainer = fit(module, penalty, tmp_path, N_STEPS, BOUNDS.get(kind))
     trainer.fit(module)
     assert_same(module.network, penalty, kind)
     logged = trainer.callback_metrics
@@ -150,7 +151,7 @@ class Model(nn.Module):
         return {"loss": (predicted - labels).square().mean(), "logits": predicted}
 
 
-def trainer_of(model, penalty, folder, n_steps, **settings):
+def trainer_of(model, penalty, folder, n_steps, bound=None, **settings):
     transformers = pytest.importorskip("transformers")
     arguments = transformers.TrainingArguments(
         output_dir=str(folder),
@@ -170,14 +171,15 @@ def trainer_of(model, penalty, folder, n_steps, **settings):
         **settings,
     )
     rows = [{"features": x, "labels": y} for x, y in zip(FEATURES, TARGETS, strict=True)]
-    return transformers.Trainer(model, arguments, train_dataset=rows, callbacks=[trainer_callback(penalty)])
+    callback = trainer_callback(penalty, max_gradient_norm=bound)
+    return transformers.Trainer(model, arguments, train_dataset=rows, callbacks=[callback])
 
 
 @every_kind
 def test_transformers_trains_as_by_hand(kind, tmp_path):
     model = Model()
     penalty = KINDS[kind](model.network)
-    trainer = trainer_of(model, penalty, tmp_path, N_STEPS)
+    trainer = trainer_of(model, penalty, tmp_path, N_STEPS, BOUNDS.get(kind))
     trainer.train()
     assert_same(model.network, penalty, kind)
     logs = [entry for entry in trainer.state.log_history if "loss" in entry]
@@ -211,7 +213,7 @@ def test_a_checkpoint_without_a_penalty_is_named(tmp_path):
 def test_accumulated_batches_of_transformers_have_one_penalty(tmp_path):
     model = Model()
     penalty = KINDS["given"](model.network)
-    trainer = trainer_of(model, penalty, tmp_path, N_STEPS, gradient_accumulation_steps=2)
+    trainer = trainer_of(model, penalty, tmp_path, N_STEPS, BOUNDS["given"], gradient_accumulation_steps=2)
     trainer.args.per_device_train_batch_size = trainer._train_batch_size = 4
     trainer.train()
     assert_same(model.network, penalty, "given")
