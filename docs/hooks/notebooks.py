@@ -31,7 +31,7 @@ def as_markdown(notebook: dict[str, Any], name: str) -> tuple[str, dict[str, byt
     """The page of a notebook, and its pictures by name.
 
     Raises:
-        ValueError: a cell of code has not been run, or has failed.
+        ValueError: a cell of code has not been run, has failed, or shows neither text nor a picture.
     """
     blocks: list[str] = []
     pictures: dict[str, bytes] = {}
@@ -51,6 +51,9 @@ def as_markdown(notebook: dict[str, Any], name: str) -> tuple[str, dict[str, byt
                 picture = f"{name}-{len(pictures) + 1}.png"
                 pictures[picture] = base64.b64decode(data["image/png"])
                 blocks.append(f"![The figure that this cell draws]({picture})")
+            elif "text/plain" not in data:
+                found = ", ".join(sorted(data))
+                raise ValueError(f"notebooks/{name}.ipynb: expected text or a picture as PNG, found {found}")
             else:
                 blocks.append(f"```text\n{''.join(data['text/plain']).rstrip()}\n```")
     title, _, introduction = blocks[0].partition("\n")
