@@ -46,7 +46,7 @@ def rank_groups_by_distance(
             `typed_parameters`, or a function from a group to it, such as `standard`.
 
     Raises:
-        ValueError: layers that do not fit a candidate, or no candidates.
+        ValueError: layers that do not fit a candidate, no candidates, or weights that are not finite.
 
     Examples:
         >>> from equiproj.adaptive import rank_groups_by_distance
@@ -82,6 +82,9 @@ class _Weights(NamedTuple):
 @torch.no_grad()
 def _all_of(entries: Sequence[TypedParameter]) -> _Weights:
     values = [entry.read().double() for entry in entries]
+    for entry, value in zip(entries, values, strict=True):
+        if not value.isfinite().all():
+            raise ValueError(f"{entry.name}: expected finite weights, found NaN or infinity")
     return _Weights(values, [value.numel() for value in values])
 
 

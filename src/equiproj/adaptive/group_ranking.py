@@ -34,7 +34,7 @@ class GroupRow:
     @property
     def ratio(self) -> float:
         """Measured over expected."""
-        return self.measure / self.null if self.null > 0 else 0.0
+        return 0.0 if self.null == 0 else self.measure / self.null
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
+from equiproj.adaptive.linearised import called
 from equiproj.groups import Group
 from equiproj.layers import Declaration, TypedParameter, typed_parameters
 from equiproj.layers.evaluating import evaluating
@@ -41,7 +42,7 @@ def input_covariances(
 
     Raises:
         ValueError: a shrinkage out of range, a convolution that is transposed or has groups, a layer that no batch
-            reaches, or a group that does not permute the kernel's pixels.
+            reaches, inputs of it that are not finite, or a group that does not permute the kernel's pixels.
 
     Examples:
         >>> from equiproj.groups import CyclicGroup
@@ -67,7 +68,7 @@ def input_covariances(
     try:
         with torch.no_grad(), evaluating(module):
             for inputs in batches:
-                _call(module, inputs)
+                called(module, inputs)
     finally:
         for handle in handles:
             handle.remove()
@@ -129,6 +130,8 @@ def power_of(covariance: Float[Tensor, "n n"], exponent: float) -> Float[Tensor,
 def _averaged(entry: TypedParameter, moments: _Moments, shrinkage: float) -> Tensor:
     if moments.total is None:
         raise ValueError(f"{entry.name}: expected a batch that reaches its layer, found none")
+    if not moments.total.isfinite().all():
+        raise ValueError(f"{entry.name}: expected finite inputs, found NaN or infinity, or squares too large to add up")
     rho, kernel = entry.projector.rho_in, entry.projector.weight_shape[2:]
     if kernel:
         rho = tensor_product(rho, grid(rho.group, kernel))
@@ -136,9 +139,3 @@ def _averaged(entry: TypedParameter, moments: _Moments, shrinkage: float) -> Ten
     mean = 0.5 * (mean + mean.mT)
     size = mean.diagonal().mean()
     return (1 - shrinkage) * mean + shrinkage * size * torch.eye(len(mean), dtype=mean.dtype, device=mean.device)
-
-
-def _call(module: nn.Module, inputs: Any) -> Any:
-    if isinstance(inputs, dict):
-        return module(**inputs)
-    return module(*inputs) if isinstance(inputs, tuple | list) else module(inputs)

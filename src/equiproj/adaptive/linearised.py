@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -42,7 +43,7 @@ class LinearisedLoss:
     def n_outputs(self) -> int:
         """Numbers that the module returns for an example."""
         inputs, _ = self.batches[0]
-        outputs = _call(self.module, {}, inputs)
+        outputs = called(self.module, inputs)
         return sum(value.numel() for value in _tensors(outputs)) // _n_examples(self.batches[0])
 
     def batch_gradients(self) -> Iterator[tuple[int, list[Tensor]]]:
@@ -75,7 +76,7 @@ class LinearisedLoss:
         for inputs, targets in self.batches:
 
             def outputs(value: Tensor, x: Any = inputs) -> Any:
-                return _call(self.module, {entry.name: value}, x)
+                return called(self.module, x, {entry.name: value})
 
             def loss_gradient(values: Any, y: Any = targets) -> Any:
                 return grad(partial(self._loss_of_outputs, y))(values)
@@ -97,7 +98,7 @@ class LinearisedLoss:
         return {entry.name: entry.read_as_held() for entry in self.parameters}
 
     def _loss(self, held: Mapping[str, Tensor], inputs: Any, targets: Any) -> Tensor:
-        return self.loss(_call(self.module, held, inputs), targets)
+        return self.loss(called(self.module, inputs, held), targets)
 
     def _loss_of_outputs(self, targets: Any, outputs: Any) -> Tensor:
         return self.loss(outputs, targets)
@@ -147,7 +148,14 @@ def perpendicular(entry: TypedParameter, vectors: Tensor) -> Tensor:
     return (shaped - entry.projector(shaped)).flatten(1)
 
 
-def _call(module: nn.Module, held: Mapping[str, Tensor], inputs: Any) -> Any:
+def called(module: nn.Module, inputs: Any, held: Mapping[str, Tensor] = MappingProxyType({})) -> Any:
+    """What a module returns for a tensor, or a tuple or dictionary of arguments, with other values of parameters.
+
+    Examples:
+        >>> layer = nn.Linear(1, 1, bias=False)
+        >>> called(layer, {"input": torch.ones(1)}, {"weight": torch.tensor([[3.0]])})
+        tensor([3.], grad_fn=<ViewBackward0>)
+    """
     if isinstance(inputs, Mapping):
         return functional_call(module, dict(held), (), dict(inputs))
     return functional_call(module, dict(held), tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,))

@@ -1,13 +1,13 @@
 """Whether the gradient at the strict solution contradicts the symmetry, and the weight of the penalty that follows."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple, Unpack
 
 import torch
 from torch import Tensor, nn
 
-from equiproj.adaptive.evidence import Evidence, greatest_evidence
+from equiproj.adaptive.evidence import STRICT, Evidence, greatest_evidence
 from equiproj.adaptive.input_covariance import power_of
 from equiproj.adaptive.lanczos import SpectralMeasure, exact_measures, spectral_measure
 from equiproj.adaptive.linearised import Batch, LinearisedLoss, Loss, linearised_loss, perpendicular
@@ -75,8 +75,8 @@ def score_test(
             `include_bias` as for `typed_parameters`.
 
     Raises:
-        ValueError: fewer than two observations, a parametrised weight, a weight the loss does not curve in, or layers
-            that do not fit the declaration.
+        ValueError: fewer than two observations, or all alike, a gradient that is not finite, a parametrised weight, a
+            weight the loss does not curve in, or layers that do not fit the declaration.
 
     References:
         docs/derivation.md, equations 9.1 to 9.7. Lin, Biometrika 84, 1997, for the score test of a variance component;
@@ -101,6 +101,7 @@ def score_test(
     with torch.no_grad(), evaluating(module):
         probes = [_probes(entry, n_probes, seed) for entry in entries]
         variances = variance_of_mean(linearised, probes, observations, chunk_size, n_draws, seed)
+        _check_gradients(entries, variances)
         found = [
             _local(linearised, k, variance.mean, probes[k], n_steps, (covariances or {}).get(entries[k].name))
             for k, variance in enumerate(variances)
@@ -128,6 +129,14 @@ def score_test(
         {name: spreads[name][0] for name in names},
         drawn if n_draws else {},
     )
+
+
+def _check_gradients(entries: Sequence[TypedParameter], variances: Sequence[Variance]) -> None:
+    for entry, variance in zip(entries, variances, strict=True):
+        if not (variance.mean.isfinite().all() and variance.of_entries.isfinite().all()):
+            raise ValueError(f"{entry.name}: expected finite gradients of the loss, found NaN or infinity")
+        if variance.total <= _ROUNDING**2 * float(variance.mean.square().sum()) and variance.mean.any():
+            raise ValueError(f"{entry.name}: expected observations with different gradients, found all alike: no noise")
 
 
 def _dense_draws(linearised: LinearisedLoss, index: int, gradient: Tensor, variance: Variance, seed: int) -> Tensor:
@@ -201,14 +210,13 @@ def _row(
     size, n_examples, n_outputs = float(local.gradient.square().sum()), linearised.n_examples, linearised.n_outputs()
     dimension, trace = local.curvature.total(), local.trace
     evidence = Evidence(0.0, 0.0, 0.0, 0.0)
-    if trace > 0:
+    dispersion = n_examples * variance.total / trace + 2 * local.rise / n_outputs if trace > 0 else 0.0
+    if dispersion > 0:
         evidence = greatest_evidence(
-            local.score,
-            local.curvature,
-            dispersion=n_examples * variance.total / trace + 2 * local.rise / n_outputs,
-            n_examples=n_examples,
-            n_outputs=n_outputs,
+            local.score, local.curvature, dispersion=dispersion, n_examples=n_examples, n_outputs=n_outputs
         )
+    elif trace > 0:  # every example is explained: no weight has more evidence than another
+        evidence = Evidence(STRICT * trace / dimension, 0.0, 0.0, 0.0)
     elif size > 0:
         raise ValueError(
             f"{entry.name}: expected a loss with second derivatives in the outputs, found none; it has a gradient"

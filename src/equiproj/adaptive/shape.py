@@ -14,7 +14,7 @@ def effective_rank(matrix: Float[Tensor, "rows columns"]) -> float:
     """
     squares = torch.linalg.svdvals(matrix.double()).square()
     total = float(squares.sum())
-    return total**2 / float(squares.square().sum()) if total > 0 else 0.0
+    return 0.0 if total == 0 else total**2 / float(squares.square().sum())
 
 
 def hoyer_sparsity(matrix: Float[Tensor, "rows columns"]) -> float:

@@ -110,7 +110,7 @@ def typed_parameters(
 
 def inferred_types(
     module: nn.Module,
-    group: Group,
+    group: Group | str,
     *,
     input_type: FeatureType = "trivial",
     hidden_type: FeatureType = "regular",
@@ -121,7 +121,7 @@ def inferred_types(
 
     Args:
         module: any module.
-        group: the group.
+        group: the group or its name.
         input_type: as for `typed_parameters`.
         hidden_type: likewise.
         output_type: likewise.
@@ -135,6 +135,7 @@ def inferred_types(
         >>> inferred_types(nn.Sequential(nn.Linear(1, 4), nn.Linear(4, 2)), CyclicGroup(4))["1"]
         (regular of CyclicGroup(4), 2*trivial of CyclicGroup(4))
     """
+    group = parse_group(group) if isinstance(group, str) else group
     found = inferred(module, group, SideTypes(input_type, hidden_type, output_type), example)
     kinds = {name: kind_of(named_layer(module, name)) for name in found.types}
     return {name: types for name, types in found.types.items() if (kind := kinds[name]) is not None and kind.maps}

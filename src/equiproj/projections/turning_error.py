@@ -59,7 +59,7 @@ def turning_error(
         turned = _spectrum(values, points, group.spatial_matrix(g, 2) @ waves)
         expected = np.einsum("ij,jkq,lk->ilq", rho_out(g).numpy(), upright, rho_in(g).numpy())
         total += float((np.abs(turned - expected) ** 2 @ weights).sum()) / len(elements)
-    return math.sqrt(total / size) if size > 0 else 0.0
+    return 0.0 if size == 0 else math.sqrt(total / size)
 
 
 def _seeded() -> torch.Generator:

@@ -1,14 +1,14 @@
 """Whether a network can be equivariant at all, and where it breaks if it cannot."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from equiproj.groups import FiniteGroup, Group
+from equiproj.groups import FiniteGroup, Group, parse_group
 from equiproj.groups.group import Element
 from equiproj.layers import Coverage, FeatureType, LayerTypes, ParameterTypes, coverage, typed_parameters
 from equiproj.layers.flow import Event, SideTypes, TypeConflictError, repeated, watched
@@ -29,7 +29,8 @@ class CheckedNetwork:
     """What `check` found.
 
     Args:
-        defect: largest relative defect of the projected copy on the data; NaN where the types conflict.
+        defect: largest relative defect of the projected copy on the data; NaN where the types conflict, or where an
+            output holds NaN or infinity.
         broken: the first layer or function whose output does not move as it should, empty if there is none.
         reason: why, as far as that is known.
         defect_there: relative defect of its output.
@@ -65,7 +66,7 @@ class CheckedNetwork:
 def check(
     network: nn.Module,
     batch: Any,
-    group: Group,
+    group: Group | str,
     *,
     input_type: FeatureType = "trivial",
     hidden_type: FeatureType = "regular",
@@ -84,7 +85,7 @@ def check(
     Args:
         network: any module; it is not changed.
         batch: images, volumes, features or sequences, or a tuple or dictionary of what the network is called with.
-        group: the group; its generators are tried, and elements drawn from a continuous one.
+        group: the group or its name; its generators are tried, and elements drawn from a continuous one.
         input_type: as for `typed_parameters`.
         hidden_type: likewise.
         output_type: likewise.
@@ -104,6 +105,7 @@ def check(
         >>> found.broken, found.reason
         ("layer '0'", 'stride 2 with kernel 3 and padding 1 on 8 pixels leaves 1 over at one side')
     """
+    group = parse_group(group) if isinstance(group, str) else group
     copied, sides = copy.deepcopy(network).double(), SideTypes(input_type, hidden_type, output_type)
     example = _float64(batch)
     types: dict[str, Any] = {"layers": layers, "parameters": parameters, "skip": skip}
@@ -117,6 +119,10 @@ def check(
         where, _, reason = str(error).partition(": ")
         return CheckedNetwork(float("nan"), where, reason, float("nan"), None)
     covered = coverage(copied, typed_parameters(copied, group, include_bias=True, **types), skip)
+    undefined = _first_without_numbers(events)
+    if undefined is not None:
+        reason = "what it computes holds NaN or infinity"
+        return CheckedNetwork(float("nan"), undefined.where, reason, float("nan"), covered)
     worst, first = 0.0, None
     for g in _elements(group):
         moved = repeated(copied, group, sides, _moved(example, g, group, input_type))
@@ -136,6 +142,12 @@ def check(
     if event.where == "the output" and unknown is not None:  # somewhere behind what nobody follows
         return CheckedNetwork(worst, unknown.where, unknown.feature.reason, first[1], covered)
     return CheckedNetwork(worst, event.where, _why(event, covered, layers, inference.types), first[1], covered)
+
+
+def _first_without_numbers(events: Sequence[Event]) -> Event | None:
+    """Where NaN comes from, or where infinity comes out; None where every output is finite, as behind a mask."""
+    outputs = [event for event in events if event.where == "the output" and not event.value.isfinite().all()]
+    return next((event for event in events if event.value.isnan().any()), outputs[0]) if outputs else None
 
 
 def _why(
@@ -168,7 +180,12 @@ def _relative(event: Event, moved: Event, g: Element, group: Group, rho: TypeOf)
     expected = _move_feature(event.value, event.feature, g, group, rho)
     if expected.shape != moved.value.shape:
         return float("inf")
-    size, defect = torch.linalg.vector_norm(expected), torch.linalg.vector_norm(moved.value - expected)
+    # what is infinite or NaN on both sides, as behind a mask, is the same
+    same = (moved.value == expected) | (moved.value.isnan() & expected.isnan())
+    defect = torch.linalg.vector_norm((moved.value - expected).masked_fill(same, 0))
+    size = torch.linalg.vector_norm(expected.nan_to_num(0, 0, 0))
+    if not defect.isfinite():
+        return float("inf")
     return float(defect / size) if size > 0 else float(defect)
 
 

@@ -47,7 +47,8 @@ def measured_defect(
     :func:`~equiproj.representations.action.act`, and their channels are trivial unless a type is given. Nothing is
     assumed of features: (n, c), sequences and point clouds (n, points, c) need a type, which acts on the last axis, or
     a mapping from axes to types (:func:`~equiproj.regularisers.batches.move_tensor`). Of several outputs the one with
-    the largest defect counts. Training mode is restored for every submodule. Norms are taken in float64.
+    the largest defect counts. Training mode is restored for every submodule. Norms are taken in float64. It is NaN
+    where an output holds NaN or infinity.
 
     Args:
         module: called with the batch; with `**batch` if that is a dictionary, with `*batch` if it is a tuple.
@@ -89,8 +90,8 @@ def measured_defect(
                 for (_, tensor, _), (where, reference, types) in zip(found, expected, strict=True)
             ]
             ratios.append(torch.stack(each).max())
-    values = torch.stack(ratios).tolist()
-    return MeasuredDefect(max(values), math.fsum(values) / len(values))
+    values = torch.stack(ratios)
+    return MeasuredDefect(float(values.max()), math.fsum(values.tolist()) / len(values))
 
 
 def _move(g: Element, group: Group, tensor: Tensor, types: BatchType | None, where: str) -> Tensor:
@@ -138,4 +139,4 @@ def _relative(found: Tensor, expected: Tensor, where: str) -> Tensor:
     # A difference of float32 numbers is exact in float64, which some devices do not have.
     precise = torch.float32 if found.device.type == "mps" else torch.float64
     defect = torch.linalg.vector_norm(found.to(precise) - expected.to(precise))
-    return torch.where(defect > 0, defect / torch.linalg.vector_norm(expected.to(precise)), 0.0)
+    return torch.where(defect == 0, 0.0, defect / torch.linalg.vector_norm(expected.to(precise)))

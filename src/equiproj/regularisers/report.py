@@ -15,7 +15,7 @@ from equiproj.regularisers.bundles import Bundle, bundle, stack_norms
 
 
 class ReportRow(NamedTuple):
-    """One weight: ‖PW‖, ‖W − PW‖ and ‖W − PW‖ / ‖W‖ (0 for W = 0), in the norm named.
+    """One weight: ‖PW‖, ‖W − PW‖ and ‖W − PW‖ / ‖W‖ (0 for W = 0, NaN for a W that holds NaN), in the norm named.
 
     Examples:
         >>> ReportRow("weight", norm_equivariant=4.0, norm_perpendicular=3.0, ratio=0.6, norm="frobenius").ratio
@@ -119,9 +119,9 @@ def measure(
         parts = torch.stack([projected, weights - projected, weights])
         norms = stack_norms(parts.flatten(0, 1), entry.projector, norm, image_shape=image_shape).unflatten(0, (3, -1))
         for parameter, equivariant, perpendicular, whole in zip(entry.parameters, *norms.tolist(), strict=True):
-            ratio = perpendicular / whole if whole > 0 else 0.0
+            ratio = 0.0 if whole == 0 else perpendicular / whole
             rows[parameter.name] = ReportRow(parameter.name, equivariant, perpendicular, ratio, str(norm))
         squares = parts.double().square().flatten(1).sum(1).tolist()
         squared_perpendicular, squared_total = squared_perpendicular + squares[1], squared_total + squares[2]
-    ratio = (squared_perpendicular / squared_total) ** 0.5 if squared_total > 0 else 0.0
+    ratio = 0.0 if squared_total == 0 else (squared_perpendicular / squared_total) ** 0.5
     return EquivarianceReport(tuple(rows[parameter.name] for parameter in parameters), ratio, covered)

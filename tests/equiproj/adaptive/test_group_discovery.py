@@ -126,3 +126,10 @@ def test_no_candidates_are_refused():
         options = {} if rank is rank_groups_by_distance else {"loss": nn.functional.mse_loss, "batches": []}
         with pytest.raises(ValueError, match="expected at least one candidate group, found none"):
             rank(nn.Linear(2, 2), [], **options)
+
+
+def test_weights_that_are_no_numbers_are_refused():
+    layer = nn.Linear(4, 1, bias=False)
+    nn.init.constant_(layer.weight, torch.nan)
+    with pytest.raises(ValueError, match="weight: expected finite weights, found NaN or infinity"):
+        rank_groups_by_distance(layer, ["C4"], input_type="regular")

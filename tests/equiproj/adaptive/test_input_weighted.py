@@ -114,6 +114,7 @@ def test_equivariant_weights_are_not_pushed():
         (nn.ConvTranspose2d(4, 4, 3), {}, "that is not transposed"),
         (nn.Conv2d(4, 4, 3), {"shrinkage": 2.0}, "expected shrinkage from 0 to 1, found 2.0"),
         (nn.Conv2d(4, 4, 3), {"batches": []}, "expected a batch that reaches its layer"),
+        (nn.Conv2d(4, 4, 3), {"batches": [torch.full((1, 4, 5, 5), torch.nan)]}, "weight: expected finite inputs"),
         (nn.Conv2d(4, 4, 3), {"weight_perpendicular": {}}, "expected weight_perpendicular to name weight"),
     ],
 )

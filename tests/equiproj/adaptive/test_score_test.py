@@ -261,6 +261,8 @@ def test_tuples_and_dictionaries_are_batches_too():
         ({"batches": [(torch.ones(1, 16), torch.ones(1, 1))]}, "expected at least two examples"),
         ({"observations": "slices"}, "expected observations 'examples' or 'batches', found 'slices'"),
         ({"loss": nn.functional.l1_loss}, "weight: expected a loss with second derivatives"),
+        ({"batches": [(torch.full((5, 16), torch.nan), torch.ones(5, 1))]}, "weight: expected finite gradients"),
+        ({"batches": [(torch.arange(16.0).expand(5, 16), torch.ones(5, 1))]}, "gradients, found all alike"),
     ],
 )
 def test_what_cannot_be_tested_is_refused(arguments, message):
@@ -268,6 +270,14 @@ def test_what_cannot_be_tested_is_refused(arguments, message):
     given = {"loss": squared_error, "batches": [(torch.randn(5, 16), torch.randn(5, 1))], **arguments}
     with pytest.raises(ValueError, match=message):
         score_test(nn.Linear(16, 1), **given, **TYPES)
+
+
+def test_what_explains_every_example_may_as_well_be_strict():
+    layer, inputs = nn.Linear(16, 1, bias=False), torch.randn(20, 16)
+    nn.init.ones_(layer.weight)
+    (row,) = score_test(layer, loss=squared_error, batches=[(inputs, layer(inputs).detach())], **TYPES).rows
+    assert (row.score, row.p_value, row.tau_squared) == (0.0, 1.0, 0.0)
+    assert row.weight == pytest.approx(9.5 * row.curvature)
 
 
 def test_the_network_has_a_p_value():

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from equiproj import check, measured_defect, project_
+from equiproj import check, equivariance_report, measured_defect, project_
 from equiproj.groups import CyclicGroup, DihedralGroup
 from equiproj.representations import regular, trivial
 
@@ -181,3 +181,49 @@ def test_features_and_attention_are_checked_too() -> None:
     assert not found.is_equivariant
     assert (found.broken, found.reason) == ("'pad' in '1'", "'pad' in '1' pools an axis of free")
     assert found.defect > 0.1
+
+
+class Masked(nn.Module):
+    """Infinite between its layers, where a mask is, and finite behind them."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features.masked_fill(features.abs() < 0.5, -math.inf).exp()
+
+
+class Logarithm(nn.Module):
+    """NaN for half of what goes in."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features.log()
+
+
+class Infinite(nn.Module):
+    """Not a number, or infinite, everywhere."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return (features - features + 1) / 0.0
+
+
+def test_what_is_no_number_is_not_equivariant() -> None:
+    """Neither checked nor measured nor reported: NaN is smaller than no tolerance."""
+    batch = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+
+    def around(layer: nn.Module) -> nn.Sequential:
+        return nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), layer, nn.Conv2d(4, 1, 1))
+
+    broken = around(nn.ReLU())
+    with torch.no_grad():
+        broken[0].weight[0, 0, 0, 0] = math.nan
+    for network, where in (
+        (around(Logarithm()), "'log' in '1'"),
+        (broken, "layer '0'"),
+        (nn.Sequential(around(nn.ReLU()), Infinite()), "the output"),
+    ):
+        found = check(network, batch, "C4")
+        assert (found.is_equivariant, found.broken) == (False, where)
+        assert "holds NaN or infinity" in str(found)
+        assert all(map(math.isnan, measured_defect(network, batch, "C4")))
+    report = equivariance_report(broken, "C4")
+    assert math.isnan(report.rows[0].ratio)
+    assert math.isnan(report.total_ratio)
+    assert check(around(Masked()), batch, "C4").is_equivariant
