@@ -53,15 +53,20 @@ class LayerNorms(_Record):
 
 
 class WeightNorms(_Record):
-    """‖W‖ and ‖W − P(W)‖ (Frobenius) of all weights and biases of typed layers together."""
+    """‖W‖ and ‖W − P(W)‖ (Frobenius) of all weights and biases of typed layers together.
+
+    Examples:
+        >>> [WeightNorms(norm=n, norm_perpendicular=n / 2).ratio for n in (2.0, 0.0, float("nan"))]
+        [0.5, 0.0, nan]
+    """
 
     norm: float
     norm_perpendicular: float
 
     @property
     def ratio(self) -> float:
-        """‖W − P(W)‖ / ‖W‖; 0 for W = 0."""
-        return self.norm_perpendicular / self.norm if self.norm > 0 else 0.0
+        """‖W − P(W)‖ / ‖W‖; 0 for W = 0, NaN where weights are."""
+        return 0.0 if self.norm == 0 else self.norm_perpendicular / self.norm
 
 
 class RunOrigin(RunSettings):
