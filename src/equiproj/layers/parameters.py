@@ -71,8 +71,8 @@ def typed_parameters(
             kernels of groups that map pixels onto pixels stay.
 
     Raises:
-        ValueError: no layer, no group, a name that is not a layer or parameter, or one whose channels or kernel do not
-            fit; with `strict`, a matrix parameter that nothing covers.
+        ValueError: no layer, nothing that is asked for, no group, a name that is not a layer or parameter, or one whose
+            channels or kernel do not fit; with `strict`, a matrix parameter that nothing covers.
 
     Examples:
         >>> from equiproj.groups import CyclicGroup
@@ -104,6 +104,9 @@ def typed_parameters(
         inference = inferred(module, group, sides, example, lambda name: name in taken or is_skipped(name))
         typed, reasons = inferred_tensors(module, inference, roles), inference.reasons
     found = _once_each([*(entry for entry in typed if entry.role in roles and entry.name not in taken), *declared])
+    if not found:
+        hint = "" if include_bias else "; include_bias=True lists vectors too"
+        raise ValueError(f"expected at least one parameter that is not skipped, found none{hint}")
     _check_coverage(coverage(module, found, skip), reasons, strict=strict, chosen=layers is not None)
     return found if sampling is None else [_sampled_by(entry, sampling) for entry in found]
 

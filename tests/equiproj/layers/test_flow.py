@@ -410,5 +410,10 @@ def test_a_network_that_takes_no_guessed_input_asks_for_one() -> None:
 def test_a_layer_that_is_skipped_need_not_fit() -> None:
     network = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
     network.append(nn.Linear(4, 7))
-    found = typed_parameters(network, DihedralGroup(2), input_type="regular", skip="2.*")
-    assert [parameter.name for parameter in found] == ["0.weight", "1.weight"]
+    options = {"input_type": "regular", "include_bias": True}
+    found = typed_parameters(network, DihedralGroup(2), skip="2.*", **options)
+    assert [parameter.name for parameter in found] == ["0.weight", "0.bias", "1.weight", "1.bias"]
+    found = typed_parameters(network, DihedralGroup(2), skip=["0.weight", "1.bias", "2.*"], **options)
+    assert [parameter.name for parameter in found] == ["0.bias", "1.weight"]
+    with pytest.raises(ValueError, match="expected a module with linear or convolution layers, found none"):
+        typed_parameters(network, DihedralGroup(2), skip="*", **options)

@@ -1,9 +1,12 @@
 """Which layers are found, how their types are inferred, and what is refused by name."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
 
+from equiproj import ProjectionPenalty, ProximalPenalty, equivariance_report
 from equiproj.groups import CyclicGroup, DihedralGroup
 from equiproj.layers import typed_parameters
 from equiproj.representations import regular, trivial
@@ -122,3 +125,10 @@ def test_weight_norm_of_the_old_style_is_refused() -> None:
         ValueError, match=r"layer '': expected weight to be a parameter .*torch\.nn\.utils\.parametrizations"
     ):
         typed_parameters(layer, GROUP)
+
+
+@pytest.mark.parametrize("use", [typed_parameters, equivariance_report, ProjectionPenalty, ProximalPenalty])
+def test_nothing_to_list_is_refused(use: Callable[..., object]) -> None:
+    network = nn.Sequential(nn.BatchNorm2d(4))
+    with pytest.raises(ValueError, match="expected at least one parameter that is not skipped, found none; include_bi"):
+        use(network, CyclicGroup(4), input_type="regular", output_type="regular", example=torch.randn(2, 4, 5, 5))

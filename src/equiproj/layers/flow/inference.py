@@ -88,13 +88,10 @@ def _solved(
     group = state.group
     set_output(state, sides, output)
     rho = partial(type_of, group=group, hidden_type=sides.hidden_type)
-    parts: dict[str, list[Part]] = {}
     calls = {name: state.calls[name] for name, _, _ in known_layers(module) if name in state.calls}
-    calls = {name: call for name, call in calls.items() if not left_out(f"{name}.weight".lstrip("."))}
-    types = _types(calls, rho, group)
-    for name, call in calls.items():
-        prefix = f"{name}." if name else ""
-        parts[name] = [part for part in _parts(call, rho, group) if not left_out(prefix + part.attribute)]
+    types = _types(calls, rho, group, left_out)
+    parts = {name: _parts(calls[name], rho, group, left_out) for name in types}
+    types = {name: each for name, each in types.items() if parts[name] or not left_out(_of(name, "weight"))}
     _check_entries(state, rho, group)
     parameters = dict(other_parameters(state, rho, group, left_out))
     reasons = dict.fromkeys(feature.reason for _, feature in state.features.values() if feature.reason)
@@ -104,9 +101,9 @@ def _solved(
 
 
 def _types(
-    calls: Mapping[str, LayerCall], rho: TypeOf, group: Group
+    calls: Mapping[str, LayerCall], rho: TypeOf, group: Group, left_out: Callable[[str], bool]
 ) -> dict[str, tuple[Representation, Representation]]:
-    """(rho_in, rho_out) of every layer.
+    """(rho_in, rho_out) of every layer, but for those that do not fit and whose weight nobody asks for.
 
     Raises:
         MisfitError: channels that their type does not fill, with all layers that meet any such.
@@ -116,7 +113,8 @@ def _types(
         try:
             types[name] = call.types(rho, group)
         except MisfitError as error:
-            misfits[name] = error
+            if not left_out(_of(name, "weight")):
+                misfits[name] = error
     if misfits:
         skip = [f"{name}.*" for name in misfits]
         raise MisfitError(
@@ -126,11 +124,18 @@ def _types(
     return types
 
 
-def _parts(call: LayerCall, rho: TypeOf, group: Group) -> list[Part]:
+def _parts(call: LayerCall, rho: TypeOf, group: Group, left_out: Callable[[str], bool]) -> list[Part]:
+    """The tensors of a layer that somebody asks for."""
     try:
-        return list(call.parts(rho, group))
+        return [part for part in call.parts(rho, group) if not left_out(_of(call.name, part.attribute))]
     except ValueError as error:
+        if left_out(_of(call.name, "weight")):
+            return []
         raise ValueError(f"layer {call.name!r}: {error}") from error
+
+
+def _of(name: str, attribute: str) -> str:
+    return f"{name}.{attribute}".lstrip(".")
 
 
 def _check_entries(state: State, rho: TypeOf, group: Group) -> None:
