@@ -19,7 +19,7 @@ import pandas as pd
 from comparison import BETTER, METHODS, WORSE, cell, decimals, markdown, paired_interval, summary, verdict
 
 FOLDER = Path(__file__).parent
-EXAMPLES = ("rings_methods", "patches")  # modules with a DOMAIN and a table beside them
+EXAMPLES = ("rings_methods", "patches", "patches_prism")  # modules with a DOMAIN and a table beside them
 
 BEGIN, END = "<!-- from here on written by domains.py -->\n", "<!-- up to here -->\n"
 

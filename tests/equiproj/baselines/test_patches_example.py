@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+import domains
 import pandas as pd
 import patches
+import patches_groups
 import patches_prism
 import patches_steerable
 import pytest
@@ -115,3 +117,32 @@ def test_tiny_study_from_the_command_line(tmp_path, monkeypatch):
     assert set(rows["domain"]) == {"patches_steerable"}
     assert rows.groupby("method")["value"].count().eq(2).all()
     assert rows["value"].between(1, 1000).all()
+
+
+def test_the_page_of_cube_against_prism_is_in_step_with_both_tables():
+    assert (domains.FOLDER / "patches_groups.md").read_text(encoding="utf-8") == patches_groups.page()
+
+
+def written(folder, name, **errors):
+    """A table of methods at one position of the dial."""
+    rows = [
+        {"dial": 3.0, "method": method, "seed": seed, "value": value}
+        for method, values in errors.items()
+        for seed, value in enumerate(values)
+    ]
+    pd.DataFrame(rows).to_csv(folder / f"{name}.csv", index=False)
+
+
+def test_a_gain_of_the_prism_is_paired_by_seed_and_less_what_plain_gains(tmp_path):
+    written(tmp_path, "patches", plain=[5.0, 6.0, 7.0], strict=[11.0, 22.0, 33.0])
+    written(tmp_path, "patches_prism", plain=[4.0, 5.0, 6.0], strict=[10.0, 20.0, 30.0])
+    # differences 1, 2, 3: a mean of 2, and limits of 2 ∓ 4.303 / √3; plain gains 1 with every seed
+    (row,) = patches_groups.rows_of(patches_groups.errors(tmp_path), "strict", "strict", "strict")
+    assert row == "| 3 | strict | 22.00 | 20.00 | +2.00 [−0.48, +4.48] | +1.00 [−1.48, +3.48] |"
+
+
+def test_tables_of_other_seeds_are_refused(tmp_path):
+    written(tmp_path, "patches", strict=[11.0, 22.0])
+    written(tmp_path, "patches_prism", strict=[10.0, 20.0, 30.0])
+    with pytest.raises(ValueError, match="the same positions and seeds"):
+        patches_groups.errors(tmp_path)
