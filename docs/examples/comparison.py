@@ -124,14 +124,16 @@ def figure(table: pd.DataFrame, domain: Described) -> alt.VConcatChart:
             xOffset=alt.XOffset("method:N", sort=order),  # side by side, or intervals hide each other
             color=alt.Color("method:N", sort=order, scale=scale, title=None),
         )
-        means = base.mark_point(filled=True, size=60).encode(
+        means = base.mark_point(filled=True, size=60, opacity=1).encode(
             y=alt.Y("mean:Q", title=str(metric), scale=alt.Scale(zero=False))
         )
         gains = base.transform_filter("datum.method != 'plain'")
         limits = gains.mark_rule().encode(
             y=alt.Y("over_plain_low:Q", title="gain over plain"), y2=alt.Y2("over_plain_high:Q")
         )
-        middles = gains.mark_point(filled=True, size=60).encode(y=alt.Y("over_plain:Q", title="gain over plain"))
+        middles = gains.mark_point(filled=True, size=60, opacity=1).encode(
+            y=alt.Y("over_plain:Q", title="gain over plain")
+        )
         zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(strokeDash=[4, 3]).encode(y="zero:Q")
         size = {"width": 420, "height": 220}
         panels.append(alt.hconcat(means.properties(**size), alt.layer(zero, limits, middles).properties(**size)))

@@ -7,16 +7,14 @@ that depends on a number is chosen by that number.
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import ct
 import pandas as pd
-from comparison import BETTER, METHODS, WORSE, cell, decimals, markdown, paired_interval, summary, verdict
+from comparison import BETTER, METHODS, WORSE, cell, decimals, markdown, summary
+from rule import Row, against_strict, choice_of, counts_of, ratios_of, regime, rule_of, undecided_of
 
 FOLDER = Path(__file__).parent
 EXAMPLES = ("rings_methods", "patches", "patches_prism")  # modules with a DOMAIN and a table beside them
@@ -43,35 +41,25 @@ these small networks, and of nothing else.
 {table}
 ## When is strict better, when the penalty, when neither
 
-Over the {n_settings} rows of the table; "better" and "worse" mean that the whole interval is on that side.
+Every cell counts settings, which are rows of the table: in how many the whole interval lies above 0 ({better}), in how
+many below ({worse}), and of how many that were run.
 
+{counts}
 {rule}
-### Choosing on validation data
+### How to tell where one is
+
+r is the validation loss of strict over that of plain, the geometric mean over seeds: two trainings tell it, and nobody
+has to know the dial. It is known but for CT.
+
+{ratios}
+Two trainings, one plain and one strict, of which validation takes one: what do the other methods add to that? Gains are
+paired by seed, as above, without CT, whose seeds are not in its table.
 
 {choice}
 
-### Every method against plain and against strict
+### What is not decided
 
-{counts}"""
-
-
-class Row(SimpleNamespace):
-    """A domain at one position of its dial: the methods' rows of `comparison.summary`, and the seeds behind them."""
-
-    title: str
-    dial: float
-    methods: dict[str, Any]
-    places: int
-    seeds: pd.DataFrame | None
-
-    @property
-    def label(self) -> str:
-        """As in the sentences."""
-        return f"{self.title} at {self.dial:g}"
-
-    def verdict(self, method: str, reference: str) -> str:
-        """Whether a method is better or worse than another one; nothing where the row has not both."""
-        return verdict(self.methods[method], reference) if method in self.methods else ""
+{undecided}"""
 
 
 def rows_of_domain(title: str, dial: str, rows: pd.DataFrame, seeds: pd.DataFrame | None) -> list[Row]:
@@ -95,9 +83,11 @@ def all_rows() -> list[Row]:
         domain, table = import_module(name).DOMAIN, pd.read_csv(FOLDER / f"{name}.csv")
         sign = next(iter(domain.metrics.values()))
         rows = rows_of_domain(domain.title, domain.dial, summary(table, domain.metrics), table)
-        found += [Row(**vars(row), sign=sign) for row in rows]
+        last = max(domain.dials)
+        found += [Row(**vars(row), sign=sign, regime=regime(row.dial, last, domain.broken)) for row in rows]
     rows = rows_of_domain(ct.TITLE, ct.DIAL, pd.read_csv(FOLDER / "ct.csv"), None)
-    return found + [Row(**vars(row), sign=1) for row in rows]
+    last = max(row.dial for row in rows)
+    return found + [Row(**vars(row), sign=1, regime=regime(row.dial, last)) for row in rows]
 
 
 def table_of(rows: Sequence[Row]) -> str:
@@ -107,108 +97,6 @@ def table_of(rows: Sequence[Row]) -> str:
         cells = [cell(row.methods[name], row.places) if name in row.methods else "not run" for name in METHODS]
         lines.append(f"| {row.title}, {row.metric} | {row.dial_name} = {row.dial:g} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
-
-
-def listed(rows: Sequence[Row]) -> str:
-    """How many, and which."""
-    return f"{len(rows)}" + (f" ({'; '.join(row.label for row in rows)})" if rows else "")
-
-
-def compared(rows: Sequence[Row], method: str, reference: str) -> str:
-    """A sentence: in how many rows a method is better or worse than another."""
-    both = [row for row in rows if method in row.methods]
-    found = {mark: [row for row in both if row.verdict(method, reference) == mark] for mark in (BETTER, WORSE)}
-    undecided = len(both) - sum(map(len, found.values()))
-    return (
-        f"* **{method.capitalize()} against {reference}**: better in {listed(found[BETTER])}, "
-        f"worse in {listed(found[WORSE])}, undecided in {undecided} of {len(both)}."
-    )
-
-
-def present_in(rows: Sequence[Row]) -> list[str]:
-    """The methods that some row has, without plain."""
-    return [method for method in METHODS if method != "plain" and any(method in row.methods for row in rows)]
-
-
-def penalties_in(rows: Sequence[Row]) -> list[str]:
-    """The methods among them that weigh W − P(W)."""
-    return [method for method in present_in(rows) if method.startswith("penalty") or method == "proximal"]
-
-
-def over_both(rows: Sequence[Row], method: str) -> list[Row]:
-    """Where a method is better than plain and better than strict."""
-    return [row for row in rows if row.verdict(method, "plain") == row.verdict(method, "strict") == BETTER]
-
-
-def counts_of(rows: Sequence[Row]) -> str:
-    """How often each method is better or worse than plain and than strict."""
-    lines = [compared(rows, method, "plain") for method in present_in(rows)]
-    lines += [compared(rows, method, "strict") for method in present_in(rows) if method != "strict"]
-    for method in penalties_in(rows):
-        lines.append(
-            f"* **{method.capitalize()} better than plain and than strict**: in {listed(over_both(rows, method))}."
-        )
-    return "\n".join(lines) + "\n"
-
-
-def loss_ratio(row: Row) -> float:
-    """Validation loss of strict over plain's, the geometric mean over seeds: what two trainings tell."""
-    assert row.seeds is not None
-    losses = row.seeds.pivot(index="seed", columns="method", values="validation")
-    return math.exp((losses["strict"] / losses["plain"]).map(math.log).mean())
-
-
-def span(rows: Sequence[Row]) -> str:
-    """The range of `loss_ratio`."""
-    ratios = sorted(map(loss_ratio, rows))
-    return f"{ratios[0]:.2f} to {ratios[-1]:.2f}" if ratios else "none"
-
-
-def rule_of(rows: Sequence[Row]) -> str:
-    """When strict, when a penalty, when neither: where their intervals are beside 0, and at which ratio of losses."""
-    known = [row for row in rows if row.seeds is not None]
-    penalties = penalties_in(rows)
-    lines = ["r is the validation loss of strict over that of plain, which two trainings tell (known but for CT).\n"]
-
-    def line(title: str, found: Sequence[Row]) -> None:
-        seen = [row for row in found if row in known]
-        ratios = f", at r of {span(seen)}" if seen else ""
-        lines.append(f"* **{title}** in {listed(found)}{ratios}.")
-
-    line("Strict is better than plain", [row for row in rows if row.verdict("strict", "plain") == BETTER])
-    line("Strict is worse than plain", [row for row in rows if row.verdict("strict", "plain") == WORSE])
-    for method in penalties:
-        line(f"{method.capitalize()}: better than plain and than strict", over_both(rows, method))
-    neither = [row for row in rows if BETTER not in {row.verdict(m, "plain") for m in ("strict", *penalties)}]
-    line("Neither strict nor any penalty is better than plain", neither)
-    harmed = [row for row in rows for method in penalties if row.verdict(method, "plain") == WORSE]
-    line("Some penalty is worse than plain", [row for row in rows if row in harmed])
-    return "\n".join(lines) + "\n"
-
-
-def chosen_gains(row: Row, method: str) -> tuple[float, float, float]:
-    """Gain of a method over the better of plain and strict on the validation set, paired by seed."""
-    assert row.seeds is not None
-    values, losses = (row.seeds.pivot(index="seed", columns="method", values=of) for of in ("value", "validation"))
-    takes_strict = losses["strict"] < losses["plain"]
-    choice = values["strict"].where(takes_strict, values["plain"])
-    return paired_interval((row.sign * (values[method] - choice)).tolist())
-
-
-def choice_of(rows: Sequence[Row]) -> str:
-    """What a reader gains over two trainings, one plain and one strict, of which validation data choose one."""
-    known = [row for row in rows if row.seeds is not None]
-    lines = [
-        "Two trainings, one plain and one strict, of which validation takes one: what do the others add?",
-        "Gains are paired by seed, as above; all domains but CT, whose seeds are not in its table.\n",
-    ]
-    for method in ("plain", *present_in(known)):
-        there = [row for row in known if method in row.methods]
-        limits = {row.label: chosen_gains(row, method) for row in there}
-        above = [row for row in there if limits[row.label][1] > 0]
-        below = [row for row in there if limits[row.label][2] < 0]
-        lines.append(f"* {method}: better in {listed(above)}; worse in {listed(below)}; of {len(there)}.")
-    return "\n".join(lines)
 
 
 def page_of_all() -> str:
@@ -225,10 +113,11 @@ def page_of_all() -> str:
         n_cells=n_cells,
         n_chance=round(0.05 * n_cells),
         table=table_of(rows),
-        n_settings=len(rows),
-        rule=rule_of(rows),
-        choice=choice_of(rows),
         counts=counts_of(rows),
+        rule=rule_of(rows),
+        ratios=ratios_of(rows),
+        choice=choice_of(rows),
+        undecided=undecided_of(rows),
     )
 
 
@@ -244,11 +133,12 @@ def page_of(name: str) -> str:
         raise ValueError(f"{path.name}: expected the lines {BEGIN.strip()!r} and {END.strip()!r} once each")
     before, rest = text.split(BEGIN)
     rows = [row for row in all_rows() if row.title == domain.title]
-    time_taken = (
-        f"{table['seed'].nunique()} seeds; {table.drop_duplicates(['dial', 'method', 'seed'])['trainings'].sum()}"
+    of_methods = table.drop_duplicates(["dial", "method", "seed"])
+    intro = (
+        f"{table['seed'].nunique()} seeds; {of_methods['trainings'].sum()} trainings counted once for each method; "
+        "95 % intervals by Student's t over seeds.\n"
     )
-    intro = f"{time_taken} trainings counted once for each method; 95 % intervals by Student's t over seeds.\n"
-    block = "\n".join([intro, markdown(table, domain), counts_of(rows)])
+    block = "\n".join([intro, markdown(table, domain), against_strict(rows)])
     return before + BEGIN + block + END + rest.split(END)[1]
 
 

@@ -32,6 +32,7 @@ def rows_of(unit: Unit) -> Rows:
     counts none of plain's training, the adaptive penalty none of strict's.
     """
     torch.set_num_threads(1)  # sums of several threads round in an order of their own
+    torch.backends.opt_einsum.enabled = False  # looking for an order takes longer than products as small as these
     began, domain, rows = time.process_time(), unit.domain, []
     data = domain.data(unit.dial, unit.seed)
     for method, trained, predict in trained_methods(unit, data):

@@ -10,6 +10,7 @@ import domains
 import dynamics
 import pandas as pd
 import pytest
+import rule
 import torch
 from methods import Unit
 
@@ -142,7 +143,7 @@ def test_a_page_without_its_marks_is_refused(tmp_path, monkeypatch):
         domains.page_of("rings_methods")
 
 
-def made_up(marks: dict[str, tuple[str, str]]) -> domains.Row:
+def made_up(marks: dict[str, tuple[str, str]]) -> rule.Row:
     """A row whose methods are better, worse or neither than plain and than strict."""
     limits = {comparison.BETTER: (1, 2), comparison.WORSE: (-2, -1), "": (-1, 1)}
     methods = {"plain": {"method": "plain"}}
@@ -151,34 +152,56 @@ def made_up(marks: dict[str, tuple[str, str]]) -> domains.Row:
         for reference, mark in (("plain", over_plain), ("strict", over_strict)):
             row[f"over_{reference}_low"], row[f"over_{reference}_high"] = limits[mark]
         methods[method] = row
-    return domains.Row(title="made up", dial=0.5, methods=methods, seeds=None)
+    return rule.Row(title="made up", dial=0.5, methods=methods, seeds=None, regime=rule.PARTLY)
 
 
-def test_the_rule_counts_what_the_intervals_say():
-    up, down = comparison.BETTER, comparison.WORSE
+UP, DOWN = comparison.BETTER, comparison.WORSE
+
+
+def test_the_counts_are_of_what_the_intervals_say():
     rows = [
-        made_up({"strict": (up, ""), "penalty, tuned": (up, up)}),
-        made_up({"strict": (down, ""), "penalty, tuned": ("", up)}),
+        made_up({"strict": (UP, ""), "penalty, tuned": (UP, UP)}),
+        made_up({"strict": (DOWN, ""), "penalty, tuned": ("", UP)}),
         made_up({"strict": ("", "")}),
     ]
-    counts, rule = domains.counts_of(rows), domains.rule_of(rows)
-    here = "1 (made up at 0.5)"
-    assert f"**Strict against plain**: better in {here}, worse in {here}, undecided in 1 of 3" in counts
-    assert "**Penalty, tuned against strict**: better in 2" in counts
-    assert f"**Penalty, tuned better than plain and than strict**: in {here}" in counts
-    assert "adaptive" not in counts
-    assert f"**Strict is worse than plain** in {here}." in rule
-    assert "**Neither strict nor any penalty is better than plain** in 2" in rule
-    assert "**Some penalty is worse than plain** in 0." in rule
+    _, _, plain, strict = rule.counts_of(rows).splitlines()
+    assert plain == "| it is partly broken | plain | 1 ▲ 1 ▼ of 3 | 1 ▲ 0 ▼ of 2 |"
+    assert strict == "| it is partly broken | strict | – | 2 ▲ 0 ▼ of 2 |"
+    undecided = rule.undecided_of(rows)
+    assert "Not told apart from plain: strict in 1 of 3; penalty, tuned in 1 of 2." in undecided
+    assert "Penalty, tuned is better than plain and than strict at once in 1 (made up at 0.5)" in undecided
+    assert "No method is told apart from plain in 1 (made up at 0.5)" in undecided
+
+
+@pytest.mark.parametrize(
+    ("strict", "penalty", "taken"),
+    [
+        ((UP, ""), (UP, ""), "take strict"),
+        ((UP, ""), ("", DOWN), "take strict"),
+        ((UP, ""), (UP, UP), "take the tuned penalty"),
+        ((DOWN, ""), (UP, UP), "take the tuned penalty"),
+        ((DOWN, ""), ("", UP), "train plain"),
+        (("", ""), ("", ""), "nothing is decided"),
+        ((UP, ""), ("", UP), "let validation choose"),
+    ],
+)
+def test_the_rule_takes_what_pays_and_what_nothing_speaks_against(strict, penalty, taken):
+    assert rule.recommended([made_up({"strict": strict, "penalty, tuned": penalty})]).startswith(f"**{taken}**")
+
+
+def test_a_dial_that_leaves_the_group_alone_breaks_nothing():
+    assert [rule.regime(dial, 3.0) for dial in (0.0, 1.0, 3.0)] == [rule.HOLDS, rule.PARTLY, rule.MOST]
+    assert rule.regime(3.0, 3.0, broken=False) == rule.HOLDS
 
 
 def test_ratio_of_losses_is_the_geometric_mean_over_seeds():
     seeds = pd.DataFrame(
         {"method": ["plain", "plain", "strict", "strict"], "seed": [0, 1, 0, 1], "validation": [1.0, 2.0, 4.0, 2.0]}
     )
-    row = domains.Row(title="made up", dial=0.0, methods={}, seeds=seeds)
-    assert domains.loss_ratio(row) == pytest.approx(2.0)
-    assert domains.span([row]) == "2.00 to 2.00"
+    row = rule.Row(title="made up", dial=0.0, methods={}, seeds=seeds)
+    assert rule.loss_ratio(row) == pytest.approx(2.0)
+    assert rule.span([2.0]) == "2.00"
+    assert rule.span([2.0, 1.0]) == "1.00 to 2.00"
 
 
 def test_a_choice_by_validation_takes_strict_where_its_loss_is_smaller():
@@ -189,6 +212,6 @@ def test_a_choice_by_validation_takes_strict_where_its_loss_is_smaller():
         for method in values
         for seed in range(2)
     )
-    row = domains.Row(title="made up", dial=0.0, methods={}, seeds=seeds, sign=1)
-    assert domains.chosen_gains(row, "proximal")[0] == pytest.approx((-0.1 + 0.1) / 2)
-    assert domains.chosen_gains(row, "plain")[0] == pytest.approx((0.0 - 0.1) / 2)
+    row = rule.Row(title="made up", dial=0.0, methods={}, seeds=seeds, sign=1)
+    assert rule.chosen_gains(row, "proximal")[0] == pytest.approx((-0.1 + 0.1) / 2)
+    assert rule.chosen_gains(row, "plain")[0] == pytest.approx((0.0 - 0.1) / 2)
