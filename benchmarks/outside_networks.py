@@ -1,14 +1,18 @@
 """What of networks that nobody here wrote is covered, and whether they can be equivariant: a table.
 
-``python -m benchmarks.outside_networks`` draws small networks of torch, transformers and monai (whatever of them is
-installed: none is a requirement). For each it says which share of its matrix parameters linear and convolution layers
-alone are, to which share data flow gives a type, and what `equiproj.check` finds on random data.
+``python -m benchmarks.outside_networks`` draws small networks of torch, transformers, timm and monai (whatever of them
+is installed: none is a requirement), and prints the table of docs/bridges.md. For each it says which share of its
+matrix parameters linear and convolution layers alone are, to which share data flow gives a type, and what
+`equiproj.check` finds on random data.
 """
 
 import argparse
+import sys
 import warnings
 from collections.abc import Callable, Iterator
+from enum import Enum
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -99,6 +103,65 @@ def of_transformers() -> Iterator[Case]:
     )
 
 
+class _NamesOnly(ModuleType):
+    """A module of which every name that is no submodule is a class that does nothing."""
+
+    __path__ = ()  # so that it has submodules
+    InterpolationMode = Enum("InterpolationMode", "NEAREST BILINEAR BICUBIC BOX HAMMING LANCZOS")
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return sys.modules.get(f"{self.__name__}.{name}") or type(name, (nn.Module,), {})
+
+
+def import_timm() -> Any:
+    """The timm library, also where torchvision, whose names it imports for images and files, is not installed.
+
+    Raises:
+        ImportError: timm is not installed.
+    """
+    try:
+        import torchvision  # noqa: F401
+    except ImportError:
+        inner = ("ops.misc", "transforms.functional", "datasets")
+        names = ["torchvision", *(f"torchvision.{'.'.join(n.split('.')[:k])}" for n in inner for k in (1, 2))]
+        standing_in = {name: _NamesOnly(name) for name in names}
+        sys.modules.update(standing_in)
+        try:
+            return import_module("timm")
+        finally:  # nobody else is to take them for torchvision
+            for name in standing_in:
+                del sys.modules[name]
+    return import_module("timm")
+
+
+def of_timm() -> Iterator[Case]:
+    library, plain = import_timm(), {}
+
+    def made(name: str, **settings: Any) -> Callable[[], nn.Module]:
+        return lambda: library.create_model(name, num_classes=10, **settings)
+
+    attending = {"img_size": 32, "embed_dim": 32, "num_heads": 4}
+    odd = images(3, 33, 33)
+    yield "timm resnet18", made("resnet18", channels=(16, 16, 32, 32)), images(3, 32, 32), plain
+    yield "timm resnet18, 33 pixels", made("resnet18", channels=(16, 16, 32, 32)), odd, plain
+    yield "timm vit_tiny", made("vit_tiny_patch16_224", depth=2, **attending), images(3, 32, 32), plain
+    yield "timm cait_xxs24", made("cait_xxs24_224", depth=1, **attending), images(3, 32, 32), plain
+    mixer = {"img_size": 32, "patch_size": 8, "num_blocks": 2, "embed_dim": 32, "num_classes": 10}
+    yield "timm MlpMixer", lambda: library.models.mlp_mixer.MlpMixer(**mixer), images(3, 32, 32), plain
+    yield (
+        "timm convnext_atto",
+        made("convnext_atto", dims=(16, 32, 32, 64), depths=(1, 1, 1, 1)),
+        images(3, 32, 32),
+        plain,
+    )
+    yield "timm mobilenetv3_small", made("mobilenetv3_small_050"), odd, plain
+    yield "timm beit_base", made("beit_base_patch16_224", depth=1, **attending), images(3, 32, 32), plain
+    swin = {"img_size": 56, "depths": (1, 1), "num_heads": (4, 4), "embed_dim": 32}
+    yield "timm swin_tiny", made("swin_tiny_patch4_window7_224", **swin), images(3, 56, 56), plain
+
+
 def of_monai() -> Iterator[Case]:
     nets = import_module("monai.networks.nets")
     flat, plain = images(1, 32, 32), {}
@@ -117,6 +180,17 @@ def linear_share(network: nn.Module) -> float:
     return coverage_of(network, [(layer, "weight", "map") for layer in layers]).share
 
 
+@torch.no_grad()
+def drawn(make: Callable[[], nn.Module]) -> nn.Module:
+    """A network in evaluation mode, with drawn vectors and heads: what starts at zero hides whatever is behind it."""
+    torch.manual_seed(0)
+    network = make().eval()
+    for parameter in network.parameters():
+        if parameter.ndim < 2 or not parameter.any():
+            parameter.copy_(torch.rand_like(parameter) + 0.5)
+    return network
+
+
 def row(network: nn.Module, example: Any, types: dict[str, str]) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # what is not covered stands in the table
@@ -124,27 +198,26 @@ def row(network: nn.Module, example: Any, types: dict[str, str]) -> str:
             covered = f"{100 * equivariance_report(network, GROUP, example=example, **types).coverage.share:.0f} %"
         except ValueError as error:
             covered = "refused"
-            return f"{covered:>8}  {str(error)[:150]}"
+            return f"{covered} | {str(error)[:150]}"
         found = check(network, example, GROUP, **types)
     verdict = f"defect {found.defect:.1e}"
     if not found.is_equivariant:
         verdict += f", first at {found.broken}: {found.reason}"
-    return f"{covered:>8}  {verdict[:170]}"
+    return f"{covered} | {verdict[:170]}"
 
 
 def main() -> None:
     argparse.ArgumentParser(prog="python -m benchmarks.outside_networks", description=__doc__).parse_args()
-    print(f"{'network':25} {'before':>7} {'now':>8}  projected onto {GROUP}")
-    for library in (of_torch, of_transformers, of_monai):
+    print(f"| network | layers alone | data flow | projected onto {GROUP} |\n|---|---|---|---|")
+    for library in (of_torch, of_transformers, of_timm, of_monai):
         try:
             cases = list(library())
         except ModuleNotFoundError as error:
             print(f"({library.__name__}: {error})")
             continue
         for name, make, example, types in cases:
-            torch.manual_seed(0)
-            network = make().eval()
-            print(f"{name:25} {100 * linear_share(network):5.0f} % {row(network, example, types)}", flush=True)
+            network = drawn(make)
+            print(f"| {name} | {100 * linear_share(network):.0f} % | {row(network, example, types)} |", flush=True)
 
 
 if __name__ == "__main__":

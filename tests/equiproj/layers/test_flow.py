@@ -169,6 +169,20 @@ class TalkingHeads(Patches):
         return self.head(x[:, 0])
 
 
+class MixedTokens(nn.Module):
+    """A mixer: linear layers across channels, and across the points of an image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches, self.norm, self.head = nn.Conv2d(1, 8, 4, stride=4), nn.LayerNorm(8), nn.Linear(8, 3)
+        self.there, self.back, self.across = nn.Linear(16, 12), nn.Linear(12, 16), nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = x + self.back(functional.gelu(self.there(self.norm(x).transpose(1, 2)))).transpose(1, 2)
+        return self.head((x + self.across(x).tanh()).mean(1))
+
+
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], bool]] = {
     "head before body": (HeadFirst, False),
     "flatten": (
@@ -194,6 +208,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], bool]] = {
     "zeros behind the channels": (lambda: ZeroPadded((0, 8)), True),
     "channels last": (ChannelsLast, True),
     "talking heads": (TalkingHeads, False),
+    "mixed tokens": (MixedTokens, False),
 }
 
 
@@ -227,6 +242,32 @@ def test_sums_and_joins_have_their_types() -> None:
     assert types["out"] == (ONE + 3 * RHO, ONE)
     assert list(types) == ["out", "fine", "coarse", "up"]  # in order of registration
     assert inferred_types(Residual(), GROUP)["last"] == (2 * RHO, ONE)
+
+
+def test_what_mixes_points_maps_between_images() -> None:
+    types = inferred_types(MixedTokens(), GROUP, example=torch.zeros(1, 1, 16, 16))
+    assert types["there"] == (tensor_product(ONE, grid(GROUP, (4, 4))), 3 * RHO)
+    assert types["back"] == (3 * RHO, grid(GROUP, (4, 4)))
+
+
+def test_a_bias_across_points_asks_for_channels_that_are_permuted() -> None:
+    """It is added to every channel alike, which turns of vectors do not keep."""
+
+    class Turned(nn.Module):
+        def __init__(self, bias: bool) -> None:
+            super().__init__()
+            self.patches, self.there = nn.Conv2d(1, 8, 4, stride=4), nn.Linear(16, 12, bias=bias)
+            self.back, self.head = nn.Linear(12, 16, bias=False), nn.Linear(8, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.patches(x).flatten(2)
+            mixed = x + self.back(self.there(x))
+            return self.head(mixed.mean(2))
+
+    types = {"hidden_type": irrep(GROUP, 1), "example": torch.zeros(1, 1, 16, 16)}
+    assert inferred_types(Turned(bias=False), GROUP, **types)["there"][1] == 6 * irrep(GROUP, 1)
+    with pytest.raises(ValueError, match="layer 'there': acts on every channel by itself"):
+        inferred_types(Turned(bias=True), GROUP, **types)
 
 
 def test_an_input_is_found_where_none_is_given() -> None:

@@ -108,6 +108,8 @@ def _last(state: State, name: str, tensor: Tensor, axis: int = -1) -> tuple[Feat
 
 def _linear(state: State, name: str, layer: nn.Module, tensors: list[Tensor], out: Tensor) -> LayerCall:
     found = [_last(state, name, tensor) for tensor in tensors]
+    if getattr(layer, "bias", None) is not None:
+        state.added_to_all(found[0][0], f"layer {name!r}")
     channels = state.new_channels(out.shape[-1], name)
     state.keep(out, Feature((*found[0][0].axes[:-1], channels), tuple(out.shape)))
     return LayerCall(name, layer, tuple(blocks for _, blocks in found), channels.blocks)

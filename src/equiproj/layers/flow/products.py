@@ -91,6 +91,8 @@ def _linear(call: Call) -> None:
         call.where,
     )
     _with_bias(call, out, weight.shape[0], 2)
+    if isinstance(call.value(2, "bias"), Tensor):
+        call.state.added_to_all(feature, call.where)
     call.result((*feature.axes[:-1], out))
 
 

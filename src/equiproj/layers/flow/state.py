@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from equiproj.groups import Group
 from equiproj.layers.flow.axes import FREE, Axes, Axis, Feature, OpenAxis, Source
 from equiproj.layers.flow.slots import Block, Blocks, Slot, TypeConflictError, resolved, unify
-from equiproj.representations import Representation, trivial
+from equiproj.representations import Representation, direct_sum, grid, trivial
 
 
 @dataclass(frozen=True)
@@ -132,9 +132,13 @@ class State:
 
     def taken_one_by_one(self, feature: Feature, where: str) -> None:
         """Note that something acts on every entry alone, so that the group has to permute the channels."""
-        channels = feature.channels()
-        if channels is not None:
-            self.permuted.append((where, feature.axes[channels].settled().blocks))
+        for axis in (each.settled() for each in feature.axes):
+            if axis.kind == "channels":
+                self.permuted.append((where, axis.blocks))
+
+    def added_to_all(self, feature: Feature, where: str) -> None:
+        """Note that something across the last axis is added to all others alike, which keeps channels if permuted."""
+        self.taken_one_by_one(Feature(feature.axes[:-1], feature.shape[:-1]), where)
 
     def meet(self, first: tuple[Axis, int], second: tuple[Axis, int], where: str) -> Axis:
         """The axis of a result on which two operands meet, each with its size, one of them perhaps repeated.
@@ -158,6 +162,11 @@ class State:
             return a
         if size_a == 1 or a == b:
             return b if a.kind == "free" else a
+        for one, other in ((a, b), (b, a)):
+            if one.kind == "channels" and other.kind == "points":  # made by a layer that mixes points
+                on_points = direct_sum(grid(self.group, each) if each else trivial(self.group) for each in other.grids)
+                unify(one.blocks, self.known(on_points, "the points"), where)
+                return other
         for one, other in ((a, b), (b, a)):
             if one.kind == "channels" and other.kind == "free":
                 unify(one.blocks, self.invariant(size_a, where), where)
