@@ -41,6 +41,10 @@ class ProjectionPenalty(CopiedWithNetwork):
     Biases are left out as in the paper, unless `include_bias`: then a bias counts as one more weight, the (c_out, 1)
     matrix b − P(b). Without it a network reaches exact equivariance only with `bias=False` or `project_`.
 
+    *Adaptive optimisers* scale the step of an entry by all gradients it has had, the penalty's too, so that a strong
+    penalty slows P(W) as well, which `ProximalPenalty` does not. A weak one leaves alone what is small and is
+    normalised afterwards, such as embeddings: the ratio over all weights hides that, the rows of `breakdown` do not.
+
     *Autocast*: computed in float32 (float64 for float64 weights) whatever the context. *torch.compile*: the network
     and the penalty compile, into one graph for all steps of a schedule. *DDP*: every rank computes the same penalty;
     add it to the loss of every backward pass, under `no_sync` too. DDP takes for unused what its output does not use:
