@@ -31,6 +31,11 @@ class Shift(nn.Module):
         return functional.pad(x, (1, 0, 0, 0))[..., :-1]
 
 
+class Sums(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.cumsum(-1)
+
+
 class Ramp(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x.softmax(1) * torch.linspace(0, 1, x.shape[-1], dtype=x.dtype)
@@ -177,10 +182,13 @@ def test_features_and_attention_are_checked_too() -> None:
     layer = nn.TransformerEncoderLayer(16, 2, 24, batch_first=True)
     types = {"input_type": "regular", "output_type": "regular"}
     assert check(layer, torch.randn(2, 5, 16), GROUP, **types).is_equivariant
-    found = check(nn.Sequential(layer, Shift()), torch.randn(2, 5, 16), GROUP, **types)
+    found = check(nn.Sequential(layer, Sums()), torch.randn(2, 5, 16), GROUP, **types)
     assert not found.is_equivariant
-    assert (found.broken, found.reason) == ("'pad' in '1'", "'pad' in '1' pools an axis of free")
+    assert (found.broken, found.reason) == ("'cumsum' in '1'", "no rule for 'cumsum' in '1'")
     assert found.defect > 0.1
+    found = check(nn.Sequential(layer, Shift()), torch.randn(2, 5, 16), GROUP, **types)
+    assert (found.is_equivariant, found.broken) == (False, "'getitem' in '1'")
+    assert found.reason.startswith("channel 15 lies inside a field of 4*regular")
 
 
 class Masked(nn.Module):
