@@ -1,6 +1,7 @@
 """Charged particles in a uniform field, with the symmetry it leaves: `particles.py` under the turns about z, SO(2).
 
-The data, the network and its start are those of `particles.py`; what differs is the group that every method is told.
+The data and the drawn network are those of `particles.py`; the group that every method is told differs, and with it the
+start, which is equivariant to it.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ DOMAIN = replace(
     particles.DOMAIN,
     name="particles_about_axis",
     title="N-body, SO(2)",
-    dials=(0.0, 1.0),
+    dials=(0.0, 0.3),
     augment=augment,
     average=average,
     declaration=declaration,
