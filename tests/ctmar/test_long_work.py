@@ -28,13 +28,13 @@ def test_after_an_error_nothing_waiting_is_begun():
 
     def first():
         running.set()
-        may_end.wait(10)
+        may_end.wait(100)
 
     def work():
         with thread_pool(1) as pool:
             pool.submit(first)
             waiting.extend(pool.submit(begun.append, number) for number in range(5))
-            assert running.wait(10)
+            assert running.wait(100)
             threading.Timer(0.2, may_end.set).start()
             raise ZeroDivisionError
 

@@ -43,9 +43,11 @@ def show(results: Path, port: int, said: Callable[[str], None]) -> None:
     port = port or _free_port()
     said(f"the study is at http://{_HOST}:{port}{page} (in some seconds; Ctrl-C ends it)")
     command = [sys.executable, "-m", "mlflow", "ui", "--host", _HOST, "--port", str(port), "--workers", "1"]
+    # in the environment and not on the command line, where others could read a password; and a study gives MLflow no
+    # jobs: the processes that would wait for them take as long to start as the interface
+    settings = {"MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with suppress(KeyboardInterrupt):
-        # in the environment and not on the command line, where others could read a password
-        subprocess.run(command, check=False, env=os.environ | {"MLFLOW_BACKEND_STORE_URI": uri})
+        subprocess.run(command, check=False, env=os.environ | settings)
 
 
 def _free_port() -> int:

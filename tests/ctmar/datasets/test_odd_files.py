@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ctmar.config import Ingest
-from ctmar.datasets import sources
+from ctmar.datasets import bounds, sources
 from ctmar.datasets.bounds import displayed_in_order
 from ctmar.datasets.ingest import ingest
 from ctmar.datasets.parallel import ordered_map
@@ -22,6 +22,7 @@ from ctmar.errors import InputError
 from ctmar.store.quarantine import Refused
 from ctmar.store.tables import read_rows
 
+SECONDS_IN_WORKERS = 0.5
 SMALL = Ingest(image_size=64, pixel_mm=2.0, minimum_rows=32)
 NO_FILE = "no regular file: a link to a folder, a locked folder, a pipe or a device"
 NO_DICOM = "not a DICOM file: no preamble with 'DICM'"
@@ -144,6 +145,11 @@ class Endless:
     indices: tuple[int, ...] = (0,)
     shares_file: bool = False
     fragile: bool = True
+
+    def __setstate__(self, state):
+        """Unpickled in a worker, whose bound of processor time is the only one that this lowers."""
+        self.__dict__.update(state)
+        bounds._PROCESSOR_SECONDS = SECONDS_IN_WORKERS
 
     def read(self):
         while not self.greedy:

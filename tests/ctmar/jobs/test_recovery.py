@@ -124,7 +124,7 @@ def test_a_snakemake_of_another_folder_keeps_its_jobs(killed, command, tmp_path_
 
 def test_a_job_has_time_to_save(tmp_path, command):
     process = start(tmp_path, SAVES)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not (tmp_path / "ready").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     kill(process)
@@ -135,7 +135,7 @@ def test_a_job_has_time_to_save(tmp_path, command):
 def test_a_job_whose_snakemake_ended_as_it_should_is_an_orphan_too(tmp_path):
     environment = os.environ | {STARTED_BY: str(tmp_path / ".snakemake" / "ctmar" / "gone.json")}
     job = subprocess.Popen([sys.executable, "-c", SLEEPS], env=environment)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while not orphaned_processes(tmp_path) and time.monotonic() < deadline:  # until it has replaced its parent's image
         time.sleep(0.01)
     assert [left.process.pid for left in orphaned_processes(tmp_path)] == [job.pid]

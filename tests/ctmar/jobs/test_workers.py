@@ -97,7 +97,7 @@ def test_a_killed_worker_ends_the_job_and_the_other_saves(work):
     pids = trainers(long, 2)
     time.sleep(1.0)  # some steps
     os.kill(pids[0], signal.SIGKILL)
-    thread.join(60)
+    thread.join(300)
     assert not thread.is_alive()
     assert isinstance(ended[0], TryAgainError)
     assert "SIGKILL" in str(ended[0])
@@ -117,7 +117,7 @@ def test_stopped_all_workers_save(work, how):
         asked.set()
     else:
         os.kill(pids[0], signal.SIGTERM)
-    thread.join(60)
+    thread.join(300)
     assert not thread.is_alive()
     assert isinstance(ended[0], InterruptedWorkError)
     assert AttemptsFile.beside(long.files.finished).read()[-1].outcome == "stopped"

@@ -204,7 +204,7 @@ def test_several_jobs_at_once_write_the_same_data(study):
     for job in jobs:
         job.start()
     for job in jobs:
-        job.join(timeout=120)
+        job.join(timeout=600)
         assert job.exitcode == 0
     together = [folder / "shards" / f"2-{k}.h5" for k in range(2)]
     digests = [path.read_bytes() for path in together]

@@ -148,9 +148,9 @@ def test_an_open_file_reads_in_another_process(written, method: str):
         workers = [context.Process(target=_sum_of_pair, args=(file, index, queue)) for index in (1, 5)]
         for worker in workers:
             worker.start()
-        got = dict(queue.get(timeout=60) for _ in workers)
+        got = dict(queue.get(timeout=300) for _ in workers)
         for worker in workers:
-            worker.join(timeout=60)
+            worker.join(timeout=300)
         assert got == {index: float(pairs[index].ma_CT.sum()) for index in (1, 5)}
         np.testing.assert_array_equal(file.read_pair(2).ma_CT, pairs[2].ma_CT)
 

@@ -80,9 +80,9 @@ def test_processes_that_start_together_share_one(tmp_path, monkeypatch):
     workers = [context.Process(target=_salt, args=(queue,)) for _ in range(8)]
     for worker in workers:
         worker.start()
-    assert len({queue.get(timeout=60) for _ in workers}) == 1
+    assert len({queue.get(timeout=300) for _ in workers}) == 1
     for worker in workers:
-        worker.join(timeout=60)
+        worker.join(timeout=300)
 
 
 def test_a_place_where_no_salt_can_be_written_is_one_line(tmp_path, monkeypatch):

@@ -20,7 +20,7 @@ def test_time_limit_ends_what_catches_every_exception() -> None:
     begin = time.monotonic()
     with pytest.raises(OutOfTimeError, match=r"no answer within 0\.1 s"), time_limit(0.1):
         retry_for_ever()
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 50
 
 
 def test_time_limit_leaves_signals_as_they_were() -> None:

@@ -28,7 +28,9 @@ def server(folder: Path, port: int) -> Iterator[None]:
         str(folder / "files"),
     ]
     log = (folder / "server.log").open("ab")
-    process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    # no jobs are given to it; the processes that would wait for them take longer to start than the server
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
     try:
         deadline = time.monotonic() + 120
         while not answers(port):
@@ -66,7 +68,7 @@ def test_a_server_that_goes_down_in_the_middle_has_everything_later(
     study.train(1)
     begin = time.monotonic()
     assert "does not answer" in mirror.synchronise().missing
-    assert time.monotonic() - begin < 15
+    assert time.monotonic() - begin < 60  # MLflow by itself tries for many minutes
     with server(tmp_path / "server", port):
         assert mirror.synchronise().n_mirrored == 2
         client = MlflowClient(f"http://127.0.0.1:{port}")

@@ -106,7 +106,7 @@ def test_readers_end_with_a_killed_training_process(pair_files):
     assert len(readers) == 2
     process.kill()
     process.communicate()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 50
     while any(is_running(pid) for pid in readers) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not any(is_running(pid) for pid in readers)

@@ -20,7 +20,8 @@ from ctmar.store.run_folder import RunFolder
 
 N_KILLS = 20
 RUN = Run(network="n", method="projection", norm="spectral", lam_perp=1e-3)
-LONG = TRAINING.model_copy(update={"epochs": 32, "steps_per_epoch": 8, "ema_decay": 0.9, "early_stopping_epochs": 50})
+# longer than twenty kills take, also where whoever kills has to wait for a processor
+LONG = TRAINING.model_copy(update={"epochs": 48, "steps_per_epoch": 8, "ema_decay": 0.9, "early_stopping_epochs": 50})
 TIMES = ("seconds", "seconds_per_step", "images_per_second", "system")
 
 
@@ -113,7 +114,7 @@ def test_a_signal_saves_within_an_epoch_and_ends_resumable(pair_files, tmp_path,
     process = start_command(pair_files, tmp_path, training)
     time.sleep(0.3)
     process.send_signal(number)
-    _, stderr = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=120)
     assert process.returncode == 75
     assert "stopped by a signal after step" in stderr.splitlines()[-1]
     saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
@@ -125,10 +126,10 @@ def test_a_signal_saves_within_an_epoch_and_ends_resumable(pair_files, tmp_path,
 @pytest.mark.slow
 @pytest.mark.usefixtures("own_pace")
 def test_saved_by_a_signal_goes_on_to_the_same_bits(pair_files, tmp_path):
-    training = LONG.model_copy(update={"epochs": 6})
+    training = LONG.model_copy(update={"epochs": 16})  # the signal comes before its end on a busy machine too
     process = start_command(pair_files, tmp_path / "stopped", training)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode == 75
     train_in(tmp_path / "stopped", pair_files, training)
     train_in(tmp_path / "whole", pair_files, training)
@@ -146,9 +147,9 @@ def test_a_second_signal_ends_at_once():
         "    assert asked()\n"
         "    print('first', flush=True)\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
-        "    time.sleep(30)\n"
+        "    time.sleep(100)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout == "first\n"
     assert done.returncode == -signal.SIGTERM
 

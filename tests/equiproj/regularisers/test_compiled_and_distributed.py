@@ -24,7 +24,7 @@ def assert_script_passes(name: str, *arguments: str) -> None:
         capture_output=True,
         text=True,
         env=environment,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
