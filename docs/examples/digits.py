@@ -6,7 +6,7 @@ training, validating and testing alike. At s = 0 the data are symmetric under C_
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import harness
@@ -94,18 +94,14 @@ DOMAIN = Domain(
     augment=augment,
     average=average,
     declaration=declaration,
-    n_steps=200,
+    n_steps=300,
     batch_size=32,
     learning_rate=1e-2,
     weights=(1e-3, 3e-2, 1.0),
     proximal_weights=(0.01, 1.0),
 )
 
-
-def main(argv: list[str] | None = None) -> None:
-    """Run all methods at every position of the dial."""
-    harness.main(DOMAIN, __doc__, argv)
-
+main = partial(harness.main, DOMAIN, __doc__)
 
 if __name__ == "__main__":
     main()

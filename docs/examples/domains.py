@@ -17,12 +17,13 @@ from comparison import BETTER, METHODS, WORSE, cell, decimals, markdown, summary
 from rule import Row, against_strict, choice_of, counts_of, ratios_of, regime, rule_of, undecided_of
 
 FOLDER = Path(__file__).parent
-EXAMPLES = (
+EXAMPLES = (  # modules with a DOMAIN and a table beside them
     "rings_methods",
+    "dynamics",
     "patches",
     "patches_prism",
     "particles_about_axis",
-)  # with a DOMAIN and a table beside them
+)
 
 BEGIN, END = "<!-- from here on written by domains.py -->\n", "<!-- up to here -->\n"
 

@@ -8,6 +8,7 @@ left-right flips alone. A network learns the map from one state to the next (the
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import harness
@@ -163,18 +164,14 @@ DOMAIN = Domain(
     augment=augment,
     average=average,
     declaration=declaration,
-    n_steps=120,
+    n_steps=80,
     batch_size=8,
     learning_rate=1e-2,
     weights=(1e-3, 1e-2, 1e-1),
     proximal_weights=(0.1, 1.0),
 )
 
-
-def main(argv: list[str] | None = None) -> None:
-    """Run all methods at every position of the dial."""
-    harness.main(DOMAIN, __doc__, argv)
-
+main = partial(harness.main, DOMAIN, __doc__)
 
 if __name__ == "__main__":
     main()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from functools import partial
 from typing import Any
 
 import harness
@@ -16,7 +17,7 @@ from methods import Batch, Data, Domain, Predict
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-N_TRAIN, N_VALIDATION, N_TEST = 100, 100, 1000
+N_TRAIN, N_VALIDATION, N_TEST = 20, 20, 1000
 N_TURNS = 16  # of a test-time average
 
 
@@ -85,18 +86,14 @@ DOMAIN = Domain(
     augment=augment,
     average=average,
     declaration=declaration,
-    n_steps=120,
+    n_steps=150,
     batch_size=N_TRAIN,
-    learning_rate=1e-2,
+    learning_rate=3e-2,
     weights=(1e-2, 1e-1, 1.0),
     proximal_weights=(0.1, 1.0),
 )
 
-
-def main(argv: list[str] | None = None) -> None:
-    """Run all methods at every position of the dial."""
-    harness.main(DOMAIN, __doc__, argv)
-
+main = partial(harness.main, DOMAIN, __doc__)
 
 if __name__ == "__main__":
     main()
