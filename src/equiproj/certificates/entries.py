@@ -75,7 +75,6 @@ def as_it_is(step: Step) -> Features:
     return step.features()
 
 
-@rule(_ATEN.mul.Tensor, _ATEN.div.Tensor)
 def multiple(step: Step) -> Features:
     """A multiple by a number."""
     divides = step.operation.target is _ATEN.div.Tensor
@@ -85,6 +84,12 @@ def multiple(step: Step) -> Features:
         raise step.refusal("expected a product with a number")
     features, factor = step.features(position), abs(float(1 / number if divides else number))
     return through_contraction(features, factor, (2 * step.unit * factor) * features.size)
+
+
+@rule(_ATEN.rsub.Scalar)
+def rest(step: Step) -> Features:
+    """A number less features."""
+    return _shifted(step, step.features(), -float(step.argument(2, 1)), _image(step, 0, 1))
 
 
 @rule(_ATEN.add.Tensor, _ATEN.sub.Tensor)

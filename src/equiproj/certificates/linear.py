@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from equiproj.certificates.bilinear import filtered
 from equiproj.certificates.bounds import Affine, Features, LinearMap
 from equiproj.certificates.entries import UNITS_OF_A_FUNCTION
 from equiproj.certificates.steps import Step, each, rule
+from equiproj.certificates.trace import Reference
 from equiproj.projections import samples_symmetrically
 from equiproj.representations import Representation
 
@@ -21,8 +23,8 @@ def linear(step: Step) -> Features:
     """Vectors x ↦ W x + b."""
     if step.features().image_shape or len(step.shape()) != 2:
         raise step.refusal("no rule for a linear layer on images or sequences")
-    weight, projector = step.weight()
-    return _layer(step, weight, projector.rho_out, fan_in=weight.shape[1], image_shape=())
+    weight, rho_out = step.weight()
+    return _layer(step, weight, rho_out, fan_in=weight.shape[1], image_shape=())
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,14 @@ class _Windows:
 @rule(*(convolve.default for convolve in _CONVOLUTIONS), *(convolve.padding for convolve in _CONVOLUTIONS))
 def convolution(step: Step) -> Features:
     """A convolution that samples the image symmetrically, with zeros around it or closed to a torus."""
-    weight, projector = step.weight()
-    windows = _windows(step, weight, step.argument(3, 1), step.argument(5, 1), step.argument(4, 0))
+    if isinstance(step.argument(1), Reference):
+        windows = _windows(step, step.shape(1)[2:], step.argument(3, 1), step.argument(5, 1), step.argument(4, 0))
+        return _filtered(step, windows, step.argument(6, 1), transposed=False)
+    weight, rho_out = step.weight()
+    windows = _windows(step, weight.shape[2:], step.argument(3, 1), step.argument(5, 1), step.argument(4, 0))
     size, features = step.shape()[2:], step.unchecked()
+    if step.shape()[0] != step.n_inputs:
+        raise step.refusal("expected each image of the batch by itself")
     if not all(samples_symmetrically(n, windows.size, windows.step, windows.padding, windows.gap) for n in size):
         raise step.refusal(f"stride {windows.step} samples an image of {size[0]} pixels unevenly (equation 3.8)")
     if len(set(size)) > 1:
@@ -54,23 +61,26 @@ def convolution(step: Step) -> Features:
     if features.image_shape != size and (step.image_shape != features.image_shape or windows.padding):
         raise step.refusal("expected circular padding to the input's size")
     dense, fan_in = _without_blocks(weight, step.argument(6, 1)), math.prod(weight.shape[1:])
-    return _layer(step, dense, projector.rho_out, fan_in=fan_in, image_shape=step.image_shape, apart=windows.apart)
+    return _layer(step, dense, rho_out, fan_in=fan_in, image_shape=step.image_shape, apart=windows.apart)
 
 
 @rule(_ATEN.conv_transpose1d.default, _ATEN.conv_transpose2d.input, _ATEN.conv_transpose3d.input)
 def transposed_convolution(step: Step) -> Features:
     """The adjoint of a convolution, without output padding."""
-    weight, projector = step.weight()
-    windows = _windows(step, weight, step.argument(3, 1), step.argument(7, 1), step.argument(4, 0))
-    step.features()
     if any(each(step.argument(5, 0), step.n_axes)):
         raise step.refusal("expected no output_padding: it is on one side")
     groups = step.argument(6, 1)
+    if isinstance(step.argument(1), Reference):
+        windows = _windows(step, step.shape(1)[2:], step.argument(3, 1), step.argument(7, 1), step.argument(4, 0))
+        return _filtered(step, windows, groups, transposed=True)
+    weight, rho_out = step.weight(transposed=True)
+    windows = _windows(step, weight.shape[2:], step.argument(3, 1), step.argument(7, 1), step.argument(4, 0))
+    step.features()
     dense, fan_in = _without_blocks(weight, groups), weight.shape[0] // groups * windows.size**step.n_axes
     return _layer(
         step,
         dense,
-        projector.rho_out,
+        rho_out,
         fan_in=fan_in,
         image_shape=step.image_shape,
         apart=windows.apart,
@@ -117,17 +127,20 @@ def _layer(
     features, bias = step.unchecked(), step.constant(2)
     shift = torch.zeros(rho_out.dim, dtype=torch.float64) if bias is None else bias
     exact = LinearMap(features, weight, rho_out, image_shape, shift, Affine(0.0, 0.0), transposed, apart)
-    units = (fan_in + 2) * step.unit
-    if units >= 0.5:
-        raise step.refusal(f"sums of {fan_in} numbers have no bound in this precision")
     # in whatever order it is summed, every entry is within γ (|T| |h| + |b|) of T h + b
     entries = math.sqrt(math.prod(image_shape)) * float(shift.norm())
-    rounding = (units / (1 - units)) * (exact.magnitude() * features.size + Affine(0.0, entries))
+    rounding = step.units_of_sums(fan_in) * (exact.magnitude() * features.size + Affine(0.0, entries))
     return step.record(replace(exact, rounding=rounding))
 
 
-def _windows(step: Step, weight: Tensor, stride: object, dilation: object, padding: object) -> _Windows:
-    kernel, n_axes = tuple(weight.shape[2:]), step.n_axes
+def _filtered(step: Step, windows: _Windows, groups: int, *, transposed: bool) -> Features:
+    if (windows.step, windows.gap) != (1, 1):
+        raise step.refusal("expected stride and dilation 1 of filters that depend on the input")
+    return filtered(step, padding=windows.padding, groups=groups, transposed=transposed)
+
+
+def _windows(step: Step, kernel: tuple[int, ...], stride: object, dilation: object, padding: object) -> _Windows:
+    n_axes = step.n_axes
     if len(kernel) != n_axes:
         raise step.refusal(f"expected image_shape= of {len(kernel)} axes for a convolution, found {n_axes}")
     if isinstance(padding, str):

@@ -10,7 +10,7 @@ from equiproj.certificates.bounds import Features, through_contraction
 from equiproj.certificates.steps import Step, each, rule
 from equiproj.certificates.trace import Reference
 from equiproj.projections import samples_symmetrically
-from equiproj.representations import Representation, direct_sum
+from equiproj.representations import Representation, direct_sum, grid, tensor_product
 
 _ATEN = torch.ops.aten
 _UPSAMPLINGS = (
@@ -113,8 +113,15 @@ def concatenation(step: Step) -> Features:
 
 @rule(_ATEN.view.default)
 def view(step: Step) -> Features:
-    """The channels in another shape; images of one pixel may become vectors."""
-    features, old, new = step.features(), step.shape(), step.operation.shape
+    """The channels in another shape, all pixels on one axis, or all images of the batch side by side and back."""
+    features, old, new = step.unchecked(), step.shape(), step.operation.shape
+    rho, pixels = features.rho, features.image_shape
+    apart, joined = (step.n_inputs, rho.dim, *pixels), (1, step.n_inputs * rho.dim, *pixels)
+    if (old, new) in ((apart, joined), (joined, apart)):
+        return replace(features, linear=None)
+    step.features()
+    if pixels and old == apart and new == (*apart[:2], features.n_pixels):
+        return replace(features, rho=tensor_product(rho, grid(step.network.group, pixels)), image_shape=(), linear=None)
     image = len(features.image_shape)
     if (
         new[0] == step.n_inputs == old[0]

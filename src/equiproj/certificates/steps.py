@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvTransposeNd
 
 from equiproj.certificates.bounds import Features, LinearMap, through_linear
 from equiproj.certificates.centres import UNIT, Centres
 from equiproj.certificates.trace import Constant, Operation, Reference, Trace, typed_weight
 from equiproj.groups import FiniteGroup
 from equiproj.layers import TypedParameter
-from equiproj.projections import Projector
 from equiproj.representations import Representation
 
 
@@ -144,8 +144,13 @@ class Step:
             return torch.tensor(value, dtype=torch.float64)
         return value.value.double().cpu() if isinstance(value, Constant) else None
 
-    def weight(self) -> tuple[Tensor, Projector]:
-        """The weight of a layer, argument 1, in float64 and as declared; its input has the declared type.
+    def weight(self, *, transposed: bool = False) -> tuple[Tensor, Representation]:
+        """The weight of a layer, argument 1, in float64, and the type of what comes out; its input has the other type.
+
+        A layer that is declared as a convolution may be used as its adjoint, and the other way about.
+
+        Args:
+            transposed: whether the weight is used as that of a transposed convolution.
 
         Raises:
             ValueError: it depends on the input, is not declared, or the types do not fit.
@@ -154,12 +159,42 @@ class Step:
         if not isinstance(argument, Constant):
             raise self.refusal("expected a weight that does not depend on the input")
         try:
-            projector = typed_weight(argument, self.network.module, self.network.parameters).projector
+            entry = typed_weight(argument, self.network.module, self.network.parameters)
         except ValueError as error:
             raise self.refusal(str(error)) from None
-        if self.unchecked().rho != projector.rho_in:
-            raise self.refusal(f"expected input of type {projector.rho_in}, found {self.unchecked().rho}")
-        return argument.value.double().cpu(), projector
+        rho_in, rho_out = entry.projector.rho_in, entry.projector.rho_out
+        if transposed != isinstance(entry.layer, _ConvTransposeNd):
+            rho_in, rho_out = rho_out, rho_in
+        if self.unchecked().rho != rho_in:
+            raise self.refusal(f"expected input of type {rho_in}, found {self.unchecked().rho}")
+        return argument.value.double().cpu(), rho_out
+
+    def local(self, position: int) -> Features:
+        """Bounds of an argument near given inputs, all of which are numbers; not every rule is true of it, as above.
+
+        Raises:
+            ValueError: they are to be bounded for every input.
+        """
+        features = self.unchecked(position)
+        if features.size.rate:
+            raise self.refusal("what grows faster than its input has a bound near given ones alone, local_defect_bound")
+        return features
+
+    def made_by(self, reference: Any) -> Operation | None:
+        """The operation whose value an argument is, if it is one."""
+        name = reference.name if isinstance(reference, Reference) else None
+        return next((operation for operation in self.traced.operations if operation.name == name), None)
+
+    def units_of_sums(self, n_terms: int) -> float:
+        """What rounding may change of sums of products, in whatever order, relative to the sum of absolute values.
+
+        Raises:
+            ValueError: so many have no bound.
+        """
+        units = (n_terms + 2) * self.unit
+        if units >= 0.5:
+            raise self.refusal(f"sums of {n_terms} numbers have no bound in this precision")
+        return units / (1 - units)
 
     def need_permuted(self) -> None:
         """Make sure that what acts on each entry alone commutes with the group.

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from equiproj.certificates import entries, linear, pixels
+from equiproj.certificates import bilinear, entries, linear, pixels
 from equiproj.certificates.bounds import Features
 from equiproj.certificates.centres import Centres
 from equiproj.certificates.steps import Declared, LayerConstants, Step, bounds_of
@@ -13,7 +13,7 @@ from equiproj.layers.declaration import filling
 from equiproj.projections import ConvProjector
 from equiproj.representations import Representation
 
-_RULES = (entries, linear, pixels)  # each registers its own when it is imported
+_RULES = (bilinear, entries, linear, pixels)  # each registers its own when it is imported
 
 
 def declared(
