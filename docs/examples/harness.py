@@ -10,12 +10,12 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import comparison
 import pandas as pd
@@ -23,6 +23,7 @@ import torch
 from methods import Domain, Unit, trained_methods
 
 Rows = list[dict[str, Any]]
+AnyUnit = TypeVar("AnyUnit", bound=Unit)
 
 
 def rows_of(unit: Unit) -> Rows:
@@ -46,29 +47,33 @@ def rows_of(unit: Unit) -> Rows:
     return rows
 
 
-def run(domain: Domain, seeds: int, jobs: int) -> pd.DataFrame:
-    """All positions of the dial and all seeds, in order, on several processes."""
-    units = [Unit(domain, dial, seed) for dial in domain.dials for seed in range(seeds)]
+def units_of(domain: Domain, seeds: int) -> list[Unit]:
+    """All positions of the dial and all seeds."""
+    return [Unit(domain, dial, seed) for dial in domain.dials for seed in range(seeds)]
+
+
+def run(units: Sequence[AnyUnit], work: Callable[[AnyUnit], Rows], jobs: int) -> pd.DataFrame:
+    """The rows of all units, in order, on several processes."""
     began, found = time.perf_counter(), {}
-    for unit, rows in finished(units, min(jobs, len(units))):
+    for unit, rows in finished(units, work, min(jobs, len(units))):
         found[unit.dial, unit.seed] = rows
         said = f"{len(found)} of {len(units)} after {time.perf_counter() - began:.0f} s"
-        print(f"{said}: {domain.dial} = {unit.dial:g}, seed {unit.seed}", file=sys.stderr, flush=True)
+        print(f"{said}: {unit.domain.dial} = {unit.dial:g}, seed {unit.seed}", file=sys.stderr, flush=True)
     return pd.DataFrame([row for unit in units for row in found[unit.dial, unit.seed]])
 
 
-def finished(units: list[Unit], jobs: int) -> Iterator[tuple[Unit, Rows]]:
+def finished(units: Sequence[AnyUnit], work: Callable[[AnyUnit], Rows], jobs: int) -> Iterator[tuple[AnyUnit, Rows]]:
     """Each unit with its rows, as they come."""
     if jobs == 1:
-        yield from ((unit, rows_of(unit)) for unit in units)
+        yield from ((unit, work(unit)) for unit in units)
         return
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        waiting = {pool.submit(rows_of, unit): unit for unit in units}
+        waiting = {pool.submit(work, unit): unit for unit in units}
         yield from ((waiting[done], done.result()) for done in as_completed(waiting))
 
 
 def arguments(domain: Domain, description: str, argv: list[str] | None) -> argparse.Namespace:
-    """Command line."""
+    """Command line; only a dial of several positions has an option."""
     parser = argparse.ArgumentParser(
         description=description.split("\n\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
@@ -77,7 +82,9 @@ def arguments(domain: Domain, description: str, argv: list[str] | None) -> argpa
     parser.add_argument("--seeds", type=int, default=5, help="number of seeds: data, start, batches")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at once")
     parser.add_argument("--steps", type=int, default=domain.n_steps, help="steps of every training")
-    parser.add_argument("--dials", type=float, nargs="+", default=list(domain.dials), help=domain.dial)
+    parser.set_defaults(dials=list(domain.dials))
+    if len(domain.dials) > 1:
+        parser.add_argument("--dials", type=float, nargs="+", help=domain.dial)
     chosen = parser.parse_args(argv)
     if chosen.figure.suffix not in (".png", ".svg"):
         parser.error(f"--figure: expected a name that ends in .png or .svg, found {chosen.figure}")
@@ -94,7 +101,7 @@ def main(domain: Domain, description: str | None, argv: list[str] | None = None)
     chosen = arguments(domain, description or "", argv)
     began = time.perf_counter()
     domain = replace(domain, dials=tuple(chosen.dials), n_steps=chosen.steps)
-    table = run(domain, chosen.seeds, chosen.jobs)
+    table = run(units_of(domain, chosen.seeds), rows_of, chosen.jobs)
     comparison.write_table(table, chosen.table)
     comparison.save_figure(comparison.figure(table, domain), chosen.figure)
     print(f"{len(table)} rows in {time.perf_counter() - began:.0f} s with {chosen.jobs} process(es)")

@@ -8,6 +8,7 @@ a square prism about z (D_4).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import harness
@@ -125,19 +126,23 @@ def scores(predict: Predict, batch: Batch) -> tuple[float, ...]:
     return (1000 * loss(predict(batch[0]), batch[1]).sqrt().item(),)
 
 
-def augment(batch: Batch, generator: torch.Generator) -> Batch:
-    """Every sample is turned like a cube."""
-    return random_group_transform(*batch, group=CubeGroup(), generator=generator)
+def augmented(batch: Batch, generator: torch.Generator, group: FiniteGroup) -> Batch:
+    """Every sample is turned by an element of its own."""
+    return random_group_transform(*batch, group=group, generator=generator)
 
 
-def average(network: nn.Module) -> Predict:
-    """Over the 24 turns."""
-    return GroupAveraged(network, CubeGroup())
+def declared(group: FiniteGroup) -> dict[str, Any]:
+    """How features turn."""
+    return {"layers": types(group)}
 
 
-def declaration() -> dict[str, Any]:
-    """Under the cube."""
-    return {"layers": types(CubeGroup())}
+def told(group: FiniteGroup) -> dict[str, Any]:
+    """What an example that is told this group gives to its `Domain`; the average is over all of it."""
+    return {
+        "augment": partial(augmented, group=group),
+        "average": partial(GroupAveraged, group=group),
+        "declaration": partial(declared, group),
+    }
 
 
 DOMAIN = Domain(
@@ -150,9 +155,7 @@ DOMAIN = Domain(
     network=Restoration,
     loss=loss,
     scores=scores,
-    augment=augment,
-    average=average,
-    declaration=declaration,
+    **told(CubeGroup()),
     n_steps=200,
     batch_size=16,
     learning_rate=2e-3,

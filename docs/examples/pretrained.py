@@ -7,20 +7,16 @@ number of steps, and to lose as little as possible of what it has learned.
 
 from __future__ import annotations
 
-import argparse
 import copy
-import os
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import lru_cache, partial
-from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import altair as alt
 import comparison
+import harness
 import pandas as pd
 import torch
 from methods import Addition, Batch, Data, Domain, Predict, Unit
@@ -201,13 +197,9 @@ def averaged(network: nn.Module, test: Batch) -> dict[str, float]:
     return {"rmse": scores(average(network), test)[0], "defect": measured_defect(noise, test[0], GROUP).maximum}
 
 
-def run(n_seeds: int, n_steps: int, jobs: int) -> pd.DataFrame:
-    """All seeds, on several processes."""
-    units = [FineTuning(replace(DOMAIN, n_steps=n_steps), 0.0, seed) for seed in range(n_seeds)]
-    if jobs == 1:
-        return pd.DataFrame([row for unit in units for row in rows_of(unit)])
-    with ProcessPoolExecutor(min(jobs, n_seeds), mp_context=get_context("spawn")) as pool:
-        return pd.DataFrame([row for rows in pool.map(rows_of, units) for row in rows])
+def units_of(n_seeds: int, n_steps: int) -> list[FineTuning]:
+    """All seeds."""
+    return [FineTuning(replace(DOMAIN, n_steps=n_steps), 0.0, seed) for seed in range(n_seeds)]
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -274,32 +266,11 @@ def figure(rows: pd.DataFrame) -> alt.HConcatChart:
     return alt.hconcat(*panels, defect.properties(width=180, height=340))
 
 
-def arguments(argv: list[str] | None) -> argparse.Namespace:
-    """Command line."""
-    parser = argparse.ArgumentParser(
-        description=(__doc__ or "").split("\n\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
-    parser.add_argument("--figure", type=Path, default=Path("pretrained.png"), help="figure to write, .png or .svg")
-    parser.add_argument("--table", type=Path, default=Path("pretrained.csv"), help="table to write")
-    parser.add_argument("--seeds", type=int, default=5, help="number of seeds: patches, start, batches")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at once")
-    parser.add_argument("--steps", type=int, default=DOMAIN.n_steps, help="steps after pretraining")
-    chosen = parser.parse_args(argv)
-    if chosen.figure.suffix not in (".png", ".svg"):
-        parser.error(f"--figure: expected a name that ends in .png or .svg, found {chosen.figure}")
-    if min(chosen.jobs, chosen.steps) < 1 or chosen.seeds < 2:
-        parser.error(
-            "expected --jobs and --steps of at least 1, --seeds of at least 2, "
-            f"found {chosen.jobs}, {chosen.steps}, {chosen.seeds}"
-        )
-    return chosen
-
-
 def main(argv: list[str] | None = None) -> None:
     """Train everything, write table and figure, print the summary."""
-    chosen = arguments(argv)
+    chosen = harness.arguments(DOMAIN, __doc__ or "", argv)
     began = time.perf_counter()
-    table = run(chosen.seeds, chosen.steps, chosen.jobs)
+    table = harness.run(units_of(chosen.seeds, chosen.steps), rows_of, chosen.jobs)
     comparison.write_table(table, chosen.table)
     rows = summary(table)
     comparison.save_figure(figure(rows), chosen.figure)

@@ -109,7 +109,9 @@ def test_penalties_shrink_what_is_not_equivariant_and_none_is_plain():
 
 def test_results_do_not_depend_on_the_number_of_processes():
     domain = replace(TINY, dials=(0.5,), n_steps=1)
-    alone, together = (harness.run(domain, seeds=2, jobs=jobs).drop(columns="seconds") for jobs in (1, 2))
+    alone, together = (
+        harness.run(harness.units_of(domain, seeds=2), harness.rows_of, jobs).drop(columns="seconds") for jobs in (1, 2)
+    )
     pd.testing.assert_frame_equal(alone, together)
 
 

@@ -100,7 +100,7 @@ def test_theorem_a_start_is_equivariant(domain):
 
 def test_inputs_and_targets_are_turned_alike():
     clean = patches.rendered(*patches.drawn_bodies(20, seeded()))
-    turned, turned_middle = patches.augment((clean, patches.middle(clean)), seeded())
+    turned, turned_middle = patches.DOMAIN.augment((clean, patches.middle(clean)), seeded())
     assert torch.equal(patches.middle(turned), turned_middle)
     assert not torch.equal(turned, clean)
 
