@@ -20,6 +20,7 @@ FOLDER = Path(__file__).parent
 EXAMPLES = (  # modules with a DOMAIN and a table beside them
     "rings_methods",
     "dynamics",
+    "digits",
     "patches",
     "patches_prism",
     "particles_about_axis",

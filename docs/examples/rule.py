@@ -184,9 +184,18 @@ def choice_of(rows: Sequence[Row]) -> str:
     known = [row for row in rows if row.seeds is not None]
     lines = []
     for method in ("plain", *present_in(known)):
-        there = [row for row in known if method in row.methods]
-        limits = {row.label: chosen_gains(row, method) for row in there}
-        above = [row for row in there if limits[row.label][1] > 0]
-        below = [row for row in there if limits[row.label][2] < 0]
+        there, above, below = over_choice(known, method)
         lines.append(f"* {method}: better in {listed(above)}; worse in {listed(below)}; of {len(there)}.")
+    there, above, below = over_choice(known, "penalty, tuned")
+    lines += [
+        "\n**In one line**: train one plain and one strict network and keep what validation prefers; a tuned penalty",
+        f"is better than that in {len(above)} and worse in {len(below)} of {len(there)} settings.",
+    ]
     return "\n".join(lines)
+
+
+def over_choice(rows: Sequence[Row], method: str) -> tuple[list[Row], list[Row], list[Row]]:
+    """The settings that have a method, those where it is better than what validation chooses, and where worse."""
+    there = [row for row in rows if method in row.methods]
+    limits = [(row, *chosen_gains(row, method)) for row in there]
+    return there, [row for row, _, low, _ in limits if low > 0], [row for row, _, _, high in limits if high < 0]
