@@ -61,6 +61,8 @@ def test_unrolled_networks_are_certified_near_their_images(build: Callable[..., 
         turned = [network(near.rot90(k, (2, 3))) - network(near).rot90(k, (2, 3)) for k in (1, 2, 3)]
     found = max(difference.flatten(1).norm(dim=1).max().item() for difference in turned)
     assert 0.1 < found <= bound.value < 1.1 * found
+    if isinstance(network, DICDNet):
+        return  # all its operations are those of ACDNet too
     projected = project_(network, GROUP, layers=types)
     exact = local_defect_bound(projected, GROUP, image, radius, layers=types, input_type="trivial")
     assert exact.value < 1e-6 * bound.value

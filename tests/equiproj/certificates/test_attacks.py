@@ -46,13 +46,13 @@ def test_nor_does_rounding_exceed_it_once_networks_are_projected() -> None:
 def test_nor_does_any_image_near_those_that_a_local_bound_is_for() -> None:
     """Theorem (equation 7.5): ‖f(gx) − g f(x)‖ ≤ value for every x within the radius."""
     largest = 0.0
-    for seed in range(N_NETWORKS // 3):
+    for seed in range(N_NETWORKS // 5):
         network, group, types, n_channels = random_network(seed)
         centres = 3 * torch.randn(4, n_channels, 6, 6)
-        for radius in (0.01, 1.0):
-            bound = local_defect_bound(network, group, centres, radius, layers=types)
-            found = attack_near(network, group, bound, centres, n_channels, n_steps=10)
-            assert found <= 1, f"seed {seed}, radius {radius}: {found} of the bound"
-            largest = max(largest, found)
-    print(f"{N_NETWORKS // 3} networks, two radii, largest defect / bound {largest:.3f}")
+        radius = (0.01, 1.0)[seed % 2]
+        bound = local_defect_bound(network, group, centres, radius, layers=types)
+        found = attack_near(network, group, bound, centres, n_channels, n_steps=10)
+        assert found <= 1, f"seed {seed}, radius {radius}: {found} of the bound"
+        largest = max(largest, found)
+    print(f"{N_NETWORKS // 5} networks, radius 0.01 or 1, largest defect / bound {largest:.3f}")
     assert largest > 0.5  # near the inputs it is sharp

@@ -55,11 +55,8 @@ def test_one_layer_by_hand(radius: float) -> None:
     here = max((one @ features[0] + b).norm().item() for one, b in zip(commutators, biases, strict=True))
     size = layer(features).norm().item() + norm * radius
     assert bound.value == pytest.approx(min(everywhere, here + 2 * norm * radius, 2 * size))
-
-
-def test_it_is_printed() -> None:
-    bound = local_defect_bound(nn.Linear(4, 4), GROUP, torch.zeros(1, 4), 2.0, layers={"": REGULAR})
-    assert str(bound).splitlines()[-1] == f"‖f(gx) − g f(x)‖ ≤ {bound.value:.4g} within 2 of the given inputs"
+    claim = f"‖f(gx) − g f(x)‖ ≤ {bound.value:.4g} within {radius:.4g} of the given inputs"
+    assert str(bound).splitlines()[-1] == claim
 
 
 @pytest.mark.parametrize(
