@@ -111,10 +111,13 @@ class SpectralProjection:
         weight = flat.double().unflatten(-1, self.shape)
         total = torch.zeros_like(weight)
         for pair in self._on(flat.device):
-            block = torch.einsum("...rcp,rxa,cyb->...xaybp", weight, pair.rows, pair.columns)
+            # Two factors at a time: with three, torch looks for the best order at every call, which costs as much.
+            block = torch.einsum("...rcp,rxa->...xacp", weight, pair.rows)
+            block = torch.einsum("...xacp,cyb->...xaybp", block, pair.columns)
             coordinates = torch.einsum("...xaybp,nabp->...nxy", block, pair.kernels)
             block = torch.einsum("...nxy,nabp->...xaybp", coordinates, pair.kernels)
-            total = total + torch.einsum("...xaybp,rxa,cyb->...rcp", block, pair.rows, pair.columns)
+            block = torch.einsum("...xaybp,cyb->...xacp", block, pair.columns)
+            total = total + torch.einsum("...xacp,rxa->...rcp", block, pair.rows)
         return total.flatten(-3).to(flat.dtype)
 
     def _on(self, device: torch.device) -> tuple[_IrrepPair, ...]:
