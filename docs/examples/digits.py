@@ -99,6 +99,7 @@ DOMAIN = Domain(
     learning_rate=1e-2,
     weights=(1e-3, 3e-2, 1.0),
     proximal_weights=(0.01, 1.0),
+    first_seed=10,
 )
 
 main = partial(harness.main, DOMAIN, __doc__)

@@ -169,6 +169,7 @@ DOMAIN = Domain(
     learning_rate=1e-2,
     weights=(1e-3, 1e-2, 1e-1),
     proximal_weights=(0.1, 1.0),
+    first_seed=10,
 )
 
 main = partial(harness.main, DOMAIN, __doc__)

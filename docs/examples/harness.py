@@ -48,8 +48,9 @@ def rows_of(unit: Unit) -> Rows:
 
 
 def units_of(domain: Domain, seeds: int) -> list[Unit]:
-    """All positions of the dial and all seeds."""
-    return [Unit(domain, dial, seed) for dial in domain.dials for seed in range(seeds)]
+    """All positions of the dial and all seeds, from the first one of the domain."""
+    first = domain.first_seed
+    return [Unit(domain, dial, seed) for dial in domain.dials for seed in range(first, first + seeds)]
 
 
 def run(units: Sequence[AnyUnit], work: Callable[[AnyUnit], Rows], jobs: int) -> pd.DataFrame:

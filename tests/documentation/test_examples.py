@@ -37,7 +37,9 @@ def test_committed_tables_are_of_the_example_as_it_is(name):
     domain, table = import_module(name).DOMAIN, pd.read_csv(domains.FOLDER / f"{name}.csv")
     assert sorted(table["dial"].unique()) == sorted(domain.dials)
     assert set(table["metric"]) == set(domain.metrics)
-    assert table["seed"].nunique() >= 5
+    n_seeds = table["seed"].nunique()
+    assert n_seeds >= 5
+    assert set(table["seed"]) == set(range(domain.first_seed, domain.first_seed + n_seeds))
     assert not table.duplicated(["dial", "method", "seed", "metric"]).any()
     assert (domains.FOLDER / f"{name}.png").is_file()
 
