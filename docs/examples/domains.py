@@ -23,6 +23,7 @@ EXAMPLES = (  # modules with a DOMAIN and a table beside them
     "digits",
     "patches",
     "patches_prism",
+    "patches_steerable",
     "particles",
     "particles_about_axis",
 )

@@ -58,7 +58,6 @@ DOMAIN = replace(
     patches.DOMAIN,
     name="patches_steerable",
     title="3-D patches, SO(3)",
-    n_steps=100,
     network=SteerableRestoration,
     declaration=declaration,
 )
