@@ -1,6 +1,7 @@
 """Every example of the documentation: tiny runs of it, what its symmetry claims, and the table over all of them."""
 
 import math
+from dataclasses import replace
 from importlib import import_module
 
 import comparison
@@ -8,13 +9,21 @@ import ct
 import digits
 import domains
 import dynamics
+import harness
 import pandas as pd
 import pytest
 import rule
 import torch
-from methods import Unit
+from methods import Data, Unit
 
 from equiproj.representations.action import act
+
+N_SAMPLES = 20  # two trajectories of ten steps, where samples are states
+
+
+def few(data: Data) -> Data:
+    """The first samples of each part."""
+    return Data(*((inputs[:N_SAMPLES], targets[:N_SAMPLES]) for inputs, targets in data))
 
 
 @pytest.mark.parametrize("name", domains.EXAMPLES)
@@ -22,7 +31,8 @@ def test_tiny_study_from_the_command_line(name, tmp_path, capsys):
     module, figure, table = import_module(name), tmp_path / "out.svg", tmp_path / "out.csv"
     dial = str(module.DOMAIN.dials[-1])
     options = ["--steps", "1", "--seeds", "2", "--jobs", "1", "--dials", dial]
-    module.main([*options, "--figure", str(figure), "--table", str(table)])
+    fewer = replace(module.DOMAIN, data=lambda dial, seed: few(module.DOMAIN.data(dial, seed)))
+    harness.main(fewer, module.__doc__, [*options, "--figure", str(figure), "--table", str(table)])
     rows, whole = pd.read_csv(table), pd.read_csv(domains.FOLDER / f"{name}.csv")
     assert list(rows.columns) == list(whole.columns)
     assert rows["value"].notna().all()
