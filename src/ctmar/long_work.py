@@ -1,11 +1,15 @@
 """Work that takes long: how far it has come, a bounded number of results ahead of the one that is used, its memory."""
 
 import ctypes
+import os
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import parent_process
+from multiprocessing.connection import wait
 from typing import TypeAlias, TypeVar
 
 _Job = TypeVar("_Job")
@@ -40,6 +44,21 @@ def thread_pool(n_threads: int) -> Iterator[ThreadPoolExecutor]:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def end_with_parent() -> None:
+    """Let this worker process end when its parent does, however that ends: one left over would wait for work for ever.
+
+    It would also hold what the parent printed into, and whoever reads that, as `tee` in a rule, would wait, too.
+    """
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_after(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
 
 
 def keep_freed_memory() -> None:

@@ -56,3 +56,22 @@ def test_memory_that_was_freed_is_used_again():
         for text in (code, told)
     )
     assert kept < not_kept / 10
+
+
+PARENT = """
+import os, signal
+from ctmar.datasets.parallel import _pool
+if __name__ == "__main__":
+    print(_pool(1).submit(os.getpid).result(), flush=True)
+    os.kill(os.getpid(), signal.SIG{})
+"""
+
+
+@pytest.mark.parametrize("name", ["TERM", "KILL"])
+def test_workers_of_a_killed_parent_end_and_hold_nothing_open(tmp_path, name):
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT.format(name))
+    # ends when the last process that holds the pipe has ended, as `tee` does
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert done.returncode < 0
+    assert done.stdout.strip().isdigit()

@@ -12,7 +12,7 @@ from multiprocessing import get_context
 from typing import TypeVar
 
 from ctmar.errors import InputError
-from ctmar.long_work import ahead, keep_freed_memory
+from ctmar.long_work import ahead, end_with_parent, keep_freed_memory
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -101,7 +101,12 @@ def _without_the_lost(
 
 def _pool(n_workers: int) -> ProcessPoolExecutor:
     # spawn: a fork would copy the locks of a running progress bar
-    return ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"), initializer=keep_freed_memory)
+    return ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"), initializer=_become_worker)
+
+
+def _become_worker() -> None:
+    end_with_parent()
+    keep_freed_memory()
 
 
 def _check_that_it_lives(pool: ProcessPoolExecutor) -> None:

@@ -5,14 +5,11 @@ error and never a hang; processes whose training process was killed end themselv
 """
 
 import multiprocessing
-import os
 import signal
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing.connection import wait
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -20,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from ctmar.errors import InputError
-from ctmar.long_work import ahead, keep_freed_memory
+from ctmar.long_work import ahead, end_with_parent, keep_freed_memory
 from ctmar.training.patches import Batch, PatchSampler
 
 StartMethod = Literal["spawn", "fork", "forkserver"]
@@ -82,14 +79,7 @@ def _become_reader(sampler: PatchSampler) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_DFL)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
+    end_with_parent()
 
 
 def _read(step: int) -> Arrays:
