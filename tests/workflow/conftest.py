@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,9 +51,22 @@ class Snakemake:
         return subprocess.run(command, cwd=folder, env=environment, text=True, capture_output=True, timeout=600)
 
     def __call__(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run to the end and return what was printed."""
+        """Run to the end and return what was printed; nothing works in the folder any more then."""
         command = self.command(folder, *arguments)
-        return subprocess.run(command, env=self.environment(), text=True, capture_output=True, timeout=1200)
+        done = subprocess.run(command, env=self.environment(), text=True, capture_output=True, timeout=1200)
+        assert not followers(folder)
+        return done
+
+
+def followers(folder: Path) -> list[list[bytes]]:
+    """The commands of processes in a folder that mirror a study while it runs."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended, or is another user's
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if b"--follow" in words and (process / "cwd").resolve() == folder.resolve():
+                found.append(words)
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,7 @@ def follow(
         mirror.following = works_on() and not interrupted()
         summary = _look(mirror, interrupted)
         if summary is not None:
-            if summary.missing not in ("", told):
+            if summary.missing not in ("", told) and not interrupted():  # then another goes on
                 said(summary.missing)
             told = summary.missing
             wait = min(2 * wait, _LONGEST_PAUSE) if told else pause

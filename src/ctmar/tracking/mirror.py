@@ -21,6 +21,7 @@ from ctmar.tracking.session import Session
 from ctmar.tracking.study_folder import StudyFolder
 
 LIMIT_SECONDS = 120.0  # to connect, and again for each run; a new database alone takes 5 to 15
+_INTERRUPTED = "it was interrupted"
 _FAILURES_IN_A_ROW = 3  # then it is not the run that MLflow dislikes
 
 
@@ -89,6 +90,8 @@ class Mirror:
             return {}  # a database takes seconds to make, for nothing yet
         if self._session is None:
             self._pending = set(self._states)  # another server, or what the last one lost
+            if interrupted():  # it takes seconds to connect
+                return dict.fromkeys(self._pending, _INTERRUPTED)
             with time_limit(LIMIT_SECONDS):
                 self._session = Session.open(study)
         failed: dict[Path, str] = {}
@@ -96,6 +99,7 @@ class Mirror:
         in_a_row = 0
         for path in sorted(self._pending):
             if interrupted():
+                failed |= dict.fromkeys(self._pending - failed.keys(), _INTERRUPTED)
                 break
             try:
                 with time_limit(LIMIT_SECONDS):

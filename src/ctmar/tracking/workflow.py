@@ -2,30 +2,64 @@
 
 import json
 import os
+import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 SYNCHRONISED = Path("mlflow", "synchronised.json")
+_PATIENCE_SECONDS = 10.0  # with a mirror that does not answer; what is not written now is written the next time
 
 
-def start_follower(results: str, log: str) -> None:
-    """Start `ctmar sync --follow` in the background; it ends when this process does, however that ends.
+class Follower:
+    """`ctmar sync --follow` in the background of a process: it ends with this process, however that ends.
 
     Args:
         results: folder of the study's results, which may not be there yet.
         log: file for what it says.
     """
-    Path(log).parent.mkdir(parents=True, exist_ok=True)
-    with Path(log).open("wb") as file:
-        # a session of its own: Ctrl-C in a terminal reaches all processes of one
-        subprocess.Popen(
-            ["ctmar", "sync", results, "--follow", str(os.getpid())],
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+
+    def __init__(self, results: str, log: str) -> None:
+        self._results, self._log = results, Path(log)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it."""
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("wb") as file:
+            # a session of its own: Ctrl-C in a terminal reaches all processes of one
+            self._process = subprocess.Popen(
+                ["ctmar", "sync", self._results, "--follow", str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def end(self) -> None:
+        """End it and wait until it has, for a study that is over is not written any more; without one do nothing."""
+        if self._process is None:
+            return
+        # all of its session, for a script may stand between it and this process
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            until = time.monotonic() + _PATIENCE_SECONDS
+            is_there = _signal_group(self._process, number)
+            while is_there and time.monotonic() < until:
+                time.sleep(0.05)
+                is_there = _signal_group(self._process, 0)
+            if not is_there:
+                return
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: int) -> bool:
+    """Send a signal to the processes of a session, 0 for none; whether there still are any."""
+    process.poll()  # else it stays behind as a zombie, which counts
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def synchronise_once(results: str) -> None:

@@ -5,7 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,13 @@ from ctmar.training.loop import InterruptedTrainingError
 
 CTMAR = Path(sys.executable).with_name("ctmar")
 STARTER = """
-import sys, time
-from ctmar.tracking.workflow import start_follower
-start_follower(sys.argv[1], sys.argv[2])
-time.sleep(600)
+import sys
+from ctmar.tracking import workflow
+workflow._PATIENCE_SECONDS = 2.0
+follower = workflow.Follower(sys.argv[1], sys.argv[2])
+follower.start()
+sys.stdin.read()
+follower.end()
 """
 
 
@@ -43,16 +47,35 @@ def followers(results: Path) -> list[int]:
     return found
 
 
+@contextmanager
+def started(results: Path, log: Path) -> Iterator[subprocess.Popen]:
+    """A process that has started a follower of the study, as Snakemake does; it ends when its input does."""
+    with subprocess.Popen([sys.executable, "-c", STARTER, str(results), str(log)], stdin=subprocess.PIPE) as process:
+        until(lambda: followers(results) != [])
+        yield process
+        process.kill()
+
+
 @pytest.fixture
-def starter(begun_study: LittleStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> subprocess.Popen:
-    """A process that has started a follower of the study, as Snakemake does."""
+def starter(begun_study: LittleStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen]:
+    """Such a process on a study that has begun."""
     monkeypatch.setenv("PATH", f"{CTMAR.parent}{os.pathsep}{os.environ['PATH']}")
-    command = [sys.executable, "-c", STARTER, str(begun_study.results), str(tmp_path / "logs" / "follow.log")]
-    process = subprocess.Popen(command)
-    until(lambda: followers(begun_study.results) != [])
-    yield process
-    process.kill()
-    process.wait()
+    with started(begun_study.results, tmp_path / "logs" / "follow.log") as process:
+        yield process
+
+
+@pytest.fixture
+def starter_behind_a_script(
+    begun_study: LittleStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[subprocess.Popen]:
+    """The same, where `ctmar` is a script, as modules and environments of clusters put it."""
+    behind = tmp_path / "bin" / "ctmar"
+    behind.parent.mkdir()
+    behind.write_text(f'#!/bin/bash\n{CTMAR} "$@"\ntrue\n')
+    behind.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{behind.parent}{os.pathsep}{os.environ['PATH']}")
+    with started(begun_study.results, tmp_path / "logs" / "follow.log") as process:
+        yield process
 
 
 @pytest.mark.slow
@@ -72,18 +95,32 @@ def test_a_follower_ends_when_the_process_that_started_it_is_killed(
 
 
 @pytest.mark.slow
-def test_a_follower_behind_a_script_ends_too(begun_study: LittleStudy, tmp_path: Path, monkeypatch) -> None:
-    behind = tmp_path / "bin" / "ctmar"  # as modules and environments of clusters put them
-    behind.parent.mkdir()
-    behind.write_text(f'#!/bin/bash\n{CTMAR} "$@"\ntrue\n')
-    behind.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{behind.parent}{os.pathsep}{os.environ['PATH']}")
-    command = [sys.executable, "-c", STARTER, str(begun_study.results), str(tmp_path / "logs" / "follow.log")]
-    with subprocess.Popen(command) as process:
-        until(lambda: followers(begun_study.results) != [])
-        process.kill()
+def test_a_follower_behind_a_script_ends_too(
+    begun_study: LittleStudy, starter_behind_a_script: subprocess.Popen
+) -> None:
+    starter_behind_a_script.kill()
     until(lambda: followers(begun_study.results) == [])
-    assert process.returncode == -signal.SIGKILL  # it did not end before its follower was there
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stands_still", [False, True])
+def test_nothing_follows_a_study_that_is_over(
+    begun_study: LittleStudy, starter: subprocess.Popen, stands_still: bool
+) -> None:
+    if stands_still:  # as one that a dead disk holds
+        os.kill(*followers(begun_study.results), signal.SIGSTOP)
+    starter.stdin.close()
+    assert starter.wait(120) == 0
+    assert followers(begun_study.results) == []
+
+
+@pytest.mark.slow
+def test_nothing_behind_a_script_follows_a_study_that_is_over(
+    begun_study: LittleStudy, starter_behind_a_script: subprocess.Popen
+) -> None:
+    starter_behind_a_script.stdin.close()
+    assert starter_behind_a_script.wait(120) == 0
+    assert followers(begun_study.results) == []
 
 
 def _seen(study: LittleStudy) -> list:

@@ -267,6 +267,14 @@ def test_run_that_was_killed_half_way_is_completed_without_doubles(study: Little
     assert len(study.stored("run")) == 2
 
 
+@pytest.mark.parametrize("n_questions", [0, 1])
+def test_what_an_interrupted_synchronisation_has_not_written_is_missing(study: LittleStudy, n_questions: int) -> None:
+    summary = Mirror(study.results).synchronise(after_questions(n_questions))
+    assert (summary.n_mirrored, summary.n_runs) == (0, 2)
+    assert "interrupted" in summary.missing
+    assert Mirror(study.results).synchronise().n_mirrored == 2
+
+
 def test_unreachable_server_costs_a_line_and_little_time(study: LittleStudy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", DEAD.replace("//", "//somebody:secret@"))
     begin = time.monotonic()
