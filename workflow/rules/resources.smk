@@ -16,7 +16,7 @@ ALL_CORES = workflow.resource_settings.cores or 2
 # what a job needs by its model; torch counts what a network does once, and the counts are kept
 DATA = DataDemand(CONFIG, SITE)
 try:
-    COUNTS = counts_of_networks(CONFIG, Path(".snakemake", "network_counts.json"), command_digest("train"))
+    COUNTS = counts_of_networks(CONFIG, command_digest("train"))
 except InputError as error:
     sys.exit(f"equiproj: {error}")
 TRAINING = TrainingDemand(CONFIG, SITE, COUNTS)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,29 +11,37 @@ from ctmar.config.own_code import own_code_sha256
 from ctmar.errors import InputError
 from ctmar.estimate.work_counts import Counts, NetworkCounts
 from ctmar.store.atomic import atomic_path
+from ctmar.store.code_digest import SOURCE
+
+# where Python keeps what it made of the source, for the studies of all folders; else in the folder of the study
+MEMORIES = (SOURCE / "ctmar" / "__pycache__" / "network_counts.json", Path(".snakemake", "network_counts.json"))
+_KEPT = 1000  # counts in a file; those of older code go first
 
 
-def counts_of_networks(config: Config, memory: Path, code: str) -> dict[str, NetworkCounts]:
+def counts_of_networks(config: Config, code: str, memories: Sequence[Path] = MEMORIES) -> dict[str, NetworkCounts]:
     """What a step and a prediction of every network of a study amount to, by the name of the network.
 
     Args:
         config: the study.
-        memory: a file that keeps counts.
         code: digest of the code that builds and trains networks.
+        memories: files that keep counts; new ones go into the first that can be written.
 
     Raises:
         InputError: a network cannot be built.
     """
     keys = {name: _key(config, network, code) for name, network in config.study.networks.items()}
-    known = _read(memory)
+    known = {key: counts for memory in memories for key, counts in _read(memory).items()}
     missing = {name: key for name, key in keys.items() if key not in known}
     if missing:
         from ctmar.estimate.step_counts import count_network  # needs torch, which takes its time
 
-        for name, key in missing.items():
-            network, size = config.study.networks[name], config.ingest.image_size
-            known[key] = count_network(network, config.training, config.study.group, size)
-        _write(memory, known)
+        size = config.ingest.image_size
+        new = {
+            key: count_network(config.study.networks[name], config.training, config.study.group, size)
+            for name, key in missing.items()
+        }
+        any(_add(memory, new) for memory in memories)  # no more than one
+        known |= new
     return {name: known[key] for name, key in keys.items()}
 
 
@@ -57,6 +66,10 @@ def _read(memory: Path) -> dict[str, NetworkCounts]:
     return {}
 
 
-def _write(memory: Path, known: dict[str, NetworkCounts]) -> None:
-    with suppress(OSError, InputError), atomic_path(memory) as temporary:  # where nobody may write
-        temporary.write_text(json.dumps(known))
+def _add(memory: Path, new: Mapping[str, NetworkCounts]) -> bool:
+    """Add to what a file keeps by now, and say whether that was possible: it is not where nobody may write."""
+    with suppress(OSError, InputError), atomic_path(memory) as temporary:
+        kept = list({**_read(memory), **new}.items())[-_KEPT:]
+        temporary.write_text(json.dumps(dict(kept)))
+        return True
+    return False

@@ -86,17 +86,32 @@ def test_counts_are_remembered_until_something_changes(tmp_path, monkeypatch):
         return COUNTS["n"]
 
     monkeypatch.setattr(step_counts, "count_network", count)
-    memory = tmp_path / "folder" / "counts.json"
+    memory = [tmp_path / "folder" / "counts.json"]
     for _ in range(2):
-        assert counts_of_networks(study(), memory, "code") == COUNTS
+        assert counts_of_networks(study(), "code", memory) == COUNTS
     assert len(counted) == 1
-    counts_of_networks(study(training={"epochs": 7, "steps_per_epoch": 3, "batch_size": 8}), memory, "code")
+    counts_of_networks(study(training={"epochs": 7, "steps_per_epoch": 3, "batch_size": 8}), "code", memory)
     assert len(counted) == 1  # nothing that a step consists of
-    counts_of_networks(study(training={"batch_size": 9}), memory, "code")
-    counts_of_networks(study(), memory, "other code")
-    counts_of_networks(study(ingest={"image_size": 64, "maximum_slices_per_patient": 10}), memory, "code")
-    counts_of_networks(study(study={"networks": {"n": {"settings": {"depth": 3}}}}), memory, "code")
+    counts_of_networks(study(training={"batch_size": 9}), "code", memory)
+    counts_of_networks(study(), "other code", memory)
+    counts_of_networks(study(ingest={"image_size": 64, "maximum_slices_per_patient": 10}), "code", memory)
+    counts_of_networks(study(study={"networks": {"n": {"settings": {"depth": 3}}}}), "code", memory)
     assert len(counted) == 5
+
+
+def test_counts_go_into_the_first_memory_that_can_be_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(step_counts, "count_network", lambda *arguments: COUNTS["n"])
+    (tmp_path / "file").write_text("")
+    memories = [tmp_path / "file" / "counts.json", tmp_path / "own.json", tmp_path / "other.json"]
+    counts_of_networks(study(), "code", memories)
+    counts_of_networks(study(training={"batch_size": 9}), "code", memories[1:])
+    assert len(counts_memory._read(memories[1])) == 2
+    assert not memories[2].exists()
+    monkeypatch.setattr(counts_memory, "_KEPT", 2)
+    counts_of_networks(study(), "new code", memories)
+    assert len(counts_memory._read(memories[1])) == 2
+    monkeypatch.delattr(step_counts, "count_network")
+    assert counts_of_networks(study(), "new code", memories) == COUNTS  # the newest stay
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"a": 1}', json.dumps({"a": [1, 2, 3]})])
@@ -104,5 +119,5 @@ def test_a_memory_that_is_none_of_ours_is_made_again(tmp_path, monkeypatch, cont
     monkeypatch.setattr(step_counts, "count_network", lambda *arguments: COUNTS["n"])
     memory = tmp_path / "counts.json"
     memory.write_text(content)
-    assert counts_of_networks(study(), memory, "code") == COUNTS
+    assert counts_of_networks(study(), "code", [memory]) == COUNTS
     assert counts_memory._read(memory)
