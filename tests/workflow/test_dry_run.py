@@ -112,15 +112,15 @@ def test_the_root_snakefile_has_the_same_target():
 @pytest.mark.parametrize(
     ("change", "names"),
     [
-        ({"trainig": {}}, "unknown key 'trainig'"),
-        ({"training": {"epoch": 1}}, "unknown key 'training.epoch'"),
-        ({"simulation": {"pairs": "stored"}}, "needs source.kind 'syndeeplesion'"),
-        ({"study": {"runs": [{"method": "projection", "norm": ["frobenus"]}]}}, "frobenus"),
+        ("trainig: {}", "unknown key 'trainig'"),
+        ("training: {epochs: 1, epochs: 2}", "the key 'epochs' is written twice"),  # Snakemake's reader takes the last
+        ("simulation: {pairs: stored}", "needs source.kind 'syndeeplesion'"),
+        ("judgement: {primary: [{method: projection, norm: frobenus, against: plain}]}", "frobenus"),
     ],
 )
 def test_a_wrong_configuration_is_one_line(snakemake_on, tmp_path, change, names):
     study = tmp_path / "wrong.yaml"
-    study.write_text(yaml.safe_dump({"study": {"runs": [{"method": "plain"}]}, **change}))
+    study.write_text(f"study: {{runs: [{{method: plain}}]}}\n{change}")
     done = snakemake_on(study)(tmp_path, "--dry-run")
     assert done.returncode != 0
     assert "Traceback" not in done.stderr

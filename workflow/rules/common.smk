@@ -8,7 +8,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from ctmar.config import SUBSETS, Job, load_site, read_config
+from ctmar.config import SUBSETS, Job, check_config_files, load_site, read_config
 from ctmar.config.own_code import own_code_sha256
 from ctmar.errors import InputError
 from ctmar.jobs.presence import announce
@@ -28,6 +28,7 @@ def digest(values):
 
 try:
     SITE = load_site(SITE_FILE)
+    check_config_files(workflow.configfiles)
     CONFIG = read_config(config, workflow.configfiles)
     RUNS = CONFIG.study.expand()
     if CONFIG.brings_code:  # needs torch, which takes its time

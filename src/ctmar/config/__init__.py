@@ -19,7 +19,7 @@ from ctmar.config.schema import Config, Evaluation, Report, Timing, Tracking
 from ctmar.config.section import SUBSETS, Subset
 from ctmar.config.site import Site, load_site
 from ctmar.config.study import Job, MethodName, Run, RunGroup, RunSettings, Study
-from ctmar.config.study_file import load_config, read_config
+from ctmar.config.study_file import check_config_files, load_config, read_config
 
 __all__ = [
     "SOURCE_KINDS",
@@ -48,6 +48,7 @@ __all__ = [
     "Timing",
     "Tracking",
     "Training",
+    "check_config_files",
     "load_config",
     "load_site",
     "markdown_reference",

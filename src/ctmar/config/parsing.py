@@ -1,6 +1,7 @@
 """Reading a configuration: one line that names the key when something is wrong."""
 
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from reprlib import Repr
 from typing import Any, TypeVar
@@ -57,6 +58,8 @@ def _one_problem(problem: Any) -> str:
     if problem["type"] == "missing":
         return f"expected the key '{key}', found none"
     message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "string_type" and isinstance(problem["input"], (bool, int, float, date)):
+        message = "expected text, which YAML reads this way in quotes alone"
     return f"'{key}': {message}, found {_SHORT.repr(problem['input'])}" if problem["loc"] else message
 
 
@@ -104,10 +107,15 @@ def read_yaml(path: Path) -> Any:
 
 
 def _values_of(text: str, where: str) -> Any:
-    import yaml  # imported here: training, given its settings as objects, does without
+    # imported here: training, given its settings as objects, does without
+    import yaml
+
+    from ctmar.config.strict_yaml import load
 
     try:
-        values = yaml.safe_load(text)
+        values = load(text)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
     except (yaml.YAMLError, ValueError) as error:  # a date that is none is no YAMLError
         if "\n" not in text and ": " in text and text[0] not in "{[":
             return _values_of(f"{{{text}}}", where)

@@ -157,6 +157,15 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _patches_fit_into_images(self) -> "Config":
+        if self.training.patch_size > self.ingest.image_size:
+            raise ValueError(
+                f"training.patch_size: expected at most {self.ingest.image_size}, the side of an image"
+                f" (ingest.image_size), found {self.training.patch_size}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _primary_comparisons_are_run(self) -> "Config":
         runs = self.study.expand() if self.judgement.primary else []
         conditions = list(dict.fromkeys(run.condition for run in runs))

@@ -51,6 +51,7 @@ def base_condition(conditions: Iterable[Condition]) -> Condition:
 
 
 Power = Literal[1, 2]
+Seed = Annotated[int, Field(ge=0)]
 Start = Literal["equivariant", "drawn"]
 
 
@@ -80,7 +81,7 @@ class Run(Section):
         0.0, ge=0, le=1, description="Strength ε of the broken symmetry of the scanner (`simulation.asymmetry`)."
     )
     slices: int = Field(0, ge=0, description="Training slices of each patient, evenly spaced; 0: all.")
-    seed: int = Field(0, ge=0, description="Seed of initialisation, data order and method; it chooses the fold, too.")
+    seed: Seed = Field(0, description="Seed of initialisation, data order and method; it chooses the fold, too.")
 
     @model_validator(mode="after")
     def _settings_go_with_method(self) -> "Run":
@@ -179,22 +180,38 @@ class RunGroup(Section):
 
     method: MethodName = Field(description=every_method_in_words())
     norm: list[NormName] = Field(
-        ["none"], description="Matrix norms of the projection penalty; `module:name`: your own."
+        ["none"], min_length=1, description="Matrix norms of the projection penalty; `module:name`: your own."
     )
-    lam_perp: list[float] = Field([0.0], description="Weights λ⊥ of ‖W − P(W)‖ (for other methods: their weight).")
-    lam_equi: list[float] = Field([0.0], description="Weights λ_G of ‖P(W)‖.")
-    target: list[float] = Field([0.0], description="Wanted ‖W − P(W)‖ / ‖W‖, to which λ⊥ is adapted; 0: λ⊥ is given.")
+    lam_perp: list[float] = Field(
+        [0.0], min_length=1, description="Weights λ⊥ of ‖W − P(W)‖ (for other methods: their weight)."
+    )
+    lam_equi: list[float] = Field([0.0], min_length=1, description="Weights λ_G of ‖P(W)‖.")
+    target: list[float] = Field(
+        [0.0], min_length=1, description="Wanted ‖W − P(W)‖ / ‖W‖, to which λ⊥ is adapted; 0: λ⊥ is given."
+    )
     balance: list[float] = Field(
-        [0.0], description="Wanted ratios of the gradients of penalty and task, to which λ⊥ is adapted; 0: given."
+        [0.0],
+        min_length=1,
+        description="Wanted ratios of the gradients of penalty and task, to which λ⊥ is adapted; 0: given.",
     )
-    power: list[Power] = Field([1], description="1: the penalty is the norm, 2: its square.")
-    softness: list[float] = Field([0.0], description="Share of W − P(W) that `softness` keeps, from 0 to 1.")
-    start: list[Start] = Field(["equivariant"], description="Weights before the first step (`start` of a run).")
-    compute: list[float] = Field([1.0], description="Steps of training, as multiples of those of the study.")
-    asymmetry: list[float] = Field([0.0], description="Strengths ε of the broken symmetry of the scanner.")
-    slices: list[int] = Field([0], description="Training slices of each patient, evenly spaced; 0: all.")
-    networks: list[str] | None = Field(None, description="Networks of these runs; `null`: all of the study.")
-    seeds: list[int] | None = Field(None, description="Seeds of these runs; `null`: those of the study.")
+    power: list[Power] = Field([1], min_length=1, description="1: the penalty is the norm, 2: its square.")
+    softness: list[float] = Field(
+        [0.0], min_length=1, description="Share of W − P(W) that `softness` keeps, from 0 to 1."
+    )
+    start: list[Start] = Field(
+        ["equivariant"], min_length=1, description="Weights before the first step (`start` of a run)."
+    )
+    compute: list[float] = Field(
+        [1.0], min_length=1, description="Steps of training, as multiples of those of the study."
+    )
+    asymmetry: list[float] = Field(
+        [0.0], min_length=1, description="Strengths ε of the broken symmetry of the scanner."
+    )
+    slices: list[int] = Field([0], min_length=1, description="Training slices of each patient, evenly spaced; 0: all.")
+    networks: list[str] | None = Field(
+        None, min_length=1, description="Networks of these runs; `null`: all of the study."
+    )
+    seeds: list[Seed] | None = Field(None, min_length=1, description="Seeds of these runs; `null`: those of the study.")
 
     @model_validator(mode="after")
     def _is_possible(self) -> "RunGroup":
@@ -227,8 +244,10 @@ class Study(Section):
         description="Folder of the study in `results`, `reports` and `logs`; left out, it is the name of the"
         " configuration file without its suffix.",
     )
-    networks: dict[Slug, Network] = Field({"dncnn": Network()}, description="Networks by the name used in paths.")
-    seeds: list[int] = Field([0, 1, 2], min_length=1, description="Seeds of initialisation, data order and method.")
+    networks: dict[Slug, Network] = Field(
+        {"dncnn": Network()}, min_length=1, description="Networks by the name used in paths."
+    )
+    seeds: list[Seed] = Field([0, 1, 2], min_length=1, description="Seeds of initialisation, data order and method.")
     group: GroupName = Field(
         "C4",
         description="Group of the study: `C<n>` (n turns), `D<n>` (and as many mirror images), a product such as"

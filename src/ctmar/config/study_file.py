@@ -34,6 +34,16 @@ def read_config(values: Any, files: Sequence[Path | str]) -> Config:
     return validate_section(Config, _named(values, Path(files[-1]).stem), where, folder=Path(files[-1]).parent)
 
 
+def check_config_files(files: Sequence[Path | str]) -> None:
+    """Refuse in files, whose values somebody else has read, what only this reader refuses, such as a doubled key.
+
+    Raises:
+        InputError: a file is missing, or is not YAML as it was meant.
+    """
+    for file in files:
+        read_yaml(Path(file))
+
+
 def _named(values: Any, name: str) -> Any:
     study = values.get("study") if isinstance(values, Mapping) else None
     if not isinstance(study, Mapping) or "name" in study:

@@ -42,6 +42,25 @@ def message(text: str) -> str:
         ("study: {runs: [{method: projection}]}", ["study.runs.0", "needs a norm"]),
         ("study: {runs: [{method: plain, lam_perp: [1]}]}", ["study.runs.0", "has no weight"]),
         ("study: {runs: [{method: plain}, {method: plain}]}", ["study.runs", "written twice"]),
+        ("study: {seeds: [0, -1], runs: [{method: plain}]}", ["'study.seeds.1'", "found -1"]),
+        ("study: {runs: [{method: plain, seeds: []}]}", ["'study.runs.0.seeds'", "at least 1"]),
+        ("study: {runs: [{method: eqreg, lam_perp: []}]}", ["'study.runs.0.lam_perp'", "at least 1"]),
+        ("study: {networks: {}, runs: [{method: plain}]}", ["'study.networks'", "at least 1"]),
+        ("study: {seeds: [yes], runs: [{method: plain}]}", ["'study.seeds'", "expected a number", "found [True]"]),
+        (f"{RUNS}\ntraining: {{epochs: on}}", ["'training.epochs'", "expected a number", "found True"]),
+        ("study: {runs: [{method: projection, norm: [no]}]}", ["study.runs.0.norm.0", "in quotes", "found False"]),
+        ("study: {name: 2026-11-29, runs: [{method: plain}]}", ["'study.name'", "in quotes", "2026, 11, 29"]),
+        (f"{RUNS}\ntraining: {{epochs: 1, epochs: 2}}", ["'epochs' is written twice, on line 2"]),
+        (f"{RUNS}\ntraining: {{}}\ntraining: {{epochs: 2}}", ["'training' is written twice, on lines 2 and 3"]),
+        ("study: {seeds: [010], runs: [{method: plain}]}", ["line 1", "010", "base 8"]),
+        (f"{RUNS}\ntraining: {{epochs: 1:30}}", ["line 2", "1:30", "base 60"]),
+        (f"{RUNS}\nsource: {{kind: dicom_dir, folder: ''}}", ["'source.folder'", "expected a path"]),
+        (
+            f"{RUNS}\nsource: {{kind: dicom_dir, folder: ~nobody-here/ct}}",
+            ["'source.folder'", "found '~nobody-here/ct'"],
+        ),
+        (f'{RUNS}\nsource: {{kind: dicom_dir, folder: "a\\0b"}}', ["'source.folder'", "expected a path"]),
+        (f"{RUNS}\ntraining: {{patch_size: 500}}", ["training.patch_size", "at most 416", "found 500"]),
         ("- 1", ["expected keys and values", "list"]),
         ("study: [", ["not valid YAML"]),
     ],
@@ -69,6 +88,12 @@ def test_lists_expand_against_each_other_and_the_seeds():
     assert len(runs) == 2 * 2 * 3
     assert len(set(runs)) == len(runs)
     assert [run.seed for run in runs[:2]] == [0, 1]
+
+
+def test_what_a_merged_anchor_brings_may_be_overridden_and_switches_stay_switches():
+    text = "&base {epochs: 3, steps_per_epoch: 7, channels_last: no}"
+    found = parse_settings(Config, f"{RUNS}\ntraining: {{<<: {text}, epochs: 5}}").training
+    assert (found.epochs, found.steps_per_epoch, found.channels_last) == (5, 7, False)
 
 
 def test_strings_from_paths_become_numbers():
