@@ -1,7 +1,6 @@
 """What the page opens with: the answer of the study, the paper's own penalty, and what the study cannot show."""
 
 import math
-from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
@@ -12,7 +11,7 @@ from ctmar.config.labels import model_label, number, series_label
 from ctmar.config.study import base_condition
 from ctmar.evaluation.verdicts import condition_text
 from ctmar.reporting.study_files import StudyTables, rows_of
-from ctmar.reporting.wording import capital, listing, plural, verb
+from ctmar.reporting.wording import capital, from_to, listing, plural, verb
 
 DIFFERENCE = "psnr_diff_db"
 _MINOR = 5  # test slices of a patient, below which a reader should know it
@@ -45,17 +44,6 @@ def limits(results: StudyTables, network: str) -> list[str]:
     """
     models = results.models[results.models["network"] == network]
     return [sentence for sentence in (_patients(results, models), _seeds(models), _power(models)) if sentence]
-
-
-def seeds_in_words(n_seeds: Sequence[int]) -> str:
-    """How many seeds settings have, where not all have the same.
-
-    Examples:
-        >>> seeds_in_words([3, 3, 3]), seeds_in_words([10, 3, 1])
-        ('3 seeds', '1 to 10 seeds')
-    """
-    least, most = min(n_seeds, default=0), max(n_seeds, default=0)
-    return plural(most, "seed") if least == most else f"{least} to {most} seeds"
 
 
 def _compared(models: pd.DataFrame) -> list[Row]:
@@ -134,7 +122,7 @@ def _seeds(models: pd.DataFrame) -> str:
     if not fewer:
         return f"Other seeds: every setting has {plural(int(seeds.max()), 'seed')}."
     return (
-        f"Other seeds: settings have {seeds_in_words(seeds.astype(int).tolist())};"
+        f"Other seeds: settings have {from_to(seeds, 'seed')};"
         f" {fewer} of {len(models)} have fewer than {int(seeds.max())}."
     )
 

@@ -31,7 +31,7 @@ class Checkpoint:
 
 def version_and_date(results: StudyTables) -> dict[str, str]:
     """Version of the software, and when the results were summarised: a study itself keeps no clock."""
-    version = f"equiproj {package_versions(['equiproj'])['equiproj']}, commit {Checkout().said}"
+    version = f"equiproj {package_versions(['equiproj'])['equiproj']}, this card by commit {Checkout().said}"
     summary = _folder(results) / "summary" / "models.csv"
     if not summary.is_file():
         return {"version": version}

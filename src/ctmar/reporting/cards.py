@@ -6,9 +6,9 @@ from typing import Any
 from markupsafe import Markup
 
 from ctmar.config import SOURCE_KINDS, Config
-from ctmar.reporting.answer import seeds_in_words
 from ctmar.reporting.card_facts import balance_sentences, checkpoints, compute_sentences, version_and_date
 from ctmar.reporting.choice import Identity, chosen_settings
+from ctmar.reporting.counted import counted
 from ctmar.reporting.data_section import QUALITY_COLUMNS, quarantine_summary, readable
 from ctmar.reporting.diverged_runs import diverged_runs, methods_of_all_runs, n_parameters
 from ctmar.reporting.environment import environment
@@ -22,7 +22,8 @@ from ctmar.reporting.report_origin import provenance
 from ctmar.reporting.required_columns import IDENTITY, measured
 from ctmar.reporting.shown_tables import Context, Table, measure_cell
 from ctmar.reporting.study_files import StudyTables, rows_of
-from ctmar.reporting.summary import counts, model_name
+from ctmar.reporting.summary import counts, model_name, patients_in_words
+from ctmar.reporting.wording import from_to
 from ctmar.store.atomic import atomic_path
 from ctmar.store.checkout import Checkout
 from ctmar.store.citation import software_citation
@@ -68,7 +69,7 @@ def write_model_card(results: StudyTables, config: Config, output: Path) -> Path
         output,
         front_matter=model_front_matter(results, config, chosen),
         version=version_and_date(results),
-        seeds=seeds_in_words([row["n_seeds"] for row in rows_of(results.models)]),
+        seeds=from_to(results.models["n_seeds"], "seed"),
         snippet=Markup(loading_snippet(results, config)),
         subgroups=[table for network in networks for table in _subgroups(results, network)],
         compute=compute_sentences(results),
@@ -78,6 +79,9 @@ def write_model_card(results: StudyTables, config: Config, output: Path) -> Path
         restricted=restricted_sources(results),
         config=config,
         n=counts(results),
+        patients={name: patients_in_words(results.split, name) for name in ("train", "validation")},
+        counted=counted(results.models, "psnr_db", config.evaluation.defect_slices),
+        uneven=results.models["n_seeds"].nunique() > 1,
         n_parameters=n_parameters(results),
         diverged=diverged_runs(results),
         methods=methods_of_all_runs(results),

@@ -12,7 +12,6 @@ from ctmar.config.labels import number
 from ctmar.config.methods import METHODS, Kind
 from ctmar.errors import InputError
 from ctmar.evaluation.columns import STRICT_DIFFERENCE
-from ctmar.reporting.answer import seeds_in_words
 from ctmar.reporting.axes import value_scale
 from ctmar.reporting.charts import (
     OF,
@@ -29,7 +28,7 @@ from ctmar.reporting.facets import facets_of
 from ctmar.reporting.marks import Mark, SeriesKey
 from ctmar.reporting.required_columns import interval_columns
 from ctmar.reporting.study_files import StudyTables, rows_of
-from ctmar.reporting.wording import capital, plural
+from ctmar.reporting.wording import capital, from_to
 
 _MEASURES = (  # what is drawn, and the title of its axis
     ("psnr_diff_db", "PSNR difference to plain [dB]"),
@@ -96,7 +95,7 @@ def dial_section(
 
 
 def _counted(panel: pd.DataFrame) -> str:
-    return f"{plural(int(panel['n_patients'].max()), 'patient')}, {seeds_in_words([int(n) for n in panel['n_seeds']])}"
+    return f"{from_to(panel['n_patients'], 'patient')}, {from_to(panel['n_seeds'], 'seed')}"
 
 
 def _slices_in_words(n_slices: int) -> str:

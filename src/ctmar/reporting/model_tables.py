@@ -18,6 +18,7 @@ from ctmar.evaluation.columns import (
     own_metric,
     psnr_turned,
 )
+from ctmar.reporting.charts import SMALLEST_SHOWN
 from ctmar.reporting.choice import Identity, only
 from ctmar.reporting.required_columns import IDENTITY, interval_columns, measured
 from ctmar.reporting.shown_tables import (
@@ -46,7 +47,7 @@ MAIN = (
     Measure("ssim", "SSIM", "", decimals(4), "high", FIXED),
     Measure("psnr_official_db", "PSNR", "dB", decimals(2), "high", OFFICIAL),
     Measure("ssim_official", "SSIM", "", decimals(4), "high", OFFICIAL),
-    Measure("defect", "Measured defect", "", scientific, "low", "Equivariance"),
+    Measure("defect", "Measured defect", "", scientific, "low", "Equivariance", rounding=SMALLEST_SHOWN),
     Measure("ratio_to_plain", "Step time", "plain = 1", times(2), "", "Cost"),
 )
 _REGIONS = (
@@ -142,18 +143,23 @@ def significant(value: float) -> str:
 
 def _angle_measures(angles_deg: Sequence[float]) -> list[Measure]:
     """Columns of the equivariance table, for the angles of the study [degrees]."""
-    measures = [
-        Measure("relative_non_equivariance", "‖W−PW‖ / ‖W‖", "", scientific, "low", "Weights"),
-        Measure("non_equivariance_growth", "Growth of ‖W−PW‖", "of ‖W₀‖", scientific, "low", "Weights"),
-        Measure("defect", "Quarter turns", "of the output", scientific, "low", _DEFECT),
-        Measure("defect_of_correction", "Quarter turns", "of the correction", scientific, "low", _DEFECT),
+    weights = [
+        Measure(name, title, of, scientific, "low", "Weights")
+        for name, title, of in (
+            ("relative_non_equivariance", "‖W−PW‖ / ‖W‖", ""),
+            ("non_equivariance_growth", "Growth of ‖W−PW‖", "of ‖W₀‖"),
+        )
     ]
-    measures += [
+    quarters = [
+        Measure(name, "Quarter turns", of, scientific, "low", _DEFECT, rounding=SMALLEST_SHOWN)
+        for name, of in (("defect", "of the output"), ("defect_of_correction", "of the correction"))
+    ]
+    between = [
         Measure(defect_at(angle), f"{angle:g}°", "", scientific, "low", _DEFECT, beside=floor, called="floor")
         for angle in angles_deg
         for floor in [defect_floor_at(angle)]
     ]
-    return measures
+    return [*weights, *quarters, *between]
 
 
 def equivariance_table(models: pd.DataFrame, angles_deg: Sequence[float], context: Context) -> Table:

@@ -114,7 +114,7 @@ class NetworkCharts:
             return []
         return [
             (
-                self._with_n(f"{caption} against λ⊥", swept, measure),
+                self._with_n(f"{caption}{_unit(title)} against λ⊥", swept, measure),
                 small_multiples.norm_panels(self.models, self.runs, measure, title, logarithmic=logarithmic),
             )
             for measure, title, caption, logarithmic in _response_measures(self.models)[:2]
@@ -127,7 +127,7 @@ class NetworkCharts:
         table = norm_section.norm_table(norms, context.network, context.marks)
         if panels is None or table is None:
             return None
-        caption = self._with_n("Quality against measured defect", small_multiples.swept_settings(self.models), measure)
+        caption = self._with_n(f"{title} against measured defect", small_multiples.swept_settings(self.models), measure)
         return f"{caption}; dashed: Frobenius", panels, table
 
     def sensitivity(self) -> list[Chart]:
@@ -159,3 +159,8 @@ def curve_charts(curves: pd.DataFrame, settings: Sequence[tuple[Any, ...]]) -> l
 def _response_measures(models: pd.DataFrame) -> list[Shown]:
     """What is drawn against weights: quality and equivariance."""
     return [shown for shown in (quality(models, FIXED), *_EQUIVARIANCE) if shown]
+
+
+def _unit(title: str) -> str:
+    """The unit of an axis, for panels that have no room for its title."""
+    return f" [{title.partition(' [')[2]}" if " [" in title else ""

@@ -24,7 +24,7 @@ from ctmar.reporting.required_columns import IDENTITY, measured
 from ctmar.reporting.shown_tables import Context, Table
 from ctmar.reporting.study_files import StudyTables, rows_of
 from ctmar.reporting.summary import sentences
-from ctmar.reporting.wording import listing
+from ctmar.reporting.wording import from_to, listing
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class NetworkSection:
     limits: list[str]
     sentences: list[str]
     n_seeds: str
-    n_pairs: int
+    uneven: bool  # in seeds, so that rows are of different patients too
     n_patients: int
     counted: str
     n_turned: str
@@ -47,7 +47,7 @@ class NetworkSection:
     quality: list[Chart]
     regions: Table
     detectability: Table | None
-    n_signals: int
+    n_signals: str
     own_metrics: Table | None
     groups: list[tuple[str, Table]]
     responses: list[tuple[str, list[Chart]]]  # heading, charts of one sweep over λ⊥
@@ -114,7 +114,7 @@ def network_section(
         limits=limits(results, network),
         sentences=sentences(results, network),
         n_seeds=listing(list(map(str, seeds)), "or") + (" seed" if seeds == [1] else " seeds"),
-        n_pairs=int(models["n_pairs"].max()),
+        uneven=len(seeds) > 1,
         n_patients=int(models["n_patients"].max()),
         counted=counted(models, "psnr_db", config.evaluation.defect_slices),
         n_turned=counted(models, "defect", config.evaluation.defect_slices),
@@ -125,7 +125,7 @@ def network_section(
         quality=drawn.quality(),
         regions=model_tables.region_table(numbers, results.references, few, settings),
         detectability=detectability_table(numbers, few, settings),
-        n_signals=round(numbers["n_signals"].max()) if measured(numbers, "n_signals") else 0,
+        n_signals=from_to(numbers["n_signals"].dropna().round(), "disc"),
         own_metrics=model_tables.own_metrics_table(
             config.evaluation.metrics, numbers, results.references, few, settings
         ),

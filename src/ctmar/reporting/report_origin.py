@@ -22,7 +22,7 @@ def provenance(results: StudyTables) -> dict[str, str]:
             recorded.setdefault(name, []).append(value)
     devices = sorted({record.description.device for record in records})
     return {
-        "git commit": Checkout().said,
+        "git commit of this report": Checkout().said,
         "source of both packages, SHA-256": CodeDigests().of_source,
         "software of this report": _listing(package_versions(PACKAGES)),
         "devices of training": ", ".join(devices),
@@ -41,12 +41,14 @@ def public_config(config: Config) -> str:
 def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, str]:
     flat: dict[str, str] = {}
     for key, value in record.items():
+        if value is None or value == {}:
+            continue
         name = f"{prefix}{key.replace('_', ' ')}"
         if isinstance(value, dict) and all(isinstance(inner, str) for inner in value.values()):
             flat[name] = _listing(value)
         elif isinstance(value, dict):
             flat |= _flat(value, f"{name}, ")
-        elif value is not None:
+        else:
             flat[name] = str(value)
     return flat
 

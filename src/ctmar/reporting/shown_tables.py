@@ -25,6 +25,7 @@ class Measure:
     """A column: the measure it shows, its heading, the family it stands under, and which direction is better.
 
     Under the mean stands the interval, or, where ``beside`` names another measure, that one after the word ``called``.
+    What is not above ``rounding`` is equally good.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Measure:
     beside: str = ""
     called: str = ""
     interval: bool = True
+    rounding: float | None = None
 
 
 @dataclass(frozen=True)
@@ -187,17 +189,23 @@ def _mark_best(rows: list[Row], n_weights: int, measures: Sequence[Measure]) -> 
         best = _best_text(measure, [row.cells[index] for row in rows])
         best_chosen = _best_text(measure, [row.cells[index] for row in rows if row.chosen])
         for row, own in zip(rows, cells, strict=True):
-            text = own[index].text
+            text = _compared(measure, own[index])
             own[index] = replace(own[index], best=text == best, best_chosen=row.chosen and text == best_chosen)
     return [replace(row, cells=own) for row, own in zip(rows, cells, strict=True)]
 
 
 def _best_text(measure: Measure, cells: Sequence[Cell]) -> str | None:
     """How the best of some cells reads; where all read the same none is best."""
-    values = [cell.value for cell in cells if cell.value is not None]
-    if not measure.better or len({measure.write(value) for value in values}) < 2:
+    known = [cell for cell in cells if cell.value is not None]
+    if not measure.better or len({_compared(measure, cell) for cell in known}) < 2:
         return None
-    return measure.write(max(values) if measure.better == "high" else min(values))
+    return _compared(measure, (max if measure.better == "high" else min)(known, key=lambda cell: cell.value or 0.0))
+
+
+def _compared(measure: Measure, cell: Cell) -> str:
+    """What a cell is compared by: how it reads, and one text for all that differ by rounding alone."""
+    below = cell.value is not None and measure.rounding is not None and cell.value <= measure.rounding
+    return "rounding" if below else cell.text
 
 
 def p_value(value: float) -> str:

@@ -79,7 +79,9 @@ def swept_settings(models: pd.DataFrame) -> pd.DataFrame:
 def curve_panels(
     curves: pd.DataFrame, settings: Sequence[tuple[Any, ...]], column: str, y_title: str, logarithmic: bool = False
 ) -> Panels:
-    """A learning curve of every setting: each seed light, the mean over seeds bold, the plain mean dashed.
+    """A learning curve of every setting: each seed light, their mean bold, plain training dashed.
+
+    Seeds differ by more than methods do, so that plain training is the mean over the seeds of the setting.
 
     Args:
         curves: rows of one network from `prepare_models`.
@@ -95,12 +97,9 @@ def curve_panels(
     x = horizontal([float(epoch) for epoch in shown], [(epoch, f"{epoch}") for epoch in ends])
     settled = thin[thin["epoch"] >= np.quantile(shown, _FIRST_EPOCHS)]
     y = vertical(settled[column].tolist(), logarithmic)
-    plain = thin[(thin["method"] == "plain") & thin["standard"]].groupby("epoch")[column].mean()
     by_setting = dict(tuple(thin.groupby(IDENTITY, sort=False)))
-    dashed = Line(line(x, y, plain.index.tolist(), plain.tolist()), "plain")
-    return Panels(
-        x, y, "epoch", y_title, [_curve_panel(by_setting[setting], column, x, y, dashed) for setting in settings]
-    )
+    drawn = [_curve_panel(own, column, x, y, _plain_curve(thin, own, column)) for own in map(by_setting.get, settings)]
+    return Panels(x, y, "epoch", y_title, drawn)
 
 
 def angle_panels(models: pd.DataFrame, angles_deg: Sequence[float]) -> Panels:
@@ -134,7 +133,15 @@ def angle_panels(models: pd.DataFrame, angles_deg: Sequence[float]) -> Panels:
     return Panels(x, y, "angle of the turn", "measured defect", panels)
 
 
-def _curve_panel(own: pd.DataFrame, column: str, x: Axis, y: Axis, dashed: Line) -> Panel:
+def _plain_curve(curves: pd.DataFrame, own: pd.DataFrame, column: str) -> "pd.Series[float]":
+    """Plain training by epoch, of the start and the seeds of a setting; of the standard start where it has no other."""
+    same = (curves["method"] == "plain") & curves["seed"].isin(own["seed"])
+    same_start = same & (curves["start"] == own["start"].iloc[0]) & (curves["compute"] == 1.0)
+    return curves[same_start if same_start.any() else same & curves["standard"]].groupby("epoch")[column].mean()
+
+
+def _curve_panel(own: pd.DataFrame, column: str, x: Axis, y: Axis, plain: "pd.Series[float]") -> Panel:
+    dashed = Line(line(x, y, plain.index.tolist(), plain.tolist()), "plain")
     mean = own.groupby("epoch")[column].mean()
     seeds = [
         Line(line(x, y, seed["epoch"].tolist(), seed[column].tolist()), "seed")

@@ -11,13 +11,12 @@ import pandas as pd
 from ctmar.config.labels import model_label, number, scientific, series_label, setting_label, weight
 from ctmar.config.methods import METHODS, Kind
 from ctmar.evaluation.verdicts import NEARLY_EQUIVARIANT
-from ctmar.reporting.answer import seeds_in_words
 from ctmar.reporting.choice import Identity, shown_settings
 from ctmar.reporting.missing_runs import n_missing
 from ctmar.reporting.required_columns import IDENTITY
 from ctmar.reporting.shown_tables import judge_difference
 from ctmar.reporting.study_files import StudyTables, rows_of
-from ctmar.reporting.wording import listing, plural
+from ctmar.reporting.wording import from_to, listing, plural
 
 VERDICTS = {
     "above": "better than plain training",
@@ -67,6 +66,21 @@ def counts(results: StudyTables) -> dict[str, int]:
     }
 
 
+def patients_in_words(split: pd.DataFrame, subset: str) -> str:
+    """How many patients a subset has; where folds share them out anew, how many of them a model saw.
+
+    Examples:
+        >>> split = pd.DataFrame({"fold": [0, 0, 1], "subset": ["train"] * 3, "patient": ["a", "b", "c"]})
+        >>> patients_in_words(split, "train"), patients_in_words(split[split["fold"] == 1], "train")
+        ('1 to 2 patients in each of 2 folds, 3 in all', '1 patient')
+    """
+    own = split[split["subset"] == subset]
+    every, of_each = own["patient"].nunique(), own.groupby("fold")["patient"].nunique()
+    if len(of_each) < 2:
+        return plural(every, "patient")
+    return f"{from_to(of_each, 'patient')} in each of {len(of_each)} folds, {every} in all"
+
+
 def facts(results: StudyTables) -> list[Fact]:
     """The counts that head the page."""
     n = counts(results)
@@ -75,7 +89,7 @@ def facts(results: StudyTables) -> list[Fact]:
         Fact(str(n["n_slices"]), "CT slices"),
         Fact(str(n["n_pairs"]), "test pairs"),
         Fact(str(n["n_settings"]), "settings compared"),
-        Fact(*seeds_in_words(results.models["n_seeds"].tolist()).rsplit(" ", 1)),
+        Fact(*from_to(results.models["n_seeds"], "seed").rsplit(" ", 1)),
         Fact(str(n["n_runs"]), "models compared"),
         Fact(str(n["n_diverged"]), "diverged"),
         Fact(str(n["n_missing"]), "planned and missing"),
@@ -153,14 +167,14 @@ def _what_was_run(results: StudyTables, models: pd.DataFrame, network: str) -> s
     named = listing(methods)
     trained = (
         f"{plural(n_runs, 'model')} of the network “{network}” ({plural(len(models), 'setting')}: {named}; "
-        f"{seeds_in_words(models['n_seeds'].tolist())}) {'was' if n_runs == 1 else 'were'} trained on "
+        f"{from_to(models['n_seeds'], 'seed')}) {'was' if n_runs == 1 else 'were'} trained on "
     )
     n_folds = results.split["fold"].nunique()
     if n_folds > 1:
         return (
-            f"{trained}CT slices of {plural(n['n_train_patients'], 'patient')} with simulated metal, in {n_folds} "
-            "folds: the models of a seed belong to one fold and were tested on the patients that neither trained nor "
-            f"validated them, in all on {plural(n['n_pairs'], 'pair')} of slice and metal from "
+            f"{trained}CT slices of {patients_in_words(results.split, 'train')}, with simulated metal: the models of a "
+            "seed belong to one fold and were tested on the patients that neither trained nor validated them, in all "
+            f"on {plural(n['n_pairs'], 'pair')} of slice and metal from "
             f"{plural(n['n_tested_patients'], 'patient')}."
         )
     return (

@@ -1,6 +1,6 @@
 """Words around counts and lists."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 def plural(n: int, noun: str, nouns: str = "") -> str:
@@ -11,6 +11,22 @@ def plural(n: int, noun: str, nouns: str = "") -> str:
         ('1 patient', '1,200 slices')
     """
     return f"{n:,} {noun if n == 1 else nouns or noun + 's'}"
+
+
+def from_to(numbers: Iterable[float], noun: str) -> str:
+    """A count that is not the same everywhere.
+
+    Args:
+        numbers: the counts; without any it is none.
+        noun: what is counted, in the singular; its plural ends in an s.
+
+    Examples:
+        >>> from_to([3, 3, 3], "seed"), from_to([10, 3, 1], "seed"), from_to([], "seed")
+        ('3 seeds', '1 to 10 seeds', '0 seeds')
+    """
+    every = [int(number) for number in numbers]
+    least, most = min(every, default=0), max(every, default=0)
+    return plural(most, noun) if least == most else f"{least:,} to {plural(most, noun)}"
 
 
 def verb(n: int, one: str, many: str) -> str:

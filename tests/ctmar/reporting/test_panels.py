@@ -71,6 +71,24 @@ def test_curves_are_means_over_seeds_beside_each_seed(results, curves):
     assert drawn.panels[1].note == f"{own.iloc[-1]:.2f}"
 
 
+def test_a_curve_stands_beside_plain_training_on_its_own_seeds(curves):
+    few = curves[(curves["method"] == "plain") | ((curves["method"] == "augmentation") & (curves["seed"] == 2))]
+    settings = list(few[small_multiples.IDENTITY].drop_duplicates().itertuples(index=False, name=None))
+    drawn = small_multiples.curve_panels(few, settings, "validation_psnr", "dB")
+    for panel, seeds in zip(drawn.panels, ([0, 1, 2], [2]), strict=True):
+        own = few[(few["method"] == "plain") & few["seed"].isin(seeds)].groupby("epoch")["validation_psnr"].mean()
+        assert panel.strokes[0].path == panels.line(drawn.x, drawn.y, own.index.tolist(), own.tolist())
+
+
+def test_a_curve_from_another_start_stands_beside_plain_training_from_that_start(curves):
+    other = curves.assign(start="drawn", standard=False, validation_psnr=curves["validation_psnr"] - 1)
+    both = pd.concat([curves, other])
+    setting = tuple(other[other["method"] == "augmentation"].iloc[0][small_multiples.IDENTITY])
+    drawn = small_multiples.curve_panels(both, [setting], "validation_psnr", "dB")
+    own = other[other["method"] == "plain"].groupby("epoch")["validation_psnr"].mean()
+    assert drawn.panels[0].strokes[0].path == panels.line(drawn.x, drawn.y, own.index.tolist(), own.tolist())
+
+
 def test_long_trainings_are_thinned_to_first_and_last(curves):
     long = pd.concat([curves.assign(epoch=curves["epoch"] + 8 * k) for k in range(40)])
     setting = tuple(long.iloc[0][small_multiples.IDENTITY])

@@ -8,6 +8,7 @@ from tests.ctmar.reporting.conftest import SETTINGS
 from ctmar.config.methods import Kind
 from ctmar.reporting import shown_tables
 from ctmar.reporting.marks import assign_marks
+from ctmar.reporting.model_tables import MAIN
 from ctmar.reporting.required_columns import IDENTITY
 
 PSNR = shown_tables.Measure("psnr_db", "PSNR", "dB", shown_tables.decimals(2), "high")
@@ -52,6 +53,14 @@ def test_equal_text_is_equally_best(results, context):
     models.loc[[1, 2], "psnr_db_mean"] = [50.001, 50.0]
     again = shown_tables.model_table("models", models, (PSNR,), context)
     assert [row.cells[1].best for row in rows(again)][:4] == [False, True, True, False]
+
+
+def test_what_differs_by_rounding_alone_is_equally_best(results, context):
+    models = results.models.copy()
+    models.loc[[0, 1, 2], "defect_mean"] = [2e-8, 9e-7, 2e-6]
+    measure = next(measure for measure in MAIN if measure.name == "defect")
+    shown = shown_tables.model_table("models", models.iloc[:3], (measure,), context)
+    assert [row.cells[1].best for row in rows(shown)] == [True, True, False]
 
 
 def test_where_all_read_the_same_none_is_best(results, context):

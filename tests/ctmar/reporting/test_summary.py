@@ -60,7 +60,9 @@ def test_folds_are_told(results):
     other = results.split.assign(fold=1, subset=["test", "train", "validation", "test"])
     folds = pd.concat([results.split, other], ignore_index=True)
     sentence = summary.sentences(dataclasses.replace(results, split=folds), "dncnn")[0]
-    assert "trained on CT slices of 2 patients with simulated metal, in 2 folds: the models of a seed" in sentence
+    assert (
+        "trained on CT slices of 1 patient in each of 2 folds, 2 in all, with simulated metal: the models" in sentence
+    )
     assert sentence.endswith("in all on 12 pairs of slice and metal from 2 patients.")
 
 

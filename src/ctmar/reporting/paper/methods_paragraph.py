@@ -5,7 +5,6 @@ import re
 
 from ctmar.config import Config
 from ctmar.config.labels import number
-from ctmar.reporting.answer import seeds_in_words
 from ctmar.reporting.diverged_runs import methods_of_all_runs, n_parameters
 from ctmar.reporting.environment import environment
 from ctmar.reporting.literature import ARCHITECTURES
@@ -13,7 +12,8 @@ from ctmar.reporting.paper.bibliography import data_key
 from ctmar.reporting.paper.latex import latex
 from ctmar.reporting.required_columns import measured
 from ctmar.reporting.study_files import StudyTables
-from ctmar.reporting.summary import counts
+from ctmar.reporting.summary import counts, patients_in_words
+from ctmar.reporting.wording import from_to
 from ctmar.store.provenance import package_versions
 
 _PARTS = re.compile(r"\[((?:@[\w-]+(?:; )?)+)\]|\*\*(.+?)\*\*")
@@ -35,11 +35,12 @@ def methods_markdown(results: StudyTables, config: Config) -> str:
             config=config,
             n=counts(results),
             n_planned=len(config.study.expand()),
+            patients={name: patients_in_words(results.split, name) for name in ("train", "validation", "test")},
             n_folds=results.split["fold"].nunique() if len(results.split) else 0,
             n_parameters=n_parameters(results),
             methods=methods_of_all_runs(results),
             seeds=sorted({record.seed for record in records}),
-            seeds_in_words=seeds_in_words([int(n) for n in results.models["n_seeds"]]),
+            seeds_in_words=from_to(results.models["n_seeds"], "seed"),
             strengths=[f"{strength:g}" for strength in config.study.strengths] if any(config.study.strengths) else [],
             architectures=ARCHITECTURES,
             data_keys=[data_key(number) for number in range(1, n_data + 1)],
