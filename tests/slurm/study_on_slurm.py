@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -48,6 +48,12 @@ class SlurmJob:
     def processes(self) -> list[int]:
         """The processes in it that train."""
         return [pid for pid, of in training_processes() if of.get("SLURM_JOB_ID") == self.number]
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the processes in it that train."""
+        for pid in self.processes():
+            with suppress(ProcessLookupError):  # it has ended
+                os.kill(pid, number)
 
 
 def training_processes() -> Iterator[tuple[int, dict[str, str]]]:
@@ -145,29 +151,48 @@ class StudyOnSlurm:
         return [SlurmJob(*row[:6]) for row in rows if row[5].startswith(f"rule_{rule}") and row[6] == str(self.folder)]
 
     @contextmanager
-    def held_in_training(self, run: str, job: str) -> Iterator[SlurmJob]:
-        """A job of trainings that is in the middle of a run: stopped after its first epoch, and let go at the end."""
-        checkpoint = self.folder / RESULTS / "runs" / run / "checkpoint.pt"
+    def caught(self, *jobs: str) -> Iterator[list[SlurmJob]]:
+        """Jobs of trainings that are stopped as soon as they start, long before they train, and let go at the end."""
 
-        def running() -> SlurmJob | None:
+        def running(job: str) -> SlurmJob | None:
             if self.process is None or self.process.poll() is not None:
-                raise AssertionError(f"Snakemake ended before {run}:\n{self.printed()[-6000:]}")
-            if not checkpoint.is_file():
-                return None
-            return next(
-                (each for each in self.jobs(f"train_wildcards_{job}") if each.state == "RUNNING" and each.processes()),
-                None,
-            )
+                raise AssertionError(f"Snakemake ended before {job}:\n{self.printed()[-6000:]}")
+            of_rule = self.jobs(f"train_wildcards_{job}")
+            found = next((each for each in of_rule if each.state == "RUNNING" and each.processes()), None)
+            if found is not None:
+                found.send(signal.SIGSTOP)
+            return found
 
-        found = wait_for(f"a checkpoint of {run}", running, every=0.01)
-        for pid in found.processes():
-            os.kill(pid, signal.SIGSTOP)
+        found: dict[str, SlurmJob] = {}
+
+        def all_of_them() -> bool:
+            for job in set(jobs) - set(found):  # none waits for another, which may come first
+                if (one := running(job)) is not None:
+                    found[job] = one
+            return len(found) == len(jobs)
+
         try:
-            assert not (checkpoint.parent / "weights.pt").exists(), "the training ended before it could be held"
-            yield found
+            wait_for(f"jobs that train {', '.join(jobs)}", all_of_them, 300)
+            yield [found[job] for job in jobs]
         finally:
-            for pid in found.processes():
-                os.kill(pid, signal.SIGCONT)
+            for each in found.values():
+                each.send(signal.SIGCONT)
+
+    @contextmanager
+    def held_in_training(self, *runs: tuple[str, str]) -> Iterator[list[SlurmJob]]:
+        """Jobs that are in the middle of a run: stopped after its first epoch, and let go at the end.
+
+        Args:
+            *runs: folder of each run, and the job that trains it.
+        """
+        with self.caught(*(job for _, job in runs)) as found:
+            for job, (run, _) in zip(found, runs, strict=True):
+                checkpoint = self.folder / RESULTS / "runs" / run / "checkpoint.pt"
+                job.send(signal.SIGCONT)
+                wait_for(f"a checkpoint of {run}", checkpoint.is_file, every=0.002)  # nothing else: an epoch is short
+                job.send(signal.SIGSTOP)
+                assert not (checkpoint.parent / "weights.pt").exists(), "the training ended before it could be held"
+            yield found
 
     def numbers(self) -> dict[str, str]:
         """A digest of every result that must not depend on how the study came to its end."""
