@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from equiproj.groups import Group, is_subgroup, parse_group
+from equiproj.groups import Group, given_group, is_subgroup
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def candidate_groups(groups: Sequence[Group | str]) -> list[Group]:
         >>> candidate_groups(["C4"])
         [CyclicGroup(4)]
     """
-    found = [parse_group(group) if isinstance(group, str) else group for group in groups]
+    found = [given_group(group) for group in groups]
     if not found:
         raise ValueError("expected at least one candidate group, found none")
     return found

@@ -57,7 +57,7 @@ def lightning_callback(
 
         def on_train_batch_end(self, trainer: Any, pl_module: Any, *_: Any) -> None:
             for key, value in logged(penalty, self.attachment, name).items():
-                pl_module.log(key, value)
+                pl_module.log(key, value)  # a tensor as it is: its number would wait for the device at every batch
 
         def on_train_end(self, trainer: Any, pl_module: Any) -> None:
             self._remove()
@@ -132,7 +132,7 @@ def trainer_callback(penalty: Penalty, *, name: str = "penalty", max_gradient_no
 
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
             if logs is not None and "loss" in logs:
-                found = logged(penalty, self.attachment, name)
+                found = {key: float(value) for key, value in logged(penalty, self.attachment, name).items()}
                 logs.update(found)
                 state.log_history[-1].update(found)
 
@@ -148,8 +148,8 @@ def trainer_callback(penalty: Penalty, *, name: str = "penalty", max_gradient_no
     return PenaltyCallback()
 
 
-def logged(penalty: Penalty, attachment: Attachment | None, name: str) -> dict[str, float]:
-    """The penalty at the last step, where it is added to the loss, and λ_⊥.
+def logged(penalty: Penalty, attachment: Attachment | None, name: str) -> dict[str, float | torch.Tensor]:
+    """The penalty at the last step, where it is added to the loss, as a tensor, and λ_⊥.
 
     Examples:
         >>> from equiproj import ProjectionPenalty
@@ -159,12 +159,13 @@ def logged(penalty: Penalty, attachment: Attachment | None, name: str) -> dict[s
         {'penalty_weight': 1.0}
     """
     weight = penalty.weight_perpendicular
+    found: dict[str, float | torch.Tensor]
     if isinstance(weight, dict):
         found = {f"{name}_weight/{key}": value for key, value in weight.items()}
     else:
         found = {f"{name}_weight": weight}
     if attachment is not None and attachment.value is not None:
-        found[name] = float(attachment.value)
+        found[name] = attachment.value
     return found
 
 

@@ -7,7 +7,7 @@ from equiproj.certificates.bounds import Features
 from equiproj.certificates.centres import Centres
 from equiproj.certificates.steps import Declared, LayerConstants, Step, bounds_of
 from equiproj.certificates.trace import Trace
-from equiproj.groups import FiniteGroup, Group, parse_group
+from equiproj.groups import FiniteGroup, Group, given_group
 from equiproj.layers import Declaration, TypedParameter, typed_parameters
 from equiproj.layers.declaration import filling
 from equiproj.projections import ConvProjector
@@ -28,7 +28,7 @@ def declared(
     Raises:
         ValueError: the declaration, the group or the image do not fit.
     """
-    group = parse_group(group) if isinstance(group, str) else group
+    group = given_group(group)
     if not isinstance(group, FiniteGroup):
         raise ValueError(f"expected a finite group, found {group}")
     if len(set(image_shape)) > 1:

@@ -1,4 +1,4 @@
-"""Finite groups of turns and mirror images of the plane by their names."""
+"""Groups as they are given: themselves, or finite ones of turns and mirror images of the plane by their names."""
 
 from __future__ import annotations
 
@@ -6,10 +6,27 @@ import re
 from functools import reduce
 
 from equiproj.groups.discrete import DirectProduct
-from equiproj.groups.group import FiniteGroup
+from equiproj.groups.group import FiniteGroup, Group
 from equiproj.groups.planar import CyclicGroup, DihedralGroup
 
 _FACTOR = re.compile(r"([CD])([1-9]\d*)")
+
+
+def given_group(group: Group | str) -> Group:
+    """The group that a caller gave, by itself or by its name.
+
+    Raises:
+        ValueError: it is neither, such as the class of a group.
+
+    Example:
+        >>> given_group("C4"), given_group(CyclicGroup(4))
+        (CyclicGroup(4), CyclicGroup(4))
+    """
+    if isinstance(group, str):
+        return parse_group(group)
+    if not isinstance(group, Group):
+        raise ValueError(f"expected a group, such as CyclicGroup(4), or its name, such as 'C4'; found {group!r}")
+    return group
 
 
 def parse_group(name: str) -> FiniteGroup:

@@ -60,6 +60,16 @@ class WeightDeclaration(Declaration, total=False):
     include_bias: bool
 
 
+def skip_patterns(skip: str | Sequence[str]) -> tuple[str, ...]:
+    """One pattern or several.
+
+    Examples:
+        >>> skip_patterns("head.*")
+        ('head.*',)
+    """
+    return (skip,) if isinstance(skip, str) else tuple(skip)
+
+
 def skipping(skip: str | Sequence[str]) -> Callable[[str], bool]:
     """What tells of the name of a parameter whether one of the patterns leaves it out.
 
@@ -67,7 +77,7 @@ def skipping(skip: str | Sequence[str]) -> Callable[[str], bool]:
         >>> list(map(skipping("head.*"), ["head.weight", "body.weight"]))
         [True, False]
     """
-    patterns = (skip,) if isinstance(skip, str) else tuple(skip)
+    patterns = skip_patterns(skip)
     return lambda name: any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
@@ -124,6 +134,8 @@ def declared_layers(module: nn.Module, group: Group | None, layers: LayerTypes) 
                 f"layer {name!r}: expected a linear, convolution, attention, recurrent, embedding or normalisation "
                 f"layer, found {type(layer).__name__}; declare its tensors by parameters="
             )
+        if not (isinstance(rho_in, Representation) and isinstance(rho_out, Representation)):
+            raise ValueError(f"layer {name!r}: expected two representations, found {rho_in!r} and {rho_out!r}")
         for side, n_channels, rho in zip(("input", "output"), kind.channels(layer), (rho_in, rho_out), strict=True):
             if rho.dim != n_channels:
                 raise ValueError(f"layer {name!r} has {n_channels} {side} channels; they do not fit {rho} ({rho.dim})")

@@ -8,14 +8,22 @@ from typing import Any
 from torch import nn
 from torch.nn.utils import parametrize
 
-from equiproj.groups import Group, parse_group
+from equiproj.groups import Group, given_group
 from equiproj.layers.coverage import Coverage, coverage_of
-from equiproj.layers.declaration import FeatureType, LayerTypes, ParameterTypes, declared_layers, named_layer, skipping
+from equiproj.layers.declaration import (
+    FeatureType,
+    LayerTypes,
+    ParameterTypes,
+    declared_layers,
+    named_layer,
+    skip_patterns,
+    skipping,
+)
 from equiproj.layers.flow import SideTypes, inferred
 from equiproj.layers.kinds import Role, kind_of
 from equiproj.layers.tensors import declared_tensor, inferred_tensors, tensors_of_layer
 from equiproj.layers.typed_parameter import TypedParameter
-from equiproj.projections import ConvProjector, Sampling
+from equiproj.projections import ConvProjector, LinearProjector, Projector, Sampling
 from equiproj.representations import Representation
 
 _N_REASONS = 3  # printed
@@ -71,8 +79,9 @@ def typed_parameters(
             kernels of groups that map pixels onto pixels stay.
 
     Raises:
-        ValueError: no layer, nothing that is asked for, no group, a name that is not a layer or parameter, or one whose
-            channels or kernel do not fit; with `strict`, a matrix parameter that nothing covers.
+        ValueError: no layer, nothing that is asked for, no group, a name that is not a layer or parameter, a pattern
+            that fits none, or channels or a kernel that do not fit; with `strict`, a matrix parameter that nothing
+            covers.
 
     Examples:
         >>> from equiproj.groups import CyclicGroup
@@ -82,11 +91,14 @@ def typed_parameters(
         0.weight | trivial of CyclicGroup(4) | 2*regular of CyclicGroup(4)
         2.weight | 2*regular of CyclicGroup(4) | trivial of CyclicGroup(4)
     """
-    group = parse_group(group) if isinstance(group, str) else group
+    if not isinstance(module, nn.Module):
+        raise ValueError(f"expected a torch module, found {module!r}")
+    group = None if group is None else given_group(group)
     if layers is None and group is None and not parameters:
         raise ValueError("expected a group, or representations for each layer in layers=; found neither")
     if layers is not None and not layers and not parameters:
         raise ValueError("expected at least one layer in layers=, found none")
+    _check_patterns(module, skip)
     is_skipped = skipping(skip)
     roles: set[Role] = {
         "map",
@@ -138,7 +150,7 @@ def inferred_types(
         >>> inferred_types(nn.Sequential(nn.Linear(1, 4), nn.Linear(4, 2)), CyclicGroup(4))["1"]
         (regular of CyclicGroup(4), 2*trivial of CyclicGroup(4))
     """
-    group = parse_group(group) if isinstance(group, str) else group
+    group = given_group(group)
     found = inferred(module, group, SideTypes(input_type, hidden_type, output_type), example)
     kinds = {name: kind_of(named_layer(module, name)) for name in found.types}
     return {name: types for name, types in found.types.items() if (kind := kinds[name]) is not None and kind.maps}
@@ -199,12 +211,35 @@ def _once_each(found: Sequence[TypedParameter]) -> list[TypedParameter]:
     for entry in found:
         held = entry.layer._parameters.get(entry.attribute)
         first = listed.setdefault((entry.layer, entry.attribute) if held is None else id(held), entry)
-        if first.projector != entry.projector:
+        if not _are_one_projection(first.projector, entry.projector):
             raise ValueError(
                 f"{entry.name}: expected the types of {first.name}, whose tensor it is, "
                 f"found {entry.projector.rho_in} → {entry.projector.rho_out}"
             )
     return list(listed.values())
+
+
+def _check_patterns(module: nn.Module, skip: str | Sequence[str]) -> None:
+    """A pattern that fits nothing is a slip of the pen, which would leave in what is to be left out."""
+    own = [name for name, _ in (*module.named_parameters(remove_duplicate=False), *module.named_buffers())]
+    computed = [name.replace("parametrizations.", "").rpartition(".")[0] for name in own if "parametrizations." in name]
+    for pattern in skip_patterns(skip):
+        if not any(map(skipping(pattern), (*own, *computed))):
+            raise ValueError(f"expected skip= to hold patterns of names of parameters, found none for {pattern!r}")
+
+
+def _are_one_projection(first: Projector, second: Projector) -> bool:
+    """A layer and its adjoint, as at both ends of an autoencoder, keep one space of weights (equation 3.7)."""
+    return first == second or _transposed(first) == second
+
+
+def _transposed(projector: Projector) -> Projector:
+    rho_in, rho_out = projector.rho_out, projector.rho_in
+    if isinstance(projector, LinearProjector):
+        return replace(projector, rho_in=rho_in, rho_out=rho_out, transposed=not projector.transposed)
+    if isinstance(projector, ConvProjector):
+        return replace(projector, rho_in=rho_in, rho_out=rho_out, transposed=not projector.transposed)
+    return projector
 
 
 def _check_coverage(found: Coverage, reasons: Sequence[str], *, strict: bool, chosen: bool) -> None:

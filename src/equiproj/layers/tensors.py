@@ -81,6 +81,8 @@ def declared_tensor(
         raise ValueError(f"parameter {name!r}: expected the name of a parameter of {type(module).__name__}")
     _check_numbers(f"parameter {name!r}", evaluated(owner, attribute))
     rho_out, rho_in = types
+    if not (isinstance(rho_in, Representation) and isinstance(rho_out, Representation)):
+        raise ValueError(f"parameter {name!r}: expected two representations, found {rho_out!r} and {rho_in!r}")
     shape = tuple(evaluated(owner, attribute).shape)
     if group is not None and not rho_out.group == rho_in.group == group:
         raise ValueError(f"parameter {name!r}: expected representations of {group}, found {rho_out} and {rho_in}")
@@ -102,8 +104,9 @@ def _holds(owner: nn.Module, attribute: str) -> bool:
         return True
     if isinstance(getattr(owner, attribute, None), Tensor):
         raise ValueError(
-            f"expected {attribute} to be a parameter or a parametrisation, found a hook of the old "
-            "style; use torch.nn.utils.parametrizations"
+            f"expected {attribute} to be a parameter or a parametrisation, found what a hook computes; use "
+            "torch.nn.utils.parametrizations in place of weight_norm and spectral_norm of torch.nn.utils, and "
+            "prune.remove after pruning"
         )
     return False
 

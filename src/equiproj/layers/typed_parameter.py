@@ -49,8 +49,19 @@ class TypedParameter:
         """The current value in the shape that the layer holds, (c_out,) for a bias; a parametrisation is evaluated.
 
         It is evaluated in evaluation mode: the power iteration of a spectral norm is the forward pass's to advance.
+
+        Raises:
+            ValueError: it is on the meta device, and has no values yet.
         """
-        return gathered(evaluated(self.layer, self.attribute))
+        value = self.peek()
+        if value.is_meta:
+            raise ValueError(f"parameter {self.name!r}: expected values, found none yet: it is on the meta device")
+        return value
+
+    def peek(self) -> Tensor:
+        """The same on the meta device too, where there are shape and precision alone."""
+        value: Tensor = gathered(evaluated(self.layer, self.attribute))
+        return value
 
     def held(self) -> list[Tensor]:
         """The tensors that training changes: the weight itself, or those from which a parametrisation computes it."""

@@ -119,6 +119,19 @@ def move_batch(batch: Any, types: BatchType | None, move: Callable[[Tensor, Batc
     return moved if isinstance(batch, Mapping) else tuple(moved.values())
 
 
+def is_moved(batch: Any, moved: Any) -> bool:
+    """Whether any tensor of a batch is another one after a group element has acted on it.
+
+    Examples:
+        >>> is_moved({"x": torch.zeros(2)}, {"x": torch.zeros(2)}), is_moved(torch.zeros(2, 3), torch.zeros(3, 2))
+        (False, True)
+    """
+    if isinstance(batch, Tensor):
+        return not torch.equal(batch, moved)
+    pairs = zip(_entries(batch), _entries(moved), strict=True)
+    return any(is_moved(value, other) for (_, value), (_, other) in pairs if isinstance(value, Tensor))
+
+
 def measured_tensors(output: Any, types: BatchType | None) -> Iterator[tuple[str, Tensor, BatchType | None]]:
     """The tensors of an output that have a type, what to call them, and the type.
 

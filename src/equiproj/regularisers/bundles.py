@@ -48,7 +48,7 @@ def bundle(parameters: Sequence[TypedParameter]) -> list[Bundle]:
     found: dict[object, list[TypedParameter]] = {}
     for parameter in parameters:
         with torch.no_grad():
-            value = parameter.read()
+            value = parameter.peek()
         found.setdefault((parameter.projector, value.device, value.dtype), []).append(parameter)
     return [Bundle(same[0].projector, tuple(same)) for same in found.values()]
 

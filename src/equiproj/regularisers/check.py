@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from equiproj.groups import FiniteGroup, Group, parse_group
+from equiproj.groups import FiniteGroup, Group, given_group
 from equiproj.groups.group import Element
 from equiproj.layers import Coverage, FeatureType, LayerTypes, ParameterTypes, coverage, typed_parameters
 from equiproj.layers.flow import Event, SideTypes, TypeConflictError, repeated, watched
 from equiproj.layers.flow.axes import Feature
 from equiproj.layers.flow.leaves import TypeOf
-from equiproj.regularisers.batches import move_axis, move_tensor
+from equiproj.regularisers.batches import is_moved, move_axis, move_tensor
 from equiproj.regularisers.defect import tried_elements
 from equiproj.regularisers.hard import project_
 from equiproj.regularisers.windows import why_windows_are_uneven
@@ -94,7 +94,8 @@ def check(
         skip: likewise.
 
     Raises:
-        ValueError: no layers, or channels that do not fit their types.
+        ValueError: no layers, channels that do not fit their types, or a batch of numbers that no element changes, as
+            an empty one, or zeros: nothing would be seen to break.
 
     Examples:
         >>> from equiproj.groups import CyclicGroup
@@ -105,7 +106,7 @@ def check(
         >>> found.broken, found.reason
         ("layer '0'", 'stride 2 with kernel 3 and padding 1 on 8 pixels leaves 1 over at one side')
     """
-    group = parse_group(group) if isinstance(group, str) else group
+    group = given_group(group)
     copied, sides = copy.deepcopy(network).double(), SideTypes(input_type, hidden_type, output_type)
     example = _float64(batch)
     types: dict[str, Any] = {"layers": layers, "parameters": parameters, "skip": skip}
@@ -123,9 +124,11 @@ def check(
     if undefined is not None:
         reason = "what it computes holds NaN or infinity"
         return CheckedNetwork(float("nan"), undefined.where, reason, float("nan"), covered)
-    worst, first = 0.0, None
+    worst, first, says_nothing = 0.0, None, _holds_numbers_alone(example)
     for g in _elements(group):
-        moved = repeated(copied, group, sides, _moved(example, g, group, input_type))
+        turned = _moved(example, g, group, input_type)
+        says_nothing = says_nothing and not is_moved(example, turned)
+        moved = repeated(copied, group, sides, turned)
         if len(moved) != len(events):
             reason = f"{len(events)} calls became {len(moved)} on the moved batch"
             return CheckedNetwork(float("inf"), "the network", reason, float("inf"), covered)
@@ -135,6 +138,11 @@ def check(
         worst = max(worst, *(defect or 0.0 for event, defect in at_the_end if event.where == "the output"), 0.0)
         if bad is not None and (first is None or bad < first[0]):
             first = (bad, found[bad] or 0.0)
+    if says_nothing:
+        raise ValueError(
+            f"expected a batch that {group} changes, found one that it leaves as it is: draw numbers at random, and "
+            "for features give input_type="
+        )
     if first is None:
         return CheckedNetwork(worst, "", "", 0.0, covered)
     event = events[first[0]]
@@ -217,6 +225,12 @@ def _float64(batch: Any) -> Any:
     if isinstance(batch, Mapping):
         return {name: _float64(value) for name, value in batch.items()}
     return tuple(_float64(value) for value in batch) if isinstance(batch, tuple) else batch
+
+
+def _holds_numbers_alone(batch: Any) -> bool:
+    """Whether every tensor of a batch holds numbers that may move, and not those of tokens."""
+    values = [batch] if isinstance(batch, Tensor) else batch.values() if isinstance(batch, Mapping) else batch
+    return all(value.is_floating_point() for value in values if isinstance(value, Tensor))
 
 
 def _moved(batch: Any, g: Element, group: Group, input_type: FeatureType) -> Any:

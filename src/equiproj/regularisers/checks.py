@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from numbers import Real
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -38,8 +39,8 @@ def non_negative(name: str, weight: float) -> float:
         >>> non_negative("weight", 1.0)
         1.0
     """
-    if not 0 <= weight < math.inf:
-        raise ValueError(f"expected {name} to be a finite number of at least 0, found {weight}")
+    if not isinstance(weight, Real) or not 0 <= weight < math.inf:
+        raise ValueError(f"expected {name} to be a finite number of at least 0, found {weight!r}")
     return float(weight)
 
 

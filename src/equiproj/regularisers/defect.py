@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from equiproj.groups import FiniteGroup, Group, parse_group
+from equiproj.groups import FiniteGroup, Group, given_group
 from equiproj.groups.group import Element
 from equiproj.layers.evaluating import evaluating
-from equiproj.regularisers.batches import BatchType, measured_tensors, move_batch, move_tensor
+from equiproj.regularisers.batches import BatchType, is_moved, measured_tensors, move_batch, move_tensor
 
 # Up to this order every element is tried.
 _LARGEST_ORDER = 4096
@@ -65,7 +65,7 @@ def measured_defect(
 
     Raises:
         ValueError: a type is missing or does not fit, elements that do not move pixels onto pixels, none but the
-            identity, or outputs whose shape changes.
+            identity, outputs whose shape changes, or a batch that says nothing: no element changes it or the outputs.
 
     Examples:
         >>> from equiproj.groups import SO2, CyclicGroup
@@ -76,20 +76,29 @@ def measured_defect(
         >>> measured_defect(nn.ReLU(), vectors, SO2(), standard(SO2()), standard(SO2())).maximum > 0.1
         True
     """
-    group = parse_group(group) if isinstance(group, str) else group
+    group = given_group(group)
     tried = tried_elements(group, elements, n_samples, seed)
     with evaluating(module):
         expected = list(measured_tensors(_call(module, batch), rho_out))
         if not expected:
             raise ValueError("expected rho_out= to name at least one output, found none")
-        ratios = []
+        ratios, moves = [], False
         for g in tried:
-            found = measured_tensors(_call(module, move_batch(batch, rho_in, partial(_move, g, group))), rho_out)
+            turned = move_batch(batch, rho_in, partial(_move, g, group))
+            found = measured_tensors(_call(module, turned), rho_out)
+            moved = [move_tensor(reference, g, group, types, where) for where, reference, types in expected]
             each = [
-                _relative(tensor, move_tensor(reference, g, group, types, where), where)
-                for (_, tensor, _), (where, reference, types) in zip(found, expected, strict=True)
+                _relative(tensor, one, where)
+                for (_, tensor, _), (where, _, _), one in zip(found, expected, moved, strict=True)
             ]
             ratios.append(torch.stack(each).max())
+            outputs = [reference for _, reference, _ in expected]
+            moves = moves or is_moved(batch, turned) or is_moved(outputs, moved)
+    if not moves:
+        raise ValueError(
+            f"expected a batch that {group} changes, found one that it leaves as it is, and the outputs too, so that "
+            "any network would have the defect 0: draw numbers at random, and give types that the group acts on"
+        )
     values = torch.stack(ratios)
     return MeasuredDefect(float(values.max()), math.fsum(values.tolist()) / len(values))
 

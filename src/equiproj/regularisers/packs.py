@@ -40,7 +40,7 @@ class WeightPack:
         in_a_row = self.parameters if shares else self.parameters[:1]
         self.projectors = tuple(parameter.projector for parameter in in_a_row)
         self.n_rows = len(self.parameters) // len(in_a_row)
-        self._shapes = [parameter.read_as_held().shape for parameter in self.parameters]
+        self._shapes = [parameter.peek().shape for parameter in self.parameters]
         self._sizes = [shape.numel() for shape in self._shapes]
         self.n_entries = sum(self._sizes) // self.n_rows
         maps = [projector.flat_map for projector in self.projectors]
@@ -99,7 +99,7 @@ def pack(bundles: Sequence[Bundle]) -> list[WeightPack]:
     """
     shared: dict[object, list[Bundle]] = {}
     for entry in bundles:
-        value = entry.parameters[0].read()
+        value = entry.parameters[0].peek()
         n_entries = len(entry.parameters) * value.numel()
         shares = isinstance(entry.projector.flat_map, OrbitAverage) and n_entries <= _N_ENTRIES_SHARED
         if shares:

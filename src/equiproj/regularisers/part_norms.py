@@ -133,7 +133,7 @@ class PartNorms(nn.Module):
     def _register_blocks(self) -> None:
         """Start every power iteration at the exact singular vectors."""
         for index, (weights, stacks) in enumerate(self._packs):
-            rows = weights.join(weights.read())
+            rows = weights.join([parameter.peek() for parameter in weights.parameters])
             projected = weights.project(rows)
             for side, part in (("perpendicular", rows - projected), ("equivariant", projected)):
                 for number, matrices in enumerate(stacks.cut(part)):

@@ -197,7 +197,7 @@ class ProjectionPenalty(CopiedWithNetwork):
         """The penalty; `step` goes to the schedule, `every` and `sample`, and is counted by calls where not given.
 
         Raises:
-            ValueError: a λ that is a tensor has become negative.
+            ValueError: a λ that is a tensor, or the schedule's multiplier, is negative.
             RuntimeError: a module of the network is another one than when the penalty was built, or there are more.
             RuntimeError: with `target` or `balance`, the weights have changed and `update` has not been called.
             RuntimeError: this is a copy, and the network was not copied with it.

@@ -108,7 +108,7 @@ class ProximalPenalty(CopiedWithNetwork):
         # the weights as the last step left them: what the optimiser has done since is the task's
         self._left: list[Tensor] = []
         if self._adapted is not None:
-            self._adapted.to(packs[0].parameters[0].read_as_held().device)
+            self._adapted.to(packs[0].parameters[0].peek().device)
 
     @property
     def weight_perpendicular(self) -> float | dict[str, float]:

@@ -8,6 +8,8 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor
 
+from equiproj.regularisers.checks import non_negative
+
 
 class Schedule:
     """m(step), and how many steps have been counted.
@@ -48,7 +50,11 @@ class Schedule:
         self._n_calls.fill_(value)
 
     def multiplier(self, step: int | None = None) -> float | Tensor | None:
-        """Of a step, and without one of the next in turn; a tensor in a graph, None where there is no function."""
+        """Of a step, and without one of the next in turn; a tensor in a graph, None where there is no function.
+
+        Raises:
+            ValueError: it is negative, so that the loss would reward what breaks the symmetry, or not finite.
+        """
         if torch.compiler.is_compiling() and self.function is not None:
             return _read(self._n_calls, self._key, step)
         return _next(self._n_calls, self.function, step)
@@ -59,10 +65,16 @@ _SCHEDULES: WeakValueDictionary[int, Schedule] = WeakValueDictionary()
 
 
 def _next(n_calls: Tensor, function: Callable[[int], float] | None, step: int | None) -> float | None:
-    value = None if function is None else float(function(int(n_calls) if step is None else step))
+    at = int(n_calls) if step is None else step
+    value = None if function is None else _multiplier(function(at), at)
     if step is None:
         n_calls.add_(1)
     return value
+
+
+def _multiplier(value: float | Tensor, step: int) -> float:
+    number = value.item() if isinstance(value, Tensor) else value
+    return non_negative(f"the schedule's multiplier of step {step}", number)
 
 
 @torch.library.custom_op(

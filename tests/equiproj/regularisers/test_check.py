@@ -26,6 +26,53 @@ def between(*layers: nn.Module, n_channels: int = 8) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), *layers, nn.Conv2d(n_channels, 1, 1))
 
 
+@pytest.mark.parametrize(
+    "batch", [torch.zeros(0, 1, 8, 8), torch.zeros(2, 1, 8, 8), torch.ones(2, 1, 8, 8)], ids=["empty", "zeros", "ones"]
+)
+def test_a_batch_that_nothing_moves_says_nothing(batch: Tensor) -> None:
+    """A stride that leaves a pixel over is not seen where all pixels are alike."""
+    network = between(nn.Conv2d(8, 8, 3, stride=2))
+    with pytest.raises(ValueError, match=r"expected a batch that CyclicGroup\(4\) changes, found one that it leaves"):
+        check(network, batch, GROUP)
+    assert check(network, images(8), GROUP).broken == "layer '1'"
+
+
+def test_features_of_no_type_are_not_checked() -> None:
+    network = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 4))
+    with pytest.raises(ValueError, match=r"for features give input_type="):
+        check(network, torch.randn(3, 4), GROUP)
+    assert check(network, torch.randn(3, 4), GROUP, input_type="regular", output_type="regular").is_equivariant
+
+
+class Casts(nn.Module):
+    """As normalisations of language models do."""
+
+    def __init__(self, cast: str) -> None:
+        super().__init__()
+        self.cast, self.kernel = cast, nn.Conv2d(1, 8, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h, before = self.kernel(x), x.dtype
+        if self.cast == "softmax":
+            return functional.softmax(h, dim=1, dtype=torch.float32).to(before)
+        if self.cast == "like":
+            return (h.to(torch.ones(1, dtype=torch.float32)).sin() * 3).type_as(x)
+        casts = {"float": Tensor.float, "half": Tensor.half, "to": lambda t: t.to(torch.float32)}
+        h = casts.get(self.cast, lambda t: t.to(dtype=torch.bfloat16))(h)
+        return (h * torch.rsqrt(h.pow(2).mean(1, keepdim=True) + 1e-6)).to(before)
+
+
+@pytest.mark.parametrize("cast", ["float", "half", "to", "named", "softmax", "like"])
+def test_a_network_that_rounds_inside_is_checked_in_float64(cast: str) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(Casts(cast), nn.Conv2d(8, 1, 1))
+    found = check(network, images(8), GROUP)
+    assert found.is_equivariant
+    assert found.defect < 1e-14
+    assert torch.get_default_dtype() == torch.float32
+    assert not check(nn.Sequential(network, Shift()), images(8), GROUP).is_equivariant
+
+
 class Shift(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return functional.pad(x, (1, 0, 0, 0))[..., :-1]

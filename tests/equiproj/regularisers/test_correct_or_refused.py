@@ -1,12 +1,15 @@
 """What once gave a wrong number without a word: now the right one, or an error that names the tensor."""
 
 import copy
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import torch
+from jaxtyping import config
 from torch import nn
+from torch.nn.utils import prune
 from torch.nn.utils.parametrizations import orthogonal, spectral_norm, weight_norm
 
 from equiproj import ProjectionPenalty, ProximalPenalty, equivariance_report, measured_defect, project_
@@ -19,6 +22,17 @@ from equiproj.representations import regular, trivial
 GROUP = CyclicGroup(4)
 RHO = regular(GROUP)
 TYPES = {"layers": {"0": (RHO, RHO), "1": (RHO, RHO)}}
+
+
+@pytest.fixture
+def unchecked_annotations() -> Iterator[None]:
+    """Annotations are checked in tests alone: what they refuse here has to be an error without them, too."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)
+
+
+as_users_run = pytest.mark.usefixtures("unchecked_annotations")
 
 
 def two_layers(bias: bool = False) -> nn.Sequential:
@@ -44,8 +58,8 @@ def test_a_group_has_a_name() -> None:
     network = nn.Sequential(nn.Linear(1, 4), nn.ReLU(), nn.Linear(4, 1))
     assert equivariance_report(network, "C4").rows == equivariance_report(network, GROUP).rows
     assert ProjectionPenalty(network, "C4")() == ProjectionPenalty(network, GROUP)()
-    one = trivial(GROUP)
-    assert measured_defect(network, torch.ones(2, 1), "C4", one, one).maximum == 0
+    images, relu = torch.randn(2, 1, 4, 4), nn.ReLU()
+    assert measured_defect(relu, images, "C4") == measured_defect(relu, images, GROUP)
     with pytest.raises(ValueError, match="expected a group C<n>, D<n> or a product"):
         project_(network, "SO3")
 
@@ -59,6 +73,116 @@ def test_tied_weights_are_one_weight(power: int) -> None:
     assert len(equivariance_report(network, **TYPES).rows) == 1
     with pytest.raises(ValueError, match=r"1.weight: expected the types of 0.weight, whose tensor it is"):
         typed_parameters(network, layers={"0": (RHO, RHO), "1": (RHO, 4 * trivial(GROUP))})
+
+
+@pytest.mark.parametrize("group", [CyclicGroup, 4, (1, 2)], ids=str)
+@as_users_run
+def test_what_is_no_group_is_refused(group: object) -> None:
+    for use in (ProjectionPenalty, equivariance_report, project_):
+        with pytest.raises(ValueError, match=r"expected a group, such as CyclicGroup\(4\), or its name"):
+            use(nn.Linear(1, 4), group)
+
+
+@as_users_run
+def test_what_is_no_module_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"expected a torch module, found <function"):
+        equivariance_report(project_, "C4")
+
+
+@as_users_run
+def test_names_of_types_are_no_representations() -> None:
+    with pytest.raises(ValueError, match=r"layer '0': expected two representations, found 'regular' and 'trivial'"):
+        typed_parameters(two_layers(), GROUP, layers={"0": ("regular", "trivial")})
+    with pytest.raises(ValueError, match=r"parameter '0.weight': expected two representations, found 'regular'"):
+        typed_parameters(two_layers(), GROUP, parameters={"0.weight": ("regular", "regular")})
+
+
+def test_a_pattern_that_fits_no_name_is_refused() -> None:
+    network = nn.Sequential(nn.Linear(1, 4), nn.BatchNorm1d(4), weight_norm(nn.Linear(4, 1)))
+    for pattern in ("0.*", "*.bias", "1.running_mean", "2.weight", ("0.weight", "1.*")):
+        typed_parameters(network, GROUP, skip=pattern, include_bias=True)
+    for pattern in ("0.wieght", ("0.*", "head.*")):
+        with pytest.raises(ValueError, match=r"expected skip= to hold patterns .* found none for '(0.wieght|head.\*)'"):
+            typed_parameters(network, GROUP, skip=pattern)
+
+
+@pytest.mark.parametrize("kind", ["kernel", "matrix", "function"])
+def test_a_layer_and_its_adjoint_may_share_a_weight(kind: str) -> None:
+    """Both ends of an autoencoder: one space of weights (equation 3.7), and the projected network commutes."""
+
+    class Ends(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            convolution = kind != "matrix"
+            self.first = nn.Conv2d(1, 8, 3, padding=1) if convolution else nn.Linear(4, 8)
+            self.last = nn.ConvTranspose2d(8, 1, 3, padding=1) if convolution else nn.Linear(8, 4)
+            if kind == "kernel":
+                self.last.weight = self.first.weight
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            hidden = self.first(x).relu()
+            if kind == "kernel":
+                return self.last(hidden)
+            if kind == "matrix":
+                return nn.functional.linear(hidden, self.first.weight.t(), self.last.bias)
+            return nn.functional.conv_transpose2d(hidden, self.first.weight, self.last.bias, padding=1)
+
+    torch.manual_seed(0)
+    network = Ends().double()
+    types = {} if kind != "matrix" else {"input_type": "regular", "output_type": "regular"}
+    batch = torch.randn(2, 1, 6, 6, dtype=torch.float64) if kind != "matrix" else torch.randn(3, 4, dtype=torch.float64)
+    if kind != "kernel":
+        types |= {"skip": "last.weight"}  # which nobody uses
+    assert len(equivariance_report(network, GROUP, example=batch, **types).rows) == 1
+    project_(network, GROUP, example=batch, **types)
+    rho = "regular" if kind == "matrix" else None
+    assert measured_defect(network, batch, GROUP, rho, rho).maximum < 1e-14
+
+
+def test_weights_without_values_are_refused() -> None:
+    """On the meta device a projection would do nothing, and say nothing; a penalty may be built there."""
+    network = two_layers().to("meta")
+    penalty = ProjectionPenalty(network, **TYPES)
+    for use in (
+        lambda: project_(network, **TYPES),
+        lambda: equivariance_report(network, **TYPES),
+        penalty,
+        lambda: ProximalPenalty(network, **TYPES).step(0.1),
+    ):
+        with pytest.raises(ValueError, match=r"parameter '0.weight': expected values, found none yet: .* meta device"):
+            use()
+    network.to_empty(device="cpu").load_state_dict(two_layers().state_dict())
+    assert penalty().item() == pytest.approx(ProjectionPenalty(network, **TYPES)().item())
+
+
+@as_users_run
+@pytest.mark.parametrize(("multiplier", "found"), [(-1.0, "-1.0"), (math.nan, "nan"), (None, "None")])
+def test_a_schedule_rewards_nothing(multiplier: object, found: str) -> None:
+    penalty = ProjectionPenalty(two_layers(), schedule=lambda step: multiplier, **TYPES)
+    with pytest.raises(ValueError, match=rf"multiplier of step 0 to be a finite number of at least 0, found {found}"):
+        penalty()
+
+
+@as_users_run
+def test_a_weight_that_is_text_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"weight_perpendicular to be a finite number of at least 0, found '1e-3'"):
+        ProjectionPenalty(two_layers(), weight_perpendicular="1e-3", **TYPES)
+
+
+def test_lazy_and_complex_layers_are_named_where_an_input_is_guessed() -> None:
+    with pytest.raises(ValueError, match=r"parameter '0.weight': expected one with a shape, found a lazy one"):
+        typed_parameters(nn.Sequential(nn.LazyConv2d(8, 3), nn.Conv2d(8, 1, 3)), GROUP)
+    with pytest.raises(ValueError, match=r"'0.weight' holds torch.complex64"):
+        typed_parameters(nn.Sequential(nn.Linear(1, 4, dtype=torch.complex64)), GROUP)
+
+
+def test_a_pruned_weight_is_refused_with_what_to_do() -> None:
+    network = two_layers()
+    prune.l1_unstructured(network[0], "weight", 0.5)
+    with pytest.raises(ValueError, match=r"layer '0': .*found what a hook computes; .*prune.remove"):
+        ProjectionPenalty(network, **TYPES)
+    prune.remove(network[0], "weight")
+    ProjectionPenalty(network, **TYPES)()
 
 
 def test_frozen_weights_stay_as_they_are() -> None:

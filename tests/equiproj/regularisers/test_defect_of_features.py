@@ -27,6 +27,32 @@ class Function(nn.Module):
         return self.function(*inputs, **named)
 
 
+@pytest.mark.parametrize(
+    ("batch", "types"),
+    [
+        (torch.zeros(0, 1, 4, 4), (None, None)),
+        (torch.zeros(2, 1, 4, 4), (None, None)),
+        (torch.ones(2, 1, 4, 4), (None, None)),
+        (torch.randn(2, 1, 1, 1), (None, None)),
+        (torch.randn(1, 4, 4), ("trivial", "trivial")),  # an image without its batch is taken for a sequence
+        (torch.randn(5, 4), ("trivial", "trivial")),
+    ],
+    ids=["empty", "zeros", "ones", "one pixel", "no batch", "features"],
+)
+def test_a_batch_that_nothing_moves_says_nothing(batch: Tensor, types: tuple[Any, Any]) -> None:
+    """Any function of it would have the defect 0."""
+    for function in (nn.Identity(), Function(lambda x: x.sin())):
+        with pytest.raises(
+            ValueError, match=r"expected a batch that CyclicGroup\(4\) changes, found one that it leaves"
+        ):
+            measured_defect(function, batch, C4, *types)
+
+
+def test_of_a_constant_image_the_output_may_say_something() -> None:
+    ramp = Function(lambda x: x + torch.arange(4.0))
+    assert measured_defect(ramp, torch.ones(2, 1, 4, 4), C4).maximum > 0.1
+
+
 def test_nothing_is_assumed_of_features() -> None:
     """Both types trivial would make any network on features equivariant: f(x) = f(x)."""
     layer, features = nn.Linear(8, 8), torch.randn(5, 8)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from equiproj.groups import Group
 from equiproj.layers.declaration import FeatureType, fit, known_layers
@@ -71,6 +72,9 @@ def followed_on_a_guess(module: nn.Module, group: Group, sides: SideTypes) -> tu
     problem: Exception | None = None
     if not any(kind.maps for _, _, kind in known_layers(module)):
         raise ValueError(nothing_found(module, ()))
+    for name, parameter in module.named_parameters():
+        if is_lazy(parameter):
+            raise ValueError(f"parameter {name!r}: expected one with a shape, found a lazy one; run a batch before")
     for batch in examples(module):
         try:
             return followed(module, group, sides, batch)
@@ -78,9 +82,10 @@ def followed_on_a_guess(module: nn.Module, group: Group, sides: SideTypes) -> tu
             raise
         except Exception as error:  # whatever a network says of an input that was guessed
             problem = error
+    complex_numbers = (f"; {name!r} holds {p.dtype}" for name, p in module.named_parameters() if p.is_complex())
     raise ValueError(
         f"expected example=, an input of {type(module).__name__}, or layers=: it takes no input of the shapes of its "
-        f"layers ({type(problem).__name__}: {problem})"
+        f"layers ({type(problem).__name__}: {problem}){next(complex_numbers, '')}"
     )
 
 

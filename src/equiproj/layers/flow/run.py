@@ -16,6 +16,7 @@ from equiproj.layers.flow import entrywise, products, shaping
 from equiproj.layers.flow.axes import FREE, Feature
 from equiproj.layers.flow.call import Call, tensors_in
 from equiproj.layers.flow.leaves import follow
+from equiproj.layers.flow.precision import InFloat64
 from equiproj.layers.flow.reshaping import NoRuleError
 from equiproj.layers.flow.state import Event, State
 from equiproj.layers.kinds import kind_of
@@ -42,6 +43,8 @@ def run(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], sta
         follower = _Follower(state)
         stack.enter_context(_watched(module, follower))
         stack.enter_context(follower)
+        if any(parameter.dtype == torch.float64 for parameter in module.parameters()):
+            stack.enter_context(InFloat64())
         stack.callback(reshard, module)
         return module(*args, **kwargs)
 
