@@ -1,6 +1,5 @@
 """Runs in processes of their own: the same bytes for any number of them, and a kill that loses nothing."""
 
-import json
 import os
 import signal
 import threading
@@ -16,6 +15,7 @@ from ctmar.jobs.endings import TryAgainError
 from ctmar.jobs.one_run import JobFiles, Work
 from ctmar.jobs.study_job import Machine, run_job
 from ctmar.store.attempt_records import AttemptsFile
+from ctmar.store.run_lock import read_holder
 
 PATIENTS = ("patient-0", "patient-1", "patient-2")
 RUNS = [Run(network="small", method="plain", seed=seed) for seed in range(3)]
@@ -67,8 +67,8 @@ def trainers(work: Work, n_workers: int) -> list[int]:
     """The processes that hold the locks of runs, once there are so many."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        locks = [json.loads(path.read_text() or "{}") for path in work.files.runs.rglob("lock.json")]
-        pids = {lock["pid"] for lock in locks if lock}
+        holders = map(read_holder, work.files.runs.rglob("lock.json"))  # one may be given up meanwhile
+        pids = {holder.pid for holder in holders if holder}
         if len(pids) == n_workers:
             return sorted(pids)
         time.sleep(0.1)

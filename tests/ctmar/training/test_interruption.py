@@ -1,5 +1,6 @@
 """Killed, stopped or asked to stop at any moment, a run goes on to the same bits."""
 
+import itertools
 import json
 import multiprocessing
 import os
@@ -20,15 +21,29 @@ from ctmar.store.run_folder import RunFolder
 
 N_KILLS = 20
 RUN = Run(network="n", method="projection", norm="spectral", lam_perp=1e-3)
-# longer than twenty kills take, also where whoever kills has to wait for a processor
 LONG = TRAINING.model_copy(update={"epochs": 48, "steps_per_epoch": 8, "ema_decay": 0.9, "early_stopping_epochs": 50})
+N_STEPS_BETWEEN_KILLS = 15  # at most; fewer than what twenty kills share, and enough for three checkpoints
 TIMES = ("seconds", "seconds_per_step", "images_per_second", "system")
 
 
-def train_in(folder: Path, pair_files: tuple[Path, Path], training: Training = LONG, pace: float = 60.0) -> None:
-    """Train with a checkpoint within epochs every ``pace`` seconds."""
-    loop.SECONDS_BETWEEN_CHECKPOINTS = pace
+def train_in(folder: Path, pair_files: tuple[Path, Path], training: Training = LONG) -> None:
+    """Train to the end, without a checkpoint within epochs."""
+    loop.SECONDS_BETWEEN_CHECKPOINTS = 60.0
     loop.train(*pair_files, RunSettings(run=RUN, network=NETWORK, training=training), RunFolder(folder))
+
+
+def train_until_killed(folder: Path, pair_files: tuple[Path, Path]) -> None:
+    """Train some steps with a checkpoint after each, then wait for whoever kills."""
+    questions = itertools.count()
+
+    def wait_after_some_steps() -> bool:
+        if next(questions) == N_STEPS_BETWEEN_KILLS:
+            time.sleep(600)
+        return False
+
+    loop.SECONDS_BETWEEN_CHECKPOINTS = 0.0
+    settings = RunSettings(run=RUN, network=NETWORK, training=LONG)
+    loop.train(*pair_files, settings, RunFolder(folder), interrupted=wait_after_some_steps)
 
 
 def timeless(folder: Path) -> list[dict]:
@@ -64,7 +79,7 @@ def test_killed_twenty_times_ends_with_the_same_bits(pair_files, tmp_path):
     (tmp_path / "killed").mkdir()
     checkpoint = tmp_path / "killed" / "checkpoint.pt"
     for _ in range(N_KILLS):
-        process = context.Process(target=train_in, args=(tmp_path / "killed", pair_files, LONG, 0.0))
+        process = context.Process(target=train_until_killed, args=(tmp_path / "killed", pair_files))
         process.start()
         for _ in range(moments.randint(1, 3)):  # so many checkpoints further, then anywhere in the next steps
             before = modified(checkpoint)
