@@ -161,6 +161,7 @@ DOMAIN = Domain(
     learning_rate=2e-3,
     weights=(0.001, 0.01, 0.1),
     proximal_weights=(0.03, 0.1, 0.3),
+    first_seed=10,
 )
 
 
