@@ -29,7 +29,8 @@ def report(
     from ctmar.reporting import outdated
     from ctmar.reporting.cards import write_dataset_card, write_model_card
     from ctmar.reporting.page import build_report
-    from ctmar.reporting.studies import describe_study, write_description
+    from ctmar.reporting.studies import write_description
+    from ctmar.reporting.study_description import describe_study
     from ctmar.reporting.study_files import ReportInputs, read_results
 
     study = load_config(config)

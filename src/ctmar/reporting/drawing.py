@@ -7,12 +7,10 @@ what a mark says becomes its ``<title>``, which browsers show to a resting point
 import json
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 from xml.etree import ElementTree
 
-import vl_convert
 from markupsafe import Markup
-
-from ctmar.reporting.charts import Spec
 
 _SVG = "http://www.w3.org/2000/svg"
 _ADDRESS = "{http://www.w3.org/1999/xlink}href"
@@ -31,7 +29,7 @@ class Drawing:
     svg: Markup
 
 
-def draw(spec: Spec, name: str, title: str, widths: tuple[int, ...]) -> list[Drawing]:
+def draw(spec: dict[str, Any], name: str, title: str, widths: tuple[int, ...]) -> list[Drawing]:
     """Draw a chart.
 
     Args:
@@ -47,6 +45,8 @@ def draw(spec: Spec, name: str, title: str, widths: tuple[int, ...]) -> list[Dra
 @cache
 def _drawn(specification: str, name: str, label: str, width: int) -> str:
     """The same chart is drawn once, however often the page is laid out."""
+    import vl_convert  # large, and most pages of this package hold no chart
+
     spec = json.loads(specification) | {"width": width, "autosize": {"type": "fit", "contains": "padding"}}
     svg = ElementTree.fromstring(vl_convert.vegalite_to_svg(spec))
     size = svg.attrib["viewBox"]

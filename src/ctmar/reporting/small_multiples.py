@@ -98,7 +98,8 @@ def curve_panels(
     settled = thin[thin["epoch"] >= np.quantile(shown, _FIRST_EPOCHS)]
     y = vertical(settled[column].tolist(), logarithmic)
     by_setting = dict(tuple(thin.groupby(IDENTITY, sort=False)))
-    drawn = [_curve_panel(own, column, x, y, _plain_curve(thin, own, column)) for own in map(by_setting.get, settings)]
+    shown_curves = [by_setting[setting] for setting in settings]
+    drawn = [_curve_panel(own, column, x, y, _plain_curve(thin, own, column)) for own in shown_curves]
     return Panels(x, y, "epoch", y_title, drawn)
 
 

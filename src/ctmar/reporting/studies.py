@@ -1,4 +1,4 @@
-"""The list of all studies of a checkout: one small page above their reports."""
+"""The list of all studies of a checkout: one small page above their reports, made without reading any results."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -8,13 +8,8 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ctmar.config import Config
-from ctmar.reporting.diverged_runs import networks_of_all_runs
 from ctmar.reporting.environment import asset, environment
 from ctmar.reporting.outdated import DESCRIPTION, PAGE, is_outdated, is_unfinished, page_of
-from ctmar.reporting.study_files import StudyTables
-from ctmar.reporting.summary import counts, method_names
-from ctmar.reporting.wording import plural
 from ctmar.store.atomic import atomic_path
 
 
@@ -44,19 +39,6 @@ class ListedStudy(NamedTuple):
     outdated: bool
     unfinished: bool
     description: StudyDescription | None
-
-
-def describe_study(results: StudyTables, config: Config) -> StudyDescription:
-    """What the list says of a finished study."""
-    n = counts(results)
-    return StudyDescription(
-        title=config.report.title,
-        data=f"{plural(n['n_slices'], 'slice')} of {plural(n['n_patients'], 'patient')}, source {config.source.kind}",
-        n_runs=n["n_runs"],
-        n_diverged=n["n_diverged"],
-        networks=networks_of_all_runs(results),
-        methods=method_names(results.models),
-    )
 
 
 def write_description(description: StudyDescription, output: Path) -> None:

@@ -12,7 +12,8 @@ from ctmar.evaluation.collect import collect
 from ctmar.reporting.lacks import Lacks
 from ctmar.reporting.outdated import DESCRIPTION, PAGE, UNFINISHED
 from ctmar.reporting.page import build_report
-from ctmar.reporting.studies import describe_study, write_description
+from ctmar.reporting.studies import write_description
+from ctmar.reporting.study_description import describe_study
 from ctmar.reporting.study_files import ReportInputs, StudyTables, read_results
 from ctmar.store.planned_runs import PlannedRun, planned_runs
 

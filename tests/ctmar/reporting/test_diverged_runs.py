@@ -15,7 +15,7 @@ from ctmar.evaluation.collect import collect
 from ctmar.reporting.cards import write_dataset_card, write_model_card
 from ctmar.reporting.diverged_runs import diverged_runs
 from ctmar.reporting.page import build_report, render_page
-from ctmar.reporting.studies import describe_study
+from ctmar.reporting.study_description import describe_study
 from ctmar.reporting.study_files import ReportInputs, StudyTables, read_results
 from ctmar.reporting.timed_networks import timed_networks
 from ctmar.store.run_folder import RunFolder

@@ -2,16 +2,18 @@
 
 import os
 import re
+import subprocess
+import sys
 
 import pytest
 
 from ctmar.reporting.studies import (
     StudyDescription,
-    describe_study,
     list_reports,
     render_list,
     write_description,
 )
+from ctmar.reporting.study_description import describe_study
 
 DESCRIPTION = StudyDescription(
     title="A title", data="3 slices of 1 patient", n_runs=6, n_diverged=0, networks=["a"], methods=["b"]
@@ -92,3 +94,9 @@ def test_a_study_describes_itself(results, config):
     assert description.title == config.report.title
     assert re.fullmatch(r"\d+ slices of \d+ patients, source package", description.data)
     assert set(description.networks) == set(results.models["network"])
+
+
+def test_the_list_needs_no_tables_and_no_charts():
+    code = "import sys, ctmar.reporting.studies; print({'pandas', 'altair', 'torch', 'vl_convert'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
