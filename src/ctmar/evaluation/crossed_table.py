@@ -41,7 +41,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ctmar.errors import InputError
-from ctmar.evaluation.intervals import Estimate, Variances, part_of_seeds
+from ctmar.evaluation.intervals import NOTHING, Estimate, Variances, part_of_seeds
 
 
 @dataclass(frozen=True)
@@ -87,12 +87,17 @@ def over_patients_and_seeds(table: NDArray[np.float64], folds: Sequence[Hashable
         table: one value per patient and seed, shape (n_patients, n_seeds); NaN where there is none.
         folds: fold of each seed, shape (n_seeds); without, every seed is a unit of its own.
 
+    Returns:
+        No number where a value is infinite, such as the PSNR of an image without error.
+
     Raises:
         InputError: no value, or not a table.
     """
     table = np.asarray(table, np.float64)
     if table.ndim != 2 or np.isnan(table).all():
         raise InputError(f"interval: expected values (n_patients, n_seeds), found {table.shape}")
+    if np.isinf(table).any():
+        return NOTHING
     known = ~np.isnan(table)
     patients, seeds = known.any(axis=1), known.any(axis=0)
     table, known = table[np.ix_(patients, seeds)], known[np.ix_(patients, seeds)]

@@ -146,9 +146,11 @@ def t_quantile(degrees: int, tail: float) -> float:
 
 
 def over_seeds(values: NDArray[np.float64], folds: Sequence[Hashable] | None = None) -> Estimate:
-    """Mean of one value per seed; seeds of one fold count as one draw of the training patients."""
+    """Mean of one value per seed, seeds of one fold as one draw of training patients; no number if one is infinite."""
     if len(values) == 0:
         raise InputError("interval: expected at least one value, found none")
+    if np.isinf(values).any():
+        return NOTHING
     part, seed, fold, n_folds = part_of_seeds(values, folds)
     known = Variances(0.0, seed, 0.0, 1, len(values), fold, n_folds) if part[1] else None
     return Estimate(float(np.mean(values)), (part,), known)
@@ -187,9 +189,11 @@ def part_of_seeds(
 
 
 def over_patients(values: NDArray[np.float64]) -> Estimate:
-    """Mean of one value per patient, of what no seed changes."""
+    """Mean of one value per patient, of what no seed changes; no number where one is infinite."""
     if len(values) == 0:
         raise InputError("interval: expected at least one value, found none")
+    if np.isinf(values).any():
+        return NOTHING
     part, variance, *_ = part_of_seeds(values)
     known = Variances(variance, 0.0, 0.0, len(values), 1) if part[1] else None
     return Estimate(float(np.mean(values)), (part,), known)

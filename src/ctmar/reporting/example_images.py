@@ -132,11 +132,23 @@ def _example_pair(index: int, pair: tuple[str, int], references: Arrays, sources
 
 def _reference_images(folder: Path, references: Arrays) -> list[_Source]:
     metrics = read_table(folder / "slices.csv", "reference_slices")
+    measured = set(_by_pair(metrics))
+    missing = [pair for pair in _pairs(references) if pair not in measured]
+    if missing:
+        raise InputError(f"{folder / 'slices.csv'}: expected the example pairs, found none of slice {missing[0][0]}")
+    _check_finite(folder / "examples.npz", references)
     return [
         _Source(name, references[array], _by_pair(metrics[metrics["reference"] == name]))
         for name, array in (("Input", "ma_CT"), ("LI", "LI_CT"), ("NMAR", "NMAR_CT"))
         if array in references
     ]
+
+
+def _check_finite(path: Path, arrays: Arrays) -> None:
+    """An image of no numbers would be drawn as a black one."""
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise InputError(f"{path}: expected finite values in {name}, found NaN or infinity")
 
 
 def _pairs(arrays: Arrays) -> list[tuple[str, int]]:
@@ -170,6 +182,7 @@ def _made_by(record: RunRecord, references: Arrays) -> _MadeBy:
     metrics = _by_pair(read_table(record.folder.slices, "slices"))
     if not set(_pairs(predictions)) <= set(_pairs(references)) & set(metrics):
         raise InputError(f"{record.folder}: the example pairs are not those of the references; evaluate again")
+    _check_finite(record.folder.examples, predictions)
     return _MadeBy(record, predictions, metrics)
 
 

@@ -192,9 +192,11 @@ def read_table(path: Path, name: str) -> pd.DataFrame:
     try:
         # a norm is called "none": only empty cells and "nan" are missing values here
         table = pd.read_csv(path, keep_default_na=False, na_values=["", "nan"])
-    except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a CSV table: {error}") from None
     _check_table(path, table, COLUMNS[name])
+    if name == "split" and table.empty:
+        raise InputError(f"{path}: expected the patients of the study, found none")
     return table.copy()  # one block: a hundred loose columns are slow
 
 

@@ -169,20 +169,24 @@ def _what_was_run(results: StudyTables, models: pd.DataFrame, network: str) -> s
         f"{plural(n_runs, 'model')} of the network “{network}” ({plural(len(models), 'setting')}: {named}; "
         f"{from_to(models['n_seeds'], 'seed')}) {'was' if n_runs == 1 else 'were'} trained on "
     )
+    if results.split.empty:  # what is known of the patients is missing, and the banner says so
+        return f"{trained}CT slices with simulated metal and tested on {_tested(n)}."
     n_folds = results.split["fold"].nunique()
     if n_folds > 1:
         return (
             f"{trained}CT slices of {patients_in_words(results.split, 'train')}, with simulated metal: the models of a "
             "seed belong to one fold and were tested on the patients that neither trained nor validated them, in all "
-            f"on {plural(n['n_pairs'], 'pair')} of slice and metal from "
-            f"{plural(n['n_tested_patients'], 'patient')}."
+            f"on {_tested(n)}."
         )
     return (
         f"{trained}"
         f"{plural(n['n_train_slices'], 'CT slice')} of {plural(n['n_train_patients'], 'patient')} with simulated metal "
-        f"and tested on {plural(n['n_pairs'], 'pair')} of slice and metal from "
-        f"{plural(n['n_tested_patients'], 'other patient')}."
+        f"and tested on {_tested(n, 'other ')}."
     )
+
+
+def _tested(n: dict[str, int], other: str = "") -> str:
+    return f"{plural(n['n_pairs'], 'pair')} of slice and metal from {plural(n['n_tested_patients'], other + 'patient')}"
 
 
 def _without_penalty(models: pd.DataFrame) -> str:

@@ -270,3 +270,11 @@ def test_more_pairs_of_a_patient_are_no_new_information():
 def test_tables_without_values_are_one_line(table):
     with pytest.raises(InputError, match="expected values"):
         over_patients_and_seeds(table)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("folds", [None, [0, 0, 1]])
+def test_an_infinite_value_leaves_no_number(folds):
+    table = np.array([[1.0, np.inf, 2.0], [1.5, 2.0, np.nan]])
+    estimate = over_patients_and_seeds(table, folds)
+    assert np.isnan([estimate.mean, estimate.half_width(0.05), estimate.p_value()]).all()

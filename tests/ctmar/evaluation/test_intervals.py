@@ -106,3 +106,10 @@ def test_near_an_end_the_interval_covers_better_than_that_of_t():
     t, bounded = (n / len(draws) for n in covered.values())
     assert t == pytest.approx(0.90, abs=0.015)
     assert bounded == pytest.approx(0.93, abs=0.015)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("of", [over_seeds, over_patients])
+def test_an_infinite_value_leaves_no_number(of):
+    estimate = of(np.array([1.0, np.inf, 2.0]))
+    assert np.isnan([estimate.mean, estimate.half_width(0.05), estimate.p_value()]).all()

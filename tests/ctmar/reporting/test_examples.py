@@ -107,6 +107,23 @@ def test_a_model_with_other_example_pairs_is_left_out_and_named(make_study):
     assert "not those of the references; evaluate again" in lack.why
 
 
+@pytest.mark.filterwarnings("error")
+def test_images_of_no_numbers_are_left_out_and_named(make_study):
+    results = read_results(make_study(SMALL, [0]), CONFIG)
+    record = next(record for record in results.records if record.identity[1] == "plain")
+    with np.load(record.folder.examples) as file:
+        arrays = dict(file)
+    arrays["prediction"][0, 0, 0] = np.nan
+    np.savez_compressed(record.folder.examples, **arrays)
+    assert [panel.name for panel in build(results).shown[0].panels[4:]] == ["Projection, Frobenius, λ⊥\xa0=\xa010⁻²"]
+    assert "expected finite values in prediction, found NaN or infinity" in results.lacks.found[0].why
+    metrics = results.references_folder / "slices.csv"
+    table = pd.read_csv(metrics)
+    table[table["slice_id"] != str(arrays["slice_id"][0])].to_csv(metrics, index=False)
+    with pytest.raises(InputError, match=r"slices\.csv: expected the example pairs, found none of slice"):
+        build(results)
+
+
 def test_pickled_examples_are_refused(results, tmp_path):
     np.savez(tmp_path / "examples.npz", image=np.array([{"a": 1}], dtype=object))
     with pytest.raises(InputError, match=r"expected array\(s\)"):

@@ -46,10 +46,10 @@ def test_missing_column_is_named(tmp_path):
         read_table(path, "split")
 
 
-@pytest.mark.parametrize("text", ["", "\x00\x01"])
-def test_a_file_that_is_no_table_is_one_line(tmp_path, text):
+@pytest.mark.parametrize("content", [b"", b"\x00\x01", b"fold,patient\n\xff\xfe\n", b"\x1f\x8b\x08\x00\x80"])
+def test_a_file_that_is_no_table_is_one_line(tmp_path, content):
     path = tmp_path / "split.csv"
-    path.write_text(text)
+    path.write_bytes(content)
     with pytest.raises(InputError, match=r"split\.csv") as caught:
         read_table(path, "split")
     assert "\n" not in str(caught.value)
@@ -74,8 +74,9 @@ def test_malformed_claims_are_named(tmp_path, claims, message):
     [
         ("fold,patient,subset,n_slices\n0,a,train,6\n0,b,te", "found a table that is cut off"),
         ("fold,patient,subset,n_slices\n0,a,train,six\n", "expected numbers in the column n_slices, found texts"),
+        ("fold,patient,subset,n_slices\n", "expected the patients of the study, found none"),
     ],
-    ids=["cut off", "a text for a number"],
+    ids=["cut off", "a text for a number", "a heading alone"],
 )
 def test_a_damaged_table_is_no_table(tmp_path, text, message):
     path = tmp_path / "split.csv"

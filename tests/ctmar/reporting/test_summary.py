@@ -56,6 +56,13 @@ def test_the_headline_names_the_model_that_it_is_about(results, share, defect, n
     assert f" and {name}, reaches " in summary.sentences(dataclasses.replace(results, models=models), "dncnn")[1]
 
 
+def test_without_a_table_of_patients_no_number_of_them_is_told(results):
+    sentence = summary.sentences(dataclasses.replace(results, split=results.split.iloc[:0]), "dncnn")[0]
+    assert sentence.endswith(
+        "trained on CT slices with simulated metal and tested on 12 pairs of slice and metal from 2 patients."
+    )
+
+
 def test_folds_are_told(results):
     other = results.split.assign(fold=1, subset=["test", "train", "validation", "test"])
     folds = pd.concat([results.split, other], ignore_index=True)
