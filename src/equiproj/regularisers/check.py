@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from equiproj.groups import FiniteGroup, Group, given_group
 from equiproj.groups.group import Element
 from equiproj.layers import Coverage, FeatureType, LayerTypes, ParameterTypes, coverage, typed_parameters
-from equiproj.layers.flow import Event, SideTypes, TypeConflictError, repeated, watched
+from equiproj.layers.flow import Event, SideTypes, TypeConflictError, is_signal, repeated, watched
 from equiproj.layers.flow.axes import Feature
 from equiproj.layers.flow.leaves import TypeOf
-from equiproj.regularisers.batches import is_moved, move_axis, move_tensor
+from equiproj.regularisers.batches import BatchType, is_moved, move_axis, move_tensor
 from equiproj.regularisers.defect import tried_elements
 from equiproj.regularisers.hard import project_
 from equiproj.regularisers.windows import why_windows_are_uneven
@@ -80,7 +80,9 @@ def check(
     An equivariant kernel does not make an equivariant network: strides that leave pixels over at one side, output
     padding, normalisations whose factors are not projected, wrong types or functions between the layers do not commute
     with the group. The copy runs in float64 on the batch and on the moved batch, and whatever comes out of each layer
-    and function is compared with what came out before, moved by the type that data flow gives it.
+    and function is compared with what came out before, moved by the type that data flow gives it. Of several outputs
+    the first, and those that a dictionary holds, are of the output type where data flow says nothing; others must then
+    stay as they are.
 
     Args:
         network: any module; it is not changed.
@@ -126,7 +128,7 @@ def check(
         return CheckedNetwork(float("nan"), undefined.where, reason, float("nan"), covered)
     worst, first, says_nothing = 0.0, None, _holds_numbers_alone(example)
     for g in _elements(group):
-        turned = _moved(example, g, group, input_type)
+        turned = _moved(example, g, group, input_type, copied)
         says_nothing = says_nothing and not is_moved(example, turned)
         moved = repeated(copied, group, sides, turned)
         if len(moved) != len(events):
@@ -233,11 +235,17 @@ def _holds_numbers_alone(batch: Any) -> bool:
     return all(value.is_floating_point() for value in values if isinstance(value, Tensor))
 
 
-def _moved(batch: Any, g: Element, group: Group, input_type: FeatureType) -> Any:
+def _moved(batch: Any, g: Element, group: Group, input_type: FeatureType, network: nn.Module) -> Any:
     """Every tensor of numbers moved by the input type; whole numbers and vectors stay."""
     if isinstance(batch, Tensor):
-        stays = not batch.is_floating_point() or batch.ndim < 2
-        return batch.clone() if stays else move_tensor(batch, g, group, input_type, "the batch")
+        if not batch.is_floating_point() or batch.ndim < 2:
+            return batch.clone()
+        types: BatchType = input_type
+        if is_signal(network, batch):
+            types = {1: input_type, 2: grid(group, (batch.shape[2],))}
+        return move_tensor(batch, g, group, types, "the batch")
     if isinstance(batch, Mapping):
-        return {name: _moved(value, g, group, input_type) for name, value in batch.items()}
-    return tuple(_moved(value, g, group, input_type) for value in batch) if isinstance(batch, tuple) else batch
+        return {name: _moved(value, g, group, input_type, network) for name, value in batch.items()}
+    if isinstance(batch, tuple):
+        return tuple(_moved(value, g, group, input_type, network) for value in batch)
+    return batch

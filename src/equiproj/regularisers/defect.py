@@ -46,7 +46,8 @@ def measured_defect(
     Images (n, c, h, w) and volumes (n, c, d, h, w) move with their pixels, by
     :func:`~equiproj.representations.action.act`, and their channels are trivial unless a type is given. Nothing is
     assumed of features: (n, c), sequences and point clouds (n, points, c) need a type, which acts on the last axis, or
-    a mapping from axes to types (:func:`~equiproj.regularisers.batches.move_tensor`). Of several outputs the one with
+    a mapping from axes to types (:func:`~equiproj.regularisers.batches.move_tensor`), which signals (n, c, length) need
+    for their pixels: `{1: "trivial", 2: grid(group, (length,))}`. Of several outputs the one with
     the largest defect counts. Training mode is restored for every submodule. Norms are taken in float64. It is NaN
     where an output holds NaN or infinity.
 

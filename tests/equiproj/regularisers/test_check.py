@@ -3,6 +3,8 @@
 import copy
 import math
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -10,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from equiproj import check, equivariance_report, measured_defect, project_
-from equiproj.groups import CyclicGroup, DihedralGroup
-from equiproj.representations import regular, trivial
+from equiproj.groups import CyclicGroup, DihedralGroup, FiniteGroup
+from equiproj.representations import grid, regular, trivial
 
 GROUP = CyclicGroup(4)
 RHO, ONE = regular(GROUP), trivial(GROUP)
@@ -42,6 +44,49 @@ def test_features_of_no_type_are_not_checked() -> None:
     with pytest.raises(ValueError, match=r"for features give input_type="):
         check(network, torch.randn(3, 4), GROUP)
     assert check(network, torch.randn(3, 4), GROUP, input_type="regular", output_type="regular").is_equivariant
+
+
+@pytest.mark.parametrize("group", [CyclicGroup(2), DihedralGroup(1)], ids=str)
+def test_signals_are_turned_round(group: FiniteGroup) -> None:
+    """They have their channels before their pixels, unlike sequences."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv1d(2, 8, 3, padding=1), nn.ReLU(), nn.Conv1d(8, 1, 3, stride=2, padding=1)).double()
+    signals = torch.randn(3, 2, 9, dtype=torch.float64)
+    assert check(network, signals, group).is_equivariant
+    assert check(network, signals[..., :8], group).broken == "layer '2'"
+    assert not check(nn.Sequential(network, Ramp()), signals, group).is_equivariant
+
+    def defect() -> float:
+        types = ({1: "trivial", 2: grid(group, (9,))}, {1: "trivial", 2: grid(group, (5,))})
+        return measured_defect(network, signals, group, *types).maximum
+
+    assert defect() > 0.1
+    project_(network, group)
+    assert defect() < 1e-14
+    torch.testing.assert_close(network(signals.flip(2)), network(signals).flip(2))
+
+
+class TwoOutputs(nn.Module):
+    """What is asked for, and beside it something that only some functions keep equivariant."""
+
+    def __init__(self, beside: Callable[[Tensor], Tensor], form: str) -> None:
+        super().__init__()
+        self.body, self.beside, self.form = between(nn.ReLU()), beside, form
+
+    def forward(self, x: Tensor) -> Any:
+        first = self.body(x)
+        second = self.beside(first)
+        return {"tuple": (first, second), "list": [first, second], "nested": {"y": first, "more": [second]}}[self.form]
+
+
+@pytest.mark.parametrize("form", ["tuple", "list", "nested"])
+def test_every_output_is_looked_at(form: str) -> None:
+    """The second one cannot be followed: it is taken for invariant, as a loss is."""
+    found = check(TwoOutputs(lambda y: y.roll(1, -1), form), images(), GROUP)
+    assert "a further output, whose type is not known (no rule for 'roll')" in found.broken
+    assert found.defect_there > 0.1
+    for good in (lambda y: y.flatten(1).sort(1).values, lambda y: y + 1, lambda y: torch.zeros(3)):
+        assert check(TwoOutputs(good, form), images(), GROUP).is_equivariant
 
 
 class Casts(nn.Module):

@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -183,6 +184,32 @@ def test_a_pruned_weight_is_refused_with_what_to_do() -> None:
         ProjectionPenalty(network, **TYPES)
     prune.remove(network[0], "weight")
     ProjectionPenalty(network, **TYPES)()
+
+
+@pytest.mark.parametrize("kind", [ProjectionPenalty, ProximalPenalty])
+def test_weights_that_are_tied_or_untied_later_are_noticed(kind: Any) -> None:
+    """One of two would be passed over, or one count twice; pytorch issue 188346 has how it comes about."""
+    tied, apart = two_layers(), two_layers()
+    tied[1].weight = tied[0].weight
+    penalties = [kind(network, **TYPES) for network in (tied, apart)]
+    use = [penalty if kind is ProjectionPenalty else partial(penalty.step, 0.1) for penalty in penalties]
+    for each in use:
+        each()
+    tied.load_state_dict(copy.deepcopy(tied.state_dict()), assign=True)
+    assert tied[1].weight is not tied[0].weight
+    apart[1].weight = apart[0].weight
+    for each in use:
+        with pytest.raises(RuntimeError, match=r"penalty: '1.weight' of its network has been tied to another .* again"):
+            each()
+
+
+def test_a_weight_may_be_replaced_by_another() -> None:
+    network = two_layers()
+    penalty = ProjectionPenalty(network, power=2, **TYPES)
+    before = penalty().item()
+    for layer in network:
+        layer.weight = nn.Parameter(2 * layer.weight.detach())
+    assert penalty().item() == pytest.approx(4 * before)
 
 
 def test_frozen_weights_stay_as_they_are() -> None:

@@ -12,6 +12,7 @@ from torch.nn.parameter import is_lazy
 from equiproj.groups import Group
 from equiproj.layers.declaration import FeatureType, fit, known_layers
 from equiproj.layers.flow.axes import FREE, Axes, Axis, Feature
+from equiproj.layers.flow.call import tensors_in
 from equiproj.layers.flow.examples import examples
 from equiproj.layers.flow.run import run
 from equiproj.layers.flow.slots import TypeConflictError, unify
@@ -59,7 +60,10 @@ def followed(
             state.keep(tensor, Feature(_input_axes(state, module, sides, tensor), tuple(tensor.shape)))
     output = run(module, args, kwargs, state)
     if state.events is not None:
-        state.events += [_as_event(state, module, sides, tensor) for tensor in _outputs(output)]
+        outputs = list(_outputs(output))
+        state.events += [_as_event(state, module, sides, tensor) for tensor in outputs]
+        further = [tensor for tensor in tensors_in(output) if not any(tensor is each for each in outputs)]
+        state.events += [event for tensor in further if (event := _further_event(state, tensor)) is not None]
     return state, output
 
 
@@ -112,19 +116,39 @@ def _as_event(state: State, module: nn.Module, sides: SideTypes, tensor: Tensor)
     return Event("the output", None, "", (), {}, (), tensor.clone(), feature)
 
 
+def _further_event(state: State, tensor: Tensor) -> Event | None:
+    """An output beside the first whose type is not known, as if it were invariant: if it is, all is well."""
+    feature = state.feature(tensor)
+    reason = "nobody has seen where it comes from" if feature is None else feature.reason
+    if not reason or reason.startswith("not all results"):  # what a layer returns beside its features
+        return None
+    where = f"a further output, whose type is not known ({reason})"
+    shape = tuple(tensor.shape)
+    return Event(where, None, "", (), {}, (), tensor.clone(), Feature((FREE,) * tensor.ndim, shape))
+
+
 def _input_axes(state: State, module: nn.Module, sides: SideTypes, tensor: Tensor) -> Axes:
     if not tensor.is_floating_point() or tensor.ndim < 2:
         return (FREE,) * tensor.ndim
-    on_a_line = tensor.ndim == 3 and any(
-        isinstance(layer, nn.Conv1d) and layer.in_channels == tensor.shape[1] for layer in module.modules()
-    )
-    position = 1 if tensor.ndim in (4, 5) or on_a_line else tensor.ndim - 1
+    position = 1 if tensor.ndim in (4, 5) or is_signal(module, tensor) else tensor.ndim - 1
     rho = fit("input", "input", tensor.shape[position], sides.input_type, state.group)
     channels = Axis("channels", state.known(rho, "the input"))
     if position == 1 and tensor.ndim > 2:
         state.n_pixel_axes = tensor.ndim - 2
         return (FREE, channels, *(Axis("pixels", index=index) for index in range(tensor.ndim - 2)))
     return (*(FREE,) * position, channels)
+
+
+def is_signal(module: nn.Module, tensor: Tensor) -> bool:
+    """Whether an input (n, c, length) has its channels before its pixels, because a convolution of the module takes it.
+
+    Examples:
+        >>> is_signal(nn.Conv1d(3, 1, 1), Tensor(2, 3, 9)), is_signal(nn.Linear(9, 1), Tensor(2, 3, 9))
+        (True, False)
+    """
+    return tensor.ndim == 3 and any(
+        isinstance(layer, nn.Conv1d) and layer.in_channels == tensor.shape[1] for layer in module.modules()
+    )
 
 
 def _outputs(output: Any) -> Iterator[Tensor]:
