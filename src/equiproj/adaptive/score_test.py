@@ -100,7 +100,7 @@ def score_test(
     scale = linearised.n_examples / (n_examples or linearised.n_examples)
     with torch.no_grad(), evaluating(module):
         probes = [_probes(entry, n_probes, seed) for entry in entries]
-        variances = variance_of_mean(linearised, probes, observations, chunk_size, n_draws, seed)
+        variances = variance_of_mean(linearised, probes, observations, chunk_size, n_draws=n_draws, seed=seed)
         _check_gradients(entries, variances)
         found = [
             _local(linearised, k, variance.mean, probes[k], n_steps, (covariances or {}).get(entries[k].name))

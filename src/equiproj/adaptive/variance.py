@@ -49,6 +49,7 @@ def variance_of_mean(
     probes: Sequence[Tensor],
     observations: str,
     chunk_size: int,
+    *,
     n_draws: int = 0,
     seed: int = 0,
 ) -> list[Variance]:

@@ -18,6 +18,7 @@ def function_mismatch(
     inputs: Sequence[Tensor],
     group: Group,
     generator: torch.Generator,
+    *,
     outputs: Tensor | None = None,
     rho_in: Representation | None = None,
     rho_out: Representation | None = None,

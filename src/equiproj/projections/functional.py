@@ -42,6 +42,7 @@ def project_conv(
     rho_in: Representation,
     rho_out: Representation,
     route: Route | None = None,
+    *,
     transposed: bool = False,
     groups: int = 1,
 ) -> Tensor:

@@ -107,6 +107,7 @@ def assert_equivariant(
     function: Callable[[Tensor], Tensor],
     rho_in: Representation,
     rho_out: Representation,
+    *,
     image_shape: tuple[int, ...] | None = None,
     elements: Iterable[Element] | None = None,
     tolerance: float = 1e-5,
