@@ -11,7 +11,7 @@ from mkdocs.structure.pages import Page
 from steps import Step, read_steps
 
 PICTURE, TABLE, LIST = "<!-- rooms: picture -->", "<!-- steps: table -->", "<!-- rooms: list -->"
-WIDTH, LEFT, ROW, BOX, GAP, HEAD = 880, 300, 76, 56, 10, 40
+WIDTH, LEFT, ROW, BOX, GAP, HEAD = 980, 390, 84, 66, 10, 40
 LETTER = 6.0  # width of a letter of the small print
 
 

@@ -395,6 +395,8 @@ def test_paper_is_not_wasted(page):
     page.send("Emulation.setDeviceMetricsOverride", width=718, height=1000, deviceScaleFactor=1, mobile=False)
     page.run("dispatchEvent(new Event('beforeprint'))")
     height = page.run("document.body.getBoundingClientRect().height")
+    # what is in a box of its own does not come again above the rest of a table on the next sheet
+    assert page.run("getComputedStyle(document.querySelector('th button')).display") == "contents"
     page.send("Emulation.setEmulatedMedia", media="")
     printed = page.send(
         "Page.printToPDF", printBackground=True, paperWidth=8.27, paperHeight=11.69, preferCSSPageSize=True

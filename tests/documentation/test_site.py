@@ -130,6 +130,9 @@ def test_the_picture_shows_every_room_of_the_contracts(site: Path):
     layers = [row for contract in houses for row in contract["layers"]]
     rooms = [room for row in layers for room in re.split(r"\s*[|:]\s*", row) if room != "__main__"]
     assert sorted(drawn) == sorted(rooms)
+    for box, texts in re.findall(r'<rect class="room"([^>]*)/>(.*?)</a>', picture.group(), re.DOTALL):
+        y, height = (float(re.search(rf' {name}="([^"]+)"', box)[1]) for name in ("y", "height"))
+        assert max(map(float, re.findall(r' y="(\d+)"', texts))) < y + height  # nothing is written below its box
 
 
 def test_the_table_shows_every_rule_that_calls_a_command(site: Path):
