@@ -4,6 +4,7 @@ import ctypes
 import os
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -46,18 +47,22 @@ def thread_pool(n_threads: int) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def end_with_parent() -> None:
+def end_with_parent(seconds_to_save: float = 0.0) -> None:
     """Let this worker process end when its parent does, however that ends: one left over would wait for work for ever.
 
     It would also hold what the parent printed into, and whoever reads that, as `tee` in a rule, would wait, too.
+
+    Args:
+        seconds_to_save: how long a worker that notices by itself has to save what it did.
     """
     parent = parent_process()
     if parent is not None:
-        threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
+        threading.Thread(target=_end_after, args=(parent.sentinel, seconds_to_save), daemon=True).start()
 
 
-def _end_after(sentinel: int) -> None:
+def _end_after(sentinel: int, seconds_to_save: float) -> None:
     wait([sentinel])
+    time.sleep(seconds_to_save)
     os._exit(1)
 
 

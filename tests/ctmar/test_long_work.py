@@ -59,18 +59,31 @@ def test_memory_that_was_freed_is_used_again():
 
 
 PARENT = """
-import os, signal
+import os, signal, time
+from multiprocessing import get_context
 from ctmar.datasets.parallel import _pool
+from ctmar.long_work import end_with_parent
+
+def outlive(pipe):  # a worker in the middle of something that never looks up
+    end_with_parent(0.2)
+    pipe.send(os.getpid())
+    time.sleep(600)
+
 if __name__ == "__main__":
-    print(_pool(1).submit(os.getpid).result(), flush=True)
-    os.kill(os.getpid(), signal.SIG{})
+    if {in_pool}:
+        print(_pool(1).submit(os.getpid).result(), flush=True)
+    else:
+        ours, theirs = get_context("spawn").Pipe()
+        get_context("spawn").Process(target=outlive, args=(theirs,)).start()
+        print(ours.recv(), flush=True)
+    os.kill(os.getpid(), signal.SIG{name})
 """
 
 
-@pytest.mark.parametrize("name", ["TERM", "KILL"])
-def test_workers_of_a_killed_parent_end_and_hold_nothing_open(tmp_path, name):
+@pytest.mark.parametrize(("name", "in_pool"), [("TERM", True), ("KILL", True), ("KILL", False)])
+def test_workers_of_a_killed_parent_end_and_hold_nothing_open(tmp_path, name, in_pool):
     script = tmp_path / "parent.py"
-    script.write_text(PARENT.format(name))
+    script.write_text(PARENT.format(name=name, in_pool=in_pool))
     # ends when the last process that holds the pipe has ended, as `tee` does
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
     assert done.returncode < 0

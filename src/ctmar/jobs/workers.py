@@ -24,11 +24,12 @@ from ctmar.errors import InputError, InterruptedWorkError
 from ctmar.jobs.endings import WorkerFailedError, outcome_of
 from ctmar.jobs.gpus import VISIBLE
 from ctmar.jobs.one_run import Work
-from ctmar.long_work import Progress, keep_freed_memory
+from ctmar.long_work import Progress, end_with_parent, keep_freed_memory
 from ctmar.store.attempt_records import Outcome
 
 _SECONDS_BETWEEN_LOOKS = 0.2
 _SECONDS_TO_SAVE = 600.0  # of a worker that is asked to stop; a scheduler gives less
+_SECONDS_WITHOUT_THE_JOB = 60.0  # of a worker whose job was killed; a training sees that in its next step
 
 
 class Shown(NamedTuple):
@@ -180,6 +181,7 @@ def _team(work: Work, n_workers: int, gpus: Sequence[str], progress: Progress) -
 
 def _serve(pipe: Connection, work: Work, gpu: str | None) -> None:
     """The life of a worker."""
+    end_with_parent(_SECONDS_WITHOUT_THE_JOB)  # a measurement does not look whether there is a job
     keep_freed_memory()
     asked_to_stop: list[int] = []
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the job decides
