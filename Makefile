@@ -63,11 +63,13 @@ help: ## this list
 		{ echo "equiproj needs Python 3.11 or newer; name one with: make report PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv .venv
 
-# pip compiles on one core, and others' tests, too; like pip, pass over what is written for a newer Python (torch has some)
+# pip compiles on one core, and others' tests, too; like pip, pass over what is written for a newer Python (torch has some),
+# but not over a file that cannot be written
 .venv/installed: .venv/bin/pip envs/cpu.txt pyproject.toml
 	pip install --quiet --no-compile --requirement envs/cpu.txt
 	pip install --quiet --no-compile --no-deps --editable .
-	python -m compileall -qq -j 0 -x '/tests?/' .venv/lib src || true
+	@told=$$(python -m compileall -q -j 0 -x '/tests?/' .venv/lib src) || \
+		case "$$told" in *'[Errno '*) echo "$$told" | grep -F '[Errno ' | sort | uniq -c; exit 1;; esac
 	touch $@
 
 .venv/installed-test: .venv/installed envs/cpu-test.txt envs/oracles.txt

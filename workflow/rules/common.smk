@@ -11,7 +11,7 @@ from pathlib import Path
 from ctmar.config import SUBSETS, Job, check_config_files, load_site, read_config
 from ctmar.config.own_code import own_code_sha256
 from ctmar.errors import InputError
-from ctmar.jobs.presence import announce
+from ctmar.jobs.presence import announce, is_study_as_started
 from ctmar.jobs.slurm_silence import keep_jobs_while_slurm_is_silent
 from ctmar.store.code_digest import CodeDigests
 from ctmar.store.provenance import user_file_sha256
@@ -49,6 +49,12 @@ try:
 except InputError as error:
     # not a WorkflowError: that adds lines about this file, which is not where the mistake is
     sys.exit(f"equiproj: {error}")
+
+
+# a scheduler's job reads the configuration again
+if not is_study_as_started(digest(CONFIG.model_dump(mode="json")), starts=workflow.is_main_process):
+    files = " + ".join(map(str, workflow.configfiles))
+    sys.exit(f"equiproj: {files}: edited while its study runs; stop Snakemake and start it again: finished runs stay")
 
 
 # what this Snakemake starts names it, and from any machine `ctmar recover` sees whether it lives

@@ -43,7 +43,8 @@ def split_patients(n_slices_by_patient: Mapping[str, int], settings: Split) -> d
         raise InputError(
             f"split: too few patients: {', '.join(empty)} would be empty; at least {len(wanted)} patients are needed "
             f"(one per subset), found {len(n_slices_by_patient)}, of which {len(subsets)} are assigned by name; "
-            "add patients, or set the fraction of a subset to 0"
+            "add patients (what has one PatientID, study or frame of reference is of one patient), or set the "
+            "fraction of a subset to 0"
         )
     n_total = sum(n_slices_by_patient.values())
     lacking = {subset: settings.fractions[subset] * n_total for subset in wanted}

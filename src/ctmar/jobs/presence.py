@@ -11,6 +11,7 @@ from ctmar.store.run_lock import hold_lock, is_stale
 from ctmar.store.writer import this_writer
 
 STARTED_BY = "CTMAR_SNAKEMAKE"  # in the environment of a job: the record of the Snakemake that started it
+STUDIES = "CTMAR_STUDIES"  # in the same place: a digest of each configuration that it read
 _RECORDS = Path(".snakemake", "ctmar")
 
 
@@ -28,6 +29,22 @@ def announce(folder: Path) -> None:
         return
     atexit.register(held.close)
     os.environ[STARTED_BY] = str(record)
+
+
+def is_study_as_started(sha256: str, *, starts: bool) -> bool:
+    """Whether a configuration is still that of the Snakemake whose job reads it again; an edit makes it another.
+
+    On a cluster every job reads the configuration anew: one that was edited meanwhile would train something else under
+    the name of what was planned.
+
+    Args:
+        sha256: digest of the configuration as it reads now.
+        starts: whether this process is the Snakemake that plans; it tells all that it starts.
+    """
+    known = os.environ.get(STUDIES, "").split()
+    if starts:  # of one workflow that calls another each tells its own
+        os.environ[STUDIES] = " ".join([*known, sha256])
+    return starts or not known or sha256 in known
 
 
 def records(folder: Path) -> Iterator[Path]:

@@ -59,6 +59,16 @@ def test_too_few_patients_are_told_with_what_to_do(folder):
     assert checked(folder, split=two).obstacle is None
 
 
+def test_people_of_one_identifier_are_told_that_they_are_one_patient(write_ct, tmp_path):
+    """Who makes data anonymous may give everybody the same identifier."""
+    for k in range(3):
+        tags = {name: f"1.2.{k}.{n}" for n, name in enumerate(("StudyInstanceUID", "FrameOfReferenceUID"))}
+        write_ct(tmp_path / "in" / f"{k}.dcm", k, PatientID="ANONYMOUS", **tags)
+    assert "found 1, of which 0 are assigned by name; add patients (what has one PatientID" in str(
+        checked(tmp_path / "in").obstacle
+    )
+
+
 def test_slices_that_fail_quality_control(write_ct, phantom, tmp_path):
     metal = np.where(phantom > 700, 3000, phantom)
     for k in range(3):

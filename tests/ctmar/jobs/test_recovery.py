@@ -14,7 +14,7 @@ from tests.ctmar.run_folders import description, epoch
 
 from ctmar.cli import main
 from ctmar.jobs.orphans import orphaned_processes
-from ctmar.jobs.presence import STARTED_BY, records
+from ctmar.jobs.presence import STARTED_BY, STUDIES, is_study_as_started, records
 from ctmar.store.atomic import temporary_path
 from ctmar.store.run_folder import RunFolder
 from ctmar.store.run_lock import read_holder
@@ -215,3 +215,13 @@ def test_clean_removes_checkpoints_of_finished_runs_alone(tmp_path, command):
     assert [folder.checkpoint.exists() for folder in folders] == [False, True, True]
     assert folders[0].weights.exists()
     assert command("clean", tmp_path / "none")[1].startswith(f"ctmar: {tmp_path}/none: expected a folder of runs")
+
+
+def test_a_job_that_reads_an_edited_configuration_is_told(monkeypatch):
+    monkeypatch.setenv(STUDIES, "")
+    assert is_study_as_started("b", starts=False)  # a scheduler that passes no environment on: nobody knows
+    assert is_study_as_started("a", starts=True)
+    assert is_study_as_started("inner", starts=True)  # a workflow that calls this one twice
+    assert is_study_as_started("a", starts=False)
+    assert is_study_as_started("inner", starts=False)
+    assert not is_study_as_started("edited", starts=False)
