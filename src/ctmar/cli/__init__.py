@@ -27,3 +27,11 @@ def main() -> None:
     except (OSError, MemoryError) as error:  # the machine's limits: a full disk, a file that nobody may read
         print(f"ctmar: {' '.join(str(error).split()) or 'out of memory'}", file=sys.stderr)
         sys.exit(1)
+    except RuntimeError as error:  # so torch says that there is no memory
+        from ctmar.jobs.endings import outcome_of
+
+        outcome, text = outcome_of(error)
+        if outcome != "out of memory":
+            raise
+        print(f"ctmar: out of memory: {text}", file=sys.stderr)
+        sys.exit(1)

@@ -102,7 +102,10 @@ def test_settings_that_are_no_text(tmp_path, monkeypatch, capsys):
     assert "expected readable UTF-8 text, found UnicodeDecodeError" in one_line(capsys)
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device", "pairs.h5"), MemoryError()])
+NO_MEMORY = RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: 2 bytes")
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device", "pairs.h5"), MemoryError(), NO_MEMORY])
 def test_a_limit_of_the_machine_is_one_line(error, monkeypatch, capsys):
     def fail(*_):
         raise error
