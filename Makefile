@@ -7,7 +7,7 @@ BIN := .venv/bin
 WORKERS := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: report mlflow test test-fast test-slurm docs style locks gpu-bundle gpu-check gpu-docs clean help
+.PHONY: report mlflow test test-all test-fast test-slurm docs style formatting types imports rules locks gpu-bundle gpu-check gpu-docs clean help
 
 report: .venv/installed ## environment, then the whole study of CONFIG; reports/index.html lists the reports
 	ctmar recover --end
@@ -19,6 +19,9 @@ mlflow: .venv/installed ## the study of CONFIG in MLflow's interface; prints the
 	ctmar mlflow results/$(basename $(notdir $(CONFIG)))
 
 test: .venv/installed-test style ## environment, style and types, then every test
+	$(MAKE) --no-print-directory test-all
+
+test-all: .venv/installed-test ## every test but those on a Slurm
 	OMP_NUM_THREADS=1 pytest $(WORKERS) -m "not slurm"
 
 test-fast: .venv/installed-test ## the tests of daily work: no Snakemake, no browser, nothing slow
@@ -31,11 +34,19 @@ docs: .venv/installed-test ## the documentation site, built offline: open site/i
 	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet
 	@echo "Open site/index.html in a browser."
 
-style: .venv/installed-test ## formatting, lint, types, import directions, workflow lint
+style: formatting types imports rules ## formatting, lint, types, import directions, workflow lint
+
+formatting: .venv/installed-test
 	ruff format --check src tests benchmarks docs
 	ruff check src tests benchmarks docs
+
+types: .venv/installed-test
 	mypy
+
+imports: .venv/installed-test
 	lint-imports
+
+rules: .venv/installed-test
 	snakefmt --check Snakefile workflow
 	snakemake --lint
 
@@ -62,6 +73,7 @@ help: ## this list
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "equiproj needs Python 3.11 or newer; name one with: make report PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv .venv
+	@pip install --quiet --upgrade pip || echo "this pip stays; it takes longer to look through an index"
 
 # pip compiles on one core, and others' tests, too; like pip, pass over what is written for a newer Python (torch has some),
 # but not over a file that cannot be written
@@ -73,6 +85,6 @@ help: ## this list
 	touch $@
 
 .venv/installed-test: .venv/installed envs/cpu-test.txt envs/oracles.txt
-	pip install --quiet --requirement envs/cpu-test.txt
-	pip install --quiet --no-deps --requirement envs/oracles.txt
+	pip install --quiet --no-compile --requirement envs/cpu-test.txt # large packages, of which tests import little
+	pip install --quiet --no-compile --no-deps --requirement envs/oracles.txt
 	touch $@
