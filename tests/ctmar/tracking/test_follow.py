@@ -99,6 +99,7 @@ def test_a_follower_behind_a_script_ends_too(
     begun_study: LittleStudy, starter_behind_a_script: subprocess.Popen
 ) -> None:
     starter_behind_a_script.kill()
+    assert starter_behind_a_script.wait(120) == -signal.SIGKILL  # it did not end before its follower was there
     until(lambda: followers(begun_study.results) == [])
 
 
