@@ -8,7 +8,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from ctmar.config import SUBSETS, Job, check_config_files, load_site, read_config
+from ctmar.config import SHOWN_ONLY, SUBSETS, Job, check_config_files, load_site, read_config
 from ctmar.config.own_code import own_code_sha256
 from ctmar.errors import InputError
 from ctmar.jobs.presence import announce, is_study_as_started
@@ -51,8 +51,9 @@ except InputError as error:
     sys.exit(f"equiproj: {error}")
 
 
-# a scheduler's job reads the configuration again
-if not is_study_as_started(digest(CONFIG.model_dump(mode="json")), starts=workflow.is_main_process):
+# a scheduler's job reads the configuration again; what is only shown may change
+SHAPING = CONFIG.model_dump(mode="json", exclude=set(SHOWN_ONLY))
+if not is_study_as_started(digest(SHAPING), starts=workflow.is_main_process):
     files = " + ".join(map(str, workflow.configfiles))
     sys.exit(f"equiproj: {files}: edited while its study runs; stop Snakemake and start it again: finished runs stay")
 

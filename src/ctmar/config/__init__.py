@@ -15,13 +15,14 @@ from ctmar.config.judgement import Judgement, PrimaryComparison
 from ctmar.config.optimisation import Network, Training
 from ctmar.config.parsing import parse_settings, validate_json, validate_section
 from ctmar.config.reference import markdown_reference
-from ctmar.config.schema import Config, Evaluation, Report, Timing, Tracking
+from ctmar.config.schema import SHOWN_ONLY, Config, Evaluation, Report, Timing, Tracking
 from ctmar.config.section import SUBSETS, Subset
 from ctmar.config.site import Site, load_site
 from ctmar.config.study import Job, MethodName, Run, RunGroup, RunSettings, Study
 from ctmar.config.study_file import check_config_files, load_config, read_config
 
 __all__ = [
+    "SHOWN_ONLY",
     "SOURCE_KINDS",
     "SUBSETS",
     "Asymmetry",

@@ -93,6 +93,9 @@ class Report(Section):
     error_hu: float = Field(200.0, gt=0, description="Error maps run from minus to plus this [HU].")
 
 
+SHOWN_ONLY = ("report", "tracking")  # sections of a configuration that shape no result
+
+
 class Config(Section):
     """A whole study."""
 

@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from ctmar.config import Config, Run, load_config
+from ctmar.config import SHOWN_ONLY, Config, Run, load_config
 from ctmar.errors import InputError
 from ctmar.store.atomic import atomic_path
 from ctmar.store.run_folder import RunFolder
-
-_SHOWN_ONLY = ("report", "tracking")  # sections that shape no result
 
 
 @dataclass(frozen=True)
@@ -81,5 +79,5 @@ class StudyFolder:
     @property
     def key(self) -> str:
         """Digest of all that shapes a result."""
-        shaping = {name: value for name, value in self.config.published().items() if name not in _SHOWN_ONLY}
+        shaping = {name: value for name, value in self.config.published().items() if name not in SHOWN_ONLY}
         return hashlib.sha256(json.dumps([self.name, shaping], sort_keys=True).encode()).hexdigest()
