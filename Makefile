@@ -7,7 +7,7 @@ BIN := .venv/bin
 WORKERS := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: report mlflow test test-all test-fast test-slurm docs style formatting types imports rules locks gpu-bundle gpu-check gpu-docs clean help
+.PHONY: report mlflow test test-fast test-slurm docs style formatting types imports rules locks gpu-bundle gpu-check gpu-docs clean help
 
 report: .venv/installed ## environment, then the whole study of CONFIG; reports/index.html lists the reports
 	ctmar recover --end
@@ -19,9 +19,6 @@ mlflow: .venv/installed ## the study of CONFIG in MLflow's interface; prints the
 	ctmar mlflow results/$(basename $(notdir $(CONFIG)))
 
 test: .venv/installed-test style ## environment, style and types, then every test
-	$(MAKE) --no-print-directory test-all
-
-test-all: .venv/installed-test ## every test but those on a Slurm
 	OMP_NUM_THREADS=1 pytest $(WORKERS) -m "not slurm"
 
 test-fast: .venv/installed-test ## the tests of daily work: no Snakemake, no browser, nothing slow
