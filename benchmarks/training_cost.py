@@ -1,7 +1,7 @@
 """Cost of every method and norm beside the plain training step, and our step beside a straightforward one.
 
     python benchmarks/training_cost.py --device cuda                                          # the published size
-    python benchmarks/training_cost.py --device cpu --batch-size 1 --patch-size 32 --repeats 2 # the smallest, minutes
+    python benchmarks/training_cost.py --device cpu --batch-size 1 --patch-size 32 --repeats 6 # the smallest, minutes
 
 Both tables are measured side by side in one process: all take turns, step by step, and ratios are taken within a
 round. *Methods* are steps of `ctmar.training` with one method or norm each, relative to the plain step with the same
@@ -21,9 +21,10 @@ from typing import Any
 
 import torch
 
-from ctmar.config import Network, Run, Study, Training
+from ctmar.config import Network, Run, Study, Timing, Training
 from ctmar.config.methods import METHODS
-from ctmar.estimate.step_cost import cost_of_network, methods_of, seconds_of
+from ctmar.estimate.paired_steps import seconds_of
+from ctmar.estimate.step_cost import cost_of_network, methods_of
 from ctmar.estimate.training_cost import synthetic_batch
 from ctmar.evaluation.columns import COST_COLUMNS
 from ctmar.models import build_network
@@ -142,7 +143,7 @@ def main() -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), default=default, help="(%(default)s here)")
     parser.add_argument("--batch-size", type=int, help="patches of a step (32 on a GPU, 2 on a CPU)")
     parser.add_argument("--patch-size", type=int, default=64, help="side of a patch in pixels (%(default)s)")
-    parser.add_argument("--repeats", type=int, default=5, help="rounds, one step of each (%(default)s)")
+    parser.add_argument("--repeats", type=int, default=9, help="rounds, at least 6 (%(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (%(default)s)")
     parser.add_argument("--precision", default="float32", help="of the table of methods (%(default)s)")
     parser.add_argument(
@@ -171,7 +172,8 @@ def main() -> None:
     study = Study.model_validate({"networks": {arguments.network: network.model_dump()}, "runs": RUNS})
     batch = synthetic_batch(training.batch_size, training.patch_size)
     methods = methods_of(study, arguments.network)
-    costs = cost_of_network(arguments.network, methods, study, training, arguments.repeats, batch, n_steps=1)
+    timing = Timing(repeats=arguments.repeats)
+    costs = cost_of_network(arguments.network, methods, study, training, timing, batch, n_steps=1)
     write_csv(arguments.output.with_suffix(".csv"), COST_COLUMNS, costs)
     write_csv(arguments.output.with_name(f"{arguments.output.name}_speed.csv"), SPEED_COLUMNS, speeds)
     best = max(row["ratio_to_straightforward"] for row in speeds)

@@ -39,7 +39,7 @@ STUDY = {
         "runs": [{"method": "plain"}],
     },
     "evaluation": {"defect_slices": 1, "examples": 1},
-    "timing": {"repeats": 3, "networks": {}},
+    "timing": {"repeats": 6, "networks": {}},
     "tracking": {"experiment": HOSTILE.replace("\n", " ")},
     "report": {"title": f"<script>alert(1)</script> {HOSTILE}"},
 }

@@ -89,7 +89,7 @@ SHOWN = {"summarise", "configuration", "report", "paper", "provenance", "track_s
         ),
         ("judgement", {"confidence": 0.9}, SHOWN),
         ("judgement", {"equivalence_margin_db": 0.2}, SHOWN),
-        ("timing", {"repeats": 4}, {"cost", *SHOWN}),
+        ("timing", {"repeats": 7}, {"cost", *SHOWN}),
         ("report", {"title": "Another"}, SHOWN - {"summarise"}),
     ],
 )

@@ -1,12 +1,11 @@
 """What a training step costs with each method, relative to the plain step of the same network.
 
-All methods take turns, step by step, in one process and on one thread count, so that a busy machine slows all alike.
+All methods take turns, step by step, in one process and on one thread count (`ctmar.estimate.paired_steps`).
 """
 
+import random
 import statistics
-import time
-from collections.abc import Callable
-from itertools import product
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,16 @@ from torch.profiler import ProfilerActivity, profile
 
 from ctmar.config import Network, Run, Study, Timing, Training
 from ctmar.config.methods import METHODS
+from ctmar.estimate.paired_steps import Paired, clock_of, one_round
 from ctmar.evaluation.columns import COST_COLUMNS
+from ctmar.evaluation.medians import median_interval
 from ctmar.models.device import device_name
 from ctmar.store.tables import write_rows
 from ctmar.training.patches import Batch, PatchSampler
 from ctmar.training.state import TrainingState, start
 from ctmar.training.step import training_step
 
-_STEPS_OF_A_REPEAT = 8
-STEPS_BEFORE = 3  # allocations, and the power iteration's first blocks
+_STEPS_OF_A_REPEAT = 3
 WEIGHT = 1e-6  # of every penalty: its cost does not depend on it
 _SOFTNESS = 0.5  # likewise
 _LEARNING_RATE = 1e-6  # likewise, and one at which a training diverges would end the measurement
@@ -33,11 +33,12 @@ PLAIN = ("plain", "none")
 def measure_cost(pairs_train: Path, study: Study, training: Training, settings: Timing, output_csv: Path) -> None:
     """Time a step with every method and norm of a study, on its networks and on those that it only times.
 
-    A repeat is the median of 8 steps, or one step of a network that is only timed; the table holds medians over
-    repeats. Ratios and differences to the plain step are taken within a repeat; ``ratio_low`` and ``ratio_high`` are
-    the ends of what the repeats say, on which verdicts on cost hang. ``penalty_milliseconds`` is what a step
-    takes beyond the plain one, whatever the method (for EQ-Reg and augmentation that includes turning the images),
-    ``penalty_share`` the same over the method's step.
+    A repeat times each method beside a plain step of its own: medians of 3 such pairs, or one pair of a network that is
+    only timed. ``penalty_milliseconds`` is what a method takes beyond the plain step: the difference of the two, which
+    for EQ-Reg and augmentation includes turning the images; or, for a penalty of the weights alone, the time of its
+    value and gradient. ``ratio_to_plain`` is 1 and that by the plain step, ``penalty_share`` that by both. All are
+    medians over repeats; ``ratio_low`` and ``ratio_high`` hold the median ratio with probability ``ratio_coverage``
+    (`ctmar.evaluation.medians`), and verdicts on cost hang on them. ``clock`` is what seconds are of.
     ``step_memory_mb`` is what a run keeps (weights, buffers, moments of Adam; a residual pathway keeps two sets of
     them) and the most that torch's allocator holds during a step beyond that.
 
@@ -45,7 +46,7 @@ def measure_cost(pairs_train: Path, study: Study, training: Training, settings: 
         pairs_train: pair file from which the patches come.
         study: networks, methods and norms; the plain step of every network is always timed.
         training: batch size, patch size, threads, device.
-        settings: number of repeats, networks that are only timed.
+        settings: number of repeats, seed of their order, networks that are only timed.
         output_csv: one row for each network, method and norm.
 
     Raises:
@@ -55,14 +56,14 @@ def measure_cost(pairs_train: Path, study: Study, training: Training, settings: 
     batch = _batch(pairs_train, training)
     rows: list[dict[str, Any]] = []
     for name in study.networks:
-        rows += cost_of_network(name, methods_of(study, name), study, training, settings.repeats, batch)
+        rows += cost_of_network(name, methods_of(study, name), study, training, settings, batch)
     every = list(dict.fromkeys(one for name in study.networks for one in methods_of(study, name)))
     for name in [name for name in settings.networks if name not in study.networks]:
         timed = settings.networks[name]
         network = Network(architecture=timed.architecture, settings=timed.settings)
         only = study.model_copy(update={"networks": {name: network}})
         own = training.model_copy(update={"batch_size": timed.batch_size, "patch_size": timed.patch_size})
-        rows += cost_of_network(name, every, only, own, settings.repeats, _batch(pairs_train, own), n_steps=1)
+        rows += cost_of_network(name, every, only, own, settings, _batch(pairs_train, own), n_steps=1)
     write_rows(output_csv, COST_COLUMNS, rows)
 
 
@@ -104,7 +105,7 @@ def cost_of_network(
     methods: list[tuple[str, str]],
     study: Study,
     training: Training,
-    n_repeats: int,
+    settings: Timing,
     batch: Batch,
     n_steps: int = _STEPS_OF_A_REPEAT,
 ) -> list[dict[str, Any]]:
@@ -114,71 +115,50 @@ def cost_of_network(
     states = [state_to_time(run, network, training, study.group) for run in runs]
     device = next(states[0].network.parameters()).device
     batch = batch.to(device)
-    for state, step in product(states, range(STEPS_BEFORE)):
-        seconds_of_step(state, batch, step)
-    seconds = [one_repeat(states, batch, repeat, n_steps) for repeat in range(n_repeats)]
-    settings = {"threads": training.threads, "batch_size": training.batch_size, "patch_size": training.patch_size}
-    facts = settings | {"n_repeats": n_repeats, "device": device_name(device)}
+    memory = [_peak_memory_of_training(state, batch) for state in states]
+    clock, draws = clock_of(device, training.threads), random.Random(settings.seed)
+    repeats = [
+        one_round(states, batch, draws, first_step=repeat * n_steps, n_steps=n_steps, clock=clock)
+        for repeat in range(settings.repeats)
+    ]
+    sizes = {"threads": training.threads, "batch_size": training.batch_size, "patch_size": training.patch_size}
+    facts = sizes | {"n_repeats": settings.repeats, "clock": clock, "device": device_name(device)}
     n_parameters = sum(parameter.numel() for parameter in states[0].network.parameters())
     return [
         {"network": name, "method": method, "norm": norm, "n_parameters": n_parameters}
-        | compare([repeat[index] for repeat in seconds], [repeat[0] for repeat in seconds])
-        | {"step_memory_mb": round(_peak_memory_of_training(states[index], batch) / 1e6, 3)}
+        | compare([repeat[index] for repeat in repeats])
+        | {"step_memory_mb": round(memory[index] / 1e6, 3)}
         | facts
         for index, (method, norm) in enumerate(methods)
     ]
 
 
-def one_repeat(
-    states: list[TrainingState], batch: Batch, repeat: int, n_steps: int = _STEPS_OF_A_REPEAT
-) -> list[float]:
-    """Median seconds of a step of each state; the states take turns, in an order that moves on with each round."""
-    seconds: list[list[float]] = [[] for _ in states]
-    for round_number in range(n_steps):
-        for turn in range(len(states)):
-            index = (turn + round_number + repeat) % len(states)
-            seconds[index].append(seconds_of_step(states[index], batch, round_number))
-    return [statistics.median(times) for times in seconds]
-
-
-def seconds_of_step(state: TrainingState, batch: Batch, step: int) -> float:
-    """Wall clock of one training step, on a GPU until it has finished."""
-    n_steps = state.training.epochs * state.training.steps_per_epoch
-    return seconds_of(lambda: training_step(state, batch, step % n_steps), batch.inputs.device)
-
-
-def seconds_of(work: Callable[[], object], device: torch.device) -> float:
-    """Wall clock of ``work``, on a GPU until it has finished."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    begin = time.perf_counter()
-    work()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - begin
-
-
-def compare(seconds: list[float], plain_seconds: list[float]) -> dict[str, float]:
-    """Medians over repeats of a method's step beside the plain step of the same repeat.
+def compare(pairs: Sequence[Paired]) -> dict[str, float]:
+    """What a method's step takes beside the plain one, over repeats.
 
     Examples:
-        >>> compare([0.012, 0.024], [0.010, 0.020])["ratio_to_plain"]
-        1.2
+        >>> row = compare([Paired(own, 0.010, own - 0.010) for own in (0.012, 0.012, 0.013, 0.012, 0.02, 0.011)])
+        >>> row["ratio_to_plain"], row["ratio_low"], row["ratio_high"], row["ratio_coverage"]
+        (1.2, 1.1, 2.0, 0.9688)
     """
-    pairs = list(zip(seconds, plain_seconds, strict=True))
-    ratios = [own / plain for own, plain in pairs]
+    ratio = median_interval([1 + pair.added / pair.plain for pair in pairs])
     return {
-        "milliseconds_per_step": round(1000 * statistics.median(seconds), 4),
-        "ratio_to_plain": round(statistics.median(ratios), 4),
-        "ratio_low": round(min(ratios), 4),
-        "ratio_high": round(max(ratios), 4),
-        "penalty_milliseconds": round(1000 * statistics.median(own - plain for own, plain in pairs), 4),
-        "penalty_share": round(statistics.median((own - plain) / own for own, plain in pairs), 4),
+        "milliseconds_per_step": round(1000 * statistics.median(pair.own for pair in pairs), 4),
+        "ratio_to_plain": round(ratio.middle, 4),
+        "ratio_low": round(ratio.low, 4),
+        "ratio_high": round(ratio.high, 4),
+        "ratio_coverage": round(ratio.coverage, 4),
+        "penalty_milliseconds": round(1000 * statistics.median(pair.added for pair in pairs), 4),
+        "penalty_share": round(statistics.median(pair.added / (pair.plain + pair.added) for pair in pairs), 4),
     }
 
 
 def _peak_memory_of_training(state: TrainingState, batch: Batch) -> float:
-    """Bytes that a run keeps between steps, and the most that torch's allocator holds during a step beyond that."""
+    """Bytes that a run keeps between steps, and the most that torch's allocator holds during a step beyond that.
+
+    The first of two steps makes Adam's moments and the first blocks of power iterations; both are also the warm-up.
+    """
+    training_step(state, batch, 0)
     state.optimiser.zero_grad()  # gradients are of the step, not kept
     if batch.inputs.is_cuda:
         before = torch.cuda.memory_allocated()

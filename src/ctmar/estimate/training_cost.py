@@ -1,9 +1,8 @@
 """What the training of a study would cost, from a few steps on synthetic patches, before any data are there."""
 
 import statistics
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ctmar.config import Config, Network, Study, Training
 from ctmar.config.methods import METHODS
-from ctmar.estimate.step_cost import methods_of, representative_run, seconds_of, state_to_time
+from ctmar.estimate.paired_steps import seconds_of
+from ctmar.estimate.step_cost import methods_of, representative_run, state_to_time
 from ctmar.long_work import Progress, no_progress
 from ctmar.models.symmetry import study_group
 from ctmar.training.patches import Batch
@@ -160,14 +160,8 @@ def _measure(state: TrainingState, batch: Batch, flops: float | None) -> StepCos
     seconds: list[float] = []
     while not seconds or (len(seconds) < _MAX_TIMED and sum(seconds) < _TIMED_SECONDS):
         work = partial(training_step, state, batch, 0)
-        seconds.append(seconds_of(work, device) if device.type == "cuda" else _processor_seconds(work))
+        seconds.append(seconds_of(work, device, "wall" if device.type == "cuda" else "processor"))
     return StepCost(statistics.median(seconds), float(counter.get_total_flops()) if flops is None else flops)
-
-
-def _processor_seconds(work: Callable[[], object]) -> float:
-    begin = time.process_time()
-    work()
-    return time.process_time() - begin
 
 
 def _validation(plain: StepCost, method: str, config: Config) -> StepCost:

@@ -14,7 +14,7 @@ from ctmar.estimate.work_counts import Counts, NetworkCounts
 _KEPT_OF_WEIGHTS = 4  # weights, gradients and two moments of Adam
 _RUN_SECONDS = 1.5  # digests, the build of the network, its files
 _METRICS_SECONDS_PER_PIXEL = 1e-6  # of a test pair, beside its prediction
-_STEPS_OF_A_REPEAT = 9  # `ctmar cost`, with the steps before and the one whose memory is measured
+_STEPS_OF_A_REPEAT = 9  # `ctmar cost`: three pairs, penalties by themselves, and a share of what comes before
 _TIMED_MB, _TIMED_SECONDS = 800.0, 60.0  # networks that `timing` names beside those of the study, a method
 
 

@@ -53,7 +53,8 @@ from ctmar.store.tables import read_rows, write_rows
 
 Row = dict[str, Any]
 Rows = list[dict[str, str]]
-_COST_NUMBERS = ("ratio_to_plain", "ratio_low", "ratio_high", "penalty_milliseconds", "n_parameters")
+_RATIO = ("ratio_to_plain", "ratio_low", "ratio_high", "ratio_coverage")
+_COST_NUMBERS = (*_RATIO, "penalty_milliseconds", "n_parameters", "n_repeats")
 
 
 def collect(

@@ -74,6 +74,7 @@ COST_COLUMNS = (
     "ratio_to_plain",
     "ratio_low",
     "ratio_high",
+    "ratio_coverage",
     "penalty_milliseconds",
     "penalty_share",
     "step_memory_mb",
@@ -81,6 +82,7 @@ COST_COLUMNS = (
     "batch_size",
     "patch_size",
     "n_repeats",
+    "clock",
     "device",
 )
 

@@ -5,6 +5,7 @@ is judged at alpha / n (Bonferroni), so that more rivals do not mean more luck. 
 `ctmar.evaluation.primary` are corrected for each other; all else is exploratory.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
@@ -15,6 +16,8 @@ from ctmar.evaluation.compared_models import Model
 from ctmar.evaluation.gaps import Gap, precision
 from ctmar.evaluation.intervals import Estimate
 from ctmar.evaluation.measured_study import MeasuredStudy
+from ctmar.evaluation.medians import MedianInterval, rounds_to_decide
+from ctmar.evaluation.power import POWER
 from ctmar.evaluation.preference import preferred
 
 UNDECIDED = "not decided"
@@ -58,9 +61,9 @@ class Cost:
         """The network in words."""
         return f"steps of network {self.network} ({self.n_parameters:,} parameters)"
 
-    def ratios(self, model: Model) -> "Ratios":
+    def ratios(self, model: Model) -> MedianInterval:
         """Step times for the method and norm of a model by the plain step; NaN where the table lacks them."""
-        return Ratios.of(self.rows.get((model.method, model.norm)))
+        return ratio_of(self.rows.get((model.method, model.norm)))
 
     def value(self, model: Model, column: str) -> float:
         """A column for the method and norm of a model; NaN where the table lacks it."""
@@ -68,18 +71,21 @@ class Cost:
         return float(row[column]) if row is not None else float("nan")
 
 
-class Ratios(NamedTuple):
-    """Step times by the plain step, over the repeats of a timing: a verdict hangs on all of them."""
+def ratio_of(row: Mapping[str, str] | None) -> MedianInterval:
+    """The median ratio of a row of the table of `measure_cost`, with its interval, on which verdicts on cost hang."""
+    if row is None:
+        return MedianInterval(math.nan, math.nan, math.nan, math.nan)
+    columns = ("ratio_to_plain", "ratio_low", "ratio_high", "ratio_coverage")
+    return MedianInterval(*(float(row[column]) for column in columns))
 
-    low: float
-    high: float
 
-    @classmethod
-    def of(cls, row: Mapping[str, str] | None) -> "Ratios":
-        """Those of a row of the table of `measure_cost`."""
-        return (
-            cls(float("nan"), float("nan")) if row is None else cls(float(row["ratio_low"]), float(row["ratio_high"]))
-        )
+def would_decide(ratio: MedianInterval, n_rounds: int, shares: Sequence[float]) -> str:
+    """How many repeats would put the interval on one side of the share of a plain step that it lies nearest to."""
+    share = min(shares, key=lambda one: abs(ratio.middle - 1 - one))
+    needed = rounds_to_decide(ratio, n_rounds, 1 + share)
+    if needed is None:
+        return f"; no number of repeats that could be had would tell it from {share:.0%}"
+    return f"; about {needed} repeats would tell it from {share:.0%} with {POWER:.0%} power"
 
 
 class Finding(NamedTuple):

@@ -53,7 +53,7 @@ def forest_chart(models: pd.DataFrame, measure: str, title: str, rule: float | N
 
 
 def ratio_chart(cost: pd.DataFrame) -> Spec:
-    """Step time of every method relative to the plain step of the same network, with the range over repeats.
+    """Step time of every method relative to the plain step of the same network, with the interval of its median.
 
     Args:
         cost: rows of one network with series, kind, colour and shape.
@@ -66,8 +66,8 @@ def ratio_chart(cost: pd.DataFrame) -> Spec:
     columns = ["ratio_to_plain", "ratio_low", "ratio_high"]
     title = "step time relative to the plain step"
     ranges = [
-        f"{low:.2f} to {high:.2f} over the repeats"
-        for low, high in zip(cost["ratio_low"], cost["ratio_high"], strict=True)
+        f"{low:.2f} to {high:.2f} with probability {probability:.1%}"
+        for low, high, probability in zip(cost["ratio_low"], cost["ratio_high"], cost["ratio_coverage"], strict=True)
     ]
     table = table.assign(
         says=[

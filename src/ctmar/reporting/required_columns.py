@@ -23,7 +23,8 @@ def measured(table: pd.DataFrame, measure: str) -> bool:
 
 # columns that may hold texts; in all others of `COLUMNS` there are numbers, or yes and no
 TEXTS = {"network", "method", "norm", "start", "state", "reference", "metal", "patient", "series", "source", "licence"}
-TEXTS |= {"file", "reason", "remedy", "subset", "slice_id", "device", "measure", "reached", "layer", "parameter"}
+TEXTS |= {"file", "reason", "remedy", "subset", "slice_id", "measure", "reached", "layer", "parameter"}
+TEXTS |= {"clock", "device"}
 _SLICES = ["patient", "slice_id", "mask_index", "metal_pixels", "psnr_db", "ssim", "rmse_hu"]
 COLUMNS = {
     "models": [

@@ -54,6 +54,11 @@ class Method:
     load_state: Callable[[dict[str, Any]], object] = _nothing
 
     @property
+    def penalises_weights(self) -> bool:
+        """Whether `penalty` is one of the weights alone, the same whatever the batch."""
+        return self.penalty is not _no_penalty and not self.penalty_per_part
+
+    @property
     def finishes(self) -> bool:
         """Whether anything is done after the last step; if not, the network is what its last epoch left."""
         return self.finish is not _nothing

@@ -94,13 +94,13 @@ def write_tables(study: FinishedStudy) -> None:
     for name in ("index.html", "model_card.md", "dataset_card.md"):
         (study.reports / name).write_text(f"<p>{name} of patient-2</p>\n")
     columns = ("network", "method", "norm", "ratio_to_plain", "ratio_low", "ratio_high", "penalty_milliseconds")
-    columns += ("n_parameters", "step_memory_mb")
+    columns += ("n_parameters", "step_memory_mb", "ratio_coverage", "n_repeats")
     costs = {"plain": 1.0, "projection": 1.1}
     write_rows(
         study.results / "cost.csv",
         columns,
         [
-            dict(zip(columns, ("dncnn", method, norm, *3 * (costs[method],), 1.0, 100, 10.0), strict=True))
+            dict(zip(columns, ("dncnn", method, norm, *3 * (costs[method],), 1.0, 100, 10.0, 0.96, 9), strict=True))
             for method, norm in (("plain", "none"), ("projection", "frobenius"))
         ],
     )

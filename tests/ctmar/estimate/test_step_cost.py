@@ -6,14 +6,14 @@ import pytest
 import torch
 from tests.ctmar.training.conftest import NETWORK, TRAINING
 
-from ctmar.config import Run, Study, Timing, parse_settings
+from ctmar.config import Study, Timing, parse_settings
 from ctmar.errors import InputError
+from ctmar.estimate.paired_steps import Paired
 from ctmar.estimate.step_cost import (
     compare,
     kept_bytes,
     measure_cost,
     methods_of,
-    one_repeat,
     peak_of_allocator,
     representative_run,
 )
@@ -36,7 +36,7 @@ STUDY = Study(
 )
 LARGER = {"architecture": "unet", "settings": {"levels": 2}, "batch_size": 1, "patch_size": 8}
 # `small` is a network of the study, whose own is timed
-TIMING = Timing.model_validate({"repeats": 3, "networks": {"larger": LARGER, "small": LARGER}})
+TIMING = Timing.model_validate({"repeats": 6, "networks": {"larger": LARGER, "small": LARGER}})
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,8 @@ def test_one_row_for_each_method_and_norm_the_plain_one_first(table):
     others = ("proximal", "residual_pathway", "function_level", "strict", "train_then_project", "annealed", "softness")
     methods += [(method, "none") for method in others]
     assert rows == [(network, *method) for network in ("small", "larger") for method in methods]
-    assert all((row["n_repeats"], row["device"]) == ("3", "cpu") for row in table)
+    facts = [(row["n_repeats"], row["ratio_coverage"], row["clock"], row["device"]) for row in table]
+    assert set(facts) == {("6", "0.9688", "processor", "cpu")}
 
 
 def test_a_network_that_is_only_timed_has_a_size_and_a_batch_of_its_own(table):
@@ -115,20 +116,17 @@ def test_only_methods_that_a_network_runs_are_timed():
 
 
 def test_ratios_are_taken_within_a_repeat():
-    # the machine is three times slower in the last repeat: ratios stay
-    row = compare([0.011, 0.011, 0.033], [0.010, 0.010, 0.030])
-    assert row["ratio_to_plain"] == 1.1
-    assert row["penalty_milliseconds"] == 1.0
+    # the machine is three times slower in some repeats: ratios stay
+    row = compare([Paired(0.011 * slow, 0.010 * slow, 0.001 * slow) for slow in (1, 1, 3, 3, 3, 1)])
+    assert [row[name] for name in ("ratio_to_plain", "ratio_low", "ratio_high")] == [1.1] * 3
+    assert row["penalty_milliseconds"] == 2.0
     assert row["penalty_share"] == pytest.approx(1 / 11, abs=1e-4)
 
 
-def test_every_state_is_timed_once_a_round(pair_files):
-    states = [start(Run(network="n", method="plain", seed=seed), NETWORK, TRAINING, "C4") for seed in range(3)]
-    seconds = one_repeat(states, PatchSampler(pair_files[0], 2, 16, seed=0).batch(0), repeat=1)
-    assert len(seconds) == 3
-    assert all(value > 0 for value in seconds)
-    # one_repeat steps every state the same number of times
-    assert len({int(next(iter(state.optimiser.state.values()))["step"]) for state in states}) == 1
+def test_the_penalty_by_itself_is_what_counts_not_the_difference_of_two_steps():
+    row = compare([Paired(own, 0.2, 0.02) for own in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)])
+    assert [row[name] for name in ("ratio_to_plain", "ratio_low", "ratio_high")] == [1.1] * 3
+    assert (row["milliseconds_per_step"], row["penalty_milliseconds"]) == (350.0, 20.0)
 
 
 def test_peak_counts_what_is_held_at_once():

@@ -21,7 +21,7 @@ from .conftest import PAIRS
 
 SETTINGS = Judgement()
 RATIOS = dict.fromkeys(("ratio_to_plain", "ratio_low", "ratio_high"), 1.01)
-COST = RATIOS | {"penalty_milliseconds": 0.2, "n_parameters": 1_600_000}
+COST = RATIOS | {"ratio_coverage": 0.96, "n_repeats": 9, "penalty_milliseconds": 0.2, "n_parameters": 1_600_000}
 OWN = own_metric("my_metrics:error")
 
 

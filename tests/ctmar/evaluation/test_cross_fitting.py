@@ -109,6 +109,8 @@ def test_every_table_holds_what_was_tested_and_no_more(cross_fitted, tmp_path):
         "ratio_to_plain": 1,
         "ratio_low": 1,
         "ratio_high": 1,
+        "ratio_coverage": 0.96,
+        "n_repeats": 9,
         "penalty_milliseconds": 0,
         "n_parameters": 7,
     }

@@ -18,5 +18,5 @@ def test_only_networks_without_models_are_shown_with_their_own_conditions(result
     assert (network.name, network.n_parameters) == ("acdnet", "1,602,809")
     page = render_page(timed, config)
     assert "Steps of “acdnet”, 1,602,809 parameters" in page
-    assert "480 ms with a batch of 1 × 32 × 32 pixels (1 thread, cpu)" in page
+    assert "480 ms (processor time) with a batch of 1 × 32 × 32 pixels (1 thread, cpu)" in page
     assert page.count('id="timed-1"') == 1
