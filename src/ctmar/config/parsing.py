@@ -59,7 +59,7 @@ def _one_problem(problem: Any) -> str:
         return f"expected the key '{key}', found none"
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "string_type" and isinstance(problem["input"], (bool, int, float, date)):
-        message = "expected text, which YAML reads this way in quotes alone"
+        message = "expected text (to YAML: in quotes)"
     return f"'{key}': {message}, found {_SHORT.repr(problem['input'])}" if problem["loc"] else message
 
 

@@ -198,4 +198,5 @@ def _usual_span(changes: Sequence[float]) -> float:
 
 def _most(spans: Sequence[float]) -> float:
     """A range that holds nine of ten curves; the others run along its end."""
-    return float(np.quantile(spans, 0.9)) * (1 + _AIR) if any(spans) else 1.0
+    usual = float(np.quantile(spans, 0.9)) if spans else 0.0
+    return (usual or max(spans, default=0.0)) * (1 + _AIR) or 1.0  # most may stand still

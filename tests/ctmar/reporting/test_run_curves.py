@@ -70,6 +70,17 @@ def test_the_rows_of_a_network_share_their_scale_each_from_its_own_best():
     assert (second - best) / (first - best) == pytest.approx(2.0, rel=0.05)  # 2 dB against 1 dB
 
 
+@pytest.mark.parametrize("n_still", [0, 1, 9, 11, 40])
+def test_one_curve_that_moves_among_many_that_stand_still_is_drawn(n_still):
+    still = Curve((1, 2, 3), (30.0, 30.0, 30.0), (0.1, 0.1, 0.1))
+    moving = Curve((1, 2, 3), (29.0, 29.5, 30.0), (0.1, 0.05, 0.01))
+    scales = Scales.of([still] * n_still + [moving], 3)
+    for path, best in ((scales.psnr_path(moving), 2.0), (scales.loss_path(moving), SPARK_HEIGHT - 2.0)):
+        assert len(points(path)) == 3
+        assert points(path)[-1][1] == best
+    assert {y for _, y in points(scales.psnr_path(still))} == {2.0}
+
+
 def test_numbers_that_are_not_finite_are_gaps_in_every_drawing():
     broken = Curve((1, 2, 3), (30.0, math.nan, math.inf), (0.1, math.inf, math.nan))
     whole = Curve((1, 2, 3), (30.0, 31.0, 32.0), (0.1, 0.0, 0.05))
