@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ctmar.config import Config, Run, Split, load_config, parse_settings, validate_section
+from ctmar.config import SHOWN_ONLY, Config, Run, Split, load_config, parse_settings, validate_section
 from ctmar.config.section import PRIVATE_PATH
 from ctmar.errors import InputError
 
@@ -158,3 +158,14 @@ def test_a_network_whose_name_is_no_folder(name):
     assert "\n" not in str(error.value)
     with pytest.raises(InputError, match="expected a name of letters, digits"):
         validate_section(Run, {"network": name, "method": "plain"}, "run")
+
+
+def test_what_is_only_shown_are_sections_and_without_them_two_configurations_are_one():
+    def shaping(**sections: object) -> dict[str, object]:
+        study = {"name": "one", "runs": [{"method": "plain"}]}
+        config = Config.model_validate({"study": study, **sections})
+        return config.model_dump(mode="json", exclude=set(SHOWN_ONLY))
+
+    assert set(SHOWN_ONLY) < set(Config.model_fields)
+    assert shaping(report={"title": "Another"}, tracking={"experiment": "another"}) == shaping()
+    assert shaping(training={"epochs": 3}) != shaping()
