@@ -25,6 +25,7 @@ from ctmar.reporting.charts import (
 from ctmar.reporting.required_columns import interval_columns
 
 _ROW_HEIGHT = 21
+_AXIS_HEIGHT = 40  # of the axis and its title, which stand within the height of a chart
 _LINE_HEIGHT = 12
 _NAME_WIDTH = 150
 _APART = 6
@@ -100,7 +101,7 @@ def _forest(table: pd.DataFrame, columns: list[str], title: str, rule: float | N
         layers.insert(0, line.encode(x=alt.X("rule:Q", scale=scale)))
     row_height = _ROW_HEIGHT + 9 * (max(len(lines_of(name)) for name in names) - 1)
     chart = alt.layer(*layers)
-    return finish(chart, f"{title}, one row for each method and norm.", height=row_height * len(names))
+    return finish(chart, f"{title}, one row for each method and norm.", height=row_height * len(names) + _AXIS_HEIGHT)
 
 
 def _words(table: pd.DataFrame, kinds: list[str], y: alt.Y) -> list[alt.Chart]:
